@@ -1,0 +1,58 @@
+/* Light or dark. Loaded in <head> so that the choice stands before the first paint; the choice is kept in
+   localStorage, and without one the system decides and is followed while it changes. */
+(function () {
+  "use strict";
+  const KEY = "explainable-pixels:theme";
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+
+  function stored() {
+    try {
+      const value = window.localStorage.getItem(KEY);
+      return value === "light" || value === "dark" ? value : null;
+    } catch {
+      return null; // storage may be forbidden; the system's choice then holds
+    }
+  }
+
+  function apply(theme) {
+    document.documentElement.dataset.theme = theme;
+    if (window.dash_clientside && window.dash_clientside.set_props && document.getElementById("page")) {
+      window.dash_clientside.set_props("theme", { data: theme });
+    }
+    return theme;
+  }
+
+  function current() {
+    return stored() || (system.matches ? "dark" : "light");
+  }
+
+  apply(current());
+  system.addEventListener("change", () => apply(current()));
+  window.addEventListener("storage", (event) => {
+    if (event.key === KEY) apply(current());
+  });
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.shell = {
+    /* Click on the toggle, and once at the start: the theme now shown. */
+    theme: function (clicks) {
+      if (clicks) {
+        const next = current() === "dark" ? "light" : "dark";
+        try {
+          window.localStorage.setItem(KEY, next);
+        } catch {
+          document.documentElement.dataset.theme = next;
+          return next;
+        }
+      }
+      const theme = current();
+      document.documentElement.dataset.theme = theme;
+      return theme;
+    },
+    /* The title of the page that is shown, into the browser's tab. */
+    title: function (title) {
+      if (title) document.title = title;
+      return window.dash_clientside.no_update;
+    },
+  };
+})();

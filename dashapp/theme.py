@@ -1,0 +1,87 @@
+"""Colours of the dashboard that Python needs: classes, and a figure template for each theme.
+
+The style sheet (`assets/base.css`) holds the same values as CSS variables; figures and the neighbor
+graph are drawn on canvas or SVG, where CSS variables do not reach, and take them from here.
+"""
+
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Theme = Literal["light", "dark"]
+
+# One colour a class, in class order (0..9), the same in both themes. The sequence of M. A. Petroff,
+# "Accessible Color Sequences for Data Visualization" (2021, arXiv:2107.02270): distinct under the
+# three kinds of colour blindness. Names always stand beside the colour.
+CLASS_COLORS = (
+    "#3f90da",
+    "#ffa90e",
+    "#bd1f01",
+    "#94a4a2",
+    "#832db6",
+    "#a96b59",
+    "#e76300",
+    "#b9ac70",
+    "#717581",
+    "#92dadd",
+)
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+COLORS: dict[Theme, dict[str, str]] = {
+    "light": {
+        "bg": "#f5f6f8",
+        "surface": "#ffffff",
+        "surface-2": "#eef0f4",
+        "border": "#d9dde4",
+        "text": "#171b22",
+        "text-muted": "#5b6472",
+        "accent": "#2b5fc7",
+        "alarm": "#c3302b",
+        "clear": "#1c7c4d",
+    },
+    "dark": {
+        "bg": "#0e1116",
+        "surface": "#161a21",
+        "surface-2": "#1f242d",
+        "border": "#2e3540",
+        "text": "#e7eaef",
+        "text-muted": "#98a2b1",
+        "accent": "#7ea6ff",
+        "alarm": "#ff7b72",
+        "clear": "#4cc38a",
+    },
+}
+
+
+def template(theme: Theme) -> go.layout.Template:
+    """Figure template of a theme: transparent, quiet grid, the page's font and colours."""
+    color = COLORS[theme]
+    axis = {
+        "gridcolor": color["border"],
+        "linecolor": color["border"],
+        "zerolinecolor": color["border"],
+        "tickcolor": color["border"],
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": 12, "color": color["text"]},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(CLASS_COLORS),
+            "xaxis": axis,
+            "yaxis": axis,
+            "hoverlabel": {
+                "bgcolor": color["surface"],
+                "bordercolor": color["border"],
+                "font": {"family": FONT, "size": 12, "color": color["text"]},
+            },
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        }
+    )
+
+
+def class_color(class_id: int) -> str:
+    """Colour of a class, as '#rrggbb'; classes beyond the tenth repeat the sequence."""
+    return CLASS_COLORS[class_id % len(CLASS_COLORS)]
