@@ -1,0 +1,194 @@
+"""The app: `create_app` puts the shell, the router, the image route and the pages together.
+
+Nothing is global: every callback and route is registered on the app that is being made, so several
+apps, over several databases, live in one process.
+"""
+
+import re
+from typing import NamedTuple
+
+import flask
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash.development.base_component import Component
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import ids
+from dashapp.pages import case, cases, not_found
+
+APP_NAME = "Explainable Pixels"
+
+# theme.js is loaded in <head>, before the first paint; Dash would load it after the body.
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    {{%metas%}}
+    <title>{{%title%}}</title>
+    <link rel="icon" type="image/svg+xml" href="{icon}">
+    <script src="{theme}"></script>
+    {{%css%}}
+  </head>
+  <body>
+    {{%app_entry%}}
+    <footer>{{%config%}}{{%scripts%}}{{%renderer%}}</footer>
+  </body>
+</html>"""
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+}
+
+
+class Page(NamedTuple):
+    """What the router shows for an address."""
+
+    title: str
+    body: Component
+    found: bool = True
+
+
+def create_app(engine: Engine, *, base_path: str = "/") -> Dash:
+    """Make the dashboard over the database behind `engine`, served under `base_path` ('/' or '/name/').
+
+    The app only reads. Its WSGI application is the attribute `server`.
+    """
+    app = Dash(
+        "dashapp",
+        title=APP_NAME,
+        update_title=None,
+        url_base_pathname="/" + base_path.strip("/") + "/" if base_path.strip("/") else "/",
+        use_pages=False,
+        pages_folder="",
+        assets_ignore=r"^theme\.js$",
+        serve_locally=True,
+        compress=True,
+        health_endpoint="healthz",
+    )
+    app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
+    # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
+    app.validation_layout = html.Div([shell(app, engine), case.validation_layout()])
+    app.layout = lambda: shell(app, engine)
+    register_shell(app, engine)
+    for page in (cases, case):
+        page.register(app, engine)
+    register_routes(app, engine)
+    return app
+
+
+def shell(app: Dash, engine: Engine) -> html.Div:
+    """Header and the place of the page; counts are read anew at each load."""
+    facts = db.read.overview(engine)
+    shown = [("Cases", f"{facts.case_count:,}")]
+    if facts.network is not None:
+        accuracy = "" if facts.test_accuracy is None else f" · {facts.test_accuracy:.1%} test accuracy"
+        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
+    return html.Div(
+        children=[
+            dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
+            dcc.Store(id=ids.SHOWN_PATH),
+            dcc.Store(id=ids.PAGE_TITLE),
+            dcc.Store(id=ids.TITLE_DONE),
+            dcc.Store(id=ids.THEME),
+            html.Header(
+                className="app-header",
+                children=[
+                    dcc.Link(
+                        [html.Img(src=app.get_asset_url("mark.svg"), alt="", className="app-mark"), APP_NAME],
+                        href=app.get_relative_path("/"),
+                        className="app-name",
+                    ),
+                    html.Nav(dcc.Link("Cases", href=app.get_relative_path("/")), className="app-nav"),
+                    html.Dl(
+                        [
+                            html.Div([html.Dt(name), html.Dd(value)], className="app-fact")
+                            for name, value in shown
+                        ],
+                        className="app-facts",
+                    ),
+                    html.Button(
+                        html.Span("Switch between light and dark", className="visually-hidden"),
+                        id=ids.THEME_TOGGLE,
+                        className="theme-toggle",
+                        title="Switch between light and dark",
+                    ),
+                ],
+            ),
+            html.Main(id=ids.PAGE, className="app-main"),
+        ],
+    )
+
+
+def register_shell(app: Dash, engine: Engine) -> None:
+    """Connect the router, the page's title and the theme toggle."""
+
+    @app.callback(
+        Output(ids.PAGE, "children"),
+        Output(ids.PAGE_TITLE, "data"),
+        Output(ids.SHOWN_PATH, "data"),
+        Input(ids.LOCATION, "pathname"),
+        Input(ids.LOCATION, "search"),
+        State(ids.SHOWN_PATH, "data"),
+    )
+    def route(pathname: str, search: str, shown_path: str | None) -> tuple:
+        # Within one case the page itself follows what its address says (the layer, ...).
+        if pathname == shown_path and case_id(app, pathname) is not None:
+            return no_update, no_update, no_update
+        page = page_at(app, engine, pathname, search or "")
+        return page.body, f"{page.title} · {APP_NAME}", pathname
+
+    app.clientside_callback(
+        ClientsideFunction("shell", "title"), Output(ids.TITLE_DONE, "data"), Input(ids.PAGE_TITLE, "data")
+    )
+    app.clientside_callback(
+        ClientsideFunction("shell", "theme"), Output(ids.THEME, "data"), Input(ids.THEME_TOGGLE, "n_clicks")
+    )
+
+
+def case_id(app: Dash, pathname: str) -> int | None:
+    """The case that a path names, or None when it is no case's path."""
+    match = re.fullmatch(r"case/([1-9][0-9]{0,15})", app.strip_relative_path(pathname) or "")
+    return int(match[1]) if match else None
+
+
+def page_at(app: Dash, engine: Engine, pathname: str, search: str) -> Page:
+    """The page at `pathname` (with the base path) and query string `search`."""
+    if not app.strip_relative_path(pathname):
+        return Page("Cases", cases.layout(engine, search, app))
+    case_number = case_id(app, pathname)
+    if case_number is None:
+        return Page("Not found", not_found.layout(app, pathname, "is no page of this dashboard."), False)
+    if not db.read.case_exists(engine, case_number):
+        reason = f"names case {case_number}, which is not in this database."
+        return Page("Not found", not_found.layout(app, pathname, reason), False)
+    return Page(f"Case {case_number}", case.layout(engine, case_number, search, app))
+
+
+def register_routes(app: Dash, engine: Engine) -> None:
+    """Add the images by content hash, and the status 404 to first answers for addresses that lead nowhere."""
+    server: flask.Flask = app.server
+    prefix = app.config.routes_pathname_prefix
+
+    @server.get(f"{prefix}images/<sha256>.png")
+    def image(sha256: str) -> flask.Response:
+        png = db.read.image_png(engine, sha256)
+        if png is None:
+            return flask.Response("No image has this hash.\n", status=404, mimetype="text/plain")
+        response = flask.Response(png, mimetype="image/png")
+        response.set_etag(sha256)
+        response.cache_control.public = True
+        response.cache_control.max_age = 31_536_000
+        response.cache_control.immutable = True
+        return response.make_conditional(flask.request)
+
+    @server.after_request
+    def finish(response: flask.Response) -> flask.Response:
+        response.headers.update(HEADERS)
+        # Dash answers every path with the same document and decides in the browser.
+        rule = flask.request.url_rule
+        if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
+            number = case_id(app, flask.request.path)
+            if number is None or not db.read.case_exists(engine, number):
+                response.status_code = 404
+        return response
