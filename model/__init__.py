@@ -1,0 +1,1 @@
+"""The model side: data, network, attack, neighbours, defence. Knows arrays and no SQL."""
