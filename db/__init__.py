@@ -1,0 +1,1 @@
+"""Rows: the schema, engines, idempotent writes, reads and migrations. Knows no JAX, no Dash."""

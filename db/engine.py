@@ -1,0 +1,142 @@
+"""From a URL to an Engine: pragmas, transactions, read-only opening. The only place that knows dialects.
+
+SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
+writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
+PostgreSQL goes through the same function.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
+
+
+def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
+    """An Engine for a database URL or the path of a SQLite file.
+
+    Args:
+        url: `sqlite:///xpixels.db`, `postgresql://...`, or a plain path (`~` is the home folder).
+        read_only: nothing can be written through this engine; the file has to exist.
+
+    Without `read_only` a SQLite file that does not exist is made by the first statement;
+    `migrate.require_current` tells beforehand.
+
+    Raises:
+        FileNotFoundError: read_only, and the file does not exist.
+        ValueError: not a database URL.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "postgresql":
+        return _postgresql(address, read_only)
+    path = _path(address)
+    if read_only and path is not None:
+        require_file(path)
+        engine = create_engine(address, creator=partial(_open_read_only, path.absolute()))
+    else:
+        engine = create_engine(address)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection, _record) -> None:
+        connection.isolation_level = None  # sqlite3 would commit before DDL: BEGIN is said below instead
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("xpixels_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that writes: committed at the end, undone when an error leaves it.
+
+    On SQLite it takes the write lock at once, waiting for another writer: a transaction that first reads
+    and then writes could otherwise fail when someone else wrote in between.
+    """
+    with engine.connect().execution_options(xpixels_writing=True) as connection, connection.begin():
+        yield connection
+
+
+def file(engine: Engine) -> Path | None:
+    """The path of the engine's SQLite file; None for a database in memory or on a server."""
+    if engine.dialect.name != "sqlite":
+        return None
+    return _path(engine.url)
+
+
+def require_file(path: Path) -> None:
+    """Raises FileNotFoundError, naming the way out, when there is no file at the path."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No database at {path}: make one with `xpixels demo` or `xpixels ingest`, "
+            "or name another with --database."
+        )
+
+
+def _address(url: str | os.PathLike) -> URL:
+    text = os.fspath(url)
+    if "://" not in text:
+        database = text if text == ":memory:" else str(Path(text).expanduser())
+        return URL.create("sqlite", database=database)
+    try:
+        address = make_url(text)
+        address.get_dialect()
+    except (ArgumentError, ImportError) as error:
+        raise ValueError(
+            f"Not a database URL: {text!r}; expected a path, sqlite:///PATH or postgresql://... ({error})"
+        ) from None
+    if address.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ValueError(f"Not a database this program knows: {text!r}; expected SQLite or PostgreSQL.")
+    return address
+
+
+def _path(address: URL) -> Path | None:
+    database = address.database
+    return Path(database) if database and database != ":memory:" else None
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, also where the folder cannot be written either.
+
+    To read a write-ahead log SQLite makes a file beside the database. Where it may not and there is no
+    log to read, the database is opened as one that nobody changes while it is open.
+    """
+    uri = f"file:{quote(str(path))}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        if log.exists() and log.stat().st_size:
+            raise
+        connection = sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)
+    return connection
+
+
+def _postgresql(address: URL, read_only: bool) -> Engine:
+    options = {"options": "-c default_transaction_read_only=on"} if read_only else {}
+    try:
+        return create_engine(address, connect_args=options)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"A PostgreSQL database needs the package {error.name}: install it, or use a SQLite file."
+        ) from None

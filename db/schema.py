@@ -1,0 +1,93 @@
+"""Every table and view on one MetaData: `metadata.create_all(engine)` makes both.
+
+Conventions
+- Classes are integers, 0 for the first class of a data set; their names are in `classes`.
+- Times are ISO 8601 text in UTC, `2026-01-31T12:00:00Z` (see `now`): the same in SQL on every database.
+- Shapes, descriptions and parameters are JSON; activations are little-endian float16, C order.
+- Rows and columns of pixels count from 0 at the top left; colours are 0..255; ranks count from 1.
+- Every constraint has a name, so that a migration can find it again.
+- Parts of a thing (an attack's pixels, a case's scores) go when it goes; everything else that is still
+  referred to cannot be deleted.
+
+Tables that are only ever reached through a compound key have no rowid on SQLite, unless they hold BLOBs.
+"""
+
+from sqlalchemy import event
+
+from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores
+from db.tables.columns import (
+    CHOICES,
+    ENCODINGS,
+    KINDS,
+    METRICS,
+    OUTCOMES,
+    PARTITIONS,
+    RULES,
+    SPLITS,
+    STATUSES,
+    metadata,
+    now,
+    views,
+)
+from db.tables.defense import (
+    case_activations,
+    decisions,
+    neighbors,
+    operating_points,
+    reference_activations,
+    reference_samples,
+    tuning_points,
+)
+from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
+from db.totals import attack_matrix, attack_positions, roc_curve
+from db.views import case_overview, layer_decisions, near_duplicates
+
+__all__ = [
+    "CHOICES",
+    "ENCODINGS",
+    "KINDS",
+    "METRICS",
+    "OUTCOMES",
+    "PARTITIONS",
+    "RULES",
+    "SPLITS",
+    "STATUSES",
+    "annotations",
+    "attack_matrix",
+    "attack_pixels",
+    "attack_positions",
+    "attacks",
+    "case_activations",
+    "case_overview",
+    "cases",
+    "class_scores",
+    "classes",
+    "datasets",
+    "decisions",
+    "images",
+    "layer_decisions",
+    "layers",
+    "metadata",
+    "near_duplicates",
+    "neighbors",
+    "networks",
+    "now",
+    "operating_points",
+    "reference_activations",
+    "reference_samples",
+    "roc_curve",
+    "runs",
+    "samples",
+    "tuning_points",
+    "views",
+]
+
+
+@event.listens_for(metadata, "after_create")
+def _create_views(_metadata, connection, **_options) -> None:
+    views.create_all(connection)
+
+
+@event.listens_for(metadata, "before_drop")
+def _drop_views(_metadata, connection, **_options) -> None:
+    views.drop_all(connection)

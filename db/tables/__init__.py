@@ -1,0 +1,1 @@
+"""The tables by subject; db.schema lists them all."""

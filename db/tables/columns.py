@@ -1,0 +1,112 @@
+"""What tables and views are made of: the MetaData and its naming convention, words, kinds of columns."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    column,
+)
+from sqlalchemy import text as sql
+from sqlalchemy.schema import CreateView
+
+SPLITS = ("train", "test")
+KINDS = ("clean", "adversarial")
+PARTITIONS = ("tuning", "validation")
+METRICS = ("euclidean", "cosine", "manhattan", "chebyshev")
+RULES = ("total", "max-class")
+CHOICES = ("tuning", "validation")
+OUTCOMES = ("TP", "FP", "TN", "FN")
+STATUSES = ("running", "done", "failed", "interrupted")
+ENCODINGS = ("raw", "zlib")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+views = MetaData()  # apart, as views are made after all tables and gone before them
+
+
+def now() -> str:
+    """The time in UTC as every time column has it: `2026-01-31T12:00:00Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def identity() -> Column:
+    """The integer primary key `id`, given by the database."""
+    return Column("id", Integer, primary_key=True)
+
+
+def key(name: str, type_=Integer) -> Column:
+    """A part of a compound primary key, given by whoever writes the row."""
+    return Column(name, type_, primary_key=True, autoincrement=False)
+
+
+def integer(name: str) -> Column:
+    """A whole number that every row has."""
+    return Column(name, Integer, nullable=False)
+
+
+def number(name: str) -> Column:
+    """A float64 that every row has."""
+    return Column(name, Double, nullable=False)
+
+
+def words(name: str, **options) -> Column:
+    """A text that every row has."""
+    return Column(name, Text, nullable=False, **options)
+
+
+def json(name: str) -> Column:
+    """A JSON value that every row has: Python lists and dicts go in and come out."""
+    return Column(name, JSON(none_as_null=True), nullable=False)
+
+
+def boolean(name: str) -> Column:
+    """True or false; SQLite has no such type, so a constraint keeps out all but 1 and 0."""
+    return Column(name, Boolean(create_constraint=True, name=name), nullable=False)
+
+
+def reference(name: str, to: str, *, owned: bool = False, **options) -> Column:
+    """A foreign key to the column `to`; a row that is `owned` goes when the row it belongs to goes."""
+    foreign_key = ForeignKey(to, ondelete="CASCADE" if owned else None)
+    return Column(name, foreign_key, **({"nullable": False} | options))
+
+
+def colors(prefix: str = "") -> list[Column]:
+    """Red, green and blue, each 0..255 (see `color_checks`)."""
+    return [integer(prefix + color) for color in ("red", "green", "blue")]
+
+
+def color_checks(prefix: str = "") -> list[CheckConstraint]:
+    """The constraints that keep `colors(prefix)` in 0..255."""
+    return [check(prefix + c, f"{prefix}{c} BETWEEN 0 AND 255") for c in ("red", "green", "blue")]
+
+
+def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    """A constraint: the column holds one of the values."""
+    return check(column, f"{column} IN ({', '.join(repr(value) for value in values)})")
+
+
+def check(name: str, condition: str) -> CheckConstraint:
+    """A constraint named ck_<table>_<name>."""
+    return CheckConstraint(condition, name=name)
+
+
+def view(name: str, select: str, columns: list[tuple[type, str]]) -> Table:
+    """A view of the given SELECT; `columns` names its columns, in its order, with their types."""
+    typed = [column(label, kind) for kind, labels in columns for label in labels.split()]
+    return CreateView(sql(select).columns(*typed), name, metadata=views).table

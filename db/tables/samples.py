@@ -1,0 +1,114 @@
+"""What is attacked: data sets, images, samples, networks and their layers; and the runs that wrote it."""
+
+from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+
+from db.tables.columns import (
+    SPLITS,
+    STATUSES,
+    boolean,
+    check,
+    identity,
+    integer,
+    json,
+    key,
+    metadata,
+    one_of,
+    reference,
+    words,
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    identity(),
+    words("name", unique=True),
+    words("source"),
+    words("created_at"),
+)
+
+classes = Table(
+    "classes",
+    metadata,
+    reference("dataset_id", "datasets.id", owned=True, primary_key=True),
+    key("class"),
+    words("name"),
+    UniqueConstraint("dataset_id", "name"),
+    check("class", "class >= 0"),
+    sqlite_with_rowid=False,
+)
+
+images = Table(
+    "images",
+    metadata,
+    identity(),
+    words("sha256", unique=True),  # of the pixels and their shape, hexadecimal: one row a picture
+    integer("height"),
+    integer("width"),
+    Column("png", LargeBinary, nullable=False),
+    check("sha256", "length(sha256) = 64"),
+    check("size", "height > 0 AND width > 0"),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    identity(),
+    reference("dataset_id", "datasets.id"),
+    words("split"),
+    integer("position"),  # in its split, from 0
+    integer("label"),
+    reference("image_id", "images.id", index=True),
+    UniqueConstraint("dataset_id", "split", "position"),
+    one_of("split", SPLITS),
+    check("position", "position >= 0"),
+    check("label", "label >= 0"),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    identity(),
+    words("name"),
+    words("sha256", unique=True),  # of the weights, hexadecimal
+    reference("dataset_id", "datasets.id"),
+    json("description"),
+    Column("test_accuracy", Double),  # share of the test set, [0, 1]
+    words("created_at"),
+    check("sha256", "length(sha256) = 64"),
+    check("test_accuracy", "test_accuracy BETWEEN 0 AND 1"),
+)
+
+layers = Table(
+    "layers",
+    metadata,
+    identity(),
+    reference("network_id", "networks.id", owned=True),
+    words("name"),
+    words("kind"),
+    integer("position"),  # from the input to the output, from 0
+    json("shape"),
+    boolean("compared"),  # neighbours are searched here; the others are for viewing
+    UniqueConstraint("network_id", "name"),
+    UniqueConstraint("network_id", "position"),
+    check("position", "position >= 0"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    identity(),
+    reference("network_id", "networks.id", nullable=True, index=True),
+    words("stage"),
+    words("status"),
+    json("parameters"),
+    Column("seed", Integer),
+    words("code_version"),
+    Column("process", Text),  # host, process id and its start: tells a run that died from one at work
+    words("started_at"),
+    Column("finished_at", Text),
+    Column("seconds", Double),
+    Column("message", Text),
+    Index(None, "status"),
+    one_of("status", STATUSES),
+    check("finished", "(status = 'running') = (finished_at IS NULL)"),
+)

@@ -1,0 +1,126 @@
+"""Views that count: `roc_curve`, `attack_matrix`, `attack_positions`. Conventions as in db.views."""
+
+from sqlalchemy import Boolean, Double, Integer, Text
+
+from db.tables.columns import view
+
+# One row a point of the sweep: rates are shares in [0, 1], NULL where there is nothing to be a share of.
+roc_curve = view(
+    "roc_curve",
+    """
+SELECT
+    networks.name AS network,
+    layers.name AS layer,
+    tuning_points.metric AS metric,
+    tuning_points.rule AS rule,
+    tuning_points."partition" AS "partition",
+    tuning_points.k AS k,
+    tuning_points.threshold AS threshold,
+    CAST(tuning_points.fp AS DOUBLE PRECISION) / NULLIF(tuning_points.fp + tuning_points.tn, 0) AS fpr,
+    CAST(tuning_points.tp AS DOUBLE PRECISION) / NULLIF(tuning_points.tp + tuning_points.fn, 0) AS tpr,
+    CAST(tuning_points.fn AS DOUBLE PRECISION) / NULLIF(tuning_points.tp + tuning_points.fn, 0) AS fnr,
+    CAST(tuning_points.tp + tuning_points.tn AS DOUBLE PRECISION)
+        / NULLIF(tuning_points.tp + tuning_points.tn + tuning_points.fp + tuning_points.fn, 0) AS accuracy,
+    tuning_points.tp AS tp,
+    tuning_points.fp AS fp,
+    tuning_points.tn AS tn,
+    tuning_points.fn AS fn,
+    layers.network_id AS network_id,
+    tuning_points.layer_id AS layer_id
+FROM tuning_points
+JOIN layers ON layers.id = tuning_points.layer_id
+JOIN networks ON networks.id = layers.network_id
+""",
+    [
+        (Text, "network layer metric rule partition"),
+        (Integer, "k threshold"),
+        (Double, "fpr tpr fnr accuracy"),
+        (Integer, "tp fp tn fn network_id layer_id"),
+    ],
+)
+
+# True class by the class the attack led to. A targeted attack counts for its target alone. An untargeted
+# one could have ended in any other class: `attacks` are all those on the true class, `successes` those
+# that ended in `to_class`. `rate` is successes / attacks; cells without a success are listed, with 0.
+attack_matrix = view(
+    "attack_matrix",
+    """
+SELECT
+    networks.name AS network,
+    tried.method AS method,
+    tried.pixel_count AS pixel_count,
+    tried.targeted AS targeted,
+    true_classes.name AS true_class,
+    to_classes.name AS to_class,
+    tried.attacks AS attacks,
+    tried.successes AS successes,
+    CAST(tried.successes AS DOUBLE PRECISION) / tried.attacks AS rate,
+    tried.label AS true_class_id,
+    tried.to_class AS to_class_id,
+    tried.network_id AS network_id
+FROM (
+    SELECT
+        attacks.network_id AS network_id, samples.dataset_id AS dataset_id, attacks.method AS method,
+        attacks.pixel_count AS pixel_count, 1 = 1 AS targeted, samples.label AS label,
+        attacks.target_class AS to_class, COUNT(*) AS attacks,
+        SUM(CASE WHEN attacks.succeeded THEN 1 ELSE 0 END) AS successes
+    FROM attacks
+    JOIN samples ON samples.id = attacks.sample_id
+    WHERE attacks.target_class IS NOT NULL
+    GROUP BY attacks.network_id, samples.dataset_id, attacks.method, attacks.pixel_count, samples.label,
+        attacks.target_class
+    UNION ALL
+    SELECT
+        attacks.network_id, samples.dataset_id, attacks.method, attacks.pixel_count, 1 = 0, samples.label,
+        classes."class", COUNT(*),
+        SUM(CASE WHEN attacks.succeeded AND attacks.predicted_class = classes."class" THEN 1 ELSE 0 END)
+    FROM attacks
+    JOIN samples ON samples.id = attacks.sample_id
+    JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class" <> samples.label
+    WHERE attacks.target_class IS NULL
+    GROUP BY attacks.network_id, samples.dataset_id, attacks.method, attacks.pixel_count, samples.label,
+        classes."class"
+) AS tried
+JOIN networks ON networks.id = tried.network_id
+LEFT JOIN classes AS true_classes
+    ON true_classes.dataset_id = tried.dataset_id AND true_classes."class" = tried.label
+LEFT JOIN classes AS to_classes
+    ON to_classes.dataset_id = tried.dataset_id AND to_classes."class" = tried.to_class
+""",
+    [
+        (Text, "network method"),
+        (Integer, "pixel_count"),
+        (Boolean, "targeted"),
+        (Text, "true_class to_class"),
+        (Integer, "attacks successes"),
+        (Double, "rate"),
+        (Integer, "true_class_id to_class_id network_id"),
+    ],
+)
+
+# Where attacks ended: one row a position where the best image of at least one attack differs from the
+# original; failed attacks count as attacks. An attack of several pixels counts at each of them.
+attack_positions = view(
+    "attack_positions",
+    """
+SELECT
+    networks.name AS network,
+    attacks.method AS method,
+    attacks.target_class IS NOT NULL AS targeted,
+    attack_pixels."row" AS attacked_row,
+    attack_pixels."column" AS attacked_column,
+    COUNT(*) AS attacks,
+    SUM(CASE WHEN attacks.succeeded THEN 1 ELSE 0 END) AS successes,
+    attacks.network_id AS network_id
+FROM attack_pixels
+JOIN attacks ON attacks.id = attack_pixels.attack_id
+JOIN networks ON networks.id = attacks.network_id
+GROUP BY networks.name, attacks.method, attacks.target_class IS NOT NULL, attack_pixels."row",
+    attack_pixels."column", attacks.network_id
+""",
+    [
+        (Text, "network method"),
+        (Boolean, "targeted"),
+        (Integer, "attacked_row attacked_column attacks successes network_id"),
+    ],
+)

@@ -1,0 +1,249 @@
+"""Views of single cases: `case_overview`, `layer_decisions`, `near_duplicates`. Those that count: db.totals.
+
+In every view a class is its **name**; beside it, `..._class_id` is the number that the tables have.
+Each view is also a Table, to be selected from in Python. Plain SQL that SQLite and PostgreSQL share.
+
+The pivots join on primary keys, one row each, so that a page of a long list costs as much as a page.
+"""
+
+from sqlalchemy import Boolean, Double, Integer, Text
+
+from db.tables.columns import view
+
+# The layers that case_overview has columns for; decisions there are at metric euclidean and rule total.
+COMPARED = ("flatten", "dense", "logits", "composed")
+
+_LAYER_COLUMNS = "".join(
+    f"""
+    {layer}.alarm AS alarm_{layer},
+    {layer}.outcome AS outcome_{layer},
+    {layer}.unexpected_count AS unexpected_{layer},
+    recovered_{layer}.name AS recovered_{layer},"""
+    for layer in COMPARED
+)
+_LAYER_JOINS = "".join(
+    f"""
+LEFT JOIN layers AS layer_{layer}
+    ON layer_{layer}.network_id = cases.network_id AND layer_{layer}.name = '{layer}'
+LEFT JOIN decisions AS {layer}
+    ON {layer}.case_id = cases.id AND {layer}.layer_id = layer_{layer}.id
+    AND {layer}.metric = 'euclidean' AND {layer}.rule = 'total'
+LEFT JOIN classes AS recovered_{layer}
+    ON recovered_{layer}.dataset_id = samples.dataset_id
+    AND recovered_{layer}."class" = {layer}.recovered_class"""
+    for layer in COMPARED
+)
+
+# One row a case. `alarms` counts the alarming layers of COMPARED, NULL before tuning. `first_divergence`
+# is the first layer from the input, composed left out, where the most frequent class among the first k
+# neighbours is not the true class; layers whose most frequent classes are tied claim nothing and are passed
+# over. Several attacked pixels: the first one; attack_pixels has them all.
+case_overview = view(
+    "case_overview",
+    f"""
+SELECT
+    cases.id AS case_id,
+    cases.network_id AS network_id,
+    networks.name AS network,
+    datasets.name AS dataset,
+    cases.kind AS kind,
+    cases."partition" AS "partition",
+    cases.sample_id AS sample_id,
+    samples.split AS split,
+    samples.position AS "position",
+    true_classes.name AS true_class,
+    predicted_classes.name AS predicted_class,
+    target_classes.name AS target_class,
+    cases.true_class AS true_class_id,
+    cases.predicted_class AS predicted_class_id,
+    attacks.target_class AS target_class_id,
+    cases.confidence AS confidence,
+    images.sha256 AS image_sha256,
+    originals.sha256 AS original_sha256,
+    cases.attack_id AS attack_id,
+    attacks.method AS method,
+    attacks.pixel_count AS pixel_count,
+    attacks.queries AS queries,
+    attack_pixels."row" AS attacked_row,
+    attack_pixels."column" AS attacked_column,
+    attack_pixels.original_red AS red_before,
+    attack_pixels.original_green AS green_before,
+    attack_pixels.original_blue AS blue_before,
+    attack_pixels.red AS red_after,
+    attack_pixels.green AS green_after,
+    attack_pixels.blue AS blue_after,{_LAYER_COLUMNS}
+    CASE
+        WHEN COALESCE({", ".join(f"{layer}.alarm" for layer in COMPARED)}) IS NULL THEN NULL
+        ELSE {" + ".join(f"CASE WHEN {layer}.alarm THEN 1 ELSE 0 END" for layer in COMPARED)}
+    END AS alarms,
+    (
+        SELECT layers.name
+        FROM decisions
+        JOIN layers ON layers.id = decisions.layer_id
+        WHERE decisions.case_id = cases.id AND decisions.metric = 'euclidean' AND decisions.rule = 'total'
+            AND layers.name <> 'composed' AND decisions.majority_class <> cases.true_class
+        ORDER BY layers.position
+        LIMIT 1
+    ) AS first_divergence
+FROM cases
+JOIN networks ON networks.id = cases.network_id
+JOIN samples ON samples.id = cases.sample_id
+JOIN datasets ON datasets.id = samples.dataset_id
+JOIN images ON images.id = cases.image_id
+JOIN images AS originals ON originals.id = samples.image_id
+LEFT JOIN attacks ON attacks.id = cases.attack_id
+LEFT JOIN attack_pixels ON attack_pixels.attack_id = attacks.id AND attack_pixels.pixel = 0
+LEFT JOIN classes AS true_classes
+    ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = cases.true_class
+LEFT JOIN classes AS predicted_classes
+    ON predicted_classes.dataset_id = samples.dataset_id AND predicted_classes."class" = cases.predicted_class
+LEFT JOIN classes AS target_classes
+    ON target_classes.dataset_id = samples.dataset_id
+    AND target_classes."class" = attacks.target_class{_LAYER_JOINS}
+""",
+    [
+        (Integer, "case_id network_id"),
+        (Text, "network dataset kind partition"),
+        (Integer, "sample_id"),
+        (Text, "split"),
+        (Integer, "position"),
+        (Text, "true_class predicted_class target_class"),
+        (Integer, "true_class_id predicted_class_id target_class_id"),
+        (Double, "confidence"),
+        (Text, "image_sha256 original_sha256"),
+        (Integer, "attack_id"),
+        (Text, "method"),
+        (Integer, "pixel_count queries attacked_row attacked_column"),
+        (Integer, "red_before green_before blue_before red_after green_after blue_after"),
+        *[
+            spec
+            for layer in COMPARED
+            for spec in (
+                (Boolean, f"alarm_{layer}"),
+                (Text, f"outcome_{layer}"),
+                (Integer, f"unexpected_{layer}"),
+                (Text, f"recovered_{layer}"),
+            )
+        ],
+        (Integer, "alarms"),
+        (Text, "first_divergence"),
+    ],
+)
+
+# One row a case, compared layer, metric and rule. `recovered_right`: the recovered class is the true one.
+layer_decisions = view(
+    "layer_decisions",
+    """
+SELECT
+    decisions.case_id AS case_id,
+    networks.name AS network,
+    cases.kind AS kind,
+    cases."partition" AS "partition",
+    layers.name AS layer,
+    decisions.metric AS metric,
+    decisions.rule AS rule,
+    decisions.k AS k,
+    decisions.threshold AS threshold,
+    decisions.unexpected_count AS unexpected_count,
+    decisions.alarm AS alarm,
+    decisions.outcome AS outcome,
+    true_classes.name AS true_class,
+    predicted_classes.name AS predicted_class,
+    majority_classes.name AS majority_class,
+    recovered_classes.name AS recovered_class,
+    cases.true_class AS true_class_id,
+    cases.predicted_class AS predicted_class_id,
+    decisions.majority_class AS majority_class_id,
+    decisions.recovered_class AS recovered_class_id,
+    decisions.recovered_class = cases.true_class AS recovered_right,
+    cases.network_id AS network_id,
+    decisions.layer_id AS layer_id
+FROM decisions
+JOIN cases ON cases.id = decisions.case_id
+JOIN networks ON networks.id = cases.network_id
+JOIN layers ON layers.id = decisions.layer_id
+JOIN samples ON samples.id = cases.sample_id
+LEFT JOIN classes AS true_classes
+    ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = cases.true_class
+LEFT JOIN classes AS predicted_classes
+    ON predicted_classes.dataset_id = samples.dataset_id AND predicted_classes."class" = cases.predicted_class
+LEFT JOIN classes AS majority_classes
+    ON majority_classes.dataset_id = samples.dataset_id
+    AND majority_classes."class" = decisions.majority_class
+LEFT JOIN classes AS recovered_classes
+    ON recovered_classes.dataset_id = samples.dataset_id
+    AND recovered_classes."class" = decisions.recovered_class
+""",
+    [
+        (Integer, "case_id"),
+        (Text, "network kind partition layer metric rule"),
+        (Integer, "k threshold unexpected_count"),
+        (Boolean, "alarm"),
+        (Text, "outcome true_class predicted_class majority_class recovered_class"),
+        (Integer, "true_class_id predicted_class_id majority_class_id recovered_class_id"),
+        (Boolean, "recovered_right"),
+        (Integer, "network_id layer_id"),
+    ],
+)
+
+# A case beside a reference sample that is suspiciously close: at most half as far in `flatten` (euclidean)
+# as the farthest neighbour stored for the case, or the very same picture. `relative_distance` is that share,
+# in [0, 1]: ask for less of it to be stricter. `same_picture`: the case's sample, before any attack, has
+# exactly the reference's pixels. Closeness is a hint to look, no proof of a duplicate.
+near_duplicates = view(
+    "near_duplicates",
+    """
+SELECT
+    pairs.case_id AS case_id,
+    pairs.reference_sample_id AS reference_sample_id,
+    pairs."rank" AS "rank",
+    pairs.distance AS distance,
+    pairs.distance / NULLIF(pairs.farthest, 0) AS relative_distance,
+    pairs.case_original_id = reference.image_id AS same_picture,
+    cases.kind AS kind,
+    cases."partition" AS "partition",
+    case_classes.name AS true_class,
+    reference_classes.name AS reference_class,
+    case_images.sha256 AS image_sha256,
+    reference_images.sha256 AS reference_sha256,
+    cases.network_id AS network_id
+FROM (
+    SELECT
+        neighbors.case_id AS case_id,
+        neighbors.reference_sample_id AS reference_sample_id,
+        neighbors."rank" AS "rank",
+        neighbors.distance AS distance,
+        samples.image_id AS case_original_id,
+        (
+            SELECT farther.distance
+            FROM neighbors AS farther
+            WHERE farther.case_id = neighbors.case_id AND farther.layer_id = neighbors.layer_id
+                AND farther.metric = neighbors.metric
+            ORDER BY farther."rank" DESC
+            LIMIT 1
+        ) AS farthest
+    FROM cases
+    JOIN samples ON samples.id = cases.sample_id
+    JOIN layers ON layers.network_id = cases.network_id AND layers.name = 'flatten'
+    JOIN neighbors ON neighbors.case_id = cases.id AND neighbors.layer_id = layers.id
+        AND neighbors.metric = 'euclidean'
+) AS pairs
+JOIN cases ON cases.id = pairs.case_id
+JOIN images AS case_images ON case_images.id = cases.image_id
+JOIN reference_samples ON reference_samples.id = pairs.reference_sample_id
+JOIN samples AS reference ON reference.id = reference_samples.sample_id
+JOIN images AS reference_images ON reference_images.id = reference.image_id
+LEFT JOIN classes AS case_classes
+    ON case_classes.dataset_id = reference.dataset_id AND case_classes."class" = cases.true_class
+LEFT JOIN classes AS reference_classes
+    ON reference_classes.dataset_id = reference.dataset_id AND reference_classes."class" = reference.label
+WHERE pairs.distance <= 0.5 * pairs.farthest OR pairs.case_original_id = reference.image_id
+""",
+    [
+        (Integer, "case_id reference_sample_id rank"),
+        (Double, "distance relative_distance"),
+        (Boolean, "same_picture"),
+        (Text, "kind partition true_class reference_class image_sha256 reference_sha256"),
+        (Integer, "network_id"),
+    ],
+)
