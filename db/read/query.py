@@ -44,7 +44,8 @@ class LayerOption(NamedTuple):
 class CaseOptions(NamedTuple):
     """What the database holds of each filter, for one network."""
 
-    network_id: int | None  # None: the database has no network yet
+    network_id: int | None  # chosen; None: the database has no network yet
+    default_network: int | None  # when none is asked for: the one of the newest case
     networks: tuple[NetworkOption, ...]
     layers: tuple[LayerOption, ...]
     class_names: dict[int, str]  # class -> name, in class order
@@ -156,7 +157,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         descending=sort.startswith("-"),
         page=int(page),
         default_layer=default_layer,
-        default_network=options.networks[-1].id if options.networks else None,
+        default_network=options.default_network,
     ), options
 
 
@@ -172,12 +173,15 @@ def _options(connection: Connection, network: str | None) -> CaseOptions:
     if network is not None and network not in ids:
         raise QueryError("network", network, ids)
     if not networks:
-        return CaseOptions(None, (), (), {}, ())
-    network_id = int(network) if network is not None else networks[-1].id
+        return CaseOptions(None, None, (), (), {}, ())
+    newest = connection.scalar(select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1))
+    default = networks[-1].id if newest is None else newest
+    network_id = default if network is None else int(network)
     layers = schema.layers
     names = schema.classes
     return CaseOptions(
         network_id,
+        default,
         networks,
         tuple(
             LayerOption(*row)
