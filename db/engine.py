@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
@@ -71,6 +72,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.connect().execution_options(xpixels_writing=True) as connection, connection.begin():
         yield connection
+
+
+def insert_or_skip(connection: Connection, table: Table) -> Insert:
+    """INSERT of rows into the table that skips those whose key is there already, and no others."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table).on_conflict_do_nothing()
 
 
 def file(engine: Engine) -> Path | None:

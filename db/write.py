@@ -1,0 +1,270 @@
+"""Idempotent bulk writes: what is there already stays as it is, what is missing is added.
+
+Every function takes a Connection and leaves the transaction to its caller (see `engine.writing`), so that
+a chunk of work is one transaction. Only the functions of runs take the Engine: a run is seen while it
+works, and its end is recorded whatever became of its work.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, and_, column, delete, insert, select, update, values
+
+from db import schema
+from db.engine import insert_or_skip, writing
+
+VARIABLES = 900  # values bound in one statement; some databases take no more than 999
+
+Row = Mapping[str, Any]
+
+
+def insert_missing(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
+    """Inserts the rows whose keys are not there yet; returns how many that were.
+
+    All rows have the same columns. A row that breaks any other constraint is an error, not skipped.
+    """
+    added = 0
+    for chunk in _chunks(rows, 50_000):
+        added += connection.execute(insert_or_skip(connection, table), chunk).rowcount
+    return added
+
+
+def ids_by_key(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[Sequence[Any]]
+) -> list[int]:
+    """The ids of the rows with the given keys, in the order of the keys; None in a key is NULL.
+
+    Args:
+        columns: names of the columns that together are unique, as `("dataset_id", "split", "position")`.
+        keys: one value a column each.
+
+    Raises:
+        LookupError: a key has no row.
+    """
+    found: dict[tuple, int] = {}
+    wanted = list(dict.fromkeys(tuple(key) for key in keys))
+    types = [table.c[name].type for name in columns]
+    for chunk in _chunks(wanted, VARIABLES // len(columns)):
+        keyed = values(*map(column, columns, types), name="wanted").data(chunk).cte("wanted")
+        same = [_equal(table.c[name], keyed.c[name]) for name in columns]
+        query = select(table.c.id, *keyed.c).join_from(keyed, table, and_(*same))
+        found |= {tuple(key): id_ for id_, *key in connection.execute(query)}
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        described = ", ".join(f"{name}={value!r}" for name, value in zip(columns, missing[0], strict=True))
+        raise LookupError(f"No row in {table.name} with {described} ({len(missing)} such keys).")
+    return [found[tuple(key)] for key in keys]
+
+
+def ensure(connection: Connection, table: Table, key: Row, others: Row | None = None) -> int:
+    """The id of the row with the given key; if there is none, it is inserted with the other values."""
+    query = select(table.c.id).where(*(_equal(table.c[name], value) for name, value in key.items()))
+    id_ = connection.scalar(query)
+    if id_ is None:
+        connection.execute(insert_or_skip(connection, table), {**key, **(others or {})})
+        id_ = connection.execute(query).scalar_one()
+    return id_
+
+
+# ---- Runs ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def run(
+    engine: Engine,
+    stage: str,
+    *,
+    parameters: Row,
+    code_version: str,
+    seed: int | None = None,
+    network_id: int | None = None,
+) -> Iterator[int]:
+    """A run around a stage's work, from `running` to done, failed or interrupted; gives its id.
+
+    An error's first line becomes the run's message, and the error goes on to the caller.
+    """
+    id_ = start_run(
+        engine, stage, parameters=parameters, code_version=code_version, seed=seed, network_id=network_id
+    )
+    began = time.monotonic()
+    try:
+        yield id_
+    except BaseException as error:
+        status = "failed" if isinstance(error, Exception) else "interrupted"
+        message = (str(error).splitlines() or [""])[0]
+        message = f"{type(error).__name__}: {message}" if message else type(error).__name__
+        finish_run(engine, id_, status=status, message=message, seconds=time.monotonic() - began)
+        raise
+    finish_run(engine, id_, seconds=time.monotonic() - began)
+
+
+def start_run(
+    engine: Engine,
+    stage: str,
+    *,
+    parameters: Row,
+    code_version: str,
+    seed: int | None = None,
+    network_id: int | None = None,
+) -> int:
+    """Records that a stage is running, in a transaction of its own; returns the run's id.
+
+    Runs that died without a word are marked first (see `mark_interrupted`).
+    """
+    row = {
+        "network_id": network_id,
+        "stage": stage,
+        "status": "running",
+        "parameters": dict(parameters),
+        "seed": seed,
+        "code_version": code_version,
+        "process": _process(os.getpid()),
+        "started_at": schema.now(),
+    }
+    with writing(engine) as connection:
+        mark_interrupted(connection)
+        return connection.execute(insert(schema.runs), row).inserted_primary_key[0]
+
+
+def finish_run(
+    engine: Engine,
+    run_id: int,
+    *,
+    status: str = "done",
+    message: str | None = None,
+    seconds: float | None = None,
+    network_id: int | None = None,
+) -> None:
+    """Records how a run ended, in a transaction of its own.
+
+    Args:
+        status: done, failed or interrupted.
+        message: one line for people: what was made, or why it failed.
+        seconds: how long it worked.
+        network_id: the network that the run made, when it was not known at the start.
+
+    Raises:
+        LookupError: there is no such run.
+    """
+    ended = {"status": status, "finished_at": schema.now(), "message": message, "seconds": seconds}
+    if network_id is not None:
+        ended["network_id"] = network_id
+    with writing(engine) as connection:
+        done = connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(ended))
+        if done.rowcount != 1:
+            raise LookupError(f"No run {run_id}.")
+
+
+def mark_interrupted(connection: Connection) -> list[int]:
+    """Marks runs that are `running` though their process is gone as `interrupted`; returns their ids.
+
+    A run of another machine may well be at work: it is left alone.
+    """
+    runs = schema.runs
+    running = connection.execute(select(runs.c.id, runs.c.process).where(runs.c.status == "running"))
+    dead = [id_ for id_, process in running if not _alive(process)]
+    for id_ in dead:
+        ended = {"status": "interrupted", "finished_at": schema.now(), "message": "its process ended"}
+        connection.execute(update(runs).where(runs.c.id == id_).values(ended))
+    return dead
+
+
+# ---- Tuning and annotations ----------------------------------------------------------------------
+
+
+def replace_tuning(
+    connection: Connection,
+    layer_ids: Sequence[int],
+    metric: str,
+    rule: str,
+    *,
+    tuning_points: Sequence[Row],
+    operating_points: Sequence[Row],
+    decisions: Sequence[Row],
+) -> None:
+    """Puts a new tuning of the layers, for one metric and rule, in the place of the old one.
+
+    Within the caller's transaction: nobody sees decisions beside operating points they do not follow from.
+
+    Raises:
+        ValueError: a row is of another layer, metric or rule.
+    """
+    allowed = {(layer_id, metric, rule) for layer_id in layer_ids}
+    new = (
+        (schema.tuning_points, tuning_points),
+        (schema.operating_points, operating_points),
+        (schema.decisions, decisions),
+    )
+    for table, rows in new:
+        for row in rows:
+            if (row["layer_id"], row["metric"], row["rule"]) not in allowed:
+                raise ValueError(
+                    f"A row of {table.name} is of layer {row['layer_id']}, {row['metric']}, {row['rule']}; "
+                    f"expected layers {sorted(layer_ids)}, {metric}, {rule}."
+                )
+    for table, rows in new:
+        old = and_(table.c.layer_id.in_(layer_ids), table.c.metric == metric, table.c.rule == rule)
+        connection.execute(delete(table).where(old))
+        if rows:
+            connection.execute(insert(table), rows)
+
+
+def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str) -> int:
+    """Keeps what somebody wrote about a case; returns the annotation's id.
+
+    Raises:
+        LookupError: there is no such case.
+        ValueError: kind or body is empty.
+    """
+    for name, value in (("kind", kind), ("body", body)):
+        if not value.strip():
+            raise ValueError(f"The annotation's {name} is empty: expected some text.")
+    if connection.scalar(select(schema.cases.c.id).where(schema.cases.c.id == case_id)) is None:
+        raise LookupError(f"No case {case_id}.")
+    row = {"case_id": case_id, "kind": kind.strip(), "body": body.strip(), "created_at": schema.now()}
+    return connection.execute(insert(schema.annotations), row).inserted_primary_key[0]
+
+
+# ---- Parts ---------------------------------------------------------------------------------------
+
+
+def _chunks(items: Iterable, size: int) -> Iterator[list]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _equal(target, value):
+    # NULL equals NULL here; the plain comparison, where it will do, is the one that indexes serve best.
+    return target.is_not_distinct_from(value) if target.nullable else target == value
+
+
+def _process(pid: int) -> str:
+    """Host, process id and the process's start: another process that gets the same id is told apart."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        start = stat.rpartition(")")[2].split()[19]  # field 22: clock ticks from boot to its start
+    except OSError:
+        start = ""
+    return f"{platform.node()}/{pid}/{start}"
+
+
+def _alive(process: str | None) -> bool:
+    if process is None:
+        return False
+    host, pid, start = process.rsplit("/", 2)
+    if host != platform.node():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return not start or _process(int(pid)) == process
