@@ -1,0 +1,315 @@
+"""What the case view asks: one case with its layers and scores, its decisions, one layer's neighbours."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, Select, select
+
+from db import schema
+
+Color = tuple[int, int, int]  # red, green, blue, each 0..255
+
+
+class CaseImage(NamedTuple):
+    """A stored image, by its content."""
+
+    sha256: str
+    height: int
+    width: int
+
+
+class CasePixel(NamedTuple):
+    """A pixel that an attack changed; rows and columns count from 0 at the top left."""
+
+    row: int
+    column: int
+    color: Color
+    original: Color
+
+
+class CaseAttack(NamedTuple):
+    """The attack that made an adversarial case."""
+
+    method: str
+    target_class: int | None  # None: any class but the true one
+    queries: int
+    generations: int
+    seconds: float
+    pixels: tuple[CasePixel, ...]
+
+
+class CaseLayer(NamedTuple):
+    """A layer of the network, in the order of `position`."""
+
+    layer_id: int
+    name: str
+    kind: str
+    position: int  # from the input to the output, from 0
+    shape: tuple[int, ...]
+    compared: bool  # whether neighbours are searched here
+
+
+class CaseScore(NamedTuple):
+    """What the network gives a class."""
+
+    class_id: int
+    logit: float
+    probability: float  # [0, 1]
+
+
+class CaseDetail(NamedTuple):
+    """A case with everything that does not depend on the chosen layer."""
+
+    case_id: int
+    network_id: int
+    network: str
+    dataset: str
+    class_names: tuple[str, ...]  # by class id
+    kind: Literal["clean", "adversarial"]
+    partition: Literal["tuning", "validation"]
+    split: str
+    position: int  # of the sample in its split
+    true_class: int
+    predicted_class: int
+    confidence: float  # softmax probability of the predicted class
+    image: CaseImage  # what the network saw
+    original: CaseImage  # the sample itself; for a clean case the same
+    attack: CaseAttack | None
+    scores: tuple[CaseScore, ...]  # in class order
+    layers: tuple[CaseLayer, ...]  # in network order
+
+    @property
+    def compared_layers(self) -> tuple[CaseLayer, ...]:
+        """The layers that the defence looks at, in network order."""
+        return tuple(layer for layer in self.layers if layer.compared)
+
+
+class CaseDecision(NamedTuple):
+    """What the defence decided in a layer."""
+
+    layer: str
+    metric: str
+    rule: str
+    k: int
+    threshold: int  # -1..k; alarm when unexpected_count is greater
+    unexpected_count: int
+    alarm: bool
+    majority_class: int | None  # None: several classes are most frequent
+    recovered_class: int | None
+    outcome: Literal["TP", "FP", "TN", "FN"]
+
+
+class CaseNeighbor(NamedTuple):
+    """A reference sample near a case in a layer."""
+
+    rank: int  # from 1
+    distance: float  # in the metric's own unit
+    reference_sample_id: int
+    label: int
+    position: int  # of the sample in the training split
+    image: str  # sha256
+
+
+class CaseActivation(NamedTuple):
+    """A layer's stored activations for a case: little-endian float16, C order."""
+
+    layer: str
+    shape: tuple[int, ...]
+    encoding: Literal["raw", "zlib"]
+    data: bytes
+
+
+def case_detail(engine: Engine, case_id: int) -> CaseDetail:
+    """Read one case.
+
+    Raises:
+        LookupError: there is no such case.
+    """
+    with engine.connect() as connection:
+        row = connection.execute(_case_statement(case_id)).one_or_none()
+        if row is None:
+            raise LookupError(f"case {case_id} is not in this database")
+        return CaseDetail(
+            case_id=row.id,
+            network_id=row.network_id,
+            network=row.network,
+            dataset=row.dataset,
+            class_names=_class_names(connection, row.dataset_id),
+            kind=row.kind,
+            partition=row.partition,
+            split=row.split,
+            position=row.position,
+            true_class=row.true_class,
+            predicted_class=row.predicted_class,
+            confidence=row.confidence,
+            image=CaseImage(row.sha256, row.height, row.width),
+            original=CaseImage(row.original_sha256, row.original_height, row.original_width),
+            attack=None if row.attack_id is None else _attack(connection, row),
+            scores=_scores(connection, case_id),
+            layers=_layers(connection, row.network_id),
+        )
+
+
+def case_decisions(
+    engine: Engine, case_id: int, *, metric: str = "euclidean", rule: str = "total"
+) -> tuple[CaseDecision, ...]:
+    """Read the decision in each compared layer, in network order; empty before tuning."""
+    decisions, layers = schema.decisions.c, schema.layers.c
+    statement = (
+        select(
+            layers.name,
+            decisions.metric,
+            decisions.rule,
+            decisions.k,
+            decisions.threshold,
+            decisions.unexpected_count,
+            decisions.alarm,
+            decisions.majority_class,
+            decisions.recovered_class,
+            decisions.outcome,
+        )
+        .join(schema.layers, layers.id == decisions.layer_id)
+        .where(decisions.case_id == case_id, decisions.metric == metric, decisions.rule == rule)
+        .order_by(layers.position)
+    )
+    with engine.connect() as connection:
+        return tuple(CaseDecision(*row) for row in connection.execute(statement))
+
+
+def case_neighbors(
+    engine: Engine, case_id: int, layer: str, *, metric: str = "euclidean", first: int | None = None
+) -> tuple[CaseNeighbor, ...]:
+    """Read the neighbours of a case in a layer with their labels and images, nearest first.
+
+    `first` limits how many; None: all that are stored (50).
+    """
+    neighbors, samples = schema.neighbors.c, schema.samples.c
+    statement = (
+        select(
+            neighbors.rank,
+            neighbors.distance,
+            neighbors.reference_sample_id,
+            samples.label,
+            samples.position,
+            schema.images.c.sha256,
+        )
+        .join(schema.layers, schema.layers.c.id == neighbors.layer_id)
+        .join(schema.reference_samples, schema.reference_samples.c.id == neighbors.reference_sample_id)
+        .join(schema.samples, samples.id == schema.reference_samples.c.sample_id)
+        .join(schema.images, schema.images.c.id == samples.image_id)
+        .where(
+            neighbors.case_id == case_id,
+            schema.layers.c.name == layer,
+            neighbors.metric == metric,
+        )
+        .order_by(neighbors.rank)
+    )
+    if first is not None:
+        statement = statement.where(neighbors.rank <= first)
+    with engine.connect() as connection:
+        return tuple(CaseNeighbor(*row) for row in connection.execute(statement))
+
+
+def case_activations(
+    engine: Engine, case_id: int, layers: Sequence[str] | None = None
+) -> tuple[CaseActivation, ...]:
+    """Read the stored activations of a case in network order, of all layers or of the named ones."""
+    activations = schema.case_activations.c
+    statement = (
+        select(schema.layers.c.name, activations.shape, activations.encoding, activations.data)
+        .join(schema.layers, schema.layers.c.id == activations.layer_id)
+        .where(activations.case_id == case_id)
+        .order_by(schema.layers.c.position)
+    )
+    if layers is not None:
+        statement = statement.where(schema.layers.c.name.in_(layers))
+    with engine.connect() as connection:
+        return tuple(
+            CaseActivation(row.name, tuple(row.shape), row.encoding, row.data)
+            for row in connection.execute(statement)
+        )
+
+
+def _case_statement(case_id: int) -> Select:
+    cases, attacks = schema.cases, schema.attacks
+    originals = schema.images.alias("originals")
+    return (
+        select(
+            cases,
+            schema.networks.c.name.label("network"),
+            schema.samples.c.dataset_id,
+            schema.datasets.c.name.label("dataset"),
+            schema.samples.c.split,
+            schema.samples.c.position,
+            schema.images.c.sha256,
+            schema.images.c.height,
+            schema.images.c.width,
+            originals.c.sha256.label("original_sha256"),
+            originals.c.height.label("original_height"),
+            originals.c.width.label("original_width"),
+            attacks.c.method,
+            attacks.c.target_class,
+            attacks.c.queries,
+            attacks.c.generations,
+            attacks.c.seconds,
+        )
+        .join(schema.networks, schema.networks.c.id == cases.c.network_id)
+        .join(schema.samples, schema.samples.c.id == cases.c.sample_id)
+        .join(schema.datasets, schema.datasets.c.id == schema.samples.c.dataset_id)
+        .join(schema.images, schema.images.c.id == cases.c.image_id)
+        .join(originals, originals.c.id == schema.samples.c.image_id)
+        .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
+        .where(cases.c.id == case_id)
+    )
+
+
+def _attack(connection: Connection, row: Row) -> CaseAttack:
+    pixels = schema.attack_pixels.c
+    found = connection.execute(
+        select(schema.attack_pixels).where(pixels.attack_id == row.attack_id).order_by(pixels.pixel)
+    )
+    return CaseAttack(
+        method=row.method,
+        target_class=row.target_class,
+        queries=row.queries,
+        generations=row.generations,
+        seconds=row.seconds,
+        pixels=tuple(
+            CasePixel(
+                p.row,
+                p.column,
+                (p.red, p.green, p.blue),
+                (p.original_red, p.original_green, p.original_blue),
+            )
+            for p in found
+        ),
+    )
+
+
+def _class_names(connection: Connection, dataset_id: int) -> tuple[str, ...]:
+    names = schema.classes.c
+    statement = select(names.name).where(names.dataset_id == dataset_id).order_by(names["class"])
+    return tuple(connection.scalars(statement))
+
+
+def _scores(connection: Connection, case_id: int) -> tuple[CaseScore, ...]:
+    scores = schema.class_scores.c
+    statement = (
+        select(scores["class"], scores.logit, scores.probability)
+        .where(scores.case_id == case_id)
+        .order_by(scores["class"])
+    )
+    return tuple(CaseScore(*row) for row in connection.execute(statement))
+
+
+def _layers(connection: Connection, network_id: int) -> tuple[CaseLayer, ...]:
+    layers = schema.layers.c
+    statement = (
+        select(layers.id, layers.name, layers.kind, layers.position, layers.shape, layers.compared)
+        .where(layers.network_id == network_id)
+        .order_by(layers.position)
+    )
+    return tuple(
+        CaseLayer(row.id, row.name, row.kind, row.position, tuple(row.shape), row.compared)
+        for row in connection.execute(statement)
+    )
