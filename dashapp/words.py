@@ -1,0 +1,166 @@
+"""Plain sentences for what the defence decided and how that turned out.
+
+Only 6 of the paper's 16 experts saw a false alarm for what it was (section 5.4.3), so every outcome
+has a plain name and every decision its numbers. Pure functions: numbers and names in, text out.
+"""
+
+from collections.abc import Sequence
+
+OUTCOME_NAMES = {
+    "TP": "attack detected",
+    "FP": "false alarm",
+    "TN": "correctly quiet",
+    "FN": "attack missed",
+}
+LAYER_NOTES = {
+    "flatten": "what the convolutions see",
+    "dense": "the hidden layer",
+    "logits": "the class scores",
+    "composed": "the three joined",
+}
+RULE_NOTES = {
+    "total": "all neighbours that are not of the predicted class are counted",
+    "max-class": "only the most frequent other class is counted",
+}
+
+
+def outcome_name(outcome: str) -> str:
+    """Plain name of an outcome: TP, FP, TN or FN.
+
+    Raises:
+        ValueError: the outcome is none of the four.
+    """
+    if outcome not in OUTCOME_NAMES:
+        raise ValueError(f"outcome must be one of {', '.join(OUTCOME_NAMES)}, not {outcome!r}")
+    return OUTCOME_NAMES[outcome]
+
+
+def outcome_sentence(outcome: str) -> str:
+    """The outcome with what the image really was, e.g. 'False alarm: this image was not attacked.'"""
+    truth = "was attacked" if outcome in ("TP", "FN") else "was not attacked"
+    return f"{outcome_name(outcome).capitalize()}: this image {truth}."
+
+
+def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: bool, predicted: str) -> str:
+    """Why a layer raises an alarm or not, with its numbers.
+
+    Args:
+        rule: 'total' or 'max-class', what `count` counts.
+        k: neighbours looked at, 1..50.
+        threshold: -1..k; more unexpected neighbours than this are an alarm.
+        count: unexpected neighbours, 0..k.
+        alarm: the decision.
+        predicted: name of the class that the network predicts.
+
+    Raises:
+        ValueError: an unknown rule.
+    """
+    verdict = "alarm" if alarm else "no alarm"
+    if rule == "total":
+        counted = f"{count} of {k} neighbours {'is' if count == 1 else 'are'} not {predicted}"
+    elif rule == "max-class":
+        counted = f"The most frequent class other than {predicted} has {count} of {k} neighbours"
+    else:
+        raise ValueError(f"rule must be one of {', '.join(RULE_NOTES)}, not {rule!r}")
+    return f"{counted}; the threshold is {signed(threshold)}: {verdict}."
+
+
+def recovery_sentence(
+    *, alarm: bool, k: int, majority: str | None, recovered: str | None, predicted: str, true: str
+) -> str:
+    """What the neighbours say the class really is (paper, section 4.2).
+
+    Args:
+        alarm: the layer's decision; without an alarm nothing is recovered.
+        k: neighbours looked at.
+        majority: the unique most frequent class among them, None on a tie.
+        recovered: the recovered class, None when there is none.
+        predicted, true: names of the predicted and the true class.
+    """
+    if not alarm:
+        return "No alarm, so the prediction stands."
+    if recovered is not None:
+        verdict = "the true class" if recovered == true else f"but the true class is {true}"
+        return f"Most of the {k} neighbours are {recovered}: {verdict}."
+    if majority == predicted:
+        return f"No class recovered: {predicted} is still the most frequent among the {k} neighbours."
+    return f"No class recovered: no single class is the most frequent among the {k} neighbours."
+
+
+def summary_sentence(*, attacked: bool, pixels: int, predicted: str, true: str, confidence: float) -> str:
+    """One line over the page: what was shown, what the network made of it."""
+    sees = f"The network sees {article(predicted)} with a confidence of {percent(confidence)}"
+    if attacked:
+        changed = "one pixel" if pixels == 1 else f"{pixels} pixels"
+        return f"{sees}. This is {article(true)} with {changed} changed."
+    if predicted == true:
+        return f"{sees}, and it is right. Nothing was changed in this image."
+    return f"{sees}. This is {article(true)}; nothing was changed in this image."
+
+
+def alarms_sentence(alarms: Sequence[tuple[str, bool]]) -> str:
+    """How many of the compared layers alarm: (layer, alarm) pairs in network order, at least one."""
+    raised = [layer for layer, alarm in alarms if alarm]
+    if not raised:
+        return f"None of the {len(alarms)} compared layers raises an alarm."
+    if len(raised) == len(alarms):
+        return f"All {len(alarms)} compared layers raise an alarm."
+    verb = "raises" if len(raised) == 1 else "raise"
+    return f"{len(raised)} of {len(alarms)} compared layers {verb} an alarm: {', '.join(raised)}."
+
+
+def not_tuned_sentence(metric: str, rule: str) -> str:
+    """What a case without decisions lacks, and the way there."""
+    return (
+        f"No decisions yet: no k and threshold have been chosen for {metric} distances and the rule {rule}. "
+        "Run “xpixels tune” and reload this page."
+    )
+
+
+def unknown_layer_sentence(value: str, names: Sequence[str], shown: str) -> str:
+    """The address names a layer that is not compared."""
+    return (
+        f"The address asks for layer “{value}”, which is not among the compared layers "
+        f"({', '.join(names)}). Shown instead: {shown}."
+    )
+
+
+def pixel_place(row: int, column: int) -> str:
+    """Where an attacked pixel is; rows and columns count from 0 at the top left."""
+    return f"row {row}, column {column}"
+
+
+def scale_sentence(*, metric: str, layer: str, nearest: float, farthest: float) -> str:
+    """What the lengths in the graph mean. Distances in the layer's own units, nearest <= farthest."""
+    return (
+        f"Edge lengths follow the {metric} distance in {layer}: from {distance(nearest)} (inner ring) "
+        f"to {distance(farthest)} (outer ring). The scale does not begin at zero."
+    )
+
+
+def article(name: str) -> str:
+    """A class name with its article: 'an automobile', 'a bird'."""
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as a percentage that never rounds to a false 0 % or 100 %."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def distance(value: float) -> str:
+    """A distance with four significant digits, without an exponent."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2e}"
+
+
+def signed(number: int) -> str:
+    """An integer with a typographic minus."""
+    return f"−{-number}" if number < 0 else str(number)

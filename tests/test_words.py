@@ -1,0 +1,102 @@
+import pytest
+
+from dashapp import words
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        ("TP", "Attack detected: this image was attacked."),
+        ("FP", "False alarm: this image was not attacked."),
+        ("TN", "Correctly quiet: this image was not attacked."),
+        ("FN", "Attack missed: this image was attacked."),
+    ],
+)
+def test_every_outcome_says_what_the_image_really_was(outcome, sentence):
+    assert words.outcome_sentence(outcome) == sentence
+
+
+def test_an_unknown_outcome_is_refused_by_name():
+    with pytest.raises(ValueError, match="'XX'"):
+        words.outcome_name("XX")
+
+
+def test_a_reason_has_its_numbers_and_its_verdict():
+    alarm = words.reason_sentence(rule="total", k=13, threshold=6, count=9, alarm=True, predicted="bird")
+    assert alarm == "9 of 13 neighbours are not bird; the threshold is 6: alarm."
+    quiet = words.reason_sentence(rule="total", k=13, threshold=6, count=1, alarm=False, predicted="bird")
+    assert quiet == "1 of 13 neighbours is not bird; the threshold is 6: no alarm."
+    largest = words.reason_sentence(
+        rule="max-class", k=13, threshold=-1, count=0, alarm=True, predicted="cat"
+    )
+    assert (
+        largest
+        == "The most frequent class other than cat has 0 of 13 neighbours; the threshold is −1: alarm."
+    )
+    with pytest.raises(ValueError, match="'median'"):
+        words.reason_sentence(rule="median", k=1, threshold=0, count=0, alarm=False, predicted="cat")
+
+
+def test_recovery_tells_right_from_wrong_from_none():
+    def say(**changes):
+        case = {"alarm": True, "k": 13, "majority": "frog", "recovered": "frog"}
+        return words.recovery_sentence(**{**case, "predicted": "bird", "true": "frog", **changes})
+
+    assert say() == "Most of the 13 neighbours are frog: the true class."
+    assert say(true="deer") == "Most of the 13 neighbours are frog: but the true class is deer."
+    assert "bird is still the most frequent" in say(majority="bird", recovered=None)
+    assert "no single class" in say(majority=None, recovered=None)
+    assert say(alarm=False, recovered=None) == "No alarm, so the prediction stands."
+
+
+def test_the_summary_adapts_to_clean_and_attacked_images():
+    def say(**changes):
+        case = {"attacked": True, "pixels": 1, "predicted": "airplane", "true": "bird", "confidence": 0.6234}
+        return words.summary_sentence(**{**case, **changes})
+
+    assert say() == (
+        "The network sees an airplane with a confidence of 62.3 %. This is a bird with one pixel changed."
+    )
+    assert "with 3 pixels changed" in say(pixels=3)
+    assert "it is right. Nothing was changed" in say(attacked=False, predicted="bird")
+    wrong = say(attacked=False)
+    assert "This is a bird; nothing was changed" in wrong
+    assert "right" not in wrong
+
+
+@pytest.mark.parametrize(
+    ("alarms", "sentence"),
+    [
+        ([False, False], "None of the 2 compared layers raises an alarm."),
+        ([True, True], "All 2 compared layers raise an alarm."),
+        ([False, True], "1 of 2 compared layers raises an alarm: logits."),
+    ],
+)
+def test_alarms_are_summed_up(alarms, sentence):
+    assert words.alarms_sentence(list(zip(["dense", "logits"], alarms, strict=True))) == sentence
+
+
+def test_shares_never_round_to_a_false_certainty():
+    assert words.percent(0.99996) == "> 99.9 %"
+    assert words.percent(0.00004) == "< 0.1 %"
+    assert words.percent(1.0) == "100.0 %"
+    assert words.percent(0.0) == "0.0 %"
+    assert words.percent(0.5) == "50.0 %"
+
+
+def test_distances_keep_four_digits():
+    assert [words.distance(value) for value in (0, 8.41239, 12.3, 1234.5, 0.01234567, 0.00001234)] == [
+        "0",
+        "8.412",
+        "12.30",
+        "1234",
+        "0.01235",
+        "1.23e-05",
+    ]
+
+
+def test_missing_things_name_the_way_out():
+    assert "xpixels tune" in words.not_tuned_sentence("euclidean", "total")
+    line = words.unknown_layer_sentence("conv9", ["flatten", "dense"], "dense")
+    assert "conv9" in line
+    assert "flatten, dense" in line
