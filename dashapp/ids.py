@@ -9,3 +9,33 @@ TITLE_DONE = "title-done"  # dcc.Store: sink of the callback that does so
 THEME = "theme"  # dcc.Store: 'light' or 'dark', what is shown now; an Input for figures
 THEME_TOGGLE = "theme-toggle"  # html.Button in the header
 GO_TO_CASE = "go-to-case"  # dcc.Input in the header: a case id, Enter opens it
+
+# The case view.
+CASE_ID = "case-id"  # dcc.Store: id of the case on the page
+CASE_NOTICE = "case-notice"  # a line about an address that is not understood, or nothing
+CASE_LAYER_TITLE = "case-layer-title"  # heading of the neighbours: names the chosen layer
+CASE_SOFTMAX = "case-softmax"  # dcc.Graph
+CASE_COUNTS = "case-counts"  # dcc.Graph: the neighbours distribution
+CASE_COUNTS_TEXT = "case-counts-text"  # what was counted, by which metric and rule
+CASE_GRAPH = "case-graph"  # cyto.Cytoscape: the neighbour graph; assets/graph.js drives it
+CASE_GRAPH_TEXT = "case-graph-text"  # what the lengths mean
+CASE_GRAPH_VERSION = "case-graph-version"  # dcc.Store: names the elements that were sent last
+CASE_GRAPH_PLACED = "case-graph-placed"  # dcc.Store: sink of the graph's browser callbacks
+CASE_FIT = "case-fit"  # html.Button: the whole graph into view
+CASE_LEGEND = "case-legend"  # classes among the neighbours, with their counts
+CASE_LIST = "case-list"  # the neighbours as a ranked list
+
+
+def case_layer(part: str, layer: str) -> dict[str, str]:
+    """A button that chooses a layer, in part 'network' (A) or 'decisions' (B)."""
+    return {"type": "case-layer", "part": part, "layer": layer}
+
+
+def case_range(shown: str) -> dict[str, str]:
+    """A button that shows the 'first' k neighbours or 'all'."""
+    return {"type": "case-range", "range": shown}
+
+
+def case_link(to: str) -> dict[str, str]:
+    """A link that keeps the address's choices: to the 'list', the 'previous' or the 'next' case."""
+    return {"type": "case-link", "to": to}
