@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+from tiny_cifar10 import one_line
 
 from model.data import (
     CIFAR10,
@@ -25,13 +26,6 @@ KNOWN_SAMPLE = {
     "train": "22b82d8d14f557f2bd8704f113bc7cb07345eb855547f5883fa6734c2aa93da8",
     "test": "1efbf8a2ae1aa491f5347e83fd84a33cedec5afde051d9c55173100d4826ec7f",
 }
-
-
-def one_line(caught):
-    message = str(caught.value)
-    assert message
-    assert "\n" not in message
-    return message
 
 
 def noise(count, side=32, seed=0):
