@@ -33,6 +33,7 @@ LEFT JOIN classes AS recovered_{layer}
     AND recovered_{layer}."class" = {layer}.recovered_class"""
     for layer in COMPARED
 )
+_ALARMS = "\n            + ".join(f"CASE WHEN {layer}.alarm THEN 1 ELSE 0 END" for layer in COMPARED)
 
 # One row a case. `alarms` counts the alarming layers of COMPARED, NULL before tuning. `first_divergence`
 # is the first layer from the input, composed left out, where the most frequent class among the first k
@@ -74,7 +75,7 @@ SELECT
     attack_pixels.blue AS blue_after,{_LAYER_COLUMNS}
     CASE
         WHEN COALESCE({", ".join(f"{layer}.alarm" for layer in COMPARED)}) IS NULL THEN NULL
-        ELSE {" + ".join(f"CASE WHEN {layer}.alarm THEN 1 ELSE 0 END" for layer in COMPARED)}
+        ELSE {_ALARMS}
     END AS alarms,
     (
         SELECT layers.name
@@ -194,12 +195,12 @@ near_duplicates = view(
     "near_duplicates",
     """
 SELECT
-    pairs.case_id AS case_id,
-    pairs.reference_sample_id AS reference_sample_id,
-    pairs."rank" AS "rank",
-    pairs.distance AS distance,
-    pairs.distance / NULLIF(pairs.farthest, 0) AS relative_distance,
-    pairs.case_original_id = reference.image_id AS same_picture,
+    cases.id AS case_id,
+    neighbors.reference_sample_id AS reference_sample_id,
+    neighbors."rank" AS "rank",
+    neighbors.distance AS distance,
+    neighbors.distance / NULLIF(farthest.distance, 0) AS relative_distance,
+    samples.image_id = reference.image_id AS same_picture,
     cases.kind AS kind,
     cases."partition" AS "partition",
     case_classes.name AS true_class,
@@ -207,37 +208,27 @@ SELECT
     case_images.sha256 AS image_sha256,
     reference_images.sha256 AS reference_sha256,
     cases.network_id AS network_id
-FROM (
-    SELECT
-        neighbors.case_id AS case_id,
-        neighbors.reference_sample_id AS reference_sample_id,
-        neighbors."rank" AS "rank",
-        neighbors.distance AS distance,
-        samples.image_id AS case_original_id,
-        (
-            SELECT farther.distance
-            FROM neighbors AS farther
-            WHERE farther.case_id = neighbors.case_id AND farther.layer_id = neighbors.layer_id
-                AND farther.metric = neighbors.metric
-            ORDER BY farther."rank" DESC
-            LIMIT 1
-        ) AS farthest
-    FROM cases
-    JOIN samples ON samples.id = cases.sample_id
-    JOIN layers ON layers.network_id = cases.network_id AND layers.name = 'flatten'
-    JOIN neighbors ON neighbors.case_id = cases.id AND neighbors.layer_id = layers.id
-        AND neighbors.metric = 'euclidean'
-) AS pairs
-JOIN cases ON cases.id = pairs.case_id
-JOIN images AS case_images ON case_images.id = cases.image_id
-JOIN reference_samples ON reference_samples.id = pairs.reference_sample_id
+FROM cases
+JOIN samples ON samples.id = cases.sample_id
+JOIN layers ON layers.network_id = cases.network_id AND layers.name = 'flatten'
+JOIN neighbors AS farthest
+    ON farthest.case_id = cases.id AND farthest.layer_id = layers.id AND farthest.metric = 'euclidean'
+    AND farthest."rank" = (
+        SELECT MAX(ranked."rank")
+        FROM neighbors AS ranked
+        WHERE ranked.case_id = cases.id AND ranked.layer_id = layers.id AND ranked.metric = 'euclidean'
+    )
+JOIN neighbors
+    ON neighbors.case_id = cases.id AND neighbors.layer_id = layers.id AND neighbors.metric = 'euclidean'
+JOIN reference_samples ON reference_samples.id = neighbors.reference_sample_id
 JOIN samples AS reference ON reference.id = reference_samples.sample_id
+JOIN images AS case_images ON case_images.id = cases.image_id
 JOIN images AS reference_images ON reference_images.id = reference.image_id
 LEFT JOIN classes AS case_classes
-    ON case_classes.dataset_id = reference.dataset_id AND case_classes."class" = cases.true_class
+    ON case_classes.dataset_id = samples.dataset_id AND case_classes."class" = cases.true_class
 LEFT JOIN classes AS reference_classes
     ON reference_classes.dataset_id = reference.dataset_id AND reference_classes."class" = reference.label
-WHERE pairs.distance <= 0.5 * pairs.farthest OR pairs.case_original_id = reference.image_id
+WHERE neighbors.distance <= 0.5 * farthest.distance OR samples.image_id = reference.image_id
 """,
     [
         (Integer, "case_id reference_sample_id rank"),

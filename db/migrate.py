@@ -1,0 +1,140 @@
+"""Revisions of the database: upgrade to today's, tell which one it is. Care of the content: db.upkeep.
+
+The migrations are found beside this package, from any folder and when installed.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import DatabaseError
+
+from db.engine import file, require_file
+
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+
+
+class RevisionError(ValueError):
+    """The database is not one that this program can work with as it is; the text says the way out."""
+
+
+def head() -> str:
+    """The revision that this program works with."""
+    return _scripts().get_current_head()
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of the database; None when it is empty or does not exist yet.
+
+    Raises:
+        RevisionError: not an xpixels database.
+    """
+    path = file(engine)
+    if path is not None and not path.exists():
+        return None
+    try:
+        with engine.connect() as connection:
+            tables = set(inspect(connection).get_table_names())
+            if not tables:
+                return None
+            if "alembic_version" in tables:
+                revisions = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
+                if len(revisions) == 1:
+                    return revisions[0]
+                if not revisions and tables == {"alembic_version"}:
+                    return None
+    except DatabaseError as error:
+        raise RevisionError(f"{_name(engine)} is not an xpixels database: {error.orig}.") from error
+    raise RevisionError(
+        f"{_name(engine)} is not an xpixels database: it has tables of something else, as "
+        f"{min(tables)}. Name another with --database."
+    )
+
+
+def require_current(engine: Engine) -> None:
+    """Returns when the database is of this program's revision.
+
+    Raises:
+        FileNotFoundError: there is no such file; none is made.
+        RevisionError: no xpixels database, or of an older or a newer revision.
+    """
+    if (path := file(engine)) is not None:
+        require_file(path)
+    revision = current(engine)
+    if revision == head():
+        return
+    if revision is None:
+        raise RevisionError(f"{_name(engine)} is empty: run `xpixels demo` or `xpixels ingest`.")
+    if revision in _revisions():
+        raise RevisionError(
+            f"{_name(engine)} is of revision {revision}, this program works with {head()}: "
+            "run `xpixels db upgrade`."
+        )
+    raise RevisionError(_newer(engine, revision))
+
+
+def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
+    """Makes the database if need be and brings it to a revision; returns the revision before and after.
+
+    It is one transaction: when it fails, everything is as it was, and a file that was not there is not.
+
+    Raises:
+        RevisionError: not an xpixels database, or one of a newer revision than this program knows.
+    """
+    before = current(engine)
+    if before is not None and before not in _revisions():
+        raise RevisionError(_newer(engine, before))
+    if before == head() and revision == "head":
+        return before, before
+    path = file(engine)
+    new = path is not None and not path.exists()
+    try:
+        _run(engine, command.upgrade, revision)
+    except BaseException:
+        if new:
+            engine.dispose()
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        raise
+    return before, current(engine)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Takes the database back to an older revision, in one transaction; `base` is an empty database."""
+    _run(engine, command.downgrade, revision)
+
+
+def _run(engine: Engine, step, revision: str) -> None:
+    config = _config()
+    with engine.connect().execution_options(xpixels_writing=True) as connection:
+        config.attributes["connection"] = connection
+        step(config, revision)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _revisions() -> list[str]:
+    """Every revision that this program knows, newest first."""
+    return [script.revision for script in _scripts().walk_revisions()]
+
+
+def _name(engine: Engine) -> str:
+    return str(file(engine) or engine.url.render_as_string(hide_password=True))
+
+
+def _newer(engine: Engine, revision: str) -> str:
+    return (
+        f"{_name(engine)} is of revision {revision}, newer than this program knows ({head()}): "
+        "install a newer xpixels, or name another with --database."
+    )

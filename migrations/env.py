@@ -1,0 +1,39 @@
+"""How Alembic reaches the database: db.migrate hands a connection over; all of an upgrade is one transaction.
+
+SQLite alters tables by building them anew. With foreign keys on, dropping the old table would delete every
+row that cascades from it: they are off meanwhile, and checked before the transaction is committed.
+"""
+
+from alembic import context
+
+from db import schema
+
+connection = context.config.attributes["connection"]
+sqlite = connection.dialect.name == "sqlite"
+
+
+def foreign_keys(state: str) -> None:
+    # Straight to the driver: inside a transaction, which SQLAlchemy would begin, the pragma does nothing.
+    if sqlite:
+        connection.connection.dbapi_connection.execute(f"PRAGMA foreign_keys = {state}")
+
+
+def check_foreign_keys() -> None:
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all() if sqlite else []
+    if broken:
+        raise ValueError(f"The migration leaves {len(broken)} rows that refer to nothing ({broken[0][0]}).")
+
+
+context.configure(
+    connection=connection,
+    target_metadata=schema.metadata,
+    transactional_ddl=True,
+    render_as_batch=sqlite,
+)
+foreign_keys("OFF")
+try:
+    with context.begin_transaction():
+        context.run_migrations()
+        check_foreign_keys()
+finally:
+    foreign_keys("ON")
