@@ -87,20 +87,27 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
                     name = member.name.rpartition("/")[2]
                     found.append(name)
                     if len(found) > MAX_MEMBERS:
-                        raise ValueError(f"{path} has more than {MAX_MEMBERS} members: it is not CIFAR-10")
+                        raise _RefusedError(f"{path} has more than {MAX_MEMBERS} members: it is not CIFAR-10")
                     if not member.isreg() or name not in most or (folder / name).exists():
                         continue
                     if member.size > most[name]:
-                        raise ValueError(
+                        raise _RefusedError(
                             f"{path}: {name} has {member.size:,} bytes, expected at most {most[name]:,}"
                         )
                     with archive.extractfile(member) as content, (folder / name).open("wb") as copy:
                         shutil.copyfileobj(content, copy)
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except _RefusedError:
+        raise
+    # tarfile lets ValueError and the like out when a header is nonsense.
+    except (EOFError, ValueError, ArithmeticError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         raise ValueError(
             f"{path} ends early, is damaged or is no tar archive ({error}), expected cifar-10-binary.tar.gz"
         ) from error
     return found
+
+
+class _RefusedError(ValueError):
+    """Our own refusal, apart from what tarfile raises; its message names the path."""
 
 
 class _Bounded:
@@ -113,7 +120,9 @@ class _Bounded:
         piece = self.stream.read(size)
         self.left -= len(piece)
         if self.left < 0:
-            raise ValueError(f"{self.path} unpacks to more than {MAX_UNPACKED:,} bytes: it is not CIFAR-10")
+            raise _RefusedError(
+                f"{self.path} unpacks to more than {MAX_UNPACKED:,} bytes: it is not CIFAR-10"
+            )
         return piece
 
 

@@ -67,6 +67,17 @@ class WritesWhenUnpickled:
 PICKLES = dict.fromkeys(("batches.meta", "data_batch_1"), pickle.dumps(WritesWhenUnpickled()))
 
 
+def with_nonsense_header():
+    """A tar archive whose extended header announces a sparse file, and whose content is none."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("data_batch_1.bin")
+        member.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+        member.size = 1024
+        archive.addfile(member, io.BytesIO(b"no number" * 200))
+    return stream.getvalue()
+
+
 def with_labels(tiny, content):
     return tiny.sheets | {"test_lables.json": content}
 
@@ -79,6 +90,7 @@ BAD = {
     "an empty file": (lambda t: b"", "is no tar archive"),
     "a text": (lambda t: b"hello " * 500, "is no tar archive"),
     "a gzipped text": (lambda t: gzip.compress(b"hello " * 500), "is no tar archive"),
+    "an archive whose header is nonsense": (lambda t: with_nonsense_header(), "is no tar archive"),
     "an archive of something else": (
         lambda t: tar({"train.bin": b"1", "fine_label_names.txt": b"2"}),
         "found 'fine_label_names.txt', 'train.bin', expected data_batch_1.bin",
