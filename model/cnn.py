@@ -5,8 +5,12 @@ Axis letters as in `model.layers`: B batch, H rows, W columns, C channels, K cla
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 
@@ -117,3 +121,54 @@ def convolve(x: jax.Array, kernel: jax.Array, strides, padding: str, **options) 
 def to_float(images: jax.Array) -> jax.Array:
     """uint8 images in 0..255 to float32 in [0, 1], the only scaling the network expects."""
     return images.astype(jnp.float32) / jnp.float32(255)
+
+
+def accuracy(network: Network, images: np.ndarray, labels: np.ndarray, *, batch_size: int = 500) -> float:
+    """The share in [0, 1] of images (N, H, W, C) uint8 whose most likely class is the label."""
+    return float((predict(network, images, batch_size=batch_size).argmax(-1) == labels).mean())
+
+
+def predict(network: Network, images: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
+    """Logits (N, K) float32 of images (N, H, W, C) uint8, batch by batch over all local devices."""
+    graph, params = nnx.split(network)
+    forward = jax.jit(lambda params, images: nnx.merge(graph, params)(to_float(images)))
+    devices = jax.local_devices()
+    copies = [jax.device_put(params, device) for device in devices]
+    logits = []
+    for index, first in enumerate(range(0, len(images), batch_size)):
+        batch = images[first : first + batch_size]
+        padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
+        place = index % len(devices)
+        logits.append(forward(copies[place], jax.device_put(padded, devices[place])))
+    return np.concatenate([np.asarray(part) for part in logits])[: len(images)]
+
+
+def activate(
+    network: Network, images: np.ndarray, names: tuple[str, ...], *, batch_size: int = 250
+) -> Iterator[dict[str, np.ndarray]]:
+    """Named activations, float32, of images (N, H, W, C) uint8, a batch of rows at a time and in order."""
+    graph, params = nnx.split(network)
+
+    @jax.jit
+    def forward(params, images):
+        outputs = nnx.merge(graph, params).activations(to_float(images))
+        return {name: outputs[name] for name in names}
+
+    for first in range(0, len(images), batch_size):
+        batch = images[first : first + batch_size]
+        padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
+        yield {name: np.asarray(value)[: len(batch)] for name, value in forward(params, padded).items()}
+
+
+def logits_function(network: Network) -> jax.tree_util.Partial:
+    """The network as (B, H, W, C) float32 in [0, 1] -> (B, K) logits, its weights as arguments.
+
+    As a `Partial` it is compiled once for all networks of one architecture, and no weights are frozen in.
+    """
+    graph, params = nnx.split(network)
+    return jax.tree_util.Partial(_apply(graph), params)
+
+
+@cache
+def _apply(graph):
+    return lambda params, images: nnx.merge(graph, params)(images)

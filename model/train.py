@@ -23,7 +23,7 @@ import optax
 from flax import nnx
 
 from model import checkpoint
-from model.cnn import Network, to_float
+from model.cnn import Network, accuracy, to_float
 from model.layers import CIFAR10_CNN, Architecture
 
 
@@ -65,7 +65,7 @@ def train(
     architecture: Architecture = CIFAR10_CNN,
     state_path: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
-    tick: Callable[[int, float], None] = lambda images_done, loss: None,
+    tick: Callable[[int, int, float], None] = lambda epoch, images_done, loss: None,
 ) -> Network:
     """Train a network on images (N, H, W, C) uint8 and labels (N,).
 
@@ -122,7 +122,7 @@ def train(
                 corrects.append(correct)
             params, optimizer_state = update(params, optimizer_state, jax.device_put(shares, devices[0]))
             if step % 50 == 0 or step == steps:
-                tick(step * recipe.batch_size, float(losses[-1]))
+                tick(epoch + 1, step * recipe.batch_size, float(losses[-1]))
         seconds = time.perf_counter() - began
         seen = steps * recipe.batch_size
         network = nnx.merge(graph, params)
@@ -155,26 +155,6 @@ def augmented_batches(
         flipped = random.random((size, 1)) < 0.5
         from_columns = np.where(flipped, from_columns[:, ::-1], from_columns)
         yield images[chosen[:, None, None], from_rows[:, :, None], from_columns[:, None, :]], labels[chosen]
-
-
-def accuracy(network: Network, images: np.ndarray, labels: np.ndarray, *, batch_size: int = 500) -> float:
-    """The share in [0, 1] of images (N, H, W, C) uint8 whose most likely class is the label."""
-    return float((predict(network, images, batch_size=batch_size).argmax(-1) == labels).mean())
-
-
-def predict(network: Network, images: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
-    """Logits (N, K) float32 of images (N, H, W, C) uint8, batch by batch over all local devices."""
-    graph, params = nnx.split(network)
-    forward = jax.jit(lambda params, images: nnx.merge(graph, params)(to_float(images)))
-    devices = jax.local_devices()
-    copies = [jax.device_put(params, device) for device in devices]
-    logits = []
-    for index, first in enumerate(range(0, len(images), batch_size)):
-        batch = images[first : first + batch_size]
-        padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
-        place = index % len(devices)
-        logits.append(forward(copies[place], jax.device_put(padded, devices[place])))
-    return np.concatenate([np.asarray(part) for part in logits])[: len(images)]
 
 
 def _optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:

@@ -1,0 +1,247 @@
+"""What an ingest has stored and has left to do: the questions its stages ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, and_, func, select
+
+from db.schema import (
+    attack_pixels,
+    attacks,
+    case_activations,
+    cases,
+    classes,
+    layers,
+    neighbors,
+    networks,
+    reference_activations,
+    reference_samples,
+    runs,
+    samples,
+)
+
+
+class KnownAttack(NamedTuple):
+    """An attack that was made before: what became of it, and the pixels it ended with."""
+
+    id: int
+    succeeded: bool
+    predicted_class: int
+    pixels: list[tuple[int, int, int, int, int]]  # row, column, red, green, blue
+
+
+class LayerRow(NamedTuple):
+    """A layer of a network."""
+
+    id: int
+    name: str
+    kind: str
+    compared: bool
+
+
+class CaseVotes(NamedTuple):
+    """Cases with the labels of their neighbours in one layer under one metric; N cases, k = 50."""
+
+    case_ids: list[int]
+    partitions: np.ndarray  # (N,) str
+    adversarial: np.ndarray  # (N,) bool
+    predicted: np.ndarray  # (N,) int
+    true: np.ndarray  # (N,) int
+    labels: np.ndarray  # (N, k) int, nearest first
+
+
+def network_id(connection: Connection, sha256: str, dataset_id: int) -> int | None:
+    """The network with these weights on this data set, if it is known."""
+    query = select(networks.c.id).where(networks.c.sha256 == sha256, networks.c.dataset_id == dataset_id)
+    return connection.execute(query).scalar()
+
+
+def layer_rows(connection: Connection, network: int) -> list[LayerRow]:
+    """The layers of a network, from the input to the output."""
+    query = select(layers.c.id, layers.c.name, layers.c.kind, layers.c.compared)
+    rows = connection.execute(query.where(layers.c.network_id == network).order_by(layers.c.position))
+    return [LayerRow(*row) for row in rows]
+
+
+def stage_done(connection: Connection, network: int, stage: str) -> bool:
+    """Whether a run of the stage has come to its end for this network."""
+    query = select(runs.c.id).where(
+        runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
+    )
+    return connection.execute(query.limit(1)).scalar() is not None
+
+
+def last_parameters(connection: Connection, network: int, stage: str) -> dict | None:
+    """The parameters of the latest run of a stage that came to its end."""
+    query = select(runs.c.parameters).where(
+        runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
+    )
+    return connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
+
+
+def batch_runs(connection: Connection, network: int, identity: dict) -> list[int]:
+    """The runs of the stage `cases` that belong to one batch."""
+    query = select(runs.c.id, runs.c.parameters).where(runs.c.network_id == network, runs.c.stage == "cases")
+    return [run for run, parameters in connection.execute(query) if identity.items() <= parameters.items()]
+
+
+def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[str, str], int]:
+    """Cases by (partition, kind) that these runs made."""
+    query = select(cases.c.partition, cases.c.kind, func.count()).where(cases.c.run_id.in_(run_ids))
+    rows = connection.execute(query.group_by(cases.c.partition, cases.c.kind))
+    return {(partition, kind): count for partition, kind, count in rows}
+
+
+def used_positions(
+    connection: Connection, network: int, *, except_runs: Sequence[int] = ()
+) -> dict[int, str]:
+    """Test positions that are the source of a case, with its kind; but for cases of `except_runs`."""
+    query = (
+        select(samples.c.position, cases.c.kind)
+        .join(samples, samples.c.id == cases.c.sample_id)
+        .where(cases.c.network_id == network, cases.c.run_id.not_in(except_runs))
+    )
+    return dict(connection.execute(query).tuples().all())
+
+
+def known_attacks(
+    connection: Connection, network: int, *, method: str, pixel_count: int, budget: int, seed: int
+) -> dict[tuple[int, int | None], KnownAttack]:
+    """Attacks made before with these settings, by test position and target class (None: untargeted)."""
+    key = and_(
+        attacks.c.network_id == network,
+        attacks.c.method == method,
+        attacks.c.pixel_count == pixel_count,
+        attacks.c.budget == budget,
+        attacks.c.seed == seed,
+    )
+    rows = connection.execute(
+        select(
+            samples.c.position,
+            attacks.c.target_class,
+            attacks.c.id,
+            attacks.c.succeeded,
+            attacks.c.predicted_class,
+            attack_pixels.c.row,
+            attack_pixels.c.column,
+            attack_pixels.c.red,
+            attack_pixels.c.green,
+            attack_pixels.c.blue,
+        )
+        .join(samples, samples.c.id == attacks.c.sample_id)
+        .join(attack_pixels, attack_pixels.c.attack_id == attacks.c.id)
+        .where(key)
+        .order_by(attacks.c.id, attack_pixels.c.pixel)
+    )
+    known: dict[tuple[int, int | None], KnownAttack] = {}
+    for position, target, identity, succeeded, predicted, *pixel in rows:
+        entry = known.setdefault((position, target), KnownAttack(identity, succeeded, predicted, []))
+        entry.pixels.append(tuple(pixel))
+    return known
+
+
+def cases_without_neighbors(connection: Connection, network: int, layer_id: int, metric: str) -> list[int]:
+    """Cases of a network that have no neighbours yet in a layer under a metric, in order of id."""
+    missing = ~(
+        select(neighbors.c.case_id)
+        .where(
+            neighbors.c.case_id == cases.c.id, neighbors.c.layer_id == layer_id, neighbors.c.metric == metric
+        )
+        .exists()
+    )
+    query = select(cases.c.id).where(cases.c.network_id == network, missing).order_by(cases.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def case_blobs(connection: Connection, case_ids: Sequence[int], layer_id: int) -> list[bytes]:
+    """The raw activations of cases in a layer, in the order of the ids."""
+    query = select(case_activations.c.case_id, case_activations.c.data).where(
+        case_activations.c.layer_id == layer_id, case_activations.c.case_id.in_(case_ids)
+    )
+    found = dict(connection.execute(query).tuples().all())
+    return [found[case_id] for case_id in case_ids]
+
+
+def reference_ids(connection: Connection, network: int) -> np.ndarray:
+    """The reference samples (M,) of a network, ascending."""
+    query = select(reference_samples.c.id).where(reference_samples.c.network_id == network)
+    return np.array(connection.execute(query.order_by(reference_samples.c.id)).scalars().all(), np.int64)
+
+
+def reference_blobs(connection: Connection, network: int, layer_id: int) -> list[bytes]:
+    """The activations of the reference set in a layer, in the order of `reference_ids`."""
+    query = (
+        select(reference_activations.c.data)
+        .join(reference_samples, reference_samples.c.id == reference_activations.c.reference_sample_id)
+        .where(reference_samples.c.network_id == network, reference_activations.c.layer_id == layer_id)
+        .order_by(reference_samples.c.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def case_votes(connection: Connection, network: int, layer_id: int, metric: str) -> CaseVotes:
+    """Every case of a network that has neighbours in a layer under a metric, with their labels."""
+    rows = connection.execute(
+        select(
+            cases.c.id,
+            cases.c.partition,
+            cases.c.kind,
+            cases.c.predicted_class,
+            cases.c.true_class,
+            samples.c.label,
+        )
+        .join(neighbors, neighbors.c.case_id == cases.c.id)
+        .join(reference_samples, reference_samples.c.id == neighbors.c.reference_sample_id)
+        .join(samples, samples.c.id == reference_samples.c.sample_id)
+        .where(cases.c.network_id == network, neighbors.c.layer_id == layer_id, neighbors.c.metric == metric)
+        .order_by(cases.c.id, neighbors.c.rank)
+    ).all()
+    labels: dict[int, list[int]] = {}
+    facts: dict[int, tuple] = {}
+    for case_id, partition, kind, predicted, true, label in rows:
+        facts[case_id] = (partition, kind == "adversarial", predicted, true)
+        labels.setdefault(case_id, []).append(label)
+    partitions, adversarial, predicted, true = zip(*facts.values(), strict=True) if facts else ((),) * 4
+    return CaseVotes(
+        list(facts),
+        np.array(partitions, str),
+        np.array(adversarial, bool),
+        np.array(predicted, np.int64),
+        np.array(true, np.int64),
+        np.array(list(labels.values()), np.int64),
+    )
+
+
+def case_summary(connection: Connection, network: int) -> tuple[dict[tuple[str, str], int], int]:
+    """Cases of a network by (partition, kind), and the id of the latest (0 when there is none)."""
+    query = select(cases.c.partition, cases.c.kind, func.count(), func.max(cases.c.id))
+    rows = connection.execute(
+        query.where(cases.c.network_id == network).group_by(cases.c.partition, cases.c.kind)
+    ).all()
+    return {(partition, kind): count for partition, kind, count, _ in rows}, max(
+        (row[3] for row in rows), default=0
+    )
+
+
+def class_count(connection: Connection, network: int) -> int:
+    """How many classes the data set of a network has."""
+    query = (
+        select(func.count())
+        .select_from(classes)
+        .join(networks, networks.c.dataset_id == classes.c.dataset_id)
+    )
+    return connection.execute(query.where(networks.c.id == network)).scalar_one()
+
+
+def network_ids(connection: Connection) -> list[int]:
+    """Every network, in order of id."""
+    return list(connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars())
+
+
+def known_metrics(connection: Connection, network: int) -> list[str]:
+    """The metrics under which a network's cases have neighbours."""
+    query = select(neighbors.c.metric).distinct().join(cases, cases.c.id == neighbors.c.case_id)
+    return sorted(connection.execute(query.where(cases.c.network_id == network)).scalars())

@@ -1,0 +1,1 @@
+"""The ingest: the one place where arrays (`model`) and rows (`db`) meet."""

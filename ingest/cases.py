@@ -1,0 +1,146 @@
+"""The stage `cases`: what the network makes of each attacked and each clean image, a case a row.
+
+A case, its image, its scores and its activations are written in one transaction, so none is ever half
+there. The attacked image is painted anew from the stored pixels, and the network judges those bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Engine
+
+from db import write
+from db.engine import writing
+from db.read import batches
+from db.schema import case_activations, cases, class_scores
+from ingest import rows
+from ingest.attacks import Candidate, first_successes
+from ingest.batch import Batch
+from ingest.reference import add_images, add_samples
+from ingest.runs import stage
+from model.checkpoint import Checkpoint
+from model.cnn import activate
+from model.data import Dataset
+from model.progress import progress
+
+CHUNK = 64  # cases a transaction
+
+
+class Planned(NamedTuple):
+    """A case to be written."""
+
+    candidate: Candidate
+    attack: batches.KnownAttack | None  # None: a clean case
+
+
+def plan(
+    engine: Engine,
+    network_id: int,
+    batch: Batch,
+    test: Dataset,
+    attacked: Sequence[Candidate],
+    clean: Sequence[Candidate],
+) -> list[Planned]:
+    """The cases that the batch asks for and the database does not have, in a seeded order.
+
+    In that order ids are given, so that an id does not tell what kind of case it is.
+    """
+    with engine.connect() as connection:
+        known = batches.known_attacks(connection, network_id, **batch.settings())
+        used = batches.used_positions(connection, network_id)
+    key = {c.index: (int(test.positions[c.index]), c.target) for c in attacked}
+    succeeded = {c.index: known[key[c.index]].succeeded for c in attacked if key[c.index] in known}
+    chosen, _ = first_successes(attacked, succeeded, batch.cases)
+    planned = [Planned(c, known[key[c.index]]) for c in chosen] + [Planned(c, None) for c in clean]
+    new = [entry for entry in planned if int(test.positions[entry.candidate.index]) not in used]
+    return [new[index] for index in np.random.default_rng([batch.seed, 2]).permutation(len(new))]
+
+
+def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
+    """The image (H, W, 3) uint8 with the attack's pixels set, or as it is."""
+    painted = image.copy()
+    for row, column, *color in attack.pixels if attack else ():
+        painted[row, column] = color
+    return painted
+
+
+def write_cases(
+    engine: Engine,
+    network_id: int,
+    dataset_id: int,
+    batch: Batch,
+    checkpoint: Checkpoint,
+    test: Dataset,
+    planned: Sequence[Planned],
+) -> None:
+    """Write the planned cases, a chunk a transaction; no run is noted when there are none."""
+    if not planned:
+        return
+    with engine.connect() as connection:
+        layer_ids = {
+            row.name: row.id for row in batches.layer_rows(connection, network_id) if row.name != "composed"
+        }
+    pictures = np.stack([paint(test.images[entry.candidate.index], entry.attack) for entry in planned])
+    parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
+    logits_name = checkpoint.network.architecture.layers[-1].name
+    with (
+        stage(engine, "cases", network_id, parameters, seed=batch.seed) as run_id,
+        progress("cases", len(planned), "cases") as shown,
+    ):
+        first = 0
+        for outputs in activate(checkpoint.network, pictures, tuple(layer_ids), batch_size=CHUNK):
+            chunk = slice(first, first + len(outputs[logits_name]))
+            with writing(engine) as connection:
+                indices = np.array([entry.candidate.index for entry in planned[chunk]])
+                sample_ids = add_samples(connection, dataset_id, test, indices)
+                image_ids = add_images(connection, [rows.image_row(image) for image in pictures[chunk]])
+                new = [
+                    _case_row(network_id, run_id, entry, test, logits, sample_id, image_id)
+                    for entry, logits, sample_id, image_id in zip(
+                        planned[chunk], outputs[logits_name], sample_ids, image_ids, strict=True
+                    )
+                ]
+                write.insert_missing(connection, cases, new)
+                keys = [(network_id, sample_id) for sample_id in sample_ids]
+                ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
+                scores = [
+                    row
+                    for case_id, logits in zip(ids, outputs[logits_name], strict=True)
+                    for row in rows.score_rows(case_id, logits)
+                ]
+                write.insert_missing(connection, class_scores, scores)
+                activations = [
+                    {"case_id": case_id, "layer_id": layer_ids[name], **rows.activation_blob(activation)}
+                    for name in layer_ids
+                    for case_id, activation in zip(ids, outputs[name], strict=True)
+                ]
+                write.insert_missing(connection, case_activations, activations)
+            first = chunk.stop
+            shown.to(first)
+
+
+def _case_row(
+    network_id: int,
+    run_id: int,
+    entry: Planned,
+    test: Dataset,
+    logits: np.ndarray,
+    sample_id: int,
+    image_id: int,
+) -> dict:
+    predicted = int(logits.argmax())
+    return {
+        "network_id": network_id,
+        "run_id": run_id,
+        "kind": "adversarial" if entry.attack else "clean",
+        "partition": entry.candidate.partition,
+        "sample_id": sample_id,
+        "attack_id": entry.attack.id if entry.attack else None,
+        "image_id": image_id,
+        "true_class": int(test.labels[entry.candidate.index]),
+        "predicted_class": predicted,
+        "confidence": float(rows.probabilities(logits)[predicted]),
+    }

@@ -1,0 +1,114 @@
+"""The stages `neighbors` and `tuning`: the k-NN defence (paper, 4.2 and 4.4) over stored activations.
+
+Neither needs the network: both read what earlier stages wrote, so a metric or a rule can be added later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model.neighbors import nearest
+from sqlalchemy import Engine
+
+from db import write
+from db.engine import writing
+from db.read import batches
+from db.schema import neighbors
+from ingest import rows
+from ingest.runs import stage
+from model.layers import COMPOSED
+from model.progress import progress
+
+K_MAX = 50
+CHUNK = 256  # cases a transaction
+
+
+def find_neighbors(engine: Engine, network_id: int, metrics: Sequence[str]) -> None:
+    """Find and write the neighbours that cases lack, in every compared layer under every metric."""
+    with engine.connect() as connection:
+        compared = [row for row in batches.layer_rows(connection, network_id) if row.compared]
+        lacking = {
+            (layer.id, metric): batches.cases_without_neighbors(connection, network_id, layer.id, metric)
+            for layer in compared
+            for metric in metrics
+        }
+    total = sum(map(len, lacking.values()))
+    if not total:
+        return
+    parameters = {"metrics": list(metrics), "layers": [layer.name for layer in compared], "k": K_MAX}
+    with (
+        stage(engine, "neighbors", network_id, parameters),
+        progress("neighbours", total, "searches") as shown,
+    ):
+        done = 0
+        parts = [layer for layer in compared if layer.name != COMPOSED]
+        for layer in compared:
+            own = parts if layer.name == COMPOSED else [layer]
+            if not any(lacking[layer.id, metric] for metric in metrics):
+                continue
+            with engine.connect() as connection:
+                reference_ids = batches.reference_ids(connection, network_id)
+                reference = _vectors(batches.reference_blobs(connection, network_id, part.id) for part in own)
+            if len(reference) < K_MAX:
+                raise ValueError(
+                    f"the reference set has {len(reference)} images, fewer than the {K_MAX} neighbours wanted"
+                )
+            for metric in metrics:
+                for chunk in _chunks(lacking[layer.id, metric]):
+                    with writing(engine) as connection:
+                        queries = _vectors(batches.case_blobs(connection, chunk, part.id) for part in own)
+                        distances, indices = nearest(queries, reference, K_MAX, metric)
+                        found = rows.neighbor_rows(chunk, layer.id, metric, reference_ids, distances, indices)
+                        write.insert_missing(connection, neighbors, found)
+                    done += len(chunk)
+                    shown.to(done, f"{layer.name}, {metric}")
+
+
+def tune(
+    engine: Engine, network_id: int, metrics: Sequence[str], rules: Sequence[str], *, again: bool = False
+) -> bool:
+    """Sweep every k and threshold on the tuning cases, choose, and decide every case; whether it could.
+
+    Without adversarial and clean tuning cases there is nothing to choose by. When no case has come since
+    the last tuning of these metrics and rules, nothing is done, unless `again`.
+    """
+    with engine.connect() as connection:
+        counts, latest = batches.case_summary(connection, network_id)
+        last = batches.last_parameters(connection, network_id, "tuning")
+        compared = [row for row in batches.layer_rows(connection, network_id) if row.compared]
+        classes = batches.class_count(connection, network_id)
+    if not (counts.get(("tuning", "adversarial")) and counts.get(("tuning", "clean"))):
+        return False
+    parameters = {
+        "metrics": list(metrics),
+        "rules": list(rules),
+        "layers": [layer.name for layer in compared],
+        "cases": sum(counts.values()),
+        "latest_case": latest,
+    }
+    if last == parameters and not again:
+        return True
+    with (
+        stage(engine, "tuning", network_id, parameters),
+        progress("tuning", len(compared) * len(metrics) * len(rules), "sweeps") as shown,
+    ):
+        done = 0
+        for layer in compared:
+            for metric in metrics:
+                with engine.connect() as connection:
+                    votes = batches.case_votes(connection, network_id, layer.id, metric)
+                for rule in rules:
+                    points, chosen, decided = judge(votes, layer.id, metric, rule, classes)
+                    with writing(engine) as connection:
+                        write.replace_tuning(
+                            connection,
+                            [layer.id],
+                            metric,
+                            rule,
+                            tuning_points=points,
+                            operating_points=chosen,
+                            decisions=decided,
+                        )
+                    done += 1
+                    shown.to(done, f"{layer.name}, {metric}, {rule}")
+    return True

@@ -1,0 +1,17 @@
+"""What `xpixels demo` ingests: enough of the bundled sample to look at, in a few minutes on two cores."""
+
+from __future__ import annotations
+
+from ingest.batch import Batch
+
+DEMO = Batch(dataset="cifar10-sample", cases=32, population=100, generations=20)
+
+
+def explain(batch: Batch) -> str:
+    """One sentence that names the smaller budget."""
+    usual = Batch()
+    return (
+        f"demo: {batch.cases} adversarial and {batch.cases} clean cases in each partition, from the bundled "
+        f"sample; attacks may make {batch.budget:,} queries each ({batch.population} candidates, "
+        f"{batch.generations} generations) instead of the usual {usual.budget:,}, so fewer images fall"
+    )

@@ -1,0 +1,128 @@
+"""Arrays to rows, and bytes back to arrays: pure functions, nothing is read or written here.
+
+Axis letters: N items, H rows, W columns, C channels, K classes, P pixels of an attack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from model.attack import AttackResult
+from model.data import encode_png
+from model.layers import COMPOSED, Architecture, Conv, Dense, Flatten
+
+STORED = "<f2"  # activations as they lie in the database: little-endian float16
+
+
+def image_row(image: np.ndarray) -> dict:
+    """A row of `images` for (H, W, 3) uint8; the digest is of the raw pixels, row by row."""
+    pixels = np.ascontiguousarray(image)
+    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    height, width = image.shape[:2]
+    return {"sha256": digest, "height": height, "width": width, "png": encode_png(pixels)}
+
+
+def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:
+    """Rows of `layers`, from the input to the output, `composed` last."""
+    kinds = {layer.name: layer for layer in architecture.layers}
+    rows = []
+    for position, (name, shape) in enumerate(architecture.activation_shapes().items()):
+        kind = type(kinds[name]).__name__.lower() if name in kinds else COMPOSED
+        compared = name == COMPOSED or isinstance(kinds[name], Flatten | Dense)
+        assert compared or isinstance(kinds[name], Conv)
+        rows.append(
+            {
+                "network_id": network_id,
+                "name": name,
+                "kind": kind,
+                "position": position,
+                "shape": list(shape),
+                "compared": compared,
+            }
+        )
+    return rows
+
+
+def attack_rows(result: AttackResult, keys: Sequence[Mapping]) -> list[dict]:
+    """Rows of `attacks`: each row's key (run, network, sample, method, ...) and what came of it."""
+    predicted = result.logits.argmax(-1)
+    return [
+        {
+            **key,
+            "succeeded": bool(result.success[i]),
+            "queries": int(result.queries[i]),
+            "generations": int(result.generations[i]),
+            "seconds": float(result.seconds[i]),
+            "predicted_class": int(predicted[i]),
+        }
+        for i, key in enumerate(keys)
+    ]
+
+
+def pixel_rows(attack_id: int, pixels: np.ndarray, original: np.ndarray) -> list[dict]:
+    """Rows of `attack_pixels` for pixels (P, 5) as row, column, red, green, blue, on (H, W, 3) uint8."""
+    rows = []
+    for index, (row, column, *color) in enumerate(pixels.tolist()):
+        before = original[row, column].tolist()
+        new = dict(zip(("red", "green", "blue"), color, strict=True))
+        old = dict(zip(("original_red", "original_green", "original_blue"), before, strict=True))
+        rows.append({"attack_id": attack_id, "pixel": index, "row": row, "column": column, **new, **old})
+    return rows
+
+
+def score_rows(case_id: int, logits: np.ndarray) -> list[dict]:
+    """Rows of `class_scores` for logits (K,)."""
+    scores = zip(logits.tolist(), probabilities(logits).tolist(), strict=True)
+    return [
+        {"case_id": case_id, "class": index, "logit": logit, "probability": probability}
+        for index, (logit, probability) in enumerate(scores)
+    ]
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, in float64."""
+    wide = logits.astype(np.float64)
+    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def activation_blob(activation: np.ndarray) -> dict:
+    """Shape and float16 bytes of one activation; conv maps, (H, W, C), compressed."""
+    data = activation.astype(STORED).tobytes()
+    if activation.ndim == 1:
+        return {"shape": list(activation.shape), "encoding": "raw", "data": data}
+    return {"shape": list(activation.shape), "encoding": "zlib", "data": zlib.compress(data, 6)}
+
+
+def activation_vectors(blobs: Iterable[bytes]) -> np.ndarray:
+    """Raw float16 BLOBs of equal length back as (N, D) float32."""
+    joined = list(blobs)
+    return np.frombuffer(b"".join(joined), STORED).reshape(len(joined), -1).astype(np.float32)
+
+
+def neighbor_rows(
+    case_ids: Sequence[int],
+    layer_id: int,
+    metric: str,
+    reference_ids: np.ndarray,
+    distances: np.ndarray,
+    indices: np.ndarray,
+) -> list[dict]:
+    """Rows of `neighbors` for distances and indices (N, k) into reference_ids (M,), nearest first."""
+    chosen = reference_ids[indices]
+    return [
+        {
+            "case_id": case_id,
+            "layer_id": layer_id,
+            "metric": metric,
+            "rank": rank,
+            "reference_sample_id": reference_id,
+            "distance": distance,
+        }
+        for case_id, ids, lengths in zip(case_ids, chosen.tolist(), distances.tolist(), strict=True)
+        for rank, (reference_id, distance) in enumerate(zip(ids, lengths, strict=True), start=1)
+    ]

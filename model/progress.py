@@ -1,0 +1,66 @@
+"""Progress that people see: a bar with rate and remaining time, or plain lines when not a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress:
+    """Says how far a stage has come, on standard error."""
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        """Begin at 0 of `total` things called `unit`."""
+        self.title, self.total, self.unit = title, total, unit
+        self.done, self.note = 0, ""
+        self.began = self.last = time.monotonic()
+        self.bar = tqdm(total=total, desc=title, unit=unit, leave=True) if sys.stderr.isatty() else None
+
+    def to(self, done: int, note: str = "") -> None:
+        """Come to `done`, with a short note behind the numbers."""
+        done, self.note = min(done, self.total), note
+        if self.bar is not None:
+            self.bar.update(done - self.done)
+            self.bar.set_postfix_str(note)
+        elif time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
+            self.last = time.monotonic()
+            self._line(done)
+        self.done = done
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.began
+
+    def close(self) -> None:
+        """Say where it ended."""
+        if self.bar is not None:
+            self.bar.close()
+        else:
+            self._line(self.done)
+
+    def _line(self, done: int) -> None:
+        rate = done / self.seconds if self.seconds else 0.0
+        left = f", {(self.total - done) / rate:.0f} s left" if rate and done < self.total else ""
+        note = f"; {self.note}" if self.note else ""
+        print(
+            f"{self.title}: {done}/{self.total} {self.unit}, {rate:.1f}/s{left}{note}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str) -> Iterator[Progress]:
+    """A `Progress` that ends with the block, whatever ends it."""
+    shown = Progress(title, total, unit)
+    try:
+        yield shown
+    finally:
+        shown.close()

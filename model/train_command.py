@@ -1,0 +1,92 @@
+"""`xpixels train` and `xpixels evaluate`: data in, weights and a log out, with progress to look at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+RECIPE_OPTIONS = {
+    "epochs": (int, "times through the training images"),
+    "batch_size": (int, "images a step"),
+    "learning_rate": (float, "peak of the one-cycle schedule"),
+    "weight_decay": (float, "AdamW's, of kernels only"),
+    "seed": (int, "of the start, the order, the augmentation and the dropout"),
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `xpixels train`; the recipe's defaults are told by `model.train.Recipe`."""
+    parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("checkpoints/cifar10-cnn.npz"),
+        metavar="FILE",
+        help="weights to write; its .json, .log and state lie beside it (default: %(default)s)",
+    )
+    for name, (kind, text) in RECIPE_OPTIONS.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train by the recipe and write weights, description and log; goes on where it was stopped."""
+    from model import checkpoint, data
+    from model import train as training
+    from model.cnn import accuracy
+    from model.progress import progress
+
+    changed = {name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None}
+    recipe = replace(training.Recipe(), **changed)
+    training.use_all_cores()
+    images, test = data.load(options.dataset, "train"), data.load(options.dataset, "test")
+    state = options.output.with_suffix(".state.npz")
+    log = options.output.with_suffix(".log")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    if not state.exists():
+        log.unlink(missing_ok=True)
+    with progress("training", recipe.epochs * len(images), "images") as shown, log.open("a") as lines:
+
+        def report(epoch: training.Epoch) -> None:
+            line = (
+                f"epoch {epoch.epoch:3d}/{recipe.epochs}  loss {epoch.loss:.4f}  "
+                f"train accuracy {epoch.train_accuracy:.4f}  test accuracy {epoch.test_accuracy:.4f}  "
+                f"{epoch.images_per_second:.0f} images/s"
+            )
+            print(line, file=lines, flush=True)
+            shown.to(epoch.epoch * len(images), f"test accuracy {epoch.test_accuracy:.4f}")
+
+        def tick(epoch: int, done: int, loss: float) -> None:
+            shown.to((epoch - 1) * len(images) + done, f"loss {loss:.3f}")
+
+        network = training.train(
+            images.images,
+            images.labels,
+            test=(test.images, test.labels),
+            recipe=recipe,
+            state_path=state,
+            report=report,
+            tick=tick,
+        )
+        correct = accuracy(network, test.images, test.labels)
+        print(f"test accuracy {correct:.4f} on {len(test)} images", file=lines)
+    checkpoint.save(
+        options.output, network, dataset=options.dataset, test_accuracy=correct, training=asdict(recipe)
+    )
+    print(f"{options.output}: test accuracy {correct:.4f} on {len(test)} images; log in {log}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print a network's accuracy on the test images, and how fast it was."""
+    from model import checkpoint, data
+    from model.cnn import accuracy
+
+    loaded = checkpoint.load(options.weights or checkpoint.BUNDLED)
+    test = data.load(options.dataset, "test")
+    began = time.perf_counter()
+    correct = accuracy(loaded.network, test.images, test.labels)
+    rate = len(test) / (time.perf_counter() - began)
+    print(f"test accuracy {correct:.4f} on {len(test)} images of {test.name}")
+    print(f"{rate:.0f} images/s, compilation included; weights {loaded.sha256[:12]}", file=sys.stderr)

@@ -1,0 +1,180 @@
+"""The command line: it parses, delegates, and turns what went wrong into one clear line.
+
+Exit status: 0 done, 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from sqlalchemy.exc import SQLAlchemyError
+
+__version__ = "0.1.0"
+
+DATABASE = "xpixels.db"
+TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except KeyboardInterrupt:
+        return _failed("stopped; what was finished is kept, and the same command goes on from there")
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, LookupError, OSError, SQLAlchemyError, RuntimeError) as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        return _failed(_one_line(error))
+
+
+def parser() -> Parser:
+    """Every command with its options."""
+    root = Parser(
+        prog="xpixels",
+        description="One-pixel attacks on a network and a nearest-neighbour defence, explained case by case.",
+    )
+    root.add_argument("--version", action="version", version=f"xpixels {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    _demo(commands)
+    _data(commands)
+    _training(commands)
+    _ingest(commands)
+    _serve(commands)
+    _sql(commands)
+    _db(commands)
+    return root
+
+
+def _command(commands, name: str, run: Callable[[argparse.Namespace], int | None], help: str) -> Parser:
+    command = commands.add_parser(name, help=help, description=help)
+    command.set_defaults(run=run)
+    return command
+
+
+def _with_database(command: Parser) -> None:
+    default = os.environ.get("XPIXELS_DATABASE_URL", DATABASE)
+    command.add_argument(
+        "--database",
+        default=default,
+        metavar="URL",
+        help="path or URL of the database (default: $XPIXELS_DATABASE_URL, else %(default)s)",
+    )
+
+
+def _with_address(command: Parser) -> None:
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument("--port", type=int, default=8050, help="port to listen on (default: %(default)s)")
+    command.add_argument(
+        "--base-path", default="/", help="path that a proxy serves the app under (default: /)"
+    )
+
+
+def _demo(commands) -> None:
+    command = _command(
+        commands, "demo", _run_demo, "ingest a small batch of the bundled sample, then serve it"
+    )
+    _with_database(command)
+    _with_address(command)
+    command.add_argument("--no-serve", action="store_true", help="only make the database")
+
+
+def _run_demo(options: argparse.Namespace) -> None:
+    from ingest.__main__ import run
+    from ingest.demo import DEMO, explain
+
+    print(explain(DEMO))
+    run(options.database, DEMO)
+    if not options.no_serve:
+        _run_serve(options)
+
+
+def _data(commands) -> None:
+    command = commands.add_parser("data", help="fetch data sets")
+    parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    fetch = _command(parts, "fetch", _run_fetch, "fetch and verify a data set into your cache folder")
+    fetch.add_argument("name", choices=["cifar10"], help="the data set")
+    fetch.add_argument(
+        "--from", dest="source", type=Path, metavar="PATH", help="an archive or folder you have"
+    )
+
+
+def _run_fetch(options: argparse.Namespace) -> None:
+    from model.fetch import fetch
+
+    print(f"cifar10 is in {fetch(from_path=options.source)}")
+
+
+def _training(commands) -> None:
+    from model.train_command import add_options, evaluate, train
+
+    add_options(_command(commands, "train", train, "train the network on full CIFAR-10; resumes"))
+    command = _command(commands, "evaluate", evaluate, "measure a network's accuracy on the test images")
+    command.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
+    command.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
+
+
+def _ingest(commands) -> None:
+    from ingest.__main__ import add_options
+
+    command = _command(
+        commands, "ingest", _run_ingest, "attack, compare and write the next batch of cases; resumes"
+    )
+    _with_database(command)
+    add_options(command)
+    command = _command(commands, "tune", _run_tune, "choose k and threshold anew and decide every case")
+    _with_database(command)
+
+
+def _run_ingest(options: argparse.Namespace) -> None:
+    from ingest.__main__ import batch_of, run
+
+    run(options.database, batch_of(options), options.weights)
+
+
+def _run_tune(options: argparse.Namespace) -> None:
+    from ingest.__main__ import retune
+
+    retune(options.database)
+
+
+def _serve(commands) -> None:
+    command = _command(commands, "serve", _run_serve, "serve the dashboard")
+    _with_database(command)
+    _with_address(command)
+
+
+def _run_serve(options: argparse.Namespace) -> None:
+    from dashapp.__main__ import serve
+
+    serve(options.database, host=options.host, port=options.port, base_path=options.base_path)
+
+
+def _one_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps what the driver said
+    return " ".join(str(cause).split()) or type(cause).__name__
+
+
+def _failed(line: str) -> int:
+    print(f"xpixels: {line}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
