@@ -6,6 +6,7 @@ apps, over several databases, live in one process.
 
 import re
 from typing import NamedTuple
+from urllib.parse import quote
 
 import flask
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
@@ -99,13 +100,18 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         href=app.get_relative_path("/"),
                         className="app-name",
                     ),
-                    html.Nav(dcc.Link("Cases", href=app.get_relative_path("/")), className="app-nav"),
                     html.Dl(
                         [
                             html.Div([html.Dt(name), html.Dd(value)], className="app-fact")
                             for name, value in shown
                         ],
                         className="app-facts",
+                    ),
+                    dcc.Input(
+                        id=ids.GO_TO_CASE,
+                        type="text",
+                        placeholder="Go to case …",
+                        className="go-to-case",
                     ),
                     html.Button(
                         html.Span("Switch between light and dark", className="visually-hidden"),
@@ -137,6 +143,16 @@ def register_shell(app: Dash, engine: Engine) -> None:
             return no_update, no_update, no_update
         page = page_at(app, engine, pathname, search or "")
         return page.body, f"{page.title} · {APP_NAME}", pathname
+
+    @app.callback(
+        Output(ids.LOCATION, "pathname"),
+        Input(ids.GO_TO_CASE, "n_submit"),
+        State(ids.GO_TO_CASE, "value"),
+        prevent_initial_call=True,
+    )
+    def go_to_case(_submits: int, typed: str | None) -> str:
+        number = (typed or "").strip().lstrip("#")
+        return app.get_relative_path(f"/case/{quote(number, safe='')}") if number else no_update
 
     app.clientside_callback(
         ClientsideFunction("shell", "title"), Output(ids.TITLE_DONE, "data"), Input(ids.PAGE_TITLE, "data")

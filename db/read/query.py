@@ -23,7 +23,7 @@ class QueryError(ValueError):
     def __init__(self, name: str, value: str, allowed: tuple[str, ...] | str):
         """`name`: of the field in the address; `allowed`: the values it can have, or words for them."""
         expected = allowed if isinstance(allowed, str) else ", ".join(allowed) or "nothing yet"
-        super().__init__(f"{name} is '{value}'; it can be: {expected}")
+        super().__init__(f"{name} '{value}' is not known here; known: {expected}.")
         self.name, self.value, self.allowed = name, value, expected
 
 
@@ -119,9 +119,9 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         if name not in NAMES:
             if others:
                 continue
-            raise QueryError("a filter", name, NAMES)
+            raise QueryError("filter", name, NAMES)
         if name in fields:
-            raise QueryError(name, f"{fields[name]}' and '{value}", "given once")
+            raise QueryError(name, f"{fields[name]}, {value}", "one value, not two")
         fields[name] = value
     with engine.connect() as connection:
         options = _options(connection, fields.get("network"))
@@ -139,7 +139,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
             raise QueryError(name, fields[name], allowed)
     sort = fields.get("sort", "case")
     if sort.removeprefix("-") not in SORTS:
-        raise QueryError("sort", sort, (*SORTS, "or one of these with '-' before it for descending"))
+        raise QueryError("sort", sort, (*SORTS, "each also with '-' before it, descending"))
     page = fields.get("page", "1")
     if not (page.isascii() and page.isdigit() and int(page[:12]) > 0 and len(page) <= 9):
         raise QueryError("page", page, "a whole number from 1")

@@ -1,0 +1,111 @@
+"""Serve the dashboard: `python -m dashapp --database xpixels.db --port 8050`."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable
+
+import waitress
+from waitress.server import BaseWSGIServer, MultiSocketServer
+
+import db.engine
+import db.migrate
+from dashapp.app import create_app
+
+
+def serve(
+    database_url: str | os.PathLike,
+    host: str = "127.0.0.1",
+    port: int = 8050,
+    base_path: str = "/",
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the dashboard over a database until interrupted, by a production WSGI server.
+
+    Args:
+        database_url: URL or path; it is opened read-only.
+        host: address to listen on.
+        port: 1..65535, or 0 for any free one.
+        base_path: path under which the pages are, '/' or '/name/'.
+        ready: called with the address once it answers; without it the address is printed.
+
+    Raises:
+        FileNotFoundError: no such database.
+        ValueError: the port is taken or may not be used, no such host, not a database of this revision.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"Port {port} does not exist; expected 1 to 65535, or 0 for any free one.")
+    engine = db.engine.create(database_url, read_only=True)
+    db.migrate.require_current(engine)
+    app = create_app(engine, base_path=base_path)
+    name = f"[{host}]" if ":" in host else host
+    try:
+        # From here on the socket listens: who connects now is answered as soon as the server runs.
+        server = waitress.create_server(app.server, listen=f"{name}:{port}", threads=8, ident=None)
+    except OSError as error:
+        raise ValueError(_cannot_listen(host, port, error)) from None
+    except ValueError:
+        raise ValueError(f"Host '{host}' is not known; expected a name or address of this machine.") from None
+    prefix = app.config.routes_pathname_prefix.rstrip("/")
+    (ready or _announce)(f"http://{name}:{_port(server)}{prefix}")
+    try:
+        server.run()
+    finally:
+        server.close()
+        engine.dispose()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse and serve; the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dashapp", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    add_arguments(parser)
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("XPIXELS_DATABASE_URL", "xpixels.db"),
+        help="URL or path of the database (default: $XPIXELS_DATABASE_URL, else xpixels.db)",
+    )
+    given = parser.parse_args(arguments)
+    try:
+        serve(given.database, given.host, given.port, given.base_path)
+    except KeyboardInterrupt:
+        return 0
+    except (ValueError, LookupError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --host, --port and --base-path, with their defaults, to a command's parser."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8050, help="port, 0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--base-path", default="/", help="path under which the pages are (default: %(default)s)"
+    )
+
+
+def _announce(address: str) -> None:
+    print(address, flush=True)
+
+
+def _port(server: BaseWSGIServer | MultiSocketServer) -> int:
+    if isinstance(server, MultiSocketServer):
+        return server.effective_listen[0][1]
+    return server.effective_port
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use; choose another with --port, for example --port {port + 1}."
+    if error.errno == errno.EACCES:
+        return f"Port {port} may not be used by this user; choose one above 1023 with --port."
+    return f"Cannot listen on {host}, port {port}: {error.strerror}; choose another --host or --port."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""The table of the case list: one row a case, headers that sort, and the links to the other pages."""
+
+from dash import Dash, dcc, html
+from dash.development.base_component import Component
+
+import db.read
+from dashapp.theme import class_color
+from dashapp.words import OUTCOME_NAMES, percent
+
+COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column
+    ("case", "Case", "c-id"),
+    (None, "Image", "c-image"),
+    (None, "Before", "c-image"),
+    ("kind", "Kind", "c-kind"),
+    ("true", "True class", "c-class"),
+    ("predicted", "Predicted", "c-class"),
+    ("confidence", "Confidence", "c-confidence"),
+    ("alarms", "Alarms", "c-alarms"),
+    ("outcome", "Outcome", "c-outcome"),
+    ("pixel", "Attacked pixel", "c-pixel"),
+)
+DESCENDING_FIRST = ("confidence", "alarms")
+
+
+def table(
+    rows: tuple[db.read.ListedCase, ...], query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
+) -> Component:
+    """The rows under their headers."""
+    home = app.get_relative_path("/")
+    layers = ", ".join(layer.name for layer in options.layers)
+    hints = {
+        "alarms": f"One cell a layer: {layers}. Sorts by the number of alarms",
+        "outcome": f"How the decision of {query.layer} turned out",
+        "pixel": "Row and column from the top left (0, 0), colour before and after",
+    }
+    head = [_header(sort, title, name, hints.get(sort), query, home) for sort, title, name in COLUMNS]
+    return html.Div(
+        html.Table(
+            [
+                html.Caption("Cases; each row leads to its case", className="visually-hidden"),
+                html.Thead(html.Tr(head)),
+                html.Tbody([_row(row, query, options, app) for row in rows]),
+            ],
+            className="case-table",
+        ),
+        className="card table-card",
+    )
+
+
+def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Component:
+    """Which rows these are, the other pages, and what the marks mean."""
+    first = (query.page - 1) * db.read.PAGE_SIZE + 1
+    last = first + len(listed.rows) - 1
+    around = {1, listed.pages, *range(query.page - 2, query.page + 3)}
+    numbers, before = [], 0
+    for page in sorted(page for page in around if 1 <= page <= listed.pages):
+        if page > before + 1:
+            numbers.append(html.Span("…", className="muted"))
+        numbers.append(_page_link(str(page), page, query, listed.pages, home, current=page == query.page))
+        before = page
+    marks = [
+        html.Span(
+            [html.Span(className=f"mark mark-{outcome}"), OUTCOME_NAMES[outcome]], className="legend-item"
+        )
+        for outcome in ("TP", "FP", "TN", "FN")
+    ]
+    pager = [
+        _page_link("Previous", query.page - 1, query, listed.pages, home),
+        *numbers,
+        _page_link("Next", query.page + 1, query, listed.pages, home),
+    ]
+    return html.Div(
+        className="list-foot",
+        children=[
+            html.Span(f"{first:,}–{last:,} of {listed.total:,}", className="muted"),
+            html.Nav(pager if listed.pages > 1 else [], className="pager", **{"aria-label": "Pages"}),
+            html.Div(marks, className="legend muted"),
+        ],
+    )
+
+
+def _header(
+    sort: str | None, title: str, name: str, hint: str | None, query: db.read.CaseQuery, home: str
+) -> Component:
+    if sort is None:
+        return html.Th(title, scope="col", className=name)
+    current = query.sort == sort
+    descending = not query.descending if current else sort in DESCENDING_FIRST
+    order = ("descending" if query.descending else "ascending") if current else None
+    arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    return html.Th(
+        dcc.Link(
+            [title, html.Span(arrow, className="sort-arrow")],
+            href=home + query.but(sort=sort, descending=descending).search(),
+            className="sort" + " sort-on" * current,
+            title=hint or "",
+        ),
+        scope="col",
+        className=name,
+        **({"aria-sort": order} if order else {}),
+    )
+
+
+def _page_link(
+    text: str, page: int, query: db.read.CaseQuery, pages: int, home: str, *, current: bool = False
+) -> Component:
+    if current:
+        return html.Span(text, className="page page-on", **{"aria-current": "page"})
+    if not 1 <= page <= pages:
+        return html.Span(text, className="page page-off")
+    return dcc.Link(text, href=home + query.but(page=page).search(), className="page")
+
+
+def _row(
+    row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
+) -> Component:
+    href = app.get_relative_path(f"/case/{row.id}")
+    link = dcc.Link(str(row.id), href=href + query.search(), className="row-link")
+    adversarial = row.kind == "adversarial"
+    image = _thumbnail(row.image, row, app, alt="as the network saw it", ring=True)
+    before = _thumbnail(row.original, row, app, alt="before the attack") if adversarial else None
+    partition = html.Span(row.partition, className="muted sub") if query.partition == "all" else None
+    wrong = row.predicted_class != row.true_class
+    marks = [_mark(layer.name, row, query, href) for layer in options.layers]
+    return html.Tr(
+        [
+            html.Th(link, scope="row", className="c-id"),
+            html.Td(image, className="c-image"),
+            html.Td(before, className="c-image"),
+            html.Td([row.kind, partition], className="c-kind"),
+            html.Td(_class(row.true_class, options), className="c-class"),
+            html.Td(_class(row.predicted_class, options, wrong=wrong), className="c-class"),
+            html.Td(_confidence(row.confidence), className="c-confidence"),
+            html.Td(html.Div(marks, className="marks"), className="c-alarms"),
+            html.Td(_outcome(row.decisions.get(query.layer)), className="c-outcome"),
+            html.Td(_pixel(row), className="c-pixel"),
+        ]
+    )
+
+
+def _outcome(decision: db.read.ListedDecision | None) -> Component:
+    if decision is None:
+        return html.Span("not decided", className="muted")
+    wrong = decision.outcome in ("FP", "FN")
+    return html.Span(OUTCOME_NAMES[decision.outcome], className="wrong" if wrong else "right")
+
+
+def _thumbnail(sha256: str, row: db.read.ListedCase, app: Dash, *, alt: str, ring: bool = False) -> Component:
+    """An image by its hash, the first attacked pixel ringed when asked for."""
+    image = html.Img(
+        src=app.get_relative_path(f"/images/{sha256}.png"),
+        alt=f"Case {row.id} {alt}",
+        className="pixels thumbnail",
+        width=row.width,
+        height=row.height,
+        loading="lazy",
+    )
+    if not ring or row.pixel is None:
+        return html.Div(image, className="thumb")
+    place = {
+        "left": f"{100 * (row.pixel.column + 0.5) / row.width:.2f}%",
+        "top": f"{100 * (row.pixel.row + 0.5) / row.height:.2f}%",
+    }
+    return html.Div([image, html.Span(className="ring", style=place)], className="thumb")
+
+
+def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) -> Component:
+    return html.Span(
+        options.class_names.get(number, str(number)),
+        className="class-name" + " class-wrong" * wrong,
+        style={"--class-color": class_color(number)},
+    )
+
+
+def _confidence(share: float) -> Component:
+    return html.Div(
+        [
+            html.Span(percent(share), className="number"),
+            html.Span(html.Span(style={"width": f"{100 * share:.1f}%"}), className="bar"),
+        ],
+        className="confidence",
+    )
+
+
+def _mark(layer: str, row: db.read.ListedCase, query: db.read.CaseQuery, href: str) -> Component:
+    """A layer's decision as a small cell: coloured by alarm, dotted when wrong; leads to the layer."""
+    decision = row.decisions.get(layer)
+    if decision is None:
+        return html.Span(className="mark mark-none", title=f"{layer}: not decided")
+    counted = f"{decision.unexpected_count} of {decision.k} unexpected, threshold {decision.threshold}"
+    words = f"{layer}: {OUTCOME_NAMES[decision.outcome]} ({counted})"
+    search = query.but(layer=layer).search()
+    if layer != query.layer and "outcome" in (query.sort, query.outcome and "outcome"):
+        search += f"&list_layer={query.layer}"  # the way back is to the outcomes of the list's own layer
+    return dcc.Link(
+        html.Span(words, className="visually-hidden"),
+        href=href + search,
+        className=f"mark mark-{decision.outcome}" + " mark-shown" * (layer == query.layer),
+        title=words,
+    )
+
+
+def _pixel(row: db.read.ListedCase) -> Component | None:
+    if row.pixel is None:
+        return None
+    more = f" +{row.pixel_count - 1}" if row.pixel_count > 1 else ""
+    return html.Div(
+        [
+            html.Span(f"{row.pixel.row}, {row.pixel.column}{more}", className="number"),
+            _swatch(row.pixel.original, "before"),
+            html.Span("→", className="muted"),
+            _swatch(row.pixel.color, "after"),
+        ],
+        className="attacked-pixel",
+    )
+
+
+def _swatch(color: tuple[int, int, int], when: str) -> Component:
+    text = f"rgb({', '.join(map(str, color))})"
+    return html.Span(className="swatch", style={"background": text}, title=f"{when}: {text}")
