@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import tarfile
 
@@ -22,6 +23,7 @@ from tiny_cifar10 import (
 )
 
 import model.archive
+from model.archive import unpack
 from model.data import encode_png
 from model.fetch import fetch
 
@@ -227,9 +229,22 @@ def test_what_an_archive_unpacks_to_is_bounded(tiny, tmp_path, monkeypatch):
     path = write(tmp_path / "offer", tar({"zeros": bytes(3_000_000)} | tiny.binary))
     assert path.stat().st_size < 40_000
     monkeypatch.setattr(model.archive, "MAX_UNPACKED", 1_000_000)
-    with pytest.raises(ValueError, match="unpacks to more than 1,000,000 bytes"):
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} unpacks to more than"):
         fetch(tmp_path / "cache", path, quiet, files=tiny.files)
     path = write(tmp_path / "offer", tar({str(number): b"" for number in range(1200)}))
     with pytest.raises(ValueError, match="has more than 1000 members"):
         fetch(tmp_path / "cache", path, quiet, files=tiny.files)
     assert [left.name for left in tmp_path.iterdir()] == ["offer"]
+
+
+def test_a_sparse_member_that_claims_endless_zeros_is_not_written_out(tiny, tmp_path):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("data_batch_1.bin")
+        member.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000000"}
+        member.size = 1
+        archive.addfile(member, io.BytesIO(b"x"))
+    path = write(tmp_path / "offer", stream.getvalue())
+    with pytest.raises(ValueError, match=r"data_batch_1\.bin has 1,000,000 bytes, expected at most 9,219"):
+        unpack(path, tmp_path / "members", tiny.files)
+    assert list((tmp_path / "members").iterdir()) == []

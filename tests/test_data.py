@@ -192,6 +192,7 @@ def test_a_sample_is_the_first_images_of_each_class_and_reads_back_the_same(smal
     for whole, per_class in zip(full, (10, 5), strict=True):
         data = load_sample(whole.split, folder)
         assert np.bincount(data.labels).tolist() == [per_class] * 10
+        assert (np.diff(data.positions) > 0).all()
         np.testing.assert_array_equal(data.images, whole.images[data.positions])
         np.testing.assert_array_equal(data.labels, whole.labels[data.positions])
         for label in range(10):

