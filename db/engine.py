@@ -80,6 +80,38 @@ def insert_or_skip(connection: Connection, table: Table) -> Insert:
     return dialect.insert(table).on_conflict_do_nothing()
 
 
+@contextmanager
+def only_reading(connection: Connection) -> Iterator[None]:
+    """Lets the connection's statements do nothing but read, whatever they say.
+
+    A file opened read-only could still be left for another one: ATTACH is refused too. Also lets Ctrl-C
+    stop a statement that takes long: it then fails as `interrupted`.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.dbapi_connection
+    driver.set_authorizer(_authorize_reading)
+    driver.set_progress_handler(lambda: 0, 100_000)  # steps of SQLite's machine between looks at signals
+    try:
+        yield
+    finally:
+        driver.set_progress_handler(None, 0)
+        driver.set_authorizer(None)
+
+
+def _authorize_reading(action: int, first: str | None, _second, _database, _trigger) -> int:
+    reads = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
+    described = ("table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list")
+    allowed = (
+        action in reads
+        or (action == sqlite3.SQLITE_PRAGMA and first in described)
+        # How SQLite declares json_each and its like; by hand it lets nobody change that table.
+        or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
+    )
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
 def file(engine: Engine) -> Path | None:
     """The path of the engine's SQLite file; None for a database in memory or on a server."""
     if engine.dialect.name != "sqlite":

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from db.engine import file, require_file
 
@@ -29,7 +29,7 @@ def current(engine: Engine) -> str | None:
     """The revision of the database; None when it is empty or does not exist yet.
 
     Raises:
-        RevisionError: not an xpixels database.
+        RevisionError: not an xpixels database, or one that cannot be read.
     """
     path = file(engine)
     if path is not None and not path.exists():
@@ -45,6 +45,8 @@ def current(engine: Engine) -> str | None:
                     return revisions[0]
                 if not revisions and tables == {"alembic_version"}:
                     return None
+    except OperationalError as error:  # not to be opened, or locked
+        raise RevisionError(f"{_name(engine)} cannot be read: {error.orig}.") from error
     except DatabaseError as error:
         raise RevisionError(f"{_name(engine)} is not an xpixels database: {error.orig}.") from error
     raise RevisionError(

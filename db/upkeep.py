@@ -1,0 +1,191 @@
+"""Care of a database: what is in it, whether it is sound, a copy of it."""
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.exc import DatabaseError
+
+from db import migrate, schema
+from db.engine import file
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `xpixels db info` tells."""
+
+    database: str
+    revision: str
+    size: int | None  # bytes, of a SQLite file with its log
+    rows: dict[str, int]  # of every table
+    networks: list[tuple[str, str, float | None]]  # name, sha256 of the weights, test accuracy in [0, 1]
+    cases: list[tuple[str, str, str, int]]  # network, partition, kind, how many
+
+    def __str__(self) -> str:
+        """Lines to be read."""
+        size = "" if self.size is None else f", {self.size / 1e6:,.1f} MB"
+        lines = [f"{self.database}: revision {self.revision}{size}", "", "Rows"]
+        lines += [f"  {name:<22}{count:>12,}" for name, count in self.rows.items()]
+        lines += ["", "Networks"]
+        lines += [
+            f"  {name}  weights {sha256[:12]}  test accuracy {'unknown' if rate is None else f'{rate:.2%}'}"
+            for name, sha256, rate in self.networks
+        ] or ["  none"]
+        lines += ["", "Cases"]
+        lines += [
+            f"  {network}  {partition:<11} {kind:<12}{count:>9,}"
+            for network, partition, kind, count in self.cases
+        ] or ["  none"]
+        return "\n".join(lines)
+
+
+def info(engine: Engine) -> Info:
+    """Revision, size and counts. Raises what `migrate.require_current` raises."""
+    migrate.require_current(engine)
+    networks, cases = schema.networks.c, schema.cases.c
+    grouped = (networks.name, cases.partition, cases.kind)
+    path = file(engine)
+    with engine.connect() as connection:
+        return Info(
+            database=str(path or engine.url.render_as_string()),
+            revision=migrate.head(),
+            size=None if path is None else _size(path),
+            rows={
+                name: connection.scalar(select(func.count()).select_from(table))
+                for name, table in sorted(schema.metadata.tables.items())
+            },
+            networks=[
+                tuple(row)
+                for row in connection.execute(
+                    select(networks.name, networks.sha256, networks.test_accuracy).order_by(networks.id)
+                )
+            ],
+            cases=[
+                tuple(row)
+                for row in connection.execute(
+                    select(*grouped, func.count())
+                    .join_from(schema.cases, schema.networks)
+                    .group_by(networks.id, *grouped)
+                    .order_by(networks.id, *grouped[1:])
+                )
+            ],
+        )
+
+
+# What must not be: how it is told, and a query for how many there are.
+CONTRADICTIONS = {
+    "cases whose true class is not their sample's label": """
+        SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
+        WHERE cases.true_class <> samples.label""",
+    "adversarial cases whose attack was of another sample or network, or failed": """
+        SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id
+        WHERE attacks.sample_id <> cases.sample_id OR attacks.network_id <> cases.network_id
+            OR NOT attacks.succeeded""",
+    "adversarial cases without all their attacked pixels": """
+        SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id
+        WHERE attacks.pixel_count <>
+            (SELECT COUNT(*) FROM attack_pixels WHERE attack_pixels.attack_id = attacks.id)""",
+    "cases without a score for every class": """
+        SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
+        WHERE (SELECT COUNT(*) FROM class_scores WHERE class_scores.case_id = cases.id)
+            <> (SELECT COUNT(*) FROM classes WHERE classes.dataset_id = samples.dataset_id)""",
+    "cases and compared layers without neighbours (run `xpixels ingest`, it goes on where it stopped)": """
+        SELECT COUNT(*) FROM cases JOIN layers ON layers.network_id = cases.network_id AND layers.compared
+        WHERE NOT EXISTS (SELECT 1 FROM neighbors
+            WHERE neighbors.case_id = cases.id AND neighbors.layer_id = layers.id)""",
+    "cases and layers whose neighbours leave a rank out": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
+            HAVING COUNT(*) <> MAX("rank")) AS ranked""",
+    "decisions missing for a case beside others of its network (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM cases
+        JOIN layers ON layers.network_id = cases.network_id
+        JOIN operating_points ON operating_points.layer_id = layers.id
+            AND operating_points.how_chosen = 'tuning' AND operating_points."partition" = 'tuning'
+        WHERE NOT EXISTS (SELECT 1 FROM decisions
+            WHERE decisions.case_id = cases.id AND decisions.layer_id = layers.id
+                AND decisions.metric = operating_points.metric AND decisions.rule = operating_points.rule)""",
+    "decisions not at the operating point of their layer (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM decisions LEFT JOIN operating_points
+            ON operating_points.layer_id = decisions.layer_id
+            AND operating_points.metric = decisions.metric AND operating_points.rule = decisions.rule
+            AND operating_points.how_chosen = 'tuning' AND operating_points."partition" = 'tuning'
+        WHERE operating_points.k IS NULL OR operating_points.k <> decisions.k
+            OR operating_points.threshold <> decisions.threshold""",
+    "decisions whose outcome does not fit their case's kind": """
+        SELECT COUNT(*) FROM decisions JOIN cases ON cases.id = decisions.case_id
+        WHERE (decisions.outcome IN ('TP', 'FN')) <> (cases.kind = 'adversarial')""",
+    "operating points that do not count every case of their partition (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM operating_points JOIN layers ON layers.id = operating_points.layer_id
+        WHERE operating_points.tp + operating_points.fp + operating_points.tn + operating_points.fn <>
+            (SELECT COUNT(*) FROM cases WHERE cases.network_id = layers.network_id
+                AND cases."partition" = operating_points."partition")""",
+}
+
+
+def check(engine: Engine) -> list[str]:
+    """What is wrong with the database, a line each; empty when it is sound.
+
+    The file itself, references, and whether cases, neighbours, decisions and counts agree.
+    Raises what `migrate.require_current` raises.
+    """
+    migrate.require_current(engine)
+    problems = []
+    try:
+        with engine.connect() as connection:
+            problems += _file_problems(connection)
+            for what, count in CONTRADICTIONS.items():
+                if number := connection.scalar(text(count)):
+                    problems.append(f"{number:,} {what}")
+    except DatabaseError as error:  # pages so damaged that nothing more can be read
+        problems.append(f"damaged: {error.orig}")
+    return problems
+
+
+def backup(engine: Engine, target: str | os.PathLike) -> Path:
+    """A compact copy of the database as it is now, while others may go on writing; returns its path.
+
+    Raises:
+        FileExistsError: there is something at the target already.
+        ValueError: not a SQLite file.
+        Also what `migrate.require_current` raises.
+    """
+    if file(engine) is None:
+        raise ValueError(f"Only a SQLite file can be copied: {engine.url}; PostgreSQL has pg_dump.")
+    migrate.require_current(engine)
+    path = Path(target).expanduser()
+    if path.exists():
+        raise FileExistsError(f"{path} is there already: choose another name for the backup.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"No folder {path.parent} for the backup: make it first.")
+    partial = path.with_name(path.name + ".part")  # so that half a copy never has the copy's name
+    partial.unlink(missing_ok=True)
+    with closing(engine.raw_connection()) as pooled:
+        driver = pooled.dbapi_connection
+        (query_only,) = driver.execute("PRAGMA query_only").fetchone()
+        driver.execute("PRAGMA query_only = OFF")  # it would forbid writing the copy, too
+        try:
+            driver.execute("VACUUM INTO ?", (str(partial),))
+            partial.rename(path)
+        finally:
+            driver.execute(f"PRAGMA query_only = {query_only}")
+            partial.unlink(missing_ok=True)
+    return path
+
+
+def _file_problems(connection: Connection) -> list[str]:
+    if connection.dialect.name != "sqlite":
+        return []
+    damage = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    problems = [f"damaged: {line}" for line in damage if line != "ok"]
+    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    tables = sorted({row[0] for row in lost})
+    if lost:
+        problems.append(f"{len(lost):,} rows that refer to nothing, in {', '.join(tables)}")
+    return problems
+
+
+def _size(path: Path) -> int:
+    log = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)
