@@ -82,7 +82,7 @@ def _head(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Comp
     return html.Div(
         [
             html.H1(what),
-            html.Span(f"{listed.total:,} of {listed.stored:,}", className="muted list-count"),
+            html.Span(f"{listed.total:,} of {listed.stored:,} cases", className="muted list-count"),
             html.Div([*chips, reset], className="chips"),
         ],
         className="list-head",

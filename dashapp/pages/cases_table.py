@@ -114,49 +114,45 @@ def _page_link(
 def _row(
     row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
 ) -> Component:
-    href = app.get_relative_path(f"/case/{row.id}")
-    link = dcc.Link(str(row.id), href=href + query.search(), className="row-link")
+    # Few components a row and one link: a page of them is quick to draw and to tab through.
+    href = app.get_relative_path(f"/case/{row.id}") + query.search()
     adversarial = row.kind == "adversarial"
-    image = _thumbnail(row.image, row, app, alt="as the network saw it", ring=True)
-    before = _thumbnail(row.original, row, app, alt="before the attack") if adversarial else None
+    before = _image(row.original, row, app, "before the attack") if adversarial else None
     partition = html.Span(row.partition, className="muted sub") if query.partition == "all" else None
     wrong = row.predicted_class != row.true_class
-    marks = [_mark(layer.name, row, query, href) for layer in options.layers]
+    confidence = {"--share": f"{row.confidence:.4f}"}
+    marks = [_mark(layer.name, row, chosen=layer.name == query.layer) for layer in options.layers]
     return html.Tr(
         [
-            html.Th(link, scope="row", className="c-id"),
-            html.Td(image, className="c-image"),
+            html.Th(dcc.Link(str(row.id), href=href, className="row-link"), scope="row", className="c-id"),
+            html.Td(_marked_image(row, app), className="c-image"),
             html.Td(before, className="c-image"),
             html.Td([row.kind, partition], className="c-kind"),
-            html.Td(_class(row.true_class, options), className="c-class"),
-            html.Td(_class(row.predicted_class, options, wrong=wrong), className="c-class"),
-            html.Td(_confidence(row.confidence), className="c-confidence"),
-            html.Td(html.Div(marks, className="marks"), className="c-alarms"),
-            html.Td(_outcome(row.decisions.get(query.layer)), className="c-outcome"),
+            _class(row.true_class, options),
+            _class(row.predicted_class, options, wrong=wrong),
+            html.Td(percent(row.confidence), className="c-confidence", style=confidence),
+            html.Td(marks, className="c-alarms"),
+            _outcome(row.decisions.get(query.layer)),
             html.Td(_pixel(row), className="c-pixel"),
         ]
     )
 
 
-def _outcome(decision: db.read.ListedDecision | None) -> Component:
-    if decision is None:
-        return html.Span("not decided", className="muted")
-    wrong = decision.outcome in ("FP", "FN")
-    return html.Span(OUTCOME_NAMES[decision.outcome], className="wrong" if wrong else "right")
-
-
-def _thumbnail(sha256: str, row: db.read.ListedCase, app: Dash, *, alt: str, ring: bool = False) -> Component:
-    """An image by its hash, the first attacked pixel ringed when asked for."""
-    image = html.Img(
+def _image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Component:
+    return html.Img(
         src=app.get_relative_path(f"/images/{sha256}.png"),
-        alt=f"Case {row.id} {alt}",
+        alt=f"Case {row.id} {what}",
         className="pixels thumbnail",
         width=row.width,
         height=row.height,
-        loading="lazy",
     )
-    if not ring or row.pixel is None:
-        return html.Div(image, className="thumb")
+
+
+def _marked_image(row: db.read.ListedCase, app: Dash) -> Component:
+    """What the network saw, the first attacked pixel ringed."""
+    image = _image(row.image, row, app, "as the network saw it")
+    if row.pixel is None:
+        return image
     place = {
         "left": f"{100 * (row.pixel.column + 0.5) / row.width:.2f}%",
         "top": f"{100 * (row.pixel.row + 0.5) / row.height:.2f}%",
@@ -165,56 +161,53 @@ def _thumbnail(sha256: str, row: db.read.ListedCase, app: Dash, *, alt: str, rin
 
 
 def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) -> Component:
-    return html.Span(
+    return html.Td(
         options.class_names.get(number, str(number)),
-        className="class-name" + " class-wrong" * wrong,
+        className="c-class" + " c-wrong" * wrong,
         style={"--class-color": class_color(number)},
     )
 
 
-def _confidence(share: float) -> Component:
-    return html.Div(
-        [
-            html.Span(percent(share), className="number"),
-            html.Span(html.Span(style={"width": f"{100 * share:.1f}%"}), className="bar"),
-        ],
-        className="confidence",
-    )
-
-
-def _mark(layer: str, row: db.read.ListedCase, query: db.read.CaseQuery, href: str) -> Component:
-    """A layer's decision as a small cell: coloured by alarm, dotted when wrong; leads to the layer."""
+def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
+    """A layer's decision as a small cell: coloured by alarm, dotted when it is wrong, in words on hover."""
     decision = row.decisions.get(layer)
     if decision is None:
-        return html.Span(className="mark mark-none", title=f"{layer}: not decided")
-    counted = f"{decision.unexpected_count} of {decision.k} unexpected, threshold {decision.threshold}"
-    words = f"{layer}: {OUTCOME_NAMES[decision.outcome]} ({counted})"
-    search = query.but(layer=layer).search()
-    if layer != query.layer and "outcome" in (query.sort, query.outcome and "outcome"):
-        search += f"&list_layer={query.layer}"  # the way back is to the outcomes of the list's own layer
-    return dcc.Link(
-        html.Span(words, className="visually-hidden"),
-        href=href + search,
-        className=f"mark mark-{decision.outcome}" + " mark-shown" * (layer == query.layer),
+        outcome, words = "none", f"{layer}: not decided"
+    else:
+        counted = f"{decision.unexpected_count} of {decision.k} unexpected, threshold {decision.threshold}"
+        outcome, words = decision.outcome, f"{layer}: {OUTCOME_NAMES[decision.outcome]} ({counted})"
+    return html.Span(
+        className=f"mark mark-{outcome}" + " mark-shown" * chosen,
         title=words,
+        role="img",
+        **{"aria-label": words},
     )
 
 
-def _pixel(row: db.read.ListedCase) -> Component | None:
+def _outcome(decision: db.read.ListedDecision | None) -> Component:
+    if decision is None:
+        return html.Td("not decided", className="c-outcome")
+    wrong = decision.outcome in ("FP", "FN")
+    return html.Td(OUTCOME_NAMES[decision.outcome], className="c-outcome" + " c-wrong" * wrong)
+
+
+def _pixel(row: db.read.ListedCase) -> list[Component] | None:
     if row.pixel is None:
         return None
     more = f" +{row.pixel_count - 1}" if row.pixel_count > 1 else ""
-    return html.Div(
-        [
-            html.Span(f"{row.pixel.row}, {row.pixel.column}{more}", className="number"),
-            _swatch(row.pixel.original, "before"),
-            html.Span("→", className="muted"),
-            _swatch(row.pixel.color, "after"),
-        ],
-        className="attacked-pixel",
-    )
+    return [
+        html.Span(f"{row.pixel.row}, {row.pixel.column}{more}", className="place"),
+        _swatch(row.pixel.original, "before"),
+        _swatch(row.pixel.color, "after"),
+    ]
 
 
 def _swatch(color: tuple[int, int, int], when: str) -> Component:
     text = f"rgb({', '.join(map(str, color))})"
-    return html.Span(className="swatch", style={"background": text}, title=f"{when}: {text}")
+    return html.Span(
+        className=f"swatch swatch-{when}",
+        style={"background": text},
+        title=f"{when}: {text}",
+        role="img",
+        **{"aria-label": f"{when} {text}"},
+    )
