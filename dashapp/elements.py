@@ -97,14 +97,8 @@ def graph_elements(
         place: metric and layer, said with every distance ('euclidean, dense').
     """
     scale = lengths([neighbor.distance for neighbor in neighbors])
-    rings = [("near", scale.nearest), ("far", scale.farthest)] if scale.farthest > scale.nearest else []
-    nodes = [
-        {
-            "data": {"id": f"ring-{name}", "role": "ring", "size": 2 * scale(at), "text": number(at)},
-            "position": {"x": 0.0, "y": 0.0},
-        }
-        for name, at in reversed(rings)
-    ]
+    directions = angles(neighbors, predicted)
+    nodes = _rings(scale, between(directions), number)
     nodes.append(
         {
             "data": {
@@ -119,7 +113,7 @@ def graph_elements(
         }
     )
     edges = []
-    for neighbor, angle in zip(neighbors, angles(neighbors, predicted), strict=True):
+    for neighbor, angle in zip(neighbors, directions, strict=True):
         length = scale(neighbor.distance)
         counted = k is None or neighbor.rank <= k
         rank = f"rank {neighbor.rank}" + ("" if counted else f", beyond the first {k}")
@@ -153,6 +147,40 @@ def graph_elements(
             }
         )
     return nodes + edges
+
+
+def between(directions: Sequence[float]) -> float:
+    """A direction where no neighbour is: half way before the first one clockwise."""
+    step = 2 * math.pi / len(directions)
+    return min(directions) - step / 2
+
+
+def _rings(scale: Lengths, direction: float, number: Callable[[float], str]) -> list[dict]:
+    """The nearest and the farthest distance as rings around the case, named in the given direction."""
+    if scale.farthest <= scale.nearest:
+        return []
+    nodes = []
+    for name, at in (("far", scale.farthest), ("near", scale.nearest)):
+        length = scale(at)
+        x, y = length * math.cos(direction), length * math.sin(direction)
+        nodes += [
+            {
+                "data": {"id": f"ring-{name}", "role": "ring", "size": 2 * length, "dx": 0.0, "dy": 0.0},
+                "position": {"x": 0.0, "y": 0.0},
+            },
+            {
+                "data": {
+                    "id": f"text-{name}",
+                    "role": "text",
+                    "size": 1,
+                    "dx": x,
+                    "dy": y,
+                    "text": number(at),
+                },
+                "position": {"x": x, "y": y},
+            },
+        ]
+    return nodes
 
 
 def graph_stylesheet(theme: themes.Theme) -> list[dict]:
@@ -199,12 +227,20 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict]:
                 "border-color": color["border"],
                 "events": "no",
                 "z-index": 0,
+            },
+        },
+        {
+            "selector": "node[role = 'text']",
+            "style": {
+                "background-opacity": 0,
+                "events": "no",
+                "z-index": 6,
                 "label": "data(text)",
-                "font-size": 11,
-                "font-family": themes.FONT,
+                "font-size": 12,
+                "font-family": "system-ui, Segoe UI, Roboto, sans-serif",
                 "color": color["text-muted"],
-                "text-valign": "bottom",
-                "text-margin-y": -8,
+                "text-valign": "center",
+                "text-halign": "center",
                 "text-background-color": color["surface"],
                 "text-background-opacity": 1,
                 "text-background-padding": 2,

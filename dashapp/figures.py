@@ -13,10 +13,10 @@ from dashapp import words
 
 ROW_HEIGHT = 21  # pixels
 LABEL_WIDTH = 150  # pixels left of the bars
-AXIS_HEIGHT = 34  # pixels below the bars: ticks and title
-SUM_ROWS = 1.8  # rows below the last class for the sum of the unexpected neighbours
+AXIS_HEIGHT = 40  # pixels below the bars: ticks and title
+SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbours
 
-CONFIG = {"displayModeBar": False, "showSendToCloud": False, "responsive": True}
+CONFIG = {"displayModeBar": False, "showSendToCloud": False}
 
 
 def softmax_bars(
@@ -50,7 +50,7 @@ def softmax_bars(
     )
     figure = go.Figure(bars)
     _lay_out(figure, rows=float(len(class_names)), theme=theme)
-    figure.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], title="softmax probability")
+    figure.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], title_text="softmax probability")
     figure.update_yaxes(tickvals=list(classes), ticktext=_labels(class_names, predicted, true, theme))
     return figure
 
@@ -131,8 +131,8 @@ def neighbor_bars(
             x0=0,
             x1=1,
             xref="paper",
-            y0=len(classes) - 0.25,
-            y1=len(classes) - 0.25,
+            y0=len(classes) - 0.4,
+            y1=len(classes) - 0.4,
             line={"color": color["border"], "width": 1},
         )
         ticks.append(level)
@@ -145,7 +145,7 @@ def neighbor_bars(
         range=[-0.8 if threshold == -1 else 0, k * 1.08 + 0.3],
         dtick=_count_step(k),
         tick0=0,
-        title=f"neighbors among the first {k}",
+        title_text=f"neighbours among the first {k}",
     )
     figure.update_yaxes(tickvals=ticks, ticktext=labels)
     return figure
@@ -155,7 +155,7 @@ def _add_threshold(
     figure: go.Figure, threshold: int, k: int, summed: bool, classes: int, color: dict[str, str]
 ) -> None:
     at = threshold + 0.5
-    top, bottom = (classes - 0.15, classes + SUM_ROWS - 0.5) if summed else (-0.5, classes - 0.5)
+    top, bottom = (classes - 0.15, classes + SUM_ROWS - 0.6) if summed else (-0.5, classes - 0.5)
     figure.add_shape(
         type="line",
         name="threshold",
@@ -168,7 +168,7 @@ def _add_threshold(
     left = at > 0.6 * k  # keep the words inside the chart
     figure.add_annotation(
         x=at,
-        y=classes - 0.25 if summed else -0.5,
+        y=classes + 0.5 if summed else -0.5,
         text=f"threshold {words.signed(threshold)}",
         showarrow=False,
         xanchor="right" if left else "left",
@@ -195,7 +195,7 @@ def _lay_out(figure: go.Figure, *, rows: float, theme: themes.Theme) -> None:
         automargin=False,
         tickfont={"size": 11, "color": muted},
         title_font={"size": 11, "color": muted},
-        title_standoff=4,
+        title_standoff=6,
     )
     # Class 0 on top; the last half row keeps the lowest bar off the axis.
     figure.update_yaxes(

@@ -15,6 +15,7 @@ CASE_ID = "case-id"  # dcc.Store: id of the case on the page
 CASE_NOTICE = "case-notice"  # a line about an address that is not understood, or nothing
 CASE_LAYER_TITLE = "case-layer-title"  # heading of the neighbours: names the chosen layer
 CASE_SOFTMAX = "case-softmax"  # dcc.Graph
+CASE_SOFTMAX_TEXT = "case-softmax-text"  # what it says of the true class
 CASE_COUNTS = "case-counts"  # dcc.Graph: the neighbours distribution
 CASE_COUNTS_TEXT = "case-counts-text"  # what was counted, by which metric and rule
 CASE_GRAPH = "case-graph"  # cyto.Cytoscape: the neighbour graph; assets/graph.js drives it

@@ -81,7 +81,7 @@ def recovery_sentence(
         return "No alarm, so the prediction stands."
     if recovered is not None:
         verdict = "the true class" if recovered == true else f"but the true class is {true}"
-        return f"Most of the {k} neighbours are {recovered}: {verdict}."
+        return f"The most frequent class among the {k} neighbours, {verdict}."
     if majority == predicted:
         return f"No class recovered: {predicted} is still the most frequent among the {k} neighbours."
     return f"No class recovered: no single class is the most frequent among the {k} neighbours."
@@ -125,9 +125,52 @@ def unknown_layer_sentence(value: str, names: Sequence[str], shown: str) -> str:
     )
 
 
+def unknown_range_sentence(value: str) -> str:
+    """The address asks for a number of neighbours that is not offered."""
+    return f"The address asks for neighbors “{value}”; it can be “all”, or left out for the first k."
+
+
+def unknown_filter_sentence(problem: str) -> str:
+    """The address's list filters mean nothing: `problem` says which."""
+    return f"The filter in the address is not understood: {problem}. Previous and next follow the whole list."
+
+
+def place_text(position: int | None, total: int) -> str:
+    """Where a case stands in the list that the reader came from."""
+    if position is None:
+        return "not in the filtered list" if total else ""
+    return f"{position:,} of {total:,}"
+
+
 def pixel_place(row: int, column: int) -> str:
     """Where an attacked pixel is; rows and columns count from 0 at the top left."""
     return f"row {row}, column {column}"
+
+
+NO_NEIGHBORS = "No neighbours are stored for this layer yet. Run “xpixels ingest” and reload this page."
+
+
+def softmax_sentence(*, predicted: str, true: str, true_probability: float, rank: int) -> str:
+    """What the softmax output says of the true class; `rank` counts from 1, the predicted class."""
+    if predicted == true:
+        return "the network's prediction is the true class"
+    return f"the true class {true} comes {ordinal(rank)}, with {percent(true_probability)}"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, ..."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def counts_sentence(*, layer: str, metric: str, rule: str, k: int, tuned: bool) -> str:
+    """What the neighbours distribution counts, and how."""
+    return f"{layer}, first {k}, {metric}, " + (f"rule {rule}" if tuned else "not tuned")
+
+
+def neighbors_title(layer: str, shown: int) -> str:
+    """Heading of the neighbours."""
+    return f"The {shown} nearest neighbours in {layer}"
 
 
 def scale_sentence(*, metric: str, layer: str, nearest: float, farthest: float) -> str:

@@ -42,8 +42,8 @@ def test_recovery_tells_right_from_wrong_from_none():
         case = {"alarm": True, "k": 13, "majority": "frog", "recovered": "frog"}
         return words.recovery_sentence(**{**case, "predicted": "bird", "true": "frog", **changes})
 
-    assert say() == "Most of the 13 neighbours are frog: the true class."
-    assert say(true="deer") == "Most of the 13 neighbours are frog: but the true class is deer."
+    assert say() == "The most frequent class among the 13 neighbours, the true class."
+    assert say(true="deer") == "The most frequent class among the 13 neighbours, but the true class is deer."
     assert "bird is still the most frequent" in say(majority="bird", recovered=None)
     assert "no single class" in say(majority=None, recovered=None)
     assert say(alarm=False, recovered=None) == "No alarm, so the prediction stands."
@@ -92,6 +92,24 @@ def test_distances_keep_four_digits():
         "1234",
         "0.01235",
         "1.23e-05",
+    ]
+
+
+def test_the_softmax_line_places_the_true_class():
+    def say(**changes):
+        case = {"predicted": "bird", "true": "frog", "true_probability": 0.25, "rank": 2}
+        return words.softmax_sentence(**{**case, **changes})
+
+    assert say() == "the true class frog comes 2nd, with 25.0 %"
+    assert say(true="bird") == "the network's prediction is the true class"
+    assert [words.ordinal(n) for n in (1, 3, 4, 11, 12, 22, 113)] == [
+        "1st",
+        "3rd",
+        "4th",
+        "11th",
+        "12th",
+        "22nd",
+        "113th",
     ]
 
 

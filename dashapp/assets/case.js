@@ -1,0 +1,38 @@
+/* The case view: choosing a layer writes the address, which everything else follows; a layer that is
+   pointed at is marked in the network and among the decisions alike. */
+(function () {
+  "use strict";
+  const marked = (name) => document.querySelectorAll(`.case-page [data-layer="${CSS.escape(name)}"]`);
+
+  function hint(event) {
+    const place = event.target.closest && event.target.closest(".case-page [data-layer]");
+    document.querySelectorAll(".case-page [data-hinted]").forEach((other) => other.removeAttribute("data-hinted"));
+    if (!place || event.type === "mouseout" || event.type === "focusout") return;
+    marked(place.dataset.layer).forEach((other) => other.setAttribute("data-hinted", ""));
+  }
+  for (const kind of ["mouseover", "mouseout", "focusin", "focusout"]) document.addEventListener(kind, hint);
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.caseView = {
+    /* A click on a layer or on "first k / all": the address it leads to. */
+    address: function (layerClicks, rangeClicks, search) {
+      const { callback_context: context, no_update } = window.dash_clientside;
+      const clicked = context.triggered_id;
+      if (!clicked || !context.triggered.some((one) => one.value)) return no_update;
+      const fields = new URLSearchParams(search || "");
+      if (clicked.type === "case-range") {
+        if (clicked.range === "all") fields.set("neighbors", "all");
+        else fields.delete("neighbors");
+      } else {
+        // `layer` is also the list's: whose outcome is filtered. Keep the list's choice for the way back.
+        const sort = (fields.get("sort") || "").replace(/^-/, "");
+        if (!fields.has("list_layer") && (fields.has("outcome") || sort === "outcome")) {
+          fields.set("list_layer", fields.get("layer") || "");
+        }
+        fields.set("layer", clicked.layer);
+      }
+      const next = `?${fields}`;
+      return next === search ? no_update : next;
+    },
+  };
+})();

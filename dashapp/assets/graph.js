@@ -1,0 +1,317 @@
+/* Controller of the neighbour graph: live forces, hover card, wheel zoom, fit. All of it stays in the
+   browser; the server only ever sends elements (dashapp/elements.py), which carry the wanted length of each
+   edge and a position that already has it.
+
+   Forces, as in D3's force layout that the paper used: a spring an edge, images push each other apart. The
+   push acts only across the edges, never along them, so that lengths keep following the distances. */
+(function () {
+  "use strict";
+  const GRAPH = "case-graph";
+  const COOLING = 0.975; // share of the heat that a step keeps
+  const STEP = 16; // milliseconds of a step; a slow screen makes several a frame
+  const COLD = 0.01; // where the forces rest
+  const FRICTION = 0.6;
+  const PADDING = 26; // pixels around the graph when it is fitted
+  const GAP = 6; // pixels between two images
+  const IMAGES = "node[image]"; // all others are the rings and their numbers
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const controllers = new WeakMap();
+
+  function controllerOf(element) {
+    const cy = element && element._cyreg && element._cyreg.cy;
+    if (!cy) return null;
+    if (!controllers.has(cy)) controllers.set(cy, controller(cy, element));
+    return controllers.get(cy);
+  }
+
+  function controller(cy, element) {
+    const frame = element.closest(".graph-frame");
+    const card = frame.querySelector(".graph-card");
+    let bodies = new Map();
+    let springs = [];
+    let heat = 0;
+    let running = false;
+    let last = 0; // time of the last frame
+    let held = null; // id of the node that is being dragged
+    let moved = false; // whether the reader chose a zoom or pan of their own
+    const home = { x: 0, y: 0 }; // where the case rests
+
+    /* Forces */
+    function read() {
+      bodies = new Map();
+      cy.nodes(IMAGES).forEach((node) => {
+        const { x, y } = node.position();
+        const radius = node.data("size") / 2 + GAP / 2;
+        bodies.set(node.id(), { node, x, y, vx: 0, vy: 0, radius, center: node.data("role") === "case" });
+      });
+      springs = cy.edges().map((edge) => ({
+        from: bodies.get(edge.source().id()),
+        to: bodies.get(edge.target().id()),
+        length: edge.data("length"),
+      }));
+      Object.assign(home, { x: 0, y: 0 });
+    }
+
+    function pull() {
+      for (const { from, to, length } of springs) {
+        const dx = to.x - from.x || 0.01;
+        const dy = to.y - from.y || 0.01;
+        const far = Math.hypot(dx, dy);
+        const force = (0.35 * (far - length)) / far;
+        to.vx -= dx * force;
+        to.vy -= dy * force;
+        // The case is heavy, but gives way a little to an image that is being pulled.
+        const share = to.node.id() === held ? 0.12 : 0.004;
+        from.vx += dx * force * share;
+        from.vy += dy * force * share;
+      }
+    }
+
+    function pushApart() {
+      const all = [...bodies.values()].filter((body) => !body.center);
+      const center = [...bodies.values()].find((body) => body.center);
+      for (let i = 0; i < all.length; i++) {
+        for (let j = i + 1; j < all.length; j++) {
+          const [a, b] = [all[i], all[j]];
+          const dx = b.x - a.x || 0.01 * (i - j);
+          const dy = b.y - a.y || 0.01;
+          const far = Math.hypot(dx, dy);
+          // An image that is held pushes from further off, so that those under it come to light.
+          const reach = (a.radius + b.radius) * (a.node.id() === held || b.node.id() === held ? 1.7 : 1);
+          if (far >= reach) continue;
+          const force = 0.5 * (reach - far);
+          across(a, center, (-dx / far) * force, (-dy / far) * force, -1);
+          across(b, center, (dx / far) * force, (dy / far) * force, 1);
+        }
+      }
+    }
+
+    /* Add the part of a push that is at right angles to the body's edge. */
+    function across(body, center, fx, fy, side) {
+      const rx = body.x - center.x;
+      const ry = body.y - center.y;
+      const far = Math.hypot(rx, ry) || 1;
+      const [tx, ty] = [-ry / far, rx / far];
+      let along = fx * tx + fy * ty;
+      // One behind the other: they would never part, so each steps to its side.
+      const straight = Math.abs(fx * rx + fy * ry) / far;
+      if (Math.abs(along) < 0.2 * straight) along += 0.2 * straight * side;
+      body.vx += tx * along * heat;
+      body.vy += ty * along * heat;
+    }
+
+    function step() {
+      pull();
+      pushApart();
+      for (const [id, body] of bodies) {
+        if (id === held) {
+          const { x, y } = body.node.position();
+          Object.assign(body, { x, y, vx: 0, vy: 0 });
+          if (body.center) Object.assign(home, { x, y });
+          continue;
+        }
+        if (body.center) {
+          body.vx += 0.08 * (home.x - body.x);
+          body.vy += 0.08 * (home.y - body.y);
+        }
+        body.vx *= FRICTION;
+        body.vy *= FRICTION;
+        body.x += body.vx;
+        body.y += body.vy;
+      }
+      heat *= COOLING;
+    }
+
+    function draw() {
+      cy.batch(() => {
+        for (const [id, body] of bodies) {
+          if (id !== held && body.node.inside()) body.node.position({ x: body.x, y: body.y });
+          if (body.center) cy.nodes("[dx]").positions((ring) => at(body, ring));
+        }
+      });
+    }
+
+    const at = (body, ring) => ({ x: body.x + ring.data("dx"), y: body.y + ring.data("dy") });
+
+    function tick(time) {
+      const steps = Math.min(8, Math.max(1, Math.round((time - last) / STEP)));
+      last = time;
+      for (let i = 0; i < steps; i++) step();
+      draw();
+      if (heat > COLD || held) {
+        window.requestAnimationFrame(tick);
+      } else {
+        running = false;
+        element.dataset.settled = "true";
+      }
+    }
+
+    function warm(to) {
+      heat = Math.max(heat, to);
+      if (still.matches && !held) {
+        while (heat > COLD) step();
+        draw();
+        element.dataset.settled = "true";
+      } else if (!running) {
+        running = true;
+        last = window.performance.now();
+        element.dataset.settled = "false";
+        window.requestAnimationFrame(tick);
+      }
+    }
+
+    /* View */
+    function fit(animated) {
+      const shown = cy.elements();
+      if (shown.empty()) return;
+      if (animated && !still.matches) cy.animate({ fit: { eles: shown, padding: PADDING } }, { duration: 200 });
+      else cy.fit(shown, PADDING);
+    }
+
+    function onWheel(event) {
+      // Cytoscape's own wheel zoom is too fast for a mouse and warns when it is slowed down.
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      const box = element.getBoundingClientRect();
+      const lines = event.deltaMode === 1 ? 16 : 1;
+      const factor = Math.exp(-Math.max(-120, Math.min(120, event.deltaY * lines)) * 0.0022);
+      const at = { x: event.clientX - box.left, y: event.clientY - box.top };
+      cy.zoom({ level: cy.zoom() * factor, renderedPosition: at });
+      moved = true;
+      hideCard();
+    }
+
+    /* Hover */
+    function showCard(node) {
+      const { image, title, lines, color } = node.data();
+      card.replaceChildren();
+      const picture = Object.assign(document.createElement("img"), { src: image, alt: "", className: "pixels" });
+      const name = Object.assign(document.createElement("strong"), { textContent: title });
+      if (color) {
+        name.className = "class-name";
+        name.style.setProperty("--class-color", color);
+      }
+      const texts = lines.map((line) => Object.assign(document.createElement("span"), { textContent: line }));
+      card.append(picture, name, ...texts);
+      card.hidden = false;
+      const { x, y } = node.renderedPosition();
+      const room = (48 * cy.zoom() + 14) | 0;
+      const right = x + room + card.offsetWidth < element.clientWidth;
+      const left = right ? x + room : Math.max(4, x - room - card.offsetWidth);
+      const top = Math.max(4, Math.min(element.clientHeight - card.offsetHeight - 4, y - card.offsetHeight / 2));
+      card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    }
+
+    function hideCard() {
+      card.hidden = true;
+    }
+
+    function point(node) {
+      unpoint();
+      if (!node || node.empty()) return;
+      node.union(node.connectedEdges().filter((edge) => edge.target().same(node))).addClass("hovered");
+      listRow(node.id())?.setAttribute("data-pointed", "");
+      if (!held) showCard(node);
+    }
+
+    function unpoint() {
+      cy.elements(".hovered").removeClass("hovered");
+      document.querySelectorAll(".neighbor-row[data-pointed]").forEach((row) => row.removeAttribute("data-pointed"));
+      hideCard();
+    }
+
+    function listRow(id) {
+      return document.querySelector(`.neighbor-row[data-node="${CSS.escape(id)}"]`);
+    }
+
+    cy.on("mouseover", IMAGES, (event) => point(event.target));
+    cy.on("mouseover", "edge", (event) => point(event.target.target()));
+    cy.on("mouseout", "node, edge", unpoint);
+    cy.on("tap", IMAGES, (event) => point(event.target));
+    cy.on("grab", "node", (event) => {
+      held = event.target.id();
+      hideCard();
+    });
+    cy.on("drag", "node", () => {
+      hideCard();
+      warm(0.5);
+    });
+    cy.on("free", "node", () => {
+      held = null;
+      if (running) warm(0.6);
+    });
+    cy.on("dragpan pinchzoom", () => {
+      moved = true;
+    });
+    element.addEventListener("wheel", onWheel, { capture: true, passive: false });
+    cy.minZoom(0.25);
+    cy.maxZoom(6);
+
+    let pending = false;
+    function refresh() {
+      if (pending) return;
+      pending = true;
+      element.dataset.settled = "false";
+      window.requestAnimationFrame(() => {
+        pending = false;
+        if (cy.destroyed()) return;
+        unpoint();
+        moved = false;
+        held = null;
+        cy.resize();
+        read();
+        fit(false);
+        warm(0.2);
+      });
+    }
+    // Content above the graph may move it; hover would miss its images until it measures again.
+    new ResizeObserver(() => {
+      if (cy.destroyed()) return;
+      cy.resize();
+      if (!moved) fit(false);
+    }).observe(frame);
+
+    return {
+      cy,
+      refresh,
+      point: (id) => point(cy.getElementById(id)),
+      unpoint,
+      fit: () => {
+        moved = false;
+        fit(true);
+      },
+    };
+  }
+
+  const here = () => controllerOf(document.getElementById(GRAPH));
+
+  function onPointer(event) {
+    const row = event.target.closest && event.target.closest(".neighbor-row");
+    const graph = row && here();
+    if (!graph) return;
+    if (event.type === "mouseover" || event.type === "focusin") graph.point(row.dataset.node);
+    else graph.unpoint();
+  }
+  for (const kind of ["mouseover", "mouseout", "focusin", "focusout"]) document.addEventListener(kind, onPointer);
+
+  /* Wait until Cytoscape has drawn the elements that were just sent, then place them. */
+  function place(version, tries) {
+    const graph = here();
+    if (graph && graph.cy.nodes().nonempty()) graph.refresh();
+    else if (tries > 0) window.requestAnimationFrame(() => place(version, tries - 1));
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.neighborGraph = {
+    /* New elements have come (`version` names them). */
+    place: function (version) {
+      if (version) window.requestAnimationFrame(() => place(version, 300));
+      return window.dash_clientside.no_update;
+    },
+    /* The button "Fit". */
+    fit: function (clicks) {
+      if (clicks) here()?.fit();
+      return window.dash_clientside.no_update;
+    },
+  };
+})();

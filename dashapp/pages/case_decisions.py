@@ -1,0 +1,124 @@
+"""Part B of the case view (paper, 4.3: right column): each layer's decision, why, what it recovers."""
+
+from collections.abc import Sequence
+
+from dash import html
+
+import db.read
+from dashapp import ids, words
+from dashapp.pages.case_overview import alarm_state, class_name
+
+
+def decisions_part(
+    case: db.read.CaseDetail,
+    decisions: Sequence[db.read.CaseDecision],
+    shown: str,
+    *,
+    metric: str,
+    rule: str,
+) -> html.Aside:
+    """One card a compared layer; a click chooses it.
+
+    Args:
+        case: the case.
+        decisions: empty before tuning.
+        shown: name of the layer that is chosen.
+        metric, rule: what the decisions were made with.
+    """
+    by_layer = {decision.layer: decision for decision in decisions}
+    if decisions:
+        said = words.alarms_sentence([(decision.layer, decision.alarm) for decision in decisions])
+        intro = [html.P(said, className="decisions-sum")]
+    else:
+        intro = [html.P(words.not_tuned_sentence(metric, rule), className="notice-line")]
+    return html.Aside(
+        className="case-decisions",
+        children=[
+            html.Div(
+                className="part-head",
+                children=[html.H2("Decisions of the defence"), _how(metric, rule)],
+            ),
+            *intro,
+            *(
+                _decision(case, layer.name, by_layer.get(layer.name), layer.name == shown)
+                for layer in case.compared_layers
+            ),
+        ],
+    )
+
+
+def _how(metric: str, rule: str) -> html.Span:
+    note = words.RULE_NOTES[rule]
+    return html.Span(f"{metric} · {rule}", className="how", title=f"{metric} distances; rule {rule}: {note}")
+
+
+def _decision(
+    case: db.read.CaseDetail, layer: str, decision: db.read.CaseDecision | None, chosen: bool
+) -> html.Article:
+    state, text = alarm_state(None if decision is None else decision.alarm)
+    head = html.Div(
+        className="decision-head",
+        children=[
+            html.H3(
+                html.Button(
+                    layer,
+                    id=ids.case_layer("decisions", layer),
+                    className="decision-choose",
+                    type="button",
+                    **{"aria-pressed": str(chosen).lower()},
+                )
+            ),
+            html.Span(words.LAYER_NOTES.get(layer, ""), className="muted decision-note"),
+            html.Span(text, className=f"state {state}"),
+        ],
+    )
+    body = [] if decision is None else _explanation(case, decision)
+    return html.Article(
+        [head, *body], className=f"decision card {state}", **{"data-layer": layer, "aria-label": layer}
+    )
+
+
+def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list:
+    names = case.class_names
+    predicted, true = names[case.predicted_class], names[case.true_class]
+    reason = words.reason_sentence(
+        rule=decision.rule,
+        k=decision.k,
+        threshold=decision.threshold,
+        count=decision.unexpected_count,
+        alarm=decision.alarm,
+        predicted=predicted,
+    )
+    recovery = words.recovery_sentence(
+        alarm=decision.alarm,
+        k=decision.k,
+        majority=None if decision.majority_class is None else names[decision.majority_class],
+        recovered=None if decision.recovered_class is None else names[decision.recovered_class],
+        predicted=predicted,
+        true=true,
+    )
+    right = decision.outcome in ("TP", "TN")
+    if decision.recovered_class is None:
+        recovered = html.P(recovery, className="muted")
+    else:
+        recovered = html.P(
+            [
+                "Recovered class: ",
+                class_name(names[decision.recovered_class], decision.recovered_class),
+                html.Span(recovery, className="muted recovery-why"),
+            ],
+            className="decision-recovered",
+        )
+    name, truth = words.outcome_sentence(decision.outcome).split(": ")
+    return [
+        html.P(reason, className="decision-reason"),
+        recovered,
+        html.P(
+            [
+                html.Span("✓" if right else "✗", className="outcome-mark", **{"aria-hidden": "true"}),
+                html.Strong(name),
+                f": {truth}",
+            ],
+            className=f"outcome {'outcome-right' if right else 'outcome-wrong'}",
+        ),
+    ]

@@ -1,0 +1,178 @@
+"""Part C of the case view (paper, 4.3: bottom row): charts first, then the neighbours as graph and list."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import dash_cytoscape as cyto
+from dash import Dash, dcc, html
+
+import db.read
+from dashapp import elements, figures, ids, words
+from dashapp.pages.case_overview import class_name, image_address
+
+HELP = (
+    ("point at an image", "enlarge"),
+    ("wheel", "zoom"),
+    ("drag", "move around"),
+    ("pull an image", "uncover"),
+)
+
+
+def charts_part() -> html.Div:
+    """The two bar charts; the page's callback fills them."""
+
+    def chart(title: str, figure_id: str, text_id: str) -> html.Section:
+        return html.Section(
+            className="card chart",
+            children=[
+                html.Div([html.H2(title), html.Span(id=text_id, className="muted")], className="part-head"),
+                dcc.Graph(id=figure_id, config=figures.CONFIG, className=f"chart-figure {figure_id}"),
+            ],
+        )
+
+    return html.Div(
+        className="charts",
+        children=[
+            chart("Softmax output", ids.CASE_SOFTMAX, ids.CASE_SOFTMAX_TEXT),
+            chart("Neighbors distribution", ids.CASE_COUNTS, ids.CASE_COUNTS_TEXT),
+        ],
+    )
+
+
+def neighbors_part() -> html.Section:
+    """Heading, graph, legend and list of the neighbours; the page's callback fills them."""
+    return html.Section(
+        className="card neighbors",
+        children=[
+            html.Div(
+                className="part-head neighbors-head",
+                children=[
+                    html.H2(id=ids.CASE_LAYER_TITLE),
+                    html.Div(
+                        [
+                            html.Button(id=ids.case_range(shown), type="button", **{"aria-pressed": "false"})
+                            for shown in ("first", "all")
+                        ],
+                        className="range-switch",
+                        role="group",
+                        **{"aria-label": "Neighbours shown"},
+                    ),
+                    html.Button("Fit", id=ids.CASE_FIT, className="button", type="button"),
+                ],
+            ),
+            html.Div(
+                className="neighbors-body",
+                children=[
+                    html.Div(
+                        className="graph-frame",
+                        children=[
+                            cyto.Cytoscape(
+                                id=ids.CASE_GRAPH,
+                                elements=[],
+                                layout={"name": "preset", "fit": False},
+                                stylesheet=[],
+                                autoRefreshLayout=False,
+                                autounselectify=True,
+                                boxSelectionEnabled=False,
+                                style={"width": "100%", "height": "100%"},
+                            ),
+                            html.Dl(
+                                [html.Div([html.Dt(what), html.Dd(does)]) for what, does in HELP],
+                                className="graph-help",
+                            ),
+                            html.Div(className="graph-card", hidden=True),
+                        ],
+                    ),
+                    html.Ol(id=ids.CASE_LIST, className="neighbor-list"),
+                ],
+            ),
+            html.Div(
+                [
+                    html.Ul(id=ids.CASE_LEGEND, className="class-legend"),
+                    html.P(id=ids.CASE_GRAPH_TEXT, className="muted"),
+                ],
+                className="graph-foot",
+            ),
+        ],
+    )
+
+
+def range_text(shown: str, counted: int, stored: int) -> str:
+    """Words of such a button: how many neighbours it shows."""
+    return f"All {stored}" if shown == "all" else f"First {counted}"
+
+
+def class_counts(neighbors: Sequence[db.read.CaseNeighbor], classes: int) -> list[int]:
+    """(classes,) how many of the neighbours have each label."""
+    counts = Counter(neighbor.label for neighbor in neighbors)
+    return [counts[label] for label in range(classes)]
+
+
+def neighbor_key(neighbor: db.read.CaseNeighbor) -> str:
+    """Id of a neighbour's node and list row: the same in every layer."""
+    return f"n{neighbor.reference_sample_id}"
+
+
+def graph(
+    app: Dash,
+    case: db.read.CaseDetail,
+    neighbors: Sequence[db.read.CaseNeighbor],
+    *,
+    k: int | None,
+    metric: str,
+    layer: str,
+) -> list[dict]:
+    """Elements of the neighbour graph."""
+    if not neighbors:
+        return []
+    return elements.graph_elements(
+        [
+            elements.GraphNeighbor(
+                neighbor_key(neighbor),
+                neighbor.rank,
+                neighbor.label,
+                neighbor.distance,
+                image_address(app, neighbor.image),
+            )
+            for neighbor in neighbors
+        ],
+        case_image=image_address(app, case.image.sha256),
+        case_text=f"predicted {case.class_names[case.predicted_class]}",
+        predicted=case.predicted_class,
+        k=k,
+        class_names=case.class_names,
+        number=words.distance,
+        place=f"{metric}, {layer}",
+    )
+
+
+def ranked_list(
+    app: Dash, case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor], *, k: int | None
+) -> list[html.Li]:
+    """The same neighbours in a plain list, nearest first."""
+    return [
+        html.Li(
+            className="neighbor-row" + (" is-beyond" if k is not None and neighbor.rank > k else ""),
+            tabIndex=0,
+            title=f"training image {neighbor.position:,}",
+            children=[
+                html.Span(str(neighbor.rank), className="neighbor-rank"),
+                html.Img(
+                    src=image_address(app, neighbor.image), alt="", className="pixels", width=32, height=32
+                ),
+                class_name(case.class_names[neighbor.label], neighbor.label),
+                html.Span(words.distance(neighbor.distance), className="neighbor-distance"),
+            ],
+            **{"data-node": neighbor_key(neighbor)},
+        )
+        for neighbor in neighbors
+    ]
+
+
+def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) -> list[html.Li]:
+    """Classes among the shown neighbours, most frequent first."""
+    counts = Counter(neighbor.label for neighbor in neighbors)
+    return [
+        html.Li([class_name(case.class_names[label], label), html.Span(str(count), className="muted")])
+        for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
