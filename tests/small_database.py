@@ -1,0 +1,204 @@
+"""Four cases by hand, with every number known: two attacks that fooled the network, two clean images."""
+
+from sqlalchemy import Connection, insert
+
+from db import schema
+
+CAT, DOG, SHIP = range(3)
+LAYERS = {"conv1": 1, "flatten": 2, "dense": 3, "logits": 4, "composed": 5}
+TIME = "2026-01-31T12:00:00Z"
+
+
+def fill(connection: Connection) -> None:
+    """Case 1: adversarial, validation; 2: clean, validation; 3 and 4: tuning, without decisions."""
+    for table, rows in ROWS.items():
+        connection.execute(insert(schema.metadata.tables[table]), rows)
+
+
+def sha(character: str) -> str:
+    return character * 64
+
+
+def attack(id: int, sample: int, target: int | None, succeeded: bool, predicted: int) -> dict:
+    return {
+        "id": id,
+        "run_id": 1,
+        "network_id": 1,
+        "sample_id": sample,
+        "method": "differential-evolution",
+        "target_class": target,
+        "pixel_count": 1,
+        "budget": 1000,
+        "seed": 0,
+        "succeeded": succeeded,
+        "queries": 400,
+        "generations": 3,
+        "seconds": 0.5,
+        "predicted_class": predicted,
+    }
+
+
+def pixel(attack: int, row: int, column: int) -> dict:
+    new = {"red": 255, "green": 0, "blue": 7}
+    old = {"original_red": 10, "original_green": 20, "original_blue": 30}
+    return {"attack_id": attack, "pixel": 0, "row": row, "column": column, **new, **old}
+
+
+def case(id: int, partition: str, sample: int, attack: int | None, image: int, true: int, seen: int) -> dict:
+    return {
+        "id": id,
+        "network_id": 1,
+        "run_id": 1,
+        "kind": "clean" if attack is None else "adversarial",
+        "partition": partition,
+        "sample_id": sample,
+        "attack_id": attack,
+        "image_id": image,
+        "true_class": true,
+        "predicted_class": seen,
+        "confidence": 0.75,
+    }
+
+
+def decision(case: int, layer: str, count: int, majority: int | None, recovered: int | None, outcome: str):
+    return {
+        "case_id": case,
+        "layer_id": LAYERS[layer],
+        "metric": "euclidean",
+        "rule": "total",
+        "k": 4,
+        "threshold": 1,
+        "unexpected_count": count,
+        "alarm": count > 1,
+        "majority_class": majority,
+        "recovered_class": recovered,
+        "outcome": outcome,
+    }
+
+
+def neighbor(case: int, layer: str, rank: int, reference: int, distance: float) -> dict:
+    key = {"case_id": case, "layer_id": LAYERS[layer], "metric": "euclidean", "rank": rank}
+    return {**key, "reference_sample_id": reference, "distance": distance}
+
+
+def operating_point(layer: str, partition: str) -> dict:
+    key = {"layer_id": LAYERS[layer], "metric": "euclidean", "rule": "total", "how_chosen": "tuning"}
+    counts = {"tp": 1, "fp": 0, "tn": 1, "fn": 0}
+    rates = {"accuracy": 1.0, "tpr": 1.0, "fpr": 0.0, "eer": 0.0, "auc": 1.0}
+    return {**key, "partition": partition, "k": 4, "threshold": 1, **counts, **rates}
+
+
+# Test samples 1..4 have images 1..4; training samples 5..8 images 5..7 and, once more, image 2.
+ROWS = {
+    "datasets": [{"id": 1, "name": "pets", "source": "by hand", "created_at": TIME}],
+    "classes": [{"dataset_id": 1, "class": c, "name": n} for c, n in enumerate(("cat", "dog", "ship"))],
+    "images": [
+        {"id": i, "sha256": sha("0123456789ab"[i]), "height": 32, "width": 32, "png": b"png"}
+        for i in range(1, 10)
+    ],
+    "samples": [
+        {"id": id, "dataset_id": 1, "split": split, "position": position, "label": label, "image_id": image}
+        for id, split, position, label, image in (
+            (1, "test", 0, CAT, 1),
+            (2, "test", 1, SHIP, 2),
+            (3, "test", 2, DOG, 3),
+            (4, "test", 3, CAT, 4),
+            (5, "train", 0, CAT, 5),
+            (6, "train", 1, DOG, 6),
+            (7, "train", 2, SHIP, 7),
+            (8, "train", 3, SHIP, 2),
+        )
+    ],
+    "networks": [
+        {
+            "id": 1,
+            "name": "small",
+            "sha256": sha("f"),
+            "dataset_id": 1,
+            "description": {"layers": list(LAYERS)},
+            "test_accuracy": 0.8,
+            "created_at": TIME,
+        }
+    ],
+    "layers": [
+        {
+            "id": id,
+            "network_id": 1,
+            "name": name,
+            "kind": "conv" if name == "conv1" else "dense",
+            "position": id - 1,
+            "shape": [4],
+            "compared": name != "conv1",
+        }
+        for name, id in LAYERS.items()
+    ],
+    "runs": [
+        {
+            "id": 1,
+            "network_id": 1,
+            "stage": "cases",
+            "status": "done",
+            "parameters": {"cases": 4},
+            "seed": 0,
+            "code_version": "test",
+            "started_at": TIME,
+            "finished_at": TIME,
+            "seconds": 1.5,
+        }
+    ],
+    "attacks": [
+        attack(1, 1, None, True, DOG),
+        attack(2, 4, None, False, CAT),
+        attack(3, 3, SHIP, True, SHIP),
+        attack(4, 3, CAT, False, DOG),
+    ],
+    "attack_pixels": [pixel(1, 3, 30), pixel(2, 3, 30), pixel(3, 0, 1)],
+    "cases": [
+        case(1, "validation", 1, 1, 8, CAT, DOG),
+        case(2, "validation", 2, None, 2, SHIP, SHIP),
+        case(3, "tuning", 3, 3, 9, DOG, SHIP),
+        case(4, "tuning", 4, None, 4, CAT, CAT),
+    ],
+    "class_scores": [
+        {"case_id": case, "class": c, "logit": 1.0, "probability": 0.25}
+        for case in range(1, 5)
+        for c in range(3)
+    ],
+    "reference_samples": [{"id": i, "network_id": 1, "sample_id": i + 4} for i in range(1, 5)],
+    "neighbors": [
+        *(
+            neighbor(1, "flatten", rank, rank, distance)
+            for rank, distance in enumerate((1, 4, 6, 8), start=1)
+        ),
+        *(
+            neighbor(2, "flatten", rank, rank, distance)
+            for rank, distance in enumerate((5, 6, 7, 8), start=1)
+        ),
+        *(neighbor(case, "dense", 1, 1, 2.5) for case in range(1, 5)),
+    ],
+    "tuning_points": [
+        {
+            "layer_id": LAYERS["dense"],
+            "metric": "euclidean",
+            "rule": "total",
+            "partition": partition,
+            "k": 4,
+            "threshold": 1,
+            **counts,
+        }
+        for partition, counts in (
+            ("tuning", {"tp": 3, "fp": 1, "tn": 1, "fn": 1}),
+            ("validation", {"tp": 0, "fp": 1, "tn": 4, "fn": 0}),
+        )
+    ],
+    "decisions": [
+        decision(1, "flatten", 3, CAT, CAT, "TP"),
+        decision(1, "dense", 1, DOG, None, "FN"),
+        decision(1, "logits", 0, DOG, None, "FN"),
+        decision(1, "composed", 0, DOG, None, "FN"),
+        decision(2, "flatten", 2, None, None, "FP"),
+        decision(2, "dense", 1, None, None, "TN"),
+        decision(2, "logits", 1, SHIP, None, "TN"),
+        decision(2, "composed", 2, CAT, CAT, "FP"),
+    ],
+}

@@ -1,0 +1,249 @@
+import pytest
+import small_database
+from small_database import CAT, DOG, LAYERS, SHIP
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from db import engine, schema
+
+
+@pytest.fixture
+def connection(tmp_path):
+    database = engine.create(tmp_path / "small.db")
+    schema.metadata.create_all(database)
+    with engine.writing(database) as connection:
+        small_database.fill(connection)
+        yield connection
+    database.dispose()
+
+
+def rows(connection: Connection, statement: str) -> list[dict]:
+    return [dict(row) for row in connection.exec_driver_sql(statement).mappings()]
+
+
+# ---- Views ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(schema.views.tables))
+def test_a_view_has_the_columns_that_python_knows_in_the_same_order(connection, name):
+    columns = connection.exec_driver_sql(f"SELECT * FROM {name}").keys()
+    assert list(columns) == [column.name for column in schema.views.tables[name].columns]
+
+
+@pytest.mark.parametrize("name", sorted(schema.views.tables))
+def test_a_view_can_be_read_through_its_types(connection, name):
+    assert connection.execute(select(schema.views.tables[name])).all()
+
+
+def test_case_overview_tells_an_attacked_case_on_one_row(connection):
+    (row,) = rows(connection, "SELECT * FROM case_overview WHERE case_id = 1")
+    assert row == {
+        "case_id": 1,
+        "network_id": 1,
+        "network": "small",
+        "dataset": "pets",
+        "kind": "adversarial",
+        "partition": "validation",
+        "sample_id": 1,
+        "split": "test",
+        "position": 0,
+        "true_class": "cat",
+        "predicted_class": "dog",
+        "target_class": None,
+        "true_class_id": CAT,
+        "predicted_class_id": DOG,
+        "target_class_id": None,
+        "confidence": 0.75,
+        "image_sha256": "8" * 64,
+        "original_sha256": "1" * 64,
+        "attack_id": 1,
+        "method": "differential-evolution",
+        "pixel_count": 1,
+        "queries": 400,
+        "attacked_row": 3,
+        "attacked_column": 30,
+        "red_before": 10,
+        "green_before": 20,
+        "blue_before": 30,
+        "red_after": 255,
+        "green_after": 0,
+        "blue_after": 7,
+        "alarm_flatten": 1,
+        "outcome_flatten": "TP",
+        "unexpected_flatten": 3,
+        "recovered_flatten": "cat",
+        "alarm_dense": 0,
+        "outcome_dense": "FN",
+        "unexpected_dense": 1,
+        "recovered_dense": None,
+        "alarm_logits": 0,
+        "outcome_logits": "FN",
+        "unexpected_logits": 0,
+        "recovered_logits": None,
+        "alarm_composed": 0,
+        "outcome_composed": "FN",
+        "unexpected_composed": 0,
+        "recovered_composed": None,
+        "alarms": 1,
+        "first_divergence": "dense",
+    }
+
+
+def test_first_divergence_passes_over_ties_and_the_composed_layer(connection):
+    # Case 2: tied in flatten and dense, right in logits, wrong in composed only.
+    assert rows(connection, "SELECT alarms, first_divergence FROM case_overview WHERE case_id = 2") == [
+        {"alarms": 2, "first_divergence": None}
+    ]
+
+
+def test_a_case_without_decisions_has_no_alarms_rather_than_none_of_them(connection):
+    assert rows(connection, "SELECT alarms, outcome_dense FROM case_overview WHERE case_id = 4") == [
+        {"alarms": None, "outcome_dense": None}
+    ]
+
+
+def test_a_targeted_case_names_its_target(connection):
+    assert rows(connection, "SELECT true_class, target_class FROM case_overview WHERE case_id = 3") == [
+        {"true_class": "dog", "target_class": "ship"}
+    ]
+
+
+def test_layer_decisions_name_classes_and_judge_the_recovered_one(connection):
+    query = """SELECT case_id, layer, majority_class, recovered_class, recovered_right, alarm
+        FROM layer_decisions WHERE recovered_class IS NOT NULL ORDER BY case_id"""
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        (1, "flatten", "cat", "cat", 1, 1),
+        (2, "composed", "cat", "cat", 0, 1),
+    ]
+
+
+def test_attack_matrix_counts_every_class_an_untargeted_attack_might_have_reached(connection):
+    query = """SELECT targeted, true_class, to_class, attacks, successes, rate FROM attack_matrix
+        ORDER BY targeted, true_class, to_class"""
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        (0, "cat", "dog", 2, 1, 0.5),
+        (0, "cat", "ship", 2, 0, 0.0),
+        (1, "dog", "cat", 1, 0, 0.0),
+        (1, "dog", "ship", 1, 1, 1.0),
+    ]
+
+
+def test_attack_positions_count_failures_too(connection):
+    query = """SELECT targeted, attacked_row, attacked_column, attacks, successes FROM attack_positions
+        ORDER BY targeted"""
+    assert [tuple(row.values()) for row in rows(connection, query)] == [(0, 3, 30, 2, 1), (1, 0, 1, 1, 1)]
+
+
+def test_near_duplicates_are_close_or_the_same_picture(connection):
+    query = """SELECT case_id, reference_sample_id, relative_distance, same_picture FROM near_duplicates
+        ORDER BY case_id, rank"""
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        (1, 1, 0.125, 0),
+        (1, 2, 0.5, 0),
+        (2, 4, 1.0, 1),
+    ]
+
+
+def test_roc_curve_gives_rates_and_null_where_there_is_nothing_to_count(connection):
+    query = "SELECT partition, fpr, tpr, fnr, accuracy FROM roc_curve ORDER BY partition"
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        ("tuning", 0.5, 0.75, 0.25, 4 / 6),
+        ("validation", 0.2, None, None, 0.8),
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM case_overview ORDER BY case_id LIMIT 20 OFFSET 40",
+        "SELECT * FROM layer_decisions WHERE case_id = 2",
+        "SELECT * FROM near_duplicates WHERE case_id = 2",
+    ],
+)
+def test_a_page_of_a_view_reads_no_more_than_the_page(connection, query):
+    plan = [row["detail"] for row in rows(connection, "EXPLAIN QUERY PLAN " + query)]
+    assert [step for step in plan if step.startswith("SCAN") and step != "SCAN cases"] == []
+    assert sum(step == "SCAN cases" for step in plan) == ("LIMIT" in query)
+
+
+# ---- Constraints ---------------------------------------------------------------------------------
+
+DECISION = small_database.decision(4, "dense", 0, CAT, None, "TN")
+CASE = small_database.case(9, "tuning", 5, None, 5, CAT, CAT)
+PIXEL = small_database.pixel(4, 0, 0)
+RUN = small_database.ROWS["runs"][0] | {"id": 9}
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "constraint"),
+    [
+        ("cases", CASE | {"kind": "dirty"}, "ck_cases_kind"),
+        ("cases", CASE | {"partition": "test"}, "ck_cases_partition"),
+        ("cases", CASE | {"kind": "adversarial"}, "ck_cases_attack"),
+        ("cases", CASE | {"attack_id": 2}, "ck_cases_attack"),
+        ("cases", CASE | {"confidence": 75.0}, "ck_cases_confidence"),
+        ("cases", CASE | {"sample_id": 1}, "UNIQUE constraint failed: cases.network_id, cases.sample_id"),
+        ("cases", CASE | {"sample_id": 99}, "FOREIGN KEY"),
+        ("cases", CASE | {"predicted_class": None}, "NOT NULL"),
+        ("attack_pixels", PIXEL | {"red": 256}, "ck_attack_pixels_red"),
+        ("attack_pixels", PIXEL | {"original_blue": -1}, "ck_attack_pixels_original_blue"),
+        ("attack_pixels", PIXEL | {"column": -1}, "ck_attack_pixels_position"),
+        ("attacks", small_database.attack(9, 5, SHIP, True, DOG), "ck_attacks_target_reached"),
+        ("attacks", small_database.attack(9, 1, None, False, CAT), "UNIQUE"),
+        ("attacks", small_database.attack(9, 3, SHIP, False, DOG), "UNIQUE"),
+        ("neighbors", small_database.neighbor(4, "flatten", 0, 1, 1.0), "ck_neighbors_rank"),
+        (
+            "neighbors",
+            small_database.neighbor(4, "flatten", 1, 1, 1.0) | {"metric": "L2"},
+            "ck_neighbors_metric",
+        ),
+        ("decisions", DECISION | {"threshold": 5, "k": 4}, "ck_decisions_threshold"),
+        ("decisions", DECISION | {"alarm": True, "outcome": "FP"}, "ck_decisions_alarm_strict"),
+        ("decisions", DECISION | {"outcome": "FP"}, "ck_decisions_outcome_of_alarm"),
+        ("decisions", DECISION | {"recovered_class": CAT}, "ck_decisions_recovered_class"),
+        ("decisions", DECISION | {"outcome": "yes"}, "ck_decisions_outcome"),
+        ("runs", RUN | {"status": "running"}, "ck_runs_finished"),
+        ("runs", RUN | {"finished_at": None}, "ck_runs_finished"),
+        ("annotations", {"case_id": 1, "kind": "", "body": "x", "created_at": "t"}, "ck_annotations_kind"),
+    ],
+)
+def test_a_row_that_contradicts_itself_is_refused_by_a_named_constraint(connection, table, row, constraint):
+    with pytest.raises(IntegrityError, match=constraint):
+        connection.execute(insert(schema.metadata.tables[table]), row)
+
+
+def test_the_rows_before_they_are_broken_are_accepted(connection):
+    for table, row in (("cases", CASE), ("attack_pixels", PIXEL), ("decisions", DECISION), ("runs", RUN)):
+        connection.execute(insert(schema.metadata.tables[table]), row)
+
+
+def test_every_constraint_has_a_name(connection):
+    for name, sql in connection.exec_driver_sql("SELECT name, sql FROM sqlite_schema WHERE type = 'table'"):
+        parts = [line.strip() for line in sql.splitlines()[1:]]
+        unnamed = [p for p in parts if p.startswith(("CHECK", "UNIQUE", "FOREIGN", "PRIMARY"))]
+        assert unnamed == [], name
+
+
+def test_deleting_a_case_takes_its_parts_and_leaves_the_others(connection):
+    connection.execute(delete(schema.cases).where(schema.cases.c.id == 1))
+    for table in ("class_scores", "neighbors", "decisions"):
+        left = rows(connection, f"SELECT DISTINCT case_id FROM {table} ORDER BY case_id")
+        assert 1 not in [row["case_id"] for row in left]
+        assert 2 in [row["case_id"] for row in left]
+
+
+@pytest.mark.parametrize("table", ["images", "samples", "networks", "runs", "reference_samples", "attacks"])
+def test_what_is_referred_to_cannot_be_deleted(connection, table):
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        connection.execute(delete(schema.metadata.tables[table]))
+
+
+def test_a_case_id_is_never_used_twice(connection):
+    connection.execute(delete(schema.cases).where(schema.cases.c.id == 4))
+    without_id = {key: value for key, value in CASE.items() if key != "id"}
+    assert connection.execute(insert(schema.cases), without_id).inserted_primary_key[0] == 5
+
+
+def test_shapes_and_descriptions_come_back_as_they_went_in(connection):
+    assert connection.scalar(select(schema.networks.c.description)) == {"layers": list(LAYERS)}
+    assert connection.scalar(select(schema.layers.c.shape)) == [4]
