@@ -1,0 +1,224 @@
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small_database
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from db import engine, migrate, schema
+
+ROOT = Path(migrate.__file__).parents[1]
+REVISIONS = sorted(migrate._revisions())
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = engine.create(tmp_path / "xpixels.db")
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def own_migrations(tmp_path, monkeypatch):
+    """A copy of the migrations, to which a test adds revision 9999 with the given upgrade."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(migrate, "MIGRATIONS", folder)
+
+    def add(upgrade: str) -> None:
+        (folder / "versions" / "9999_next.py").write_text(
+            "import sqlalchemy as sa\nfrom alembic import op\n"
+            f"revision = '9999'\ndown_revision = '{REVISIONS[-1]}'\n"
+            f"def upgrade():\n    {upgrade}\n"
+        )
+
+    return add
+
+
+def definitions(database) -> dict[str, list[str]]:
+    """Every table, index and view by name: its SQL, columns in their order, constraints sorted."""
+    with database.connect() as connection:
+        found = connection.execute(text("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")).all()
+    result = {}
+    for name, sql in found:
+        lines = [re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines()]
+        lines = [line for line in lines if line]
+        constraints = sorted(line for line in lines if line.startswith("CONSTRAINT"))
+        result[name] = [line for line in lines if not line.startswith("CONSTRAINT")] + constraints
+    return {
+        name: lines for name, lines in result.items() if name not in ("alembic_version", "sqlite_sequence")
+    }
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory):
+    database = engine.create(tmp_path_factory.mktemp("wanted") / "metadata.db")
+    schema.metadata.create_all(database)
+    yield definitions(database)
+    database.dispose()
+
+
+@pytest.mark.parametrize("older", ["base", *REVISIONS])
+def test_an_upgrade_from_any_revision_gives_what_the_metadata_says(database, wanted, older):
+    if older != "base":
+        assert migrate.upgrade(database, older) == (None, older)
+        with engine.writing(database) as connection:
+            connection.execute(text("INSERT INTO datasets VALUES (7, 'kept', 'b', 'c')"))
+    migrate.upgrade(database)
+    migrate.require_current(database)
+    assert definitions(database) == wanted
+    if older != "base":
+        with database.connect() as connection:
+            assert connection.scalar(text("SELECT name FROM datasets")) == "kept"
+
+
+def test_alembic_finds_no_difference_between_migrations_and_metadata(database):
+    migrate.upgrade(database)
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_an_upgrade_of_what_is_current_does_nothing(database):
+    assert migrate.upgrade(database) == (None, migrate.head())
+    before = engine.file(database).stat().st_mtime_ns
+    assert migrate.upgrade(database) == (migrate.head(), migrate.head())
+    assert engine.file(database).stat().st_mtime_ns == before
+
+
+def test_a_downgrade_to_nothing_and_back_is_possible(database, wanted):
+    migrate.upgrade(database)
+    migrate.downgrade(database, "base")
+    assert definitions(database) == {}
+    assert migrate.current(database) is None
+    migrate.upgrade(database)
+    assert definitions(database) == wanted
+
+
+def test_a_failing_migration_leaves_the_database_as_it_was(database, own_migrations):
+    migrate.upgrade(database)
+    before = definitions(database)
+    own_migrations("op.execute('CREATE TABLE half (made INTEGER)'); raise RuntimeError('power cut')")
+    with pytest.raises(RuntimeError, match="power cut"):
+        migrate.upgrade(database)
+    assert definitions(database) == before
+    assert migrate.current(database) == REVISIONS[-1]
+
+
+def test_a_failing_first_upgrade_leaves_no_file(database, own_migrations):
+    own_migrations("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        migrate.upgrade(database)
+    assert [p.name for p in engine.file(database).parent.iterdir()] == ["migrations"]
+
+
+def test_rebuilding_a_table_keeps_the_rows_that_cascade_from_it(database, own_migrations):
+    migrate.upgrade(database)
+    with engine.writing(database) as connection:
+        small_database.fill(connection)
+    own_migrations(
+        "[op.execute(f'DROP VIEW {view}') for view in "
+        "('case_overview', 'layer_decisions', 'near_duplicates')]\n"
+        "    with op.batch_alter_table('cases') as batch:\n"
+        "        batch.add_column(sa.Column('note', sa.Text))\n"
+        "        batch.alter_column('confidence', type_=sa.Float())"
+    )
+    migrate.upgrade(database)
+    with database.connect() as connection:
+        assert connection.scalar(text("SELECT COUNT(*) FROM class_scores")) == 12
+        assert connection.scalar(text("SELECT COUNT(*) FROM cases WHERE note IS NULL")) == 4
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_migration_that_leaves_rows_referring_to_nothing_is_taken_back(database, own_migrations):
+    migrate.upgrade(database)
+    with engine.writing(database) as connection:
+        small_database.fill(connection)
+    own_migrations("op.execute('DELETE FROM images WHERE id = 1')")
+    with pytest.raises(ValueError, match="1 rows that refer to nothing"):
+        migrate.upgrade(database)
+    with database.connect() as connection:
+        assert connection.scalar(text("SELECT COUNT(*) FROM images")) == 9
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_two_upgrades_at_once_make_one_database(tmp_path, wanted):
+    program = "import sys; from db import engine, migrate; migrate.upgrade(engine.create(sys.argv[1]))"
+    path = tmp_path / "xpixels.db"
+    both = [
+        subprocess.Popen([sys.executable, "-c", program, path], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    database = engine.create(path)
+    assert definitions(database) == wanted
+    database.dispose()
+
+
+def test_the_migrations_are_found_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "migrations").mkdir()  # somebody else's
+    monkeypatch.chdir(tmp_path)
+    database = engine.create("here.db")
+    migrate.upgrade(database)
+    migrate.require_current(database)
+    database.dispose()
+    assert (tmp_path / "here.db").exists()
+
+
+# ---- What is no database of ours -------------------------------------------------------------------
+
+
+def one_line(database, kind: type[Exception] = migrate.RevisionError) -> str:
+    with pytest.raises(kind) as caught:
+        migrate.require_current(database)
+    assert "\n" not in str(caught.value)
+    assert str(engine.file(database)) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_missing_file_is_told_and_not_made(database):
+    assert "xpixels demo" in one_line(database, FileNotFoundError)
+    assert not engine.file(database).exists()
+
+
+def test_an_empty_database_is_told(database):
+    engine.file(database).touch()
+    assert "empty" in one_line(database)
+
+
+def test_a_file_that_is_no_database_is_told_and_left_alone(database):
+    engine.file(database).write_text("dear diary " * 1000)
+    assert "not an xpixels database" in one_line(database)
+    with pytest.raises(migrate.RevisionError):
+        migrate.upgrade(database)
+    assert engine.file(database).read_text() == "dear diary " * 1000
+
+
+def test_a_database_of_something_else_is_told_and_left_alone(database):
+    with engine.writing(database) as connection:
+        connection.execute(text("CREATE TABLE recipes (cake TEXT)"))
+    assert "recipes" in one_line(database)
+    with pytest.raises(migrate.RevisionError, match="not an xpixels database"):
+        migrate.upgrade(database)
+    assert list(definitions(database)) == ["recipes"]
+
+
+def test_an_older_revision_is_told_with_the_way_out(database):
+    migrate.upgrade(database, REVISIONS[0])
+    assert "xpixels db upgrade" in one_line(database)
+
+
+def test_a_newer_revision_is_told_and_never_touched(database):
+    migrate.upgrade(database)
+    with engine.writing(database) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert "newer" in one_line(database)
+    with pytest.raises(migrate.RevisionError, match="newer"):
+        migrate.upgrade(database)
+    assert migrate.current(database) == "9999"
