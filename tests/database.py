@@ -10,7 +10,7 @@ import io
 import numpy as np
 from database_defense import LAYERS, activations, store, store_activations, store_defense
 from PIL import Image
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from db import schema
 
@@ -18,9 +18,12 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 
 def fill(engine: Engine, *, per_group: int = 16, references: int = 200, seed: int = 0) -> None:
-    """Create the tables; `per_group` cases a partition and kind, `references` (>= 50) reference samples."""
+    """Fill, and create the tables when there are none: `per_group` cases a partition and kind,
+    `references` (>= 50) reference samples.
+    """
     random = np.random.default_rng(seed)
-    schema.metadata.create_all(engine)
+    if not inspect(engine).has_table("cases"):
+        schema.metadata.create_all(engine)
     with engine.begin() as connection:
         _network(connection)
         reference_labels = np.arange(references) % 10

@@ -20,6 +20,7 @@ from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
 from db.read.query import (
     PAGE_SIZE,
+    SORTS,
     CaseOptions,
     CaseQuery,
     LayerOption,
@@ -30,6 +31,7 @@ from db.read.query import (
 
 __all__ = [
     "PAGE_SIZE",
+    "SORTS",
     "CaseActivation",
     "CaseAttack",
     "CaseDecision",

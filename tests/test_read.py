@@ -1,0 +1,255 @@
+"""The reads of the case list against plain SQL over the same rows."""
+
+import database
+import pytest
+from sqlalchemy import delete, insert, text
+
+import db.engine
+import db.read
+from db import schema
+
+NAMED = """
+    SELECT cases.id, cases.kind, cases.partition, cases.confidence, true.name AS true_name,
+           predicted.name AS predicted_name, attacks.method, "row", "column", outcome,
+           (SELECT count(*) FROM decisions WHERE case_id = cases.id AND alarm) AS alarms
+    FROM cases
+    JOIN classes AS true ON true.class = cases.true_class
+    JOIN classes AS predicted ON predicted.class = cases.predicted_class
+    JOIN decisions ON decisions.case_id = cases.id
+    JOIN layers ON layers.id = layer_id AND layers.name = '{layer}'
+    LEFT JOIN attacks ON attacks.id = cases.attack_id
+    LEFT JOIN attack_pixels ON attack_pixels.attack_id = cases.attack_id
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    engine = db.engine.create(tmp_path_factory.mktemp("read") / "cases.db")
+    database.fill(engine)
+    yield engine
+    engine.dispose()
+
+
+def listed(engine, search):
+    return db.read.list_cases(engine, *db.read.case_query(engine, search))
+
+
+def all_ids(engine, search):
+    query, options = db.read.case_query(engine, search)
+    pages = db.read.list_cases(engine, query, options).pages
+    return [
+        row.id
+        for page in range(1, pages + 1)
+        for row in db.read.list_cases(engine, query.but(page=page), options).rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("search", "where", "order", "layer"),
+    [
+        ("", "partition = 'validation'", "id", "composed"),
+        ("?partition=all", "1", "id", "composed"),
+        ("?partition=tuning&sort=-case", "partition = 'tuning'", "id DESC", "composed"),
+        ("?kind=clean", "partition = 'validation' AND kind = 'clean'", "id", "composed"),
+        ("?outcome=FP&partition=all", "outcome = 'FP'", "id", "composed"),
+        ("?outcome=FN&layer=logits&partition=all", "outcome = 'FN'", "id", "logits"),
+        (
+            "?true=cat&partition=all&sort=-confidence",
+            "true_name = 'cat'",
+            "confidence DESC, id DESC",
+            "dense",
+        ),
+        ("?predicted=dog&partition=all", "predicted_name = 'dog'", "id", "dense"),
+        ("?method=corner-sweep&partition=all", "method = 'corner-sweep'", "id", "dense"),
+        ("?partition=all&sort=kind", "1", "kind, id", "dense"),
+        ("?partition=all&sort=true", "1", "true_name, id", "dense"),
+        ("?partition=all&sort=-predicted", "1", "predicted_name DESC, id DESC", "dense"),
+        ("?partition=all&sort=confidence", "1", "confidence, id", "dense"),
+        ("?partition=all&sort=-alarms", "1", "alarms DESC, id DESC", "dense"),
+        ("?partition=all&sort=outcome&layer=flatten", "1", "outcome, id", "flatten"),
+        ("?partition=all&sort=pixel", "1", '"row" IS NULL, "row", "column", id', "dense"),
+        ("?partition=all&sort=-pixel", "1", '"row" IS NULL, "row" DESC, "column" DESC, id DESC', "dense"),
+        (
+            "?kind=adversarial&outcome=TP&layer=dense&true=ship&sort=-confidence&partition=all",
+            "kind = 'adversarial' AND outcome = 'TP' AND true_name = 'ship'",
+            "confidence DESC, id DESC",
+            "dense",
+        ),
+    ],
+)
+def test_filters_and_sorts_give_the_cases_that_sql_gives_in_its_order(engine, search, where, order, layer):
+    with engine.connect() as connection:
+        named = NAMED.format(layer=layer)
+        expected = list(connection.scalars(text(f"SELECT id FROM ({named}) WHERE {where} ORDER BY {order}")))
+    assert expected, "a test over no rows shows nothing"
+    assert all_ids(engine, search) == expected
+    assert listed(engine, search).total == len(expected)
+
+
+@pytest.mark.parametrize("sort", [sign + sort for sort in db.read.SORTS for sign in ("", "-")])
+def test_every_case_is_on_exactly_one_page_whatever_the_sort(engine, sort):
+    ids = all_ids(engine, f"?partition=all&sort={sort}")
+    assert len(ids) > db.read.PAGE_SIZE
+    assert sorted(ids) == list(range(1, 65))
+
+
+@pytest.mark.parametrize(
+    "search", ["", "?partition=all&kind=adversarial&true=cat", "?outcome=TP&layer=logits&method=corner-sweep"]
+)
+def test_the_count_of_an_option_is_what_choosing_it_gives(engine, search):
+    query, options = db.read.case_query(engine, search)
+    for facet, counts in db.read.list_cases(engine, query, options).facets.items():
+        for value, count in counts.items():
+            chosen = db.read.list_cases(engine, query.but(**{facet: value}), options)
+            assert chosen.total == count, (facet, value)
+
+
+@pytest.mark.parametrize(
+    "search", ["?partition=all&sort=-alarms", "?kind=adversarial&sort=pixel", "?outcome=TP"]
+)
+def test_the_cases_before_and_after_are_those_of_the_list(engine, search):
+    ids = all_ids(engine, search)
+    for position, case_id in enumerate(ids):
+        expected = (
+            ids[position - 1] if position else None,
+            ids[position + 1] if position + 1 < len(ids) else None,
+            position + 1,
+            len(ids),
+        )
+        assert db.read.neighbor_cases(engine, search, case_id) == expected
+
+
+def test_a_case_outside_the_list_has_no_place_in_it(engine):
+    (outside,) = [row.id for row in listed(engine, "?partition=tuning").rows[:1]]
+    assert db.read.neighbor_cases(engine, "?kind=clean", outside) == (None, None, None, 16)
+
+
+def test_names_of_the_case_view_in_an_address_do_not_disturb_the_place_in_the_list(engine):
+    plain = db.read.neighbor_cases(engine, "?kind=clean", 34)
+    assert db.read.neighbor_cases(engine, "?kind=clean&neighbors=all", 34) == plain
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("?true=cart", ("true", "cart", "airplane, automobile, bird")),
+        ("?predicted=", ("predicted", "airplane")),
+        ("?kind=dirty", ("kind", "dirty", "clean, adversarial")),
+        ("?partition=test", ("partition", "test", "validation, tuning, all")),
+        ("?outcome=tp", ("outcome", "tp", "TP, FP, TN, FN")),
+        ("?layer=conv1", ("layer", "conv1", "flatten, dense, logits, composed")),
+        ("?method=magic", ("method", "magic", "corner-sweep, differential-evolution")),
+        ("?network=2", ("network", "2", "known: 1")),
+        ("?sort=id;drop table cases", ("sort", "id;drop table cases", "confidence")),
+        ("?page=0", ("page", "0", "a whole number from 1")),
+        ("?page=²", ("page", "²", "a whole number from 1")),
+        ("?page=99999999999999999999", ("page", "a whole number from 1")),
+        ("?page=2", ("page", "2", "known: 1.")),
+        ("?partition=all&page=3", ("page", "3", "1 to 2")),
+        ("?colour=red", ("filter", "colour", "partition, kind")),
+        ("?kind=clean&kind=adversarial", ("kind", "clean, adversarial", "one value")),
+    ],
+)
+def test_a_name_or_value_that_means_nothing_is_refused_in_one_line(engine, search, words):
+    with pytest.raises(db.read.QueryError) as caught:
+        listed(engine, search)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "",
+        "?partition=tuning&kind=adversarial&layer=dense&outcome=FN&true=cat&predicted=dog&sort=-alarms&page=2",
+    ],
+)
+def test_an_address_survives_being_read_and_written(engine, search):
+    query, _ = db.read.case_query(engine, search)
+    assert query.search() == search
+
+
+def test_what_is_default_is_left_out_of_the_address(engine):
+    query, _ = db.read.case_query(engine, "?partition=validation&layer=composed&sort=case&page=1&network=1")
+    assert query.search() == ""
+
+
+def test_another_filter_leads_back_to_the_first_page(engine):
+    query, _ = db.read.case_query(engine, "?partition=all&page=2")
+    assert query.but(kind="clean").page == 1
+    assert query.but(page=2).search() == "?partition=all&page=2"
+
+
+def test_a_row_has_what_its_case_is_made_of(engine):
+    row = next(row for row in listed(engine, "?kind=adversarial").rows)
+    with engine.connect() as connection:
+        case = connection.execute(schema.cases.select().where(schema.cases.c.id == row.id)).one()
+        pixel = connection.execute(
+            schema.attack_pixels.select().where(schema.attack_pixels.c.attack_id == case.attack_id)
+        ).one()
+        decided = connection.execute(
+            text(
+                "SELECT name, alarm, outcome FROM decisions JOIN layers ON layers.id = layer_id "
+                "WHERE case_id = :id ORDER BY position"
+            ),
+            {"id": row.id},
+        ).all()
+    assert (row.confidence, row.true_class, row.predicted_class) == (
+        case.confidence,
+        case.true_class,
+        case.predicted_class,
+    )
+    assert row.image != row.original
+    assert row.pixel == (
+        pixel.row,
+        pixel.column,
+        (pixel.red, pixel.green, pixel.blue),
+        (pixel.original_red, pixel.original_green, pixel.original_blue),
+    )
+    assert [(layer, d.alarm, d.outcome) for layer, d in row.decisions.items()] == [tuple(d) for d in decided]
+    assert db.read.image_png(engine, row.image)[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_clean_case_shows_its_sample_itself(engine):
+    row = listed(engine, "?kind=clean").rows[0]
+    assert row.image == row.original
+    assert (row.pixel, row.method, row.pixel_count) == (None, None, 0)
+
+
+def test_an_image_that_is_not_there_is_none(engine):
+    assert db.read.image_png(engine, "0" * 64) is None
+
+
+def test_cases_without_decisions_are_listed_all_the_same(tmp_path):
+    engine = db.engine.create(tmp_path / "untuned.db")
+    database.fill(engine, per_group=2)
+    with engine.begin() as connection:
+        connection.execute(delete(schema.decisions))
+    page = listed(engine, "?sort=outcome")
+    assert page.total == 4
+    assert set(page.facets["outcome"].values()) == {0}
+    assert all(row.decisions == {} for row in page.rows)
+    engine.dispose()
+
+
+def test_a_database_without_a_network_has_an_empty_list(tmp_path):
+    engine = db.engine.create(tmp_path / "empty.db")
+    schema.metadata.create_all(engine)
+    assert db.read.overview(engine) == (None, None, None, 0)
+    assert (listed(engine, "").rows, listed(engine, "").stored) == ((), 0)
+    assert not db.read.case_exists(engine, 1)
+    engine.dispose()
+
+
+def test_a_new_network_without_cases_does_not_hide_the_cases_of_the_old_one(tmp_path):
+    engine = db.engine.create(tmp_path / "two.db")
+    database.fill(engine, per_group=2)
+    newer = {"id": 2, "name": "newer", "sha256": "a" * 64, "dataset_id": 1, "description": {}}
+    with engine.begin() as connection:
+        connection.execute(insert(schema.networks), [newer | {"created_at": schema.now()}])
+    assert listed(engine, "").stored == 8
+    assert listed(engine, "?network=2").stored == 0
+    query, _ = db.read.case_query(engine, "?network=2")
+    assert query.search() == "?network=2"
+    engine.dispose()
