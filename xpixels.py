@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
+
+if TYPE_CHECKING:
+    from db import sql
 
 __version__ = "0.1.0"
 
@@ -102,7 +107,10 @@ def _run_demo(options: argparse.Namespace) -> None:
     print(explain(DEMO))
     run(options.database, DEMO)
     if not options.no_serve:
-        _run_serve(options)
+        # A process of its own serves: it never loads JAX, and gives back what the attacks used.
+        address = ["--host", options.host, "--port", str(options.port), "--base-path", options.base_path]
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "dashapp", "--database", options.database, *address])
 
 
 def _data(commands) -> None:
@@ -163,7 +171,115 @@ def _serve(commands) -> None:
 def _run_serve(options: argparse.Namespace) -> None:
     from dashapp.__main__ import serve
 
-    serve(options.database, host=options.host, port=options.port, base_path=options.base_path)
+    with suppress(KeyboardInterrupt):  # the usual way to end it
+        serve(options.database, host=options.host, port=options.port, base_path=options.base_path)
+
+
+def _sql(commands) -> None:
+    command = _command(commands, "sql", _run_sql, "run one SQL statement, read-only")
+    _with_database(command)
+    command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
+    _with_format(command)
+    command = _command(commands, "export", _run_export, "write a whole table or view as CSV or JSON")
+    _with_database(command)
+    command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
+    command.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
+    _with_format(command)
+
+
+def _with_format(command: Parser) -> None:
+    command.add_argument("--limit", type=int, metavar="N", help="the most rows (default: all)")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="a list of objects")
+
+
+def _run_sql(options: argparse.Namespace) -> None:
+    answer = _answer(options, options.statement)
+    if options.form or not sys.stdout.isatty():
+        width = None
+    else:
+        width = shutil.get_terminal_size().columns
+    sys.stdout.write(_formatted(answer, options.form, width))
+    if answer.cut:
+        print(f"more rows than --limit {options.limit}", file=sys.stderr)
+
+
+def _run_export(options: argparse.Namespace) -> None:
+    from db.schema import metadata, views
+
+    known = sorted([*metadata.tables, *views.tables])
+    if options.name not in known:
+        raise LookupError(f"no table or view {options.name}: expected one of {', '.join(known)}")
+    text = _formatted(_answer(options, f'SELECT * FROM "{options.name}"'), options.form or "csv", None)
+    if options.output:
+        options.output.write_text(text)
+    else:
+        sys.stdout.write(text)
+
+
+def _answer(options: argparse.Namespace, statement: str) -> sql.Answer:
+    from db import engine, migrate, sql
+
+    database = engine.create(options.database, read_only=True)
+    migrate.require_current(database)
+    return sql.run(database, statement, limit=options.limit)
+
+
+def _formatted(answer: sql.Answer, form: str | None, width: int | None) -> str:
+    from db import sql
+
+    if form == "csv":
+        return sql.as_csv(answer)
+    if form == "json":
+        return sql.as_json(answer)
+    return sql.as_table(answer, width=width) + "\n"
+
+
+def _db(commands) -> None:
+    command = commands.add_parser("db", help="look after the database")
+    parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    for name, run, help in (
+        ("upgrade", _run_upgrade, "bring the database to this program's revision, making it if need be"),
+        ("check", _run_check, "say whether the file, its references and its counts are sound"),
+        ("info", _run_info, "tell revision, size, networks and counts"),
+        ("backup", _run_backup, "write a compact copy while others go on writing"),
+    ):
+        part = _command(parts, name, run, help)
+        _with_database(part)
+        if name == "backup":
+            part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
+
+
+def _run_upgrade(options: argparse.Namespace) -> None:
+    from db import engine, migrate
+
+    before, after = migrate.upgrade(engine.create(options.database))
+    print(
+        f"{options.database}: {before or 'empty'} -> {after}"
+        if before != after
+        else f"revision {after} already"
+    )
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    from db import engine, upkeep
+
+    problems = upkeep.check(engine.create(options.database, read_only=True))
+    print("\n".join(problems) or f"{options.database}: sound")
+    return 1 if problems else 0
+
+
+def _run_info(options: argparse.Namespace) -> None:
+    from db import engine, upkeep
+
+    print(upkeep.info(engine.create(options.database, read_only=True)))
+
+
+def _run_backup(options: argparse.Namespace) -> None:
+    from db import engine, upkeep
+
+    print(upkeep.backup(engine.create(options.database, read_only=True), options.target))
 
 
 def _one_line(error: BaseException) -> str:

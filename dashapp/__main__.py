@@ -3,11 +3,11 @@
 import argparse
 import errno
 import os
+import socket
 import sys
 from collections.abc import Callable
 
 import waitress
-from waitress.server import BaseWSGIServer, MultiSocketServer
 
 import db.engine
 import db.migrate
@@ -39,21 +39,35 @@ def serve(
     engine = db.engine.create(database_url, read_only=True)
     db.migrate.require_current(engine)
     app = create_app(engine, base_path=base_path)
-    name = f"[{host}]" if ":" in host else host
+    with _listen(host, port) as listening:
+        # The socket listens already: who connects now is answered as soon as the server runs.
+        server = waitress.create_server(app.server, sockets=[listening], threads=8, ident=None)
+        name = f"[{host}]" if ":" in host else host
+        prefix = app.config.routes_pathname_prefix.rstrip("/")
+        try:
+            (ready or _announce)(f"http://{name}:{listening.getsockname()[1]}{prefix}")
+            server.run()
+        finally:
+            server.close()
+            engine.dispose()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises ValueError when the host is unknown or the port cannot be had."""
     try:
-        # From here on the socket listens: who connects now is answered as soon as the server runs.
-        server = waitress.create_server(app.server, listen=f"{name}:{port}", threads=8, ident=None)
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(place[:2], family=family)
+    except socket.gaierror:
+        message = f"Host '{host}' is not known; expected a name or address of this machine with --host."
     except OSError as error:
-        raise ValueError(_cannot_listen(host, port, error)) from None
-    except ValueError:
-        raise ValueError(f"Host '{host}' is not known; expected a name or address of this machine.") from None
-    prefix = app.config.routes_pathname_prefix.rstrip("/")
-    (ready or _announce)(f"http://{name}:{_port(server)}{prefix}")
-    try:
-        server.run()
-    finally:
-        server.close()
-        engine.dispose()
+        message = f"Cannot listen on {host}, port {port}: {error.strerror}; choose another --host or --port."
+        if error.errno == errno.EADDRINUSE:
+            message = (
+                f"Port {port} on {host} is in use; choose another with --port, such as --port {port + 1}."
+            )
+        elif error.errno == errno.EACCES:
+            message = f"Port {port} may not be used by this user; choose one above 1023 with --port."
+    raise ValueError(message)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,20 +105,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _announce(address: str) -> None:
     print(address, flush=True)
-
-
-def _port(server: BaseWSGIServer | MultiSocketServer) -> int:
-    if isinstance(server, MultiSocketServer):
-        return server.effective_listen[0][1]
-    return server.effective_port
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use; choose another with --port, for example --port {port + 1}."
-    if error.errno == errno.EACCES:
-        return f"Port {port} may not be used by this user; choose one above 1023 with --port."
-    return f"Cannot listen on {host}, port {port}: {error.strerror}; choose another --host or --port."
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def graph_elements(
     """Nodes and edges for these neighbours, in rank order.
 
     Args:
-        neighbors: at least one; those of rank > `k` are drawn fainter.
+        neighbors: at least one; those of rank > `k` are drawn smaller.
         case_image: address of the image in the middle.
         case_text: what hovering it says.
         predicted: class whose sector is at the top.
@@ -97,8 +97,7 @@ def graph_elements(
         place: metric and layer, said with every distance ('euclidean, dense').
     """
     scale = lengths([neighbor.distance for neighbor in neighbors])
-    directions = angles(neighbors, predicted)
-    nodes = _rings(scale, between(directions), number)
+    nodes = _rings(scale)
     nodes.append(
         {
             "data": {
@@ -113,7 +112,7 @@ def graph_elements(
         }
     )
     edges = []
-    for neighbor, angle in zip(neighbors, directions, strict=True):
+    for neighbor, angle in zip(neighbors, angles(neighbors, predicted), strict=True):
         length = scale(neighbor.distance)
         counted = k is None or neighbor.rank <= k
         rank = f"rank {neighbor.rank}" + ("" if counted else f", beyond the first {k}")
@@ -124,7 +123,7 @@ def graph_elements(
                     "id": neighbor.key,
                     "role": "neighbor",
                     "image": neighbor.image,
-                    "size": NODE_SIZE if len(neighbors) <= 20 else round(NODE_SIZE * 0.8),
+                    "size": node_size(len(neighbors), counted=counted),
                     "color": color,
                     "counted": int(counted),
                     "title": class_names[neighbor.label],
@@ -149,38 +148,23 @@ def graph_elements(
     return nodes + edges
 
 
-def between(directions: Sequence[float]) -> float:
-    """A direction where no neighbour is: half way before the first one clockwise."""
-    step = 2 * math.pi / len(directions)
-    return min(directions) - step / 2
+def node_size(shown: int, *, counted: bool) -> int:
+    """Side of a neighbour's image in pixels at zoom 1: smaller in a crowd, and beyond the first k."""
+    size = NODE_SIZE if shown <= 20 else 0.85 * NODE_SIZE
+    return round(size if counted else 0.7 * size)
 
 
-def _rings(scale: Lengths, direction: float, number: Callable[[float], str]) -> list[dict]:
-    """The nearest and the farthest distance as rings around the case, named in the given direction."""
+def _rings(scale: Lengths) -> list[dict]:
+    """The nearest and the farthest distance as rings around the case; none when they are the same."""
     if scale.farthest <= scale.nearest:
         return []
-    nodes = []
-    for name, at in (("far", scale.farthest), ("near", scale.nearest)):
-        length = scale(at)
-        x, y = length * math.cos(direction), length * math.sin(direction)
-        nodes += [
-            {
-                "data": {"id": f"ring-{name}", "role": "ring", "size": 2 * length, "dx": 0.0, "dy": 0.0},
-                "position": {"x": 0.0, "y": 0.0},
-            },
-            {
-                "data": {
-                    "id": f"text-{name}",
-                    "role": "text",
-                    "size": 1,
-                    "dx": x,
-                    "dy": y,
-                    "text": number(at),
-                },
-                "position": {"x": x, "y": y},
-            },
-        ]
-    return nodes
+    return [
+        {
+            "data": {"id": f"ring-{name}", "role": "ring", "size": 2 * scale(at)},
+            "position": {"x": 0.0, "y": 0.0},
+        }
+        for name, at in (("far", scale.farthest), ("near", scale.nearest))
+    ]
 
 
 def graph_stylesheet(theme: themes.Theme) -> list[dict]:
@@ -230,23 +214,6 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict]:
             },
         },
         {
-            "selector": "node[role = 'text']",
-            "style": {
-                "background-opacity": 0,
-                "events": "no",
-                "z-index": 6,
-                "label": "data(text)",
-                "font-size": 12,
-                "font-family": "system-ui, Segoe UI, Roboto, sans-serif",
-                "color": color["text-muted"],
-                "text-valign": "center",
-                "text-halign": "center",
-                "text-background-color": color["surface"],
-                "text-background-opacity": 1,
-                "text-background-padding": 2,
-            },
-        },
-        {
             "selector": "edge",
             "style": {
                 "width": 2,
@@ -257,8 +224,8 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict]:
                 "overlay-opacity": 0,
             },
         },
-        {"selector": "node[counted = 0]", "style": {"opacity": 0.5, "border-style": "dashed"}},
-        {"selector": "edge[counted = 0]", "style": {"opacity": 0.18, "line-style": "dashed"}},
+        {"selector": "node[counted = 0]", "style": {"border-width": 2, "z-index": 8}},
+        {"selector": "edge[counted = 0]", "style": {"opacity": 0.25, "width": 1, "line-style": "dashed"}},
         {
             "selector": "node.hovered[role = 'neighbor']",
             "style": {"width": 96, "height": 96, "border-width": 6, "opacity": 1, "z-index": 30},

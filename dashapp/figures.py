@@ -117,8 +117,9 @@ def neighbor_bars(
             hovertemplate="not " + class_names[predicted] + ": %{customdata}<extra></extra>",
         )
         alarm = threshold is not None and total > threshold
+        hidden = threshold is not None and total <= threshold + 0.5 < total + 0.08 * k  # by the line
         figure.add_annotation(
-            x=total,
+            x=threshold + 0.5 if hidden else total,
             y=level,
             text=f"<b>{total}</b>",
             showarrow=False,

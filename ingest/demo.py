@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ingest.batch import Batch
 
-DEMO = Batch(dataset="cifar10-sample", cases=32, population=100, generations=20)
+DEMO = Batch(dataset="cifar10-sample", cases=32, population=100, generations=5)
 
 
 def explain(batch: Batch) -> str:

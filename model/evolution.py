@@ -141,17 +141,24 @@ def best(state: State) -> tuple[Array, Array]:
     return individual, jnp.take_along_axis(state.fitness, index, axis=1)[:, 0]
 
 
-def others(key: Array, population: int, count: int) -> Array:
-    """Row i holds `count` different individuals other than i, uniformly drawn: (P, count) int32."""
-    taken = jnp.arange(population, dtype=jnp.int32)[:, None]
+def others(draws: Array) -> Array:
+    """Row i of `draws` (P, n), uniform in [0, 1), as n different individuals other than i: (P, n) int32.
+
+    A draw has 2^23 values, so for P individuals the chances are equal to within P / 2^23.
+    """
+    individuals, count = draws.shape
+    taken = [jnp.arange(individuals, dtype=jnp.int32)]  # in ascending order in every row
     drawn = []
-    for position, draw_key in enumerate(jax.random.split(key, count)):
-        # a draw among those left, then a step over each one taken, in ascending order
-        index = jax.random.randint(draw_key, (population,), 0, population - 1 - position, jnp.int32)
-        for column in range(position + 1):
-            index = index + (index >= taken[:, column]).astype(jnp.int32)
+    for column in range(count):
+        # one of those left, then a step over each one taken
+        left = individuals - 1 - column
+        index = jnp.minimum(jnp.floor(draws[:, column] * left).astype(jnp.int32), left - 1)
+        for other in taken:
+            index = index + (index >= other).astype(jnp.int32)
         drawn.append(index)
-        taken = jnp.sort(jnp.concatenate([taken, index[:, None]], axis=1), axis=1)
+        for place, other in enumerate(taken):
+            taken[place], index = jnp.minimum(other, index), jnp.maximum(other, index)
+        taken.append(index)
     return jnp.stack(drawn, axis=1)
 
 
@@ -165,30 +172,34 @@ def _trials(
 ) -> Array:
     """One problem's mutants (P, D), crossed over with their parents and brought into the bounds."""
     individuals, genes = population.shape
-    weight_key, others_key, cross_key, gene_key, redraw_key = jax.random.split(key, 5)
-    weight = jax.random.uniform(weight_key, minval=params.weight_low, maxval=params.weight_high)
-    if params.strategy == "best/1":
-        base = jnp.broadcast_to(population[jnp.argmin(fitness)], population.shape)
-        first, second = others(others_key, individuals, 2).T
-    else:
-        third, first, second = others(others_key, individuals, 3).T
-        base = population[third]
-    mutants = base + weight * (population[first] - population[second])
-    mutants = _into_bounds(redraw_key, mutants, lower, upper, params.boundary)
-    # binomial crossover; one gene always comes from the mutant, so that no trial equals its parent
-    crossed = jax.random.uniform(cross_key, (individuals, genes)) < params.crossover_rate
-    forced = jax.random.randint(gene_key, (individuals,), 0, genes, jnp.int32)
-    crossed = crossed | (jnp.arange(genes, dtype=jnp.int32)[None, :] == forced[:, None])
-    return jnp.where(crossed, mutants, population)
+    partners = 2 if params.strategy == "best/1" else 3
+    crosses, redraws = params.crossover_rate < 1, params.boundary == "redraw"
+    # one call for all random numbers: compiled code for each call is long
+    columns = partners + (genes + 1) * crosses + genes * redraws
+    draws = jax.random.uniform(key, (1 + individuals * columns,))
+    weight = params.weight_low + (params.weight_high - params.weight_low) * draws[0]
+    chosen, cross, redraw = jnp.split(
+        draws[1:].reshape(individuals, columns), (partners, columns - genes * redraws), axis=1
+    )
+
+    indices = others(chosen)
+    base = population[indices[:, 2]] if partners == 3 else population[jnp.argmin(fitness)][None, :]
+    mutants = base + weight * (population[indices[:, 0]] - population[indices[:, 1]])
+    mutants = _into_bounds(mutants, lower, upper, params.boundary, redraw)
+    if not crosses:
+        return mutants
+    # binomial crossover; one gene always comes from the mutant, so that no trial copies its parent
+    forced = jnp.floor(cross[:, genes:] * genes).astype(jnp.int32)
+    crossed = jnp.arange(genes, dtype=jnp.int32)[None, :] == forced
+    return jnp.where(crossed | (cross[:, :genes] < params.crossover_rate), mutants, population)
 
 
-def _into_bounds(key: Array, genes: Array, lower: Array, upper: Array, boundary: str) -> Array:
-    """Genes (P, D) brought into the bounds (D,) the way `boundary` says."""
+def _into_bounds(genes: Array, lower: Array, upper: Array, boundary: str, draws: Array) -> Array:
+    """Genes (P, D) in the bounds (D,) the way `boundary` says; `draws` (P, D) in [0, 1) to redraw from."""
     low, high = lower[None, :], upper[None, :]
     if boundary == "reflect":
         genes = jnp.where(genes < low, 2.0 * low - genes, genes)
         genes = jnp.where(genes > high, 2.0 * high - genes, genes)
     elif boundary == "redraw":
-        fresh = _scale(jax.random.uniform(key, genes.shape), lower, upper)
-        genes = jnp.where((genes < low) | (genes > high), fresh, genes)
+        genes = jnp.where((genes < low) | (genes > high), _scale(draws, lower, upper), genes)
     return jnp.clip(genes, low, high)  # reflection may overshoot when F > 1

@@ -13,7 +13,7 @@
   const FRICTION = 0.6;
   const PADDING = 26; // pixels around the graph when it is fitted
   const GAP = 6; // pixels between two images
-  const IMAGES = "node[image]"; // all others are the rings and their numbers
+  const IMAGES = "node[image]"; // the others are the rings
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   const controllers = new WeakMap();
 
@@ -126,12 +126,10 @@
       cy.batch(() => {
         for (const [id, body] of bodies) {
           if (id !== held && body.node.inside()) body.node.position({ x: body.x, y: body.y });
-          if (body.center) cy.nodes("[dx]").positions((ring) => at(body, ring));
+          if (body.center) cy.nodes("[role = 'ring']").positions({ x: body.x, y: body.y });
         }
       });
     }
-
-    const at = (body, ring) => ({ x: body.x + ring.data("dx"), y: body.y + ring.data("dy") });
 
     function tick(time) {
       const steps = Math.min(8, Math.max(1, Math.round((time - last) / STEP)));
@@ -194,12 +192,30 @@
       const texts = lines.map((line) => Object.assign(document.createElement("span"), { textContent: line }));
       card.append(picture, name, ...texts);
       card.hidden = false;
-      const { x, y } = node.renderedPosition();
-      const room = (48 * cy.zoom() + 14) | 0;
-      const right = x + room + card.offsetWidth < element.clientWidth;
-      const left = right ? x + room : Math.max(4, x - room - card.offsetWidth);
-      const top = Math.max(4, Math.min(element.clientHeight - card.offsetHeight - 4, y - card.offsetHeight / 2));
+      const { left, top } = cardPlace(node);
       card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+    }
+
+    /* Beside the image, where the card fits and leaves the case in the middle free. */
+    function cardPlace(node) {
+      const { x, y } = node.renderedPosition();
+      const middle = cy.getElementById("case").renderedBoundingBox({ includeOverlays: false });
+      const [width, height] = [card.offsetWidth, card.offsetHeight];
+      const room = 50 * cy.zoom() + 8; // half of the enlarged image
+      const bounded = (value, size, whole) => Math.max(4, Math.min(whole - size - 4, value));
+      const sides = [
+        { left: x + room, top: y - height / 2 },
+        { left: x - room - width, top: y - height / 2 },
+        { left: x - width / 2, top: y - room - height },
+        { left: x - width / 2, top: y + room },
+      ].map(({ left, top }) => ({
+        left: bounded(left, width, element.clientWidth),
+        top: bounded(top, height, element.clientHeight),
+      }));
+      const covers = ({ left, top }, box) =>
+        left < box.x2 && left + width > box.x1 && top < box.y2 && top + height > box.y1;
+      const image = { x1: x - room, x2: x + room, y1: y - room, y2: y + room };
+      return sides.find((side) => !covers(side, middle) && !covers(side, image)) || sides[x < middle.x1 ? 1 : 0];
     }
 
     function hideCard() {

@@ -69,11 +69,13 @@ networks = Table(
     metadata,
     identity(),
     words("name"),
-    words("sha256", unique=True),  # of the weights, hexadecimal
+    words("sha256"),  # of the weights, hexadecimal
     reference("dataset_id", "datasets.id"),
     json("description"),
     Column("test_accuracy", Double),  # share of the test set, [0, 1]
     words("created_at"),
+    # The same weights explained against another data set have another reference set: a row of their own.
+    UniqueConstraint("sha256", "dataset_id"),
     check("sha256", "length(sha256) = 64"),
     check("test_accuracy", "test_accuracy BETWEEN 0 AND 1"),
 )

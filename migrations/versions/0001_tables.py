@@ -118,7 +118,7 @@ def upgrade() -> None:
         check("sha256", "length(sha256) = 64"),
         check("test_accuracy", "test_accuracy BETWEEN 0 AND 1"),
         primary("id"),
-        unique("sha256"),
+        unique("sha256", "dataset_id"),
         foreign("dataset_id", "datasets"),
     )
     create(
