@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from db.engine import file, require_file
 
@@ -45,10 +45,10 @@ def current(engine: Engine) -> str | None:
                     return revisions[0]
                 if not revisions and tables == {"alembic_version"}:
                     return None
-    except OperationalError as error:  # not to be opened, or locked
-        raise RevisionError(f"{_name(engine)} cannot be read: {error.orig}.") from error
     except DatabaseError as error:
-        raise RevisionError(f"{_name(engine)} is not an xpixels database: {error.orig}.") from error
+        is_other = "file is not a database" in str(error.orig)
+        reason = "is not an xpixels database" if is_other else "cannot be read"  # locked, damaged, forbidden
+        raise RevisionError(f"{_name(engine)} {reason}: {error.orig}.") from error
     raise RevisionError(
         f"{_name(engine)} is not an xpixels database: it has tables of something else, as "
         f"{min(tables)}. Name another with --database."

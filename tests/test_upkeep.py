@@ -1,0 +1,171 @@
+import sqlite3
+
+import pytest
+import small_database
+from sqlalchemy import insert, text
+
+from db import engine, migrate, schema, upkeep
+
+
+@pytest.fixture
+def database(tmp_path):
+    """The small database, completed until nothing is left to complain of."""
+    database = engine.create(tmp_path / "xpixels.db")
+    migrate.upgrade(database)
+    with engine.writing(database) as connection:
+        small_database.fill(connection)
+        neighbors = [
+            small_database.neighbor(case, layer, 1, 1, 2.5)
+            for case in range(1, 5)
+            for layer in ("flatten", "logits", "composed")
+            if layer != "flatten" or case > 2
+        ]
+        decisions = [
+            small_database.decision(case, layer, 0, None, None, "FN" if case == 3 else "TN")
+            for case in (3, 4)
+            for layer in ("flatten", "dense", "logits", "composed")
+        ]
+        points = [
+            small_database.operating_point(layer, partition)
+            for layer in ("flatten", "dense", "logits", "composed")
+            for partition in schema.PARTITIONS
+        ]
+        connection.execute(insert(schema.neighbors), neighbors)
+        connection.execute(insert(schema.decisions), decisions)
+        connection.execute(insert(schema.operating_points), points)
+    yield database
+    database.dispose()
+
+
+def test_a_sound_database_has_no_problems(database):
+    assert upkeep.check(database) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("UPDATE samples SET label = 2 WHERE id = 1", "1 cases whose true class"),
+        ("UPDATE attacks SET sample_id = 2 WHERE id = 1", "1 adversarial cases whose attack"),
+        ("UPDATE attacks SET succeeded = 0 WHERE id = 1", "1 adversarial cases whose attack"),
+        ("DELETE FROM attack_pixels WHERE attack_id = 1", "1 adversarial cases without all"),
+        ("DELETE FROM class_scores WHERE case_id = 2 AND class = 1", "1 cases without a score"),
+        ("DELETE FROM neighbors WHERE case_id = 3 AND layer_id = 4", "1 cases and compared layers"),
+        ("DELETE FROM neighbors WHERE case_id = 1 AND rank = 2", "1 cases and layers whose neighbours"),
+        ("DELETE FROM decisions WHERE case_id = 4 AND layer_id = 3", "1 decisions missing"),
+        ("UPDATE operating_points SET k = 3 WHERE layer_id = 2", "4 decisions not at"),
+        (
+            "UPDATE decisions SET outcome = 'TN' WHERE case_id = 3 AND layer_id = 2",
+            "1 decisions whose outcome",
+        ),
+        (
+            "UPDATE operating_points SET tp = 5 WHERE layer_id = 2 AND partition = 'tuning'",
+            "1 operating points",
+        ),
+    ],
+)
+def test_each_contradiction_is_found(database, change, problem):
+    with engine.writing(database) as connection:
+        connection.execute(text(change))
+    problems = upkeep.check(database)
+    assert [line for line in problems if line.startswith(problem)], problems
+
+
+def test_every_kind_of_contradiction_is_tested():
+    changes = test_each_contradiction_is_found.pytestmark[0].args[1]
+    told = [problem.split(" ", 1)[1] for _, problem in changes]
+    assert [what for what in upkeep.CONTRADICTIONS if not any(what.startswith(t) for t in told)] == []
+
+
+def test_rows_that_refer_to_nothing_are_found(database):
+    with sqlite3.connect(engine.file(database)) as other:  # a program that does not check references
+        other.execute("DELETE FROM images WHERE id = 1")
+    other.close()
+    assert "1 rows that refer to nothing, in samples" in upkeep.check(database)
+
+
+def overwrite_page_of(database, name: str) -> None:
+    path = engine.file(database)
+    with database.connect() as connection:
+        page = connection.scalar(
+            text("SELECT rootpage FROM sqlite_schema WHERE name = :name"), {"name": name}
+        )
+        size = connection.exec_driver_sql("PRAGMA page_size").scalar()
+    database.dispose()  # the last to leave writes the log into the file
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["ix_samples_image_id", "cases"])
+def test_damage_to_the_file_is_found(database, name):
+    overwrite_page_of(database, name)
+    problems = upkeep.check(database)
+    assert problems
+    assert problems[0].startswith("damaged: ")
+
+
+def test_a_file_too_damaged_to_be_opened_is_told(database):
+    overwrite_page_of(database, "alembic_version")
+    with pytest.raises(migrate.RevisionError, match="cannot be read: database disk image is malformed"):
+        upkeep.check(database)
+
+
+def test_info_counts_what_is_there(database):
+    info = upkeep.info(database)
+    assert info.revision == migrate.head()
+    assert info.size > 100_000
+    assert set(info.rows) == set(schema.metadata.tables)
+    assert (info.rows["cases"], info.rows["class_scores"], info.rows["annotations"]) == (4, 12, 0)
+    assert info.networks == [("small", "f" * 64, 0.8)]
+    assert info.cases == [
+        ("small", "tuning", "adversarial", 1),
+        ("small", "tuning", "clean", 1),
+        ("small", "validation", "adversarial", 1),
+        ("small", "validation", "clean", 1),
+    ]
+    assert "test accuracy 80.00%" in str(info)
+
+
+def test_info_of_a_database_without_networks_says_so(tmp_path):
+    database = engine.create(tmp_path / "new.db")
+    migrate.upgrade(database)
+    assert str(upkeep.info(database)).count("none") == 2
+    database.dispose()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_backup_is_a_whole_database_of_its_own(database, tmp_path, read_only):
+    copy = upkeep.backup(engine.create(engine.file(database), read_only=read_only), tmp_path / "copy.db")
+    with engine.writing(database) as connection:
+        connection.execute(text("DELETE FROM class_scores"))
+    restored = engine.create(copy, read_only=True)
+    assert upkeep.check(restored) == []
+    assert upkeep.info(restored).rows["class_scores"] == 12
+    restored.dispose()
+
+
+def test_an_engine_that_made_a_backup_still_cannot_write(database, tmp_path):
+    reader = engine.create(engine.file(database), read_only=True)
+    upkeep.backup(reader, tmp_path / "copy.db")
+    with reader.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA query_only").scalar() == 1
+
+
+def test_a_backup_replaces_nothing(database, tmp_path):
+    target = tmp_path / "copy.db"
+    target.write_text("precious")
+    with pytest.raises(FileExistsError, match="another name"):
+        upkeep.backup(database, target)
+    assert target.read_text() == "precious"
+
+
+def test_a_backup_needs_its_folder(database, tmp_path):
+    with pytest.raises(FileNotFoundError, match="No folder"):
+        upkeep.backup(database, tmp_path / "nowhere" / "copy.db")
+
+
+@pytest.mark.parametrize("action", [upkeep.check, upkeep.info, lambda e: upkeep.backup(e, "copy.db")])
+def test_a_missing_database_is_not_made(tmp_path, action):
+    with pytest.raises(FileNotFoundError, match=r"xpixels demo"):
+        action(engine.create(tmp_path / "none.db"))
+    assert list(tmp_path.iterdir()) == []
