@@ -155,10 +155,10 @@ def register_shell(app: Dash, engine: Engine) -> None:
         return app.get_relative_path(f"/case/{quote(number, safe='')}") if number else no_update
 
     app.clientside_callback(
-        ClientsideFunction("shell", "title"), Output(ids.TITLE_DONE, "data"), Input(ids.PAGE_TITLE, "data")
+        ClientsideFunction("shell", "shown"), Output(ids.TITLE_DONE, "data"), Input(ids.PAGE_TITLE, "data")
     )
     app.clientside_callback(
-        ClientsideFunction("shell", "theme"), Output(ids.THEME, "data"), Input(ids.THEME_TOGGLE, "n_clicks")
+        ClientsideFunction("theme", "toggle"), Output(ids.THEME, "data"), Input(ids.THEME_TOGGLE, "n_clicks")
     )
 
 

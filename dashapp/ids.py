@@ -10,6 +10,13 @@ THEME = "theme"  # dcc.Store: 'light' or 'dark', what is shown now; an Input for
 THEME_TOGGLE = "theme-toggle"  # html.Button in the header
 GO_TO_CASE = "go-to-case"  # dcc.Input in the header: a case id, Enter opens it
 
+
+# The case list.
+def list_link(part: str, value: str) -> dict[str, str]:
+    """A control of the list; it keeps its id when the list is drawn anew, and so the keyboard its place."""
+    return {"type": "list-link", "part": part, "value": value}
+
+
 # The case view.
 CASE_ID = "case-id"  # dcc.Store: id of the case on the page
 CASE_NOTICE = "case-notice"  # a line about an address that is not understood, or nothing

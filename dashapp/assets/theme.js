@@ -33,9 +33,9 @@
   });
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.shell = {
+  window.dash_clientside.theme = {
     /* Click on the toggle, and once at the start: the theme now shown. */
-    theme: function (clicks) {
+    toggle: function (clicks) {
       if (clicks) {
         const next = current() === "dark" ? "light" : "dark";
         try {
@@ -48,11 +48,6 @@
       const theme = current();
       document.documentElement.dataset.theme = theme;
       return theme;
-    },
-    /* The title of the page that is shown, into the browser's tab. */
-    title: function (title) {
-      if (title) document.title = title;
-      return window.dash_clientside.no_update;
     },
   };
 })();

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from sqlalchemy import Engine
 
 import db.read
+from dashapp import ids
 from dashapp.pages import cases_table
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES, percent
@@ -101,6 +102,7 @@ def _outcomes(
         html.Li(
             dcc.Link(
                 layer.name,
+                id=ids.list_link("layer", layer.name),
                 href=home + query.but(layer=layer.name).search(),
                 className="segment segment-on" if layer.name == query.layer else "segment",
             )
@@ -126,6 +128,7 @@ def _outcome(outcome: str, counts: dict[str, int], query: db.read.CaseQuery, hom
     share = number / group if group else 0
     return html.Li(
         dcc.Link(
+            id=ids.list_link("outcome", outcome),
             href=home + query.but(outcome=None if selected else outcome).search(),
             className=f"tile outcome-{outcome}" + " tile-on" * selected,
             title="Show all outcomes" if selected else f"Show only: {OUTCOME_NAMES[outcome]}",
@@ -200,6 +203,7 @@ def _facet(
             html.Li(
                 dcc.Link(
                     [bar, label, count],
+                    id=ids.list_link(field, value),
                     href=href,
                     className="facet-option" + " facet-on" * selected,
                     title="Take off this filter" if selected and not always_one else "",

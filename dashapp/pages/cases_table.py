@@ -4,6 +4,7 @@ from dash import Dash, dcc, html
 from dash.development.base_component import Component
 
 import db.read
+from dashapp import ids
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES, percent
 
@@ -91,6 +92,7 @@ def _header(
     return html.Th(
         dcc.Link(
             [title, html.Span(arrow, className="sort-arrow")],
+            id=ids.list_link("sort", sort),
             href=home + query.but(sort=sort, descending=descending).search(),
             className="sort" + " sort-on" * current,
             title=hint or "",
@@ -108,7 +110,8 @@ def _page_link(
         return html.Span(text, className="page page-on", **{"aria-current": "page"})
     if not 1 <= page <= pages:
         return html.Span(text, className="page page-off")
-    return dcc.Link(text, href=home + query.but(page=page).search(), className="page")
+    href = home + query.but(page=page).search()
+    return dcc.Link(text, id=ids.list_link("page", text), href=href, className="page")
 
 
 def _row(

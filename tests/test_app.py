@@ -1,0 +1,298 @@
+"""The app without a browser: routes, status codes, callbacks, and what its process does not do."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import database
+import pytest
+from dash.development.base_component import Component
+from sqlalchemy import delete
+
+import db.engine
+import db.migrate
+import db.read
+from dashapp import ids
+from dashapp.__main__ import main, serve
+from dashapp.app import create_app
+from db import schema
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("app") / "cases.db"
+    engine = db.engine.create(path)
+    db.migrate.upgrade(engine)
+    database.fill(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(path):
+    engine = db.engine.create(path, read_only=True)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def app(engine):
+    return create_app(engine)
+
+
+@pytest.fixture
+def client(app):
+    return app.server.test_client()
+
+
+def routed(app, pathname, search="", shown=None):
+    """What the router answers for an address: the response's values by component id."""
+    outputs = [(ids.PAGE, "children"), (ids.PAGE_TITLE, "data"), (ids.SHOWN_PATH, "data")]
+    prefix = app.config.routes_pathname_prefix
+    response = app.server.test_client().post(
+        f"{prefix}_dash-update-component",
+        json={
+            "output": f"..{'...'.join(f'{i}.{p}' for i, p in outputs)}..",
+            "outputs": [{"id": i, "property": p} for i, p in outputs],
+            "inputs": [
+                {"id": ids.LOCATION, "property": "pathname", "value": pathname},
+                {"id": ids.LOCATION, "property": "search", "value": search},
+            ],
+            "state": [{"id": ids.SHOWN_PATH, "property": "data", "value": shown}],
+            "changedPropIds": [f"{ids.LOCATION}.pathname"],
+        },
+    )
+    assert response.status_code in (200, 204), response.data
+    return response.json["response"] if response.status_code == 200 else {}
+
+
+def text_of(node):
+    if isinstance(node, dict):
+        return text_of(node.get("props", {}).get("children"))
+    if isinstance(node, list):
+        return " ".join(text_of(child) for child in node)
+    return "" if node is None else str(node)
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/", 200),
+        ("/?kind=clean", 200),
+        ("/case/1", 200),
+        ("/case/64?kind=clean", 200),
+        ("/case/65", 404),
+        ("/case/0", 404),
+        ("/case/one", 404),
+        ("/case/99999999999999999999999", 404),
+        ("/nothing", 404),
+        ("/healthz", 200),
+        ("/images/no.png", 404),
+    ],
+)
+def test_an_address_answers_with_its_status_at_the_first_request(client, address, status):
+    response = client.get(address)
+    assert response.status_code == status
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_for_a_wrong_address_is_ours_and_names_the_case(app, client):
+    assert "Explainable Pixels" in client.get("/case/65").text
+    answer = routed(app, "/case/65")
+    assert answer[ids.PAGE_TITLE]["data"] == "Not found · Explainable Pixels"
+    assert "case 65, which is not in this database" in text_of(answer[ids.PAGE]["children"])
+
+
+def test_an_address_that_means_nothing_says_what_and_what_is_allowed(app):
+    words = text_of(routed(app, "/", "?true=cart")[ids.PAGE]["children"])
+    assert "true=cart" in words
+    assert "airplane, automobile" in words
+
+
+def test_every_address_the_list_links_to_can_be_shown(app, engine):
+    page = json.dumps(routed(app, "/", "?kind=adversarial&layer=dense")[ids.PAGE])
+    links = sorted({link.replace("\\u0026", "&") for link in re.findall(r'"href": ?"([^"]*)"', page)})
+    assert len(links) > 40
+    client = app.server.test_client()
+    for link in links:
+        assert client.get(link).status_code == 200, link
+        if not link.startswith("/case/"):
+            db.read.list_cases(engine, *db.read.case_query(engine, link.partition("?")[2]))
+
+
+def test_within_a_case_a_new_query_string_does_not_draw_the_page_again(app):
+    assert routed(app, "/case/3", "?layer=dense", shown="/case/3") == {}
+    assert routed(app, "/case/4", "?layer=dense", shown="/case/3")[ids.SHOWN_PATH]["data"] == "/case/4"
+
+
+def test_an_image_comes_by_its_hash_and_is_kept_for_good(client, engine):
+    row = db.read.list_cases(engine, *db.read.case_query(engine, "")).rows[0]
+    response = client.get(f"/images/{row.image}.png")
+    assert (response.status_code, response.mimetype) == (200, "image/png")
+    assert "immutable" in response.headers["Cache-Control"]
+    again = client.get(f"/images/{row.image}.png", headers={"If-None-Match": response.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_what_is_sent_is_compressed(client):
+    accepted = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # as browsers say
+    for address in ("/", "/_dash-layout"):
+        plain = client.get(address, buffered=True)
+        small = client.get(address, headers=accepted, buffered=True)
+        assert small.headers["Content-Encoding"] in ("gzip", "br", "zstd")
+        assert len(small.data) < len(plain.data) / 2
+
+
+class Addresses(HTMLParser):
+    """Collects every src and href of a document."""
+
+    def __init__(self, document):
+        super().__init__()
+        self.found = []
+        self.feed(document)
+
+    def handle_starttag(self, tag, attributes):
+        self.found += [value for name, value in attributes if name in ("src", "href")]
+
+
+def test_the_document_loads_nothing_from_elsewhere(client):
+    addresses = Addresses(client.get("/").text).found
+    assert any("theme.js" in address for address in addresses)
+    assert all(address.startswith("/") and not address.startswith("//") for address in addresses), addresses
+
+
+def test_under_a_base_path_every_address_is_below_it(engine):
+    app = create_app(engine, base_path="/pixels")
+    client = app.server.test_client()
+    assert client.get("/pixels/").status_code == 200
+    assert client.get("/pixels/case/1").status_code == 200
+    assert client.get("/pixels/case/65").status_code == 404
+    assert client.get("/pixels/healthz").status_code == 200
+    assert client.get("/").status_code == 404
+    assert all(address.startswith("/pixels/") for address in Addresses(client.get("/pixels/").text).found)
+    for pathname in ("/pixels/", "/pixels/case/49"):
+        page = json.dumps(routed(app, pathname)[ids.PAGE])
+        links = re.findall(r'"(?:href|src)": ?"([^"]*)"', page)
+        assert links
+        assert all(link.startswith(("/pixels/", "data:")) for link in links), links
+
+
+def ids_of(component):
+    found = []
+    if isinstance(component, Component):
+        found = [component.id] if getattr(component, "id", None) else []
+        found += [i for child in component._traverse() for i in ids_of_one(child)]
+    return found
+
+
+def ids_of_one(component):
+    return [component.id] if isinstance(component, Component) and getattr(component, "id", None) else []
+
+
+def test_every_id_in_a_callback_is_in_a_layout(app):
+    shown = ids_of(app.validation_layout)
+    plain = {i for i in shown if isinstance(i, str)}
+    patterns = {tuple(sorted(i)) for i in shown if isinstance(i, dict)}
+    asked = set()
+    for output, callback in app.callback_map.items():
+        outputs = output.strip(".").split("...") if output.startswith("..") else [output]
+        asked |= {part.split("@")[0].rpartition(".")[0] for part in outputs}
+        asked |= {dependency["id"] for dependency in (*callback["inputs"], *callback["state"])}
+    assert len(asked) > 5
+    for component_id in asked:
+        if component_id.startswith("{"):
+            assert tuple(sorted(json.loads(component_id))) in patterns, component_id
+        else:
+            assert component_id in plain, component_id
+    assert not app.config.suppress_callback_exceptions
+
+
+def test_two_apps_in_one_process_show_each_its_own_database(app, tmp_path):
+    other = db.engine.create(tmp_path / "other.db")
+    database.fill(other, per_group=2)
+    second = create_app(other)
+    assert "32 of 64 cases" in text_of(routed(app, "/")[ids.PAGE]["children"])
+    assert "4 of 8 cases" in text_of(routed(second, "/")[ids.PAGE]["children"])
+    assert second.server.test_client().get("/case/9").status_code == 404
+    assert app.server.test_client().get("/case/9").status_code == 200
+    other.dispose()
+
+
+def test_an_empty_database_says_what_to_run(tmp_path):
+    engine = db.engine.create(tmp_path / "empty.db")
+    db.migrate.upgrade(engine)
+    app = create_app(engine)
+    assert "xpixels demo" in text_of(routed(app, "/")[ids.PAGE]["children"])
+    assert app.server.test_client().get("/case/1").status_code == 404
+    engine.dispose()
+
+
+def test_cases_without_decisions_say_what_to_run(tmp_path):
+    engine = db.engine.create(tmp_path / "untuned.db")
+    database.fill(engine, per_group=2)
+    with engine.begin() as connection:
+        connection.execute(delete(schema.decisions))
+    words = text_of(routed(create_app(engine), "/")[ids.PAGE]["children"])
+    assert "xpixels tune" in words
+    assert "not decided" in words
+    engine.dispose()
+
+
+def test_no_case_under_the_filters_is_said_and_can_be_reset(app):
+    words = text_of(routed(app, "/", "?kind=clean&outcome=TP")[ids.PAGE]["children"])
+    assert "No case matches these filters" in words
+    assert "Reset the filters" in words
+
+
+def test_the_process_needs_no_jax_and_less_than_two_seconds_of_work_until_it_answers(path, pytestconfig):
+    script = """
+import sys, time
+import db.engine
+from dashapp.app import create_app
+import dashapp.__main__
+client = create_app(db.engine.create(sys.argv[1], read_only=True)).server.test_client()
+assert client.get("/").status_code == 200
+assert not {"jax", "flax", "model"} & set(sys.modules), "the dashboard imports the network"
+print(time.process_time())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], cwd=pytestconfig.rootpath, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--database", "{missing}"], ("No database at", "xpixels demo")),
+        (["--database", "mysql://nowhere/x"], ("Not a database",)),
+        (["--database", "{path}", "--port", "70000"], ("Port 70000", "1 to 65535")),
+        (["--database", "{path}", "--port", "{taken}"], ("Port {taken} on 127.0.0.1 is in use", "--port")),
+        (["--database", "{path}", "--host", "no.such.host.invalid"], ("no.such.host.invalid",)),
+    ],
+)
+def test_what_keeps_it_from_serving_is_one_line_and_exit_status_1(path, tmp_path, capsys, arguments, words):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"path": path, "missing": tmp_path / "missing.db", "taken": taken.getsockname()[1]}
+        assert main([argument.format(**values) for argument in arguments]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert all(word.format(**values) in said.err for word in words), said.err
+
+
+def test_serve_tells_its_address_once_it_listens(path):
+    class Ready(Exception):
+        """Leaves `serve` at the moment that it says it is ready."""
+
+    def ready(address):
+        host, port = re.fullmatch(r"http://([\d.]+):(\d+)/x", address).groups()
+        with socket.create_connection((host, int(port)), timeout=5):
+            raise Ready
+
+    with pytest.raises(Ready):
+        serve(path, port=0, base_path="x", ready=ready)

@@ -1,0 +1,65 @@
+"""The class colours, measured: apart for every kind of colour vision, visible on both themes."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from dashapp.theme import CLASS_COLORS, COLORS, class_color, template
+
+# Linear sRGB as people with each full colour blindness see it (Machado, Oliveira and Fernandes, 2009).
+SIGHT = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+TO_CONES = [[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]]
+TO_OKLAB = [[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]
+
+
+def linear(color):
+    srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(light):
+    return TO_OKLAB @ np.cbrt(TO_CONES @ light.clip(0, 1))
+
+
+def contrast(a, b):
+    low, high = sorted(float(linear(color) @ [0.2126, 0.7152, 0.0722]) for color in (a, b))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_class_colors_are_apart_for_every_kind_of_color_vision(sight):
+    seen = [oklab(SIGHT[sight] @ linear(color)) for color in CLASS_COLORS]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.09
+
+
+@pytest.mark.parametrize("theme", COLORS)
+def test_class_colors_stand_out_from_the_surface_of_both_themes(theme):
+    assert min(contrast(color, COLORS[theme]["surface"]) for color in CLASS_COLORS) > 1.9
+
+
+@pytest.mark.parametrize("theme", COLORS)
+def test_text_is_readable_on_every_surface(theme):
+    colors = COLORS[theme]
+    for surface in ("bg", "surface", "surface-2"):
+        assert contrast(colors["text"], colors[surface]) > 7
+        for text in ("text-muted", "accent", "alarm", "clear"):
+            assert contrast(colors[text], colors[surface]) > 4.5, (text, surface)
+
+
+def test_the_style_sheet_has_the_colors_of_the_theme(pytestconfig):
+    css = (pytestconfig.rootpath / "dashapp/assets/base.css").read_text()
+    light, dark = css.split('[data-theme="dark"] {')[0], css.split('[data-theme="dark"] {')[1].split("}")[0]
+    for theme, text in (("light", light), ("dark", dark)):
+        for name, color in COLORS[theme].items():
+            assert f"--{name}: {color};" in text, (theme, name)
+
+
+def test_a_class_beyond_the_tenth_has_a_color_and_a_figure_has_the_theme():
+    assert class_color(13) == CLASS_COLORS[3]
+    assert template("dark").layout.font.color == COLORS["dark"]["text"]
