@@ -31,8 +31,8 @@ def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
     `migrate.require_current` tells beforehand.
 
     Raises:
-        FileNotFoundError: read_only, and the file does not exist.
-        ValueError: not a database URL.
+        FileNotFoundError: read_only, and the file does not exist; or its folder does not.
+        ValueError: not a database URL, or the path of a folder.
     """
     address = _address(url)
     if address.get_backend_name() == "postgresql":
@@ -42,11 +42,12 @@ def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
         require_file(path)
         engine = create_engine(address, creator=partial(_open_read_only, path.absolute()))
     else:
+        _require_place(path)
         engine = create_engine(address)
 
     @event.listens_for(engine, "connect")
     def configure(connection, _record) -> None:
-        connection.isolation_level = None  # sqlite3 would commit before DDL: BEGIN is said below instead
+        connection.isolation_level = None  # transactions are begun below, and by nobody else
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
         connection.execute("PRAGMA foreign_keys = ON")
         if read_only:
@@ -148,6 +149,13 @@ def _address(url: str | os.PathLike) -> URL:
 def _path(address: URL) -> Path | None:
     database = address.database
     return Path(database) if database and database != ":memory:" else None
+
+
+def _require_place(path: Path | None) -> None:
+    if path is not None and path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file for the database, as {path / 'xpixels.db'}.")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"No folder {path.parent} for the database {path.name}: make it first.")
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:

@@ -4,14 +4,15 @@ The migrations are found beside this package, from any folder and when installed
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db.engine import file, require_file
+from db.engine import create, file, require_file
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
@@ -83,7 +84,8 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     It is one transaction: when it fails, everything is as it was, and a file that was not there is not.
 
     Raises:
-        RevisionError: not an xpixels database, or one of a newer revision than this program knows.
+        RevisionError: not an xpixels database, one of a newer revision than this program knows, or one
+            that cannot be written.
     """
     before = current(engine)
     if before is not None and before not in _revisions():
@@ -94,6 +96,9 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     new = path is not None and not path.exists()
     try:
         _run(engine, command.upgrade, revision)
+    except OperationalError as error:
+        # A folder that may not be written, or somebody else at work on the file: it is theirs, and stays.
+        raise RevisionError(f"{_name(engine)} cannot be upgraded: {error.orig}.") from error
     except BaseException:
         if new:
             engine.dispose()
@@ -113,6 +118,23 @@ def _run(engine: Engine, step, revision: str) -> None:
     with engine.connect().execution_options(xpixels_writing=True) as connection:
         config.attributes["connection"] = connection
         step(config, revision)
+
+
+def draft(message: str) -> Path:
+    """Writes the next revision: what the metadata has and the migrations lack; returns its file.
+
+    For authors of the schema, who then read and correct it: views, CHECKs, AUTOINCREMENT and WITHOUT ROWID
+    are not compared, and a table that is rebuilt loses the last two unless `table_kwargs` repeat them.
+    """
+    with TemporaryDirectory() as folder:
+        engine = create(Path(folder) / "draft.db")
+        upgrade(engine)
+        config = _config()
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            script = command.revision(config, message, autogenerate=True, rev_id=f"{int(head()) + 1:04}")
+        engine.dispose()
+    return Path(script.path)
 
 
 def _config() -> Config:

@@ -33,6 +33,13 @@ def test_a_missing_file_is_one_line_with_the_way_out_and_stays_missing(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_where_no_file_can_be_is_one_line(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"No folder {tmp_path}/nowhere"):
+        engine.create(tmp_path / "nowhere" / "x.db")
+    with pytest.raises(ValueError, match=f"{tmp_path} is a folder"):
+        engine.create(tmp_path)
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("name", ["plain.db", "with space & percent %41 #1?.db", "größe.db"])
 def test_a_file_is_found_by_path_or_url_whatever_its_name(path, tmp_path, name, read_only):

@@ -161,6 +161,23 @@ def test_two_upgrades_at_once_make_one_database(tmp_path, wanted):
     database.dispose()
 
 
+def test_an_upgrade_that_cannot_get_the_lock_is_one_line_and_leaves_the_file(database, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT", 50)
+    holder = engine.create(engine.file(database))
+    with engine.writing(holder), pytest.raises(migrate.RevisionError, match=r"cannot be upgraded: .*locked"):
+        migrate.upgrade(database)
+    assert engine.file(database).exists()
+    holder.dispose()
+
+
+def test_a_drafted_revision_is_numbered_and_runs(database, own_migrations):
+    path = migrate.draft("Say what is new")
+    assert path.name == f"{int(REVISIONS[-1]) + 1:04}_say_what_is_new.py"
+    assert "pass" in path.read_text()  # the metadata has nothing that the migrations lack
+    migrate.upgrade(database)
+    assert migrate.current(database) == f"{int(REVISIONS[-1]) + 1:04}"
+
+
 def test_the_migrations_are_found_from_any_folder(tmp_path, monkeypatch):
     (tmp_path / "migrations").mkdir()  # somebody else's
     monkeypatch.chdir(tmp_path)
