@@ -259,6 +259,8 @@
     cy.on("dragpan pinchzoom", () => {
       moved = true;
     });
+    // Cytoscape does not see a pointer that leaves its box.
+    element.addEventListener("mouseleave", () => held || unpoint());
     element.addEventListener("wheel", onWheel, { capture: true, passive: false });
     cy.minZoom(0.25);
     cy.maxZoom(6);

@@ -4,29 +4,17 @@
 fills what depends on the chosen layer.
 """
 
-from typing import Any
-
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
 from dash.exceptions import PreventUpdate
 from sqlalchemy import Engine
 
 import db.read
-from dashapp import elements, figures, ids, theme, words
+from dashapp import ids, words
 from dashapp.pages.case_address import case_view, list_search
 from dashapp.pages.case_decisions import decisions_part
-from dashapp.pages.case_insight import (
-    charts_part,
-    class_counts,
-    graph,
-    legend,
-    neighbors_part,
-    range_text,
-    ranked_list,
-)
+from dashapp.pages.case_insight import charts_part, neighbors_part
 from dashapp.pages.case_overview import input_part, network_part, output_part
-
-METRIC, RULE = "euclidean", "total"
-UNTUNED_SHOWN = 12  # neighbours shown at first when no k has been chosen
+from dashapp.pages.case_shown import METRIC, RULE, notice, place_in_list, shown
 
 
 def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
@@ -39,7 +27,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
     decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
     names = [layer.name for layer in case.compared_layers]
     view = case_view(search, names)
-    place, complaint = _place(engine, search, names, case_id)
+    place, complaint = place_in_list(engine, search, names, case_id)
     return html.Div(
         className="case-page",
         children=[
@@ -47,7 +35,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
             dcc.Store(id=ids.CASE_GRAPH_VERSION),
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
             _head(app, case, place, search, names),
-            html.Div(_complaints([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
+            html.Div(notice([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
             html.Div(
                 className="card case-overview",
                 children=[
@@ -125,20 +113,6 @@ def _step(app: Dash, to: str, text: str, case_id: int | None, search: str) -> dc
     return dcc.Link(text, id=ids.case_link(to), href=href, className="button")
 
 
-def _place(
-    engine: Engine, search: str, names: list[str], case_id: int
-) -> tuple[db.read.CasePlace, list[str]]:
-    """The case's place in the list, and a complaint when the address's filters are not understood."""
-    try:
-        return db.read.neighbor_cases(engine, list_search(search, names), case_id), []
-    except db.read.QueryError as error:
-        return db.read.neighbor_cases(engine, "", case_id), [words.unknown_filter_sentence(str(error))]
-
-
-def _complaints(lines: list[str]) -> list[html.P]:
-    return [html.P(line, className="notice-line", role="status") for line in lines]
-
-
 def validation_layout() -> html.Div:
     """Every id of the page, for Dash to check callbacks by; holds no data."""
     return html.Div(
@@ -206,85 +180,8 @@ def register(app: Dash, engine: Engine) -> None:
     def show(search: str | None, theme: str | None, case_id: int, version: str | None, links: list) -> dict:
         if case_id is None:  # the page is being left
             raise PreventUpdate
+        layer_only = version is not None and ctx.triggered_id == ids.LOCATION
         ask = ctx.outputs_grouping
-        return _shown(app, engine, case_id, search or "", theme or "light", version, links, ask)
-
-
-def _shown(
-    app: Dash,
-    engine: Engine,
-    case_id: int,
-    search: str,
-    theme: theme.Theme,
-    version: str | None,
-    links: list[str],
-    ask: dict[str, list],
-) -> dict[str, Any]:
-    """Everything on the page that depends on the address or the theme, by the names in `register`."""
-    case = db.read.case_detail(engine, case_id)
-    names = [layer.name for layer in case.compared_layers]
-    view = case_view(search, names)
-    decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
-    decision = next((decision for decision in decisions if decision.layer == view.layer), None)
-    k = None if decision is None else decision.k
-    stored = db.read.case_neighbors(engine, case_id, view.layer, metric=METRIC)
-    counted = stored[: k or UNTUNED_SHOWN]
-    neighbors = stored if view.show_all else counted
-    marks = {
-        "class_names": case.class_names,
-        "predicted": case.predicted_class,
-        "true": case.true_class,
-        "theme": theme,
-    }
-    now_shown = f"{case_id}/{view.layer}/{len(neighbors)}"
-    same = version == now_shown
-    here = {"list": list_search(search, names)}
-    return {
-        "pressed_layers": [_pressed(one["id"]["layer"] == view.layer) for one in ask["pressed_layers"]],
-        "pressed_ranges": [
-            _pressed((one["id"]["range"] == "all") == view.show_all) for one in ask["pressed_ranges"]
-        ],
-        "range_texts": [
-            range_text(one["id"]["range"], len(counted), len(stored)) for one in ask["range_texts"]
-        ],
-        "links": [
-            href.split("?")[0] + here.get(one["id"]["to"], search)
-            for href, one in zip(links, ask["links"], strict=True)
-        ],
-        "notice": _complaints([*view.complaints, *_place(engine, search, names, case_id)[1]]),
-        "softmax": figures.softmax_bars([score.probability for score in case.scores], **marks),
-        "softmax_text": words.softmax_sentence(
-            predicted=case.class_names[case.predicted_class],
-            true=case.class_names[case.true_class],
-            true_probability=case.scores[case.true_class].probability,
-            rank=1 + sum(s.probability > case.scores[case.true_class].probability for s in case.scores),
-        ),
-        "counts": figures.neighbor_bars(
-            class_counts(counted, len(case.class_names)),
-            k=len(counted),
-            threshold=None if decision is None else decision.threshold,
-            rule=RULE,
-            **marks,
-        ),
-        "counts_text": words.counts_sentence(
-            layer=view.layer, metric=METRIC, rule=RULE, k=len(counted), tuned=decision is not None
-        ),
-        "title": words.neighbors_title(view.layer, len(neighbors)),
-        "elements": no_update if same else graph(app, case, neighbors, k=k, metric=METRIC, layer=view.layer),
-        "stylesheet": elements.graph_stylesheet(theme),
-        "graph_text": words.scale_sentence(
-            metric=METRIC,
-            layer=view.layer,
-            nearest=neighbors[0].distance,
-            farthest=neighbors[-1].distance,
+        return shown(
+            app, engine, case_id, search or "", theme or "light", version, links, ask, layer_only=layer_only
         )
-        if neighbors
-        else words.NO_NEIGHBORS,
-        "version": no_update if same else now_shown,
-        "legend": no_update if same else legend(case, neighbors),
-        "list": no_update if same else ranked_list(app, case, neighbors, k=k),
-    }
-
-
-def _pressed(pressed: bool) -> str:
-    return str(pressed).lower()

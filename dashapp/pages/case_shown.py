@@ -1,0 +1,125 @@
+"""What the case view shows for an address and a theme: all that depends on the chosen layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import Dash, html, no_update
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import elements, figures, theme, words
+from dashapp.pages.case_address import case_view, list_search
+from dashapp.pages.case_insight import class_counts, graph, legend, range_text, ranked_list
+
+METRIC, RULE = "euclidean", "total"
+UNTUNED_SHOWN = 12  # neighbours shown at first when no k has been chosen
+
+
+def place_in_list(
+    engine: Engine, search: str, names: list[str], case_id: int
+) -> tuple[db.read.CasePlace, list[str]]:
+    """The case's place in the list, and a complaint when the address's filters are not understood."""
+    try:
+        return db.read.neighbor_cases(engine, list_search(search, names), case_id), []
+    except db.read.QueryError as error:
+        return db.read.neighbor_cases(engine, "", case_id), [words.unknown_filter_sentence(str(error))]
+
+
+def notice(lines: Sequence[str]) -> list[html.P]:
+    """Lines about an address that is not understood."""
+    return [html.P(line, className="notice-line", role="status") for line in lines]
+
+
+def shown(
+    app: Dash,
+    engine: Engine,
+    case_id: int,
+    search: str,
+    theme: theme.Theme,
+    version: str | None,
+    links: list[str],
+    ask: dict[str, list],
+    *,
+    layer_only: bool,
+) -> dict[str, Any]:
+    """Everything on the page that depends on the address or the theme, by the names in `register`.
+
+    Args:
+        app, engine: the app and its database.
+        case_id: the case.
+        search: query string of the address.
+        theme: 'light' or 'dark'.
+        version: what the graph shows already, None at first.
+        links: addresses of the page's links, in the order of `ask["links"]`.
+        ask: the outputs by name; lists where there is one for each button or link.
+        layer_only: whether only the address has changed.
+    """
+    case = db.read.case_detail(engine, case_id)
+    names = [layer.name for layer in case.compared_layers]
+    view = case_view(search, names)
+    decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
+    decision = next((decision for decision in decisions if decision.layer == view.layer), None)
+    k = None if decision is None else decision.k
+    stored = db.read.case_neighbors(engine, case_id, view.layer, metric=METRIC)
+    counted = stored[: k or UNTUNED_SHOWN]
+    neighbors = stored if view.show_all else counted
+    marks = {
+        "class_names": case.class_names,
+        "predicted": case.predicted_class,
+        "true": case.true_class,
+        "theme": theme,
+    }
+    now_shown = f"{case_id}/{view.layer}/{len(neighbors)}"
+    same = version == now_shown
+    here = {"list": list_search(search, names)}
+    return {
+        "pressed_layers": [_pressed(one["id"]["layer"] == view.layer) for one in ask["pressed_layers"]],
+        "pressed_ranges": [
+            _pressed((one["id"]["range"] == "all") == view.show_all) for one in ask["pressed_ranges"]
+        ],
+        "range_texts": [
+            range_text(one["id"]["range"], len(counted), len(stored)) for one in ask["range_texts"]
+        ],
+        "links": [
+            href.split("?")[0] + here.get(one["id"]["to"], search)
+            for href, one in zip(links, ask["links"], strict=True)
+        ],
+        "notice": notice([*view.complaints, *place_in_list(engine, search, names, case_id)[1]]),
+        "softmax": no_update
+        if layer_only
+        else figures.softmax_bars([score.probability for score in case.scores], **marks),
+        "softmax_text": words.softmax_sentence(
+            predicted=case.class_names[case.predicted_class],
+            true=case.class_names[case.true_class],
+            true_probability=case.scores[case.true_class].probability,
+            rank=1 + sum(s.probability > case.scores[case.true_class].probability for s in case.scores),
+        ),
+        "counts": figures.neighbor_bars(
+            class_counts(counted, len(case.class_names)),
+            k=len(counted),
+            threshold=None if decision is None else decision.threshold,
+            rule=RULE,
+            **marks,
+        ),
+        "counts_text": words.counts_sentence(
+            layer=view.layer, metric=METRIC, rule=RULE, k=len(counted), tuned=decision is not None
+        ),
+        "title": words.neighbors_title(view.layer, len(neighbors)),
+        "elements": no_update if same else graph(app, case, neighbors, k=k, metric=METRIC, layer=view.layer),
+        "stylesheet": elements.graph_stylesheet(theme),
+        "graph_text": words.scale_sentence(
+            metric=METRIC,
+            layer=view.layer,
+            nearest=neighbors[0].distance,
+            farthest=neighbors[-1].distance,
+        )
+        if neighbors
+        else words.NO_NEIGHBORS,
+        "version": no_update if same else now_shown,
+        "legend": no_update if same else legend(case, neighbors),
+        "list": no_update if same else ranked_list(app, case, neighbors, k=k),
+    }
+
+
+def _pressed(pressed: bool) -> str:
+    return str(pressed).lower()
