@@ -6,6 +6,7 @@ stopped goes on when the same command is given again, and one that is complete d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +32,21 @@ class Report:
     tuned: bool
 
 
-def ingest(engine: Engine, batch: Batch, *, weights: Path = checkpoint.BUNDLED) -> Report:
-    """Bring the database to what the batch asks for. ValueError, LookupError, OSError: one line each."""
-    migrate.upgrade(engine)
+def ingest(
+    engine: Engine,
+    batch: Batch,
+    *,
+    weights: Path = checkpoint.BUNDLED,
+    load: Callable[[str, str], data.Dataset] = data.load,
+) -> Report:
+    """Bring the database to what the batch asks for; `load` gives a split of a data set by name.
+
+    Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
+    """
     loaded = checkpoint.load(weights)
-    training, test = data.load(batch.dataset, "train"), data.load(batch.dataset, "test")
+    training, test = load(batch.dataset, "train"), load(batch.dataset, "test")
     attacks.target_classes(batch, test)  # an unknown class is told before any work
+    migrate.upgrade(engine)
     with writing(engine) as connection:
         network_id = reference.register(connection, loaded, test)
         dataset_id = reference.register_dataset(connection, test)
