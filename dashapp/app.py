@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import ids
 from dashapp.pages import case, cases, not_found
+from dashapp.words import percent
 
 APP_NAME = "Explainable Pixels"
 
@@ -83,7 +84,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
     facts = db.read.overview(engine)
     shown = [("Cases", f"{facts.case_count:,}")]
     if facts.network is not None:
-        accuracy = "" if facts.test_accuracy is None else f" · {facts.test_accuracy:.1%} test accuracy"
+        accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
         shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
     return html.Div(
         children=[
@@ -129,6 +130,10 @@ def shell(app: Dash, engine: Engine) -> html.Div:
 def register_shell(app: Dash, engine: Engine) -> None:
     """Connect the router, the page's title and the theme toggle."""
 
+    def failed(error: Exception) -> tuple:
+        app.server.logger.error("A page could not be drawn", exc_info=error)
+        return not_found.broken(app, error), f"Error · {APP_NAME}", no_update
+
     @app.callback(
         Output(ids.PAGE, "children"),
         Output(ids.PAGE_TITLE, "data"),
@@ -136,6 +141,7 @@ def register_shell(app: Dash, engine: Engine) -> None:
         Input(ids.LOCATION, "pathname"),
         Input(ids.LOCATION, "search"),
         State(ids.SHOWN_PATH, "data"),
+        on_error=failed,
     )
     def route(pathname: str, search: str, shown_path: str | None) -> tuple:
         # Within one case the page itself follows what its address says (the layer, ...).
@@ -164,7 +170,7 @@ def register_shell(app: Dash, engine: Engine) -> None:
 
 def case_id(app: Dash, pathname: str) -> int | None:
     """The case that a path names, or None when it is no case's path."""
-    match = re.fullmatch(r"case/([1-9][0-9]{0,15})", app.strip_relative_path(pathname) or "")
+    match = re.fullmatch(r"case/([1-9][0-9]{0,8})", app.strip_relative_path(pathname) or "")
     return int(match[1]) if match else None
 
 

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import database
 import pytest
 from dash.development.base_component import Component
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 import db.engine
 import db.migrate
@@ -296,3 +296,17 @@ def test_serve_tells_its_address_once_it_listens(path):
 
     with pytest.raises(Ready):
         serve(path, port=0, base_path="x", ready=ready)
+
+
+def test_a_page_that_fails_says_so_instead_of_staying_as_it_was(tmp_path, caplog):
+    engine = db.engine.create(tmp_path / "broken.db")
+    database.fill(engine, per_group=2)
+    app = create_app(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE attack_pixels"))
+    words = text_of(routed(app, "/")[ids.PAGE]["children"])
+    assert "could not be drawn" in words
+    assert "no such table: attack_pixels" in words
+    assert "Traceback" not in words
+    assert "no such table" in caplog.text
+    engine.dispose()

@@ -32,7 +32,7 @@ def address(page, path):
 def test_the_list_shows_the_validation_cases_with_all_their_images(cases):
     expect(cases.locator("h1")).to_have_text("Validation cases")
     expect(cases).to_have_title("Cases · Explainable Pixels")
-    expect(cases.locator(".app-facts")).to_contain_text("81.2% test accuracy")
+    expect(cases.locator(".app-facts")).to_contain_text("81.2 % test accuracy")
     cases.wait_for_load_state("networkidle")
     loaded = cases.eval_on_selector_all("img.thumbnail", "all => all.map(i => i.complete && i.naturalWidth)")
     assert len(loaded) == 32 + 16

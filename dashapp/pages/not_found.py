@@ -1,4 +1,4 @@
-"""The page for an address that leads nowhere."""
+"""The pages for an address that leads nowhere, and for one whose page could not be drawn."""
 
 from dash import Dash, dcc, html
 
@@ -10,6 +10,19 @@ def layout(app: Dash, path: str, reason: str) -> html.Div:
         children=[
             html.H1("Nothing here"),
             html.P([html.Code(path), " ", reason]),
+            dcc.Link("All cases", href=app.get_relative_path("/"), className="button"),
+        ],
+    )
+
+
+def broken(app: Dash, error: Exception) -> html.Div:
+    """Say that a page failed, with the first line of the error; the server's log has the rest."""
+    return html.Div(
+        className="notice card",
+        children=[
+            html.H1("This page could not be drawn"),
+            html.P(html.Code(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")),
+            html.P("The log of the server has the details. Reload to try again.", className="muted"),
             dcc.Link("All cases", href=app.get_relative_path("/"), className="button"),
         ],
     )
