@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import small_database
 
 from db import engine, migrate, schema, sql
 
-QUERIES = Path(sql.__file__).parents[1] / "examples" / "queries.sql"
+README = Path(__file__).parents[1] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +198,8 @@ def test_what_json_cannot_say_is_told(answer, message):
 
 
 def examples() -> dict[str, str]:
-    statements = [part.strip() for part in QUERIES.read_text().split(";\n") if part.strip()]
-    return {statement.splitlines()[0].removeprefix("-- "): statement for statement in statements}
+    """The README's queries by the line above each."""
+    return dict(re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", README.read_text(), re.MULTILINE | re.DOTALL))
 
 
 @pytest.mark.parametrize("title", examples())
@@ -210,5 +211,4 @@ def test_an_example_query_runs(database, title):
 
 def test_eight_example_queries_show_every_view():
     assert len(examples()) == 8
-    text = QUERIES.read_text()
-    assert [name for name in schema.views.tables if name not in text] == []
+    assert [name for name in schema.views.tables if name not in " ".join(examples().values())] == []
