@@ -187,7 +187,7 @@ def _run(
     owner = np.full(batch_size, -1)  # which image is in which slot; -1: none
     seconds = np.zeros(batch_size)
     slots = _slots(images, goals, keys, owner)
-    state = attack_step.admit(slots.keys, None, owner >= 0, images.shape[1:], search)
+    state = attack_step.empty(batch_size, search)
     attack_step.step(function, slots, state, generations, search)  # nobody in flight yet: this only compiles
     began, finished, succeeded, evaluations = time.perf_counter(), int(needless.sum()), 0, 0
     while True:

@@ -54,17 +54,22 @@ class Search:
     chunk: int
 
 
+def empty(batch_size: int, search: Search) -> evolution.State:
+    """The state of `batch_size` slots before anyone is in one."""
+    genes = candidates.GENES * search.pixels
+    return evolution.init(jnp.zeros((batch_size, search.params.population, genes), jnp.float32))
+
+
 @partial(jax.jit, static_argnames=("shape", "search"))
 def admit(
-    keys: Array, state: evolution.State | None, fresh: Array, shape: tuple[int, ...], search: Search
+    keys: Array, state: evolution.State, fresh: Array, shape: tuple[int, ...], search: Search
 ) -> evolution.State:
-    """The state with a first population drawn for the `fresh` (B,) slots; without a state, for all."""
+    """The state with a first population drawn for the `fresh` (B,) slots."""
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 0)
-    new = evolution.init(
-        candidates.first_population(keys, search.params.population, shape, search.pixels, search.start)
+    population = candidates.first_population(
+        keys, search.params.population, shape, search.pixels, search.start
     )
-    if state is None:
-        return new
+    new = evolution.init(population)
     return jax.tree.map(lambda a, b: jnp.where(jnp.expand_dims(fresh, range(1, a.ndim)), a, b), new, state)
 
 

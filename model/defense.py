@@ -1,0 +1,80 @@
+"""The k-nearest-neighbours defence: votes, alarm, recovery, outcome.
+
+Keppel et al., "ExplAInable Pixels" (MUM 2022), section 4.2, after Papernot and McDaniel's deep k-nearest
+neighbours (arXiv 1803.04765). Everything here is a pure function of the neighbours' labels.
+
+Axes: N cases, k_max neighbours in the order of their rank, K classes. Column k - 1 of a result is for the first
+k neighbours, so one call answers every k.
+"""
+
+import numpy as np
+
+RULES = ("total", "max-class")
+
+
+def votes(neighbor_labels: np.ndarray, classes: int) -> np.ndarray:
+    """How many of the first k neighbours have each label: (N, k_max, K) int64.
+
+    neighbor_labels (N, k_max) int in [0, classes).
+    """
+    labels = _labels("neighbor_labels", neighbor_labels, 2, classes)
+    return np.cumsum(labels[:, :, None] == np.arange(classes)[None, None, :], axis=1)
+
+
+def unexpected_counts(
+    neighbor_labels: np.ndarray, predicted: np.ndarray, rule: str = "total", *, classes: int
+) -> np.ndarray:
+    """Unexpected neighbours among the first k, for every k at once: (N, k_max) int64.
+
+    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes). Rule "total": neighbours whose label is
+    not the predicted class. Rule "max-class": neighbours of the most frequent single other class. The paper's
+    words, "more (unexpected) neighbors [...] of a class, which was not the predicted class", allow both.
+    """
+    if rule not in RULES:
+        raise ValueError(f"rule (={rule!r}) must be one of {', '.join(RULES)}")
+    labels = _labels("neighbor_labels", neighbor_labels, 2, classes)
+    predicted = _labels("predicted", predicted, 1, classes, len(labels))
+    if rule == "total":
+        return np.cumsum(labels != predicted[:, None], axis=1)
+    others = np.arange(classes)[None, None, :] != predicted[:, None, None]
+    return np.where(others, votes(labels, classes), 0).max(axis=2)
+
+
+def alarms(counts: np.ndarray, threshold: int | np.ndarray) -> np.ndarray:
+    """Whether there are more unexpected neighbours than the threshold: strictly, so -1 always alarms."""
+    return np.asarray(counts) > threshold
+
+
+def majority_classes(neighbor_labels: np.ndarray, *, classes: int) -> np.ndarray:
+    """The most frequent label among the first k where it is unique, else -1: (N, k_max) int64."""
+    counts = votes(neighbor_labels, classes)
+    unique = (counts == counts.max(axis=2, keepdims=True)).sum(axis=2) == 1
+    return np.where(unique, counts.argmax(axis=2), -1)
+
+
+def recovered_classes(alarm: np.ndarray, majority: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """On alarm the majority class where there is one and it is not the predicted class, else -1.
+
+    alarm bool, majority and predicted int, of one shape.
+    """
+    alarm, majority, predicted = np.asarray(alarm), np.asarray(majority), np.asarray(predicted)
+    return np.where(alarm & (majority != predicted), majority, -1)
+
+
+def outcomes(alarm: np.ndarray, is_adversarial: np.ndarray) -> np.ndarray:
+    """ "TP", "FP", "TN" or "FN" of the alarm against the truth, both bool of one shape."""
+    alarm, is_adversarial = np.asarray(alarm, bool), np.asarray(is_adversarial, bool)
+    return np.where(alarm, np.where(is_adversarial, "TP", "FP"), np.where(is_adversarial, "FN", "TN"))
+
+
+def _labels(name: str, labels: np.ndarray, ndim: int, classes: int, count: int | None = None) -> np.ndarray:
+    labels = np.asarray(labels)
+    expected = "(N, k_max)" if ndim == 2 else f"({'N' if count is None else count},)"
+    right = labels.ndim == ndim and (count is None or len(labels) == count)
+    if not right or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{name} (={labels.dtype} {labels.shape}) must be integers of shape {expected}")
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise ValueError(
+            f"{name} must lie in 0..{classes - 1}, but reach from {labels.min()} to {labels.max()}"
+        )
+    return labels
