@@ -12,7 +12,7 @@ from dashapp import theme as themes
 from dashapp import words
 
 ROW_HEIGHT = 21  # pixels
-LABEL_WIDTH = 150  # pixels left of the bars
+LABEL_WIDTH = 164  # pixels left of the bars
 AXIS_HEIGHT = 40  # pixels below the bars: ticks and title
 SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbours
 
@@ -137,7 +137,7 @@ def neighbor_bars(
             line={"color": color["border"], "width": 1},
         )
         ticks.append(level)
-        labels.append(f"sum of <b>not {class_names[predicted]}</b>")
+        labels.append(f"<b>not {class_names[predicted]}</b>")
     if threshold is not None:
         _add_threshold(figure, threshold, k, summed, len(classes), color)
     _lay_out(figure, rows=rows, theme=theme)

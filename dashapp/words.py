@@ -13,7 +13,7 @@ OUTCOME_NAMES = {
     "FN": "attack missed",
 }
 LAYER_NOTES = {
-    "flatten": "what the convolutions see",
+    "flatten": "image features",
     "dense": "the hidden layer",
     "logits": "the class scores",
     "composed": "the three joined",
@@ -132,7 +132,8 @@ def unknown_range_sentence(value: str) -> str:
 
 def unknown_filter_sentence(problem: str) -> str:
     """The address's list filters mean nothing: `problem` says which."""
-    return f"The filter in the address is not understood: {problem}. Previous and next follow the whole list."
+    said = problem.rstrip(".")
+    return f"The filter in the address is not understood: {said}. Previous and next follow the whole list."
 
 
 def place_text(position: int | None, total: int) -> str:
@@ -150,11 +151,11 @@ def pixel_place(row: int, column: int) -> str:
 NO_NEIGHBORS = "No neighbours are stored for this layer yet. Run “xpixels ingest” and reload this page."
 
 
-def softmax_sentence(*, predicted: str, true: str, true_probability: float, rank: int) -> str:
+def softmax_text(*, predicted: str, true: str, true_probability: float, rank: int) -> str:
     """What the softmax output says of the true class; `rank` counts from 1, the predicted class."""
     if predicted == true:
         return "the network's prediction is the true class"
-    return f"the true class {true} comes {ordinal(rank)}, with {percent(true_probability)}"
+    return f"true class {true}: {ordinal(rank)}, {percent(true_probability)}"
 
 
 def ordinal(number: int) -> str:
@@ -163,9 +164,9 @@ def ordinal(number: int) -> str:
     return f"{number}{ending}"
 
 
-def counts_sentence(*, layer: str, metric: str, rule: str, k: int, tuned: bool) -> str:
+def counts_text(*, layer: str, metric: str, rule: str, tuned: bool) -> str:
     """What the neighbours distribution counts, and how."""
-    return f"{layer}, first {k}, {metric}, " + (f"rule {rule}" if tuned else "not tuned")
+    return f"{layer} · {metric} · {rule if tuned else 'not tuned'}"
 
 
 def neighbors_title(layer: str, shown: int) -> str:
@@ -187,12 +188,12 @@ def article(name: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] as a percentage that never rounds to a false 0 % or 100 %."""
+    """A share in [0, 1] as a percentage that never rounds to a false 0 % or 100 %, in one piece."""
     if 0 < share < 0.001:
-        return "< 0.1 %"
+        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
     if 0.999 < share < 1:
-        return "> 99.9 %"
-    return f"{100 * share:.1f} %"
+        return ">\N{NO-BREAK SPACE}99.9\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def distance(value: float) -> str:

@@ -55,7 +55,7 @@ def test_the_summary_adapts_to_clean_and_attacked_images():
         return words.summary_sentence(**{**case, **changes})
 
     assert say() == (
-        "The network sees an airplane with a confidence of 62.3 %. This is a bird with one pixel changed."
+        "The network sees an airplane with a confidence of 62.3\N{NO-BREAK SPACE}%. This is a bird with one pixel changed."
     )
     assert "with 3 pixels changed" in say(pixels=3)
     assert "it is right. Nothing was changed" in say(attacked=False, predicted="bird")
@@ -77,11 +77,9 @@ def test_alarms_are_summed_up(alarms, sentence):
 
 
 def test_shares_never_round_to_a_false_certainty():
-    assert words.percent(0.99996) == "> 99.9 %"
-    assert words.percent(0.00004) == "< 0.1 %"
-    assert words.percent(1.0) == "100.0 %"
-    assert words.percent(0.0) == "0.0 %"
-    assert words.percent(0.5) == "50.0 %"
+    shares = (0.99996, 0.00004, 1.0, 0.0, 0.5)
+    texts = [words.percent(share).replace("\N{NO-BREAK SPACE}", " ") for share in shares]
+    assert texts == ["> 99.9 %", "< 0.1 %", "100.0 %", "0.0 %", "50.0 %"]
 
 
 def test_distances_keep_four_digits():
@@ -98,9 +96,9 @@ def test_distances_keep_four_digits():
 def test_the_softmax_line_places_the_true_class():
     def say(**changes):
         case = {"predicted": "bird", "true": "frog", "true_probability": 0.25, "rank": 2}
-        return words.softmax_sentence(**{**case, **changes})
+        return words.softmax_text(**{**case, **changes})
 
-    assert say() == "the true class frog comes 2nd, with 25.0 %"
+    assert say() == "true class frog: 2nd, 25.0\N{NO-BREAK SPACE}%"
     assert say(true="bird") == "the network's prediction is the true class"
     assert [words.ordinal(n) for n in (1, 3, 4, 11, 12, 22, 113)] == [
         "1st",

@@ -90,6 +90,7 @@ def _head(
                     html.H1(f"Case {case.case_id}"),
                     html.Span(case.kind, className=f"badge badge-{case.kind}"),
                     html.Span(f"{case.partition} set", className="badge"),
+                    html.Span(f"{case.split} image {case.position:,}", className="badge"),
                     html.Nav(
                         className="case-steps",
                         children=[

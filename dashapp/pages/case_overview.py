@@ -23,8 +23,8 @@ def input_part(app: Dash, case: db.read.CaseDetail) -> html.Section:
     attack = case.attack
     true = case.class_names[case.true_class]
     if attack is None:
-        shown = [_picture(app, case.image, f"{case.split} image {case.position:,}", (), f"The image, {true}")]
-        facts = [html.P("Nothing was changed in this image.", className="muted")]
+        shown = [_picture(app, case.image, "unchanged", (), f"The image, {true}")]
+        facts = []
     else:
         rings = [(pixel.row, pixel.column) for pixel in attack.pixels]
         shown = [

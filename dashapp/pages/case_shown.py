@@ -88,7 +88,7 @@ def shown(
         "softmax": no_update
         if layer_only
         else figures.softmax_bars([score.probability for score in case.scores], **marks),
-        "softmax_text": words.softmax_sentence(
+        "softmax_text": words.softmax_text(
             predicted=case.class_names[case.predicted_class],
             true=case.class_names[case.true_class],
             true_probability=case.scores[case.true_class].probability,
@@ -101,8 +101,8 @@ def shown(
             rule=RULE,
             **marks,
         ),
-        "counts_text": words.counts_sentence(
-            layer=view.layer, metric=METRIC, rule=RULE, k=len(counted), tuned=decision is not None
+        "counts_text": words.counts_text(
+            layer=view.layer, metric=METRIC, rule=RULE, tuned=decision is not None
         ),
         "title": words.neighbors_title(view.layer, len(neighbors)),
         "elements": no_update if same else graph(app, case, neighbors, k=k, metric=METRIC, layer=view.layer),
