@@ -13,7 +13,7 @@ from pathlib import Path
 
 import database
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 import db.engine
 import db.migrate
@@ -76,18 +76,27 @@ def expected_errors() -> list[str]:
     return []
 
 
-@pytest.fixture
-def page(chromium, site, expected_errors) -> Iterator[Page]:
-    """A fresh page, 1280 x 900, light; paths are relative to the site: `page.goto("/")`."""
-    context = chromium.new_context(
+@pytest.fixture(scope="session")
+def window(chromium, site) -> Iterator[BrowserContext]:
+    """One browser window for all tests, so that scripts are loaded once: 1280 x 900, light, no motion."""
+    window = chromium.new_context(
         base_url=site, viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
     )
-    context.set_default_timeout(15_000)
+    window.set_default_timeout(15_000)
+    yield window
+    window.close()
+
+
+@pytest.fixture
+def page(window, site, expected_errors) -> Iterator[Page]:
+    """A fresh tab that remembers nothing; paths are relative to the site: `page.goto("/")`."""
     errors: list[str] = []
-    opened = context.new_page()
+    opened = window.new_page()
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
-    context.close()
+    if opened.url.startswith(site):
+        opened.evaluate("localStorage.clear(); sessionStorage.clear()")
+    opened.close()
     unexpected = [error for error in errors if not any(part in error for part in expected_errors)]
     assert not unexpected, f"errors in the browser: {unexpected}"
