@@ -48,7 +48,6 @@ class Page(NamedTuple):
 
     title: str
     body: Component
-    found: bool = True
 
 
 def create_app(engine: Engine, *, base_path: str = "/") -> Dash:
@@ -60,7 +59,7 @@ def create_app(engine: Engine, *, base_path: str = "/") -> Dash:
         "dashapp",
         title=APP_NAME,
         update_title=None,
-        url_base_pathname="/" + base_path.strip("/") + "/" if base_path.strip("/") else "/",
+        url_base_pathname=f"/{base_path.strip('/')}/".replace("//", "/"),
         use_pages=False,
         pages_folder="",
         assets_ignore=r"^theme\.js$",
@@ -180,10 +179,10 @@ def page_at(app: Dash, engine: Engine, pathname: str, search: str) -> Page:
         return Page("Cases", cases.layout(engine, search, app))
     case_number = case_id(app, pathname)
     if case_number is None:
-        return Page("Not found", not_found.layout(app, pathname, "is no page of this dashboard."), False)
+        return Page("Not found", not_found.layout(app, pathname, "is no page of this dashboard."))
     if not db.read.case_exists(engine, case_number):
         reason = f"names case {case_number}, which is not in this database."
-        return Page("Not found", not_found.layout(app, pathname, reason), False)
+        return Page("Not found", not_found.layout(app, pathname, reason))
     return Page(f"Case {case_number}", case.layout(engine, case_number, search, app))
 
 
