@@ -3,8 +3,8 @@
 Keppel et al., "ExplAInable Pixels" (MUM 2022), section 4.2, after Papernot and McDaniel's deep k-nearest
 neighbours (arXiv 1803.04765). Everything here is a pure function of the neighbours' labels.
 
-Axes: N cases, k_max neighbours in the order of their rank, K classes. Column k - 1 of a result is for the first
-k neighbours, so one call answers every k.
+Axes: N cases, k_max neighbours in the order of their rank, K classes. Column k - 1 of a result is for the
+first k neighbours, so one call answers every k.
 """
 
 import numpy as np
@@ -26,9 +26,10 @@ def unexpected_counts(
 ) -> np.ndarray:
     """Unexpected neighbours among the first k, for every k at once: (N, k_max) int64.
 
-    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes). Rule "total": neighbours whose label is
-    not the predicted class. Rule "max-class": neighbours of the most frequent single other class. The paper's
-    words, "more (unexpected) neighbors [...] of a class, which was not the predicted class", allow both.
+    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes). Rule "total": neighbours whose label
+    is not the predicted class. Rule "max-class": neighbours of the most frequent single other class. The
+    paper's words, "more (unexpected) neighbors in a layer of a class, which was not the predicted class",
+    allow both.
     """
     if rule not in RULES:
         raise ValueError(f"rule (={rule!r}) must be one of {', '.join(RULES)}")

@@ -1,16 +1,17 @@
 """Exact nearest neighbours under four metrics, in bounded memory.
 
-Float32 arithmetic is fast but inexact: |q|^2 - 2 q.r + |r|^2 cancels where q and r are close. So a float32 pass
-only bounds each distance from below and above, by the standard bound for sums of D products (Higham,
+Float32 arithmetic is fast but inexact: |q|^2 - 2 q.r + |r|^2 cancels where q and r are close. So a float32
+pass only bounds each distance from below and above, by the standard bound for sums of D products (Higham,
 "Accuracy and Stability of Numerical Algorithms", section 3.1: relative error at most D u / (1 - D u) in any
-order of summation, u = 2^-24). A reference row is dropped when its lower bound exceeds what k rows reach for
-certain; for all others the distance is computed from the differences, in float64, and those distances alone
-make the ranking. So a vector equal to the query has distance 0, and equal distances rank by index.
+order of summation, u = 2^-24). A reference row is dropped when its lower bound exceeds what k rows reach
+for certain; for all others the distance is computed from the differences, in float64, and those distances
+alone make the ranking. So a vector equal to the query has distance 0, and equal distances rank by index.
 
 Axes: N queries, M reference rows, D dimensions.
 """
 
 from functools import partial
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -30,10 +31,10 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest reference rows of every query: distances (N, k) float32, indices (N, k) int64.
 
-    queries (N, D) and reference (M, D): real, finite, at most 1e15 in size; 1 <= k <= M. Ascending; rows at the
-    same distance (in float64) in the order of their indices. Metrics: "euclidean"; "cosine", 1 - cos in [0, 2], a
-    zero vector being at 0 from another one and at 1 from any other; "manhattan", the sum, and "chebyshev", the
-    largest, of the absolute differences. Raises ValueError, in one line, for anything else.
+    queries (N, D) and reference (M, D): real, finite, at most 1e15 in size; 1 <= k <= M. Ascending; rows at
+    the same distance (in float64) in the order of their indices. Metrics: "euclidean"; "cosine", 1 - cos in
+    [0, 2], a zero vector being at 0 from another one and at 1 from any other; "manhattan", the sum, and
+    "chebyshev", the largest, of the absolute differences. Raises ValueError, in one line, for anything else.
     """
     queries, reference = np.asarray(queries), np.asarray(reference)
     _check(queries, reference, k, metric)
@@ -103,7 +104,7 @@ def _rough(wanted: Array, rows: Array, metric: str) -> Array:
 def _exact(
     wanted: np.ndarray, rows: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str
 ) -> np.ndarray:
-    """Distances (p,) float64 (squared for SQUARED) of the pairs wanted[first], rows[second], from differences."""
+    """Distances (p,) float64, squared for SQUARED, of the pairs wanted[first], rows[second]."""
     distances = np.empty(len(first))
     for piece in _blocks(len(first), max(1, PIECE_BYTES // (8 * rows.shape[1]))):
         differences = wanted[first[piece]] - rows[second[piece]]
@@ -132,7 +133,7 @@ def _merge(
 def _blocks(count: int, most: int) -> list[slice]:
     """Slices of nearly equal length, at most `most`, that cover range(count)."""
     edges = np.linspace(0, count, -(-count // most) + 1).astype(int) if count else [0]
-    return [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def _check(queries: np.ndarray, reference: np.ndarray, k: int, metric: str) -> None:
@@ -140,16 +141,12 @@ def _check(queries: np.ndarray, reference: np.ndarray, k: int, metric: str) -> N
         raise ValueError(f"metric (={metric!r}) must be one of {', '.join(METRICS)}")
     for name, array in (("queries", queries), ("reference", reference)):
         if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiub":
-            raise ValueError(
-                f"{name} (={array.dtype} {array.shape}) must be real, of shape (rows, D), D >= 1"
-            )
+            raise ValueError(f"{name} (={array.dtype} {array.shape}) must be real, of shape (rows, D >= 1)")
         for block in _blocks(len(array), 1024):
             good = (np.abs(array[block].astype(np.float64)) <= LARGEST).all(axis=1)  # NaN compares as False
             if not good.all():
                 row = block.start + int(np.argmin(good))
-                raise ValueError(
-                    f"{name} must be finite and at most {LARGEST:g} in size, but row {row} is not"
-                )
+                raise ValueError(f"{name} must be finite, at most {LARGEST:g} in size, but row {row} is not")
     if queries.shape[1] != reference.shape[1]:
         raise ValueError(
             f"queries (={queries.shape}) and reference (={reference.shape}) must have as many dimensions"

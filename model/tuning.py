@@ -119,13 +119,11 @@ def sweep(unexpected_counts: np.ndarray, is_adversarial: np.ndarray, k_max: int 
         raise ValueError(f"unexpected_counts (={counts.dtype} {counts.shape}) must be integers (N, k_max)")
     _require_k(k_max, counts.shape[1], "k_max")
     if truth.shape != (len(counts),) or truth.dtype != bool:
-        raise ValueError(
-            f"is_adversarial (={truth.dtype} {truth.shape}) must be bool of shape ({len(counts)},)"
-        )
+        expected = f"bool of shape ({len(counts)},)"
+        raise ValueError(f"is_adversarial (={truth.dtype} {truth.shape}) must be {expected}")
     if truth.all() or not truth.any():
-        raise ValueError(
-            f"tuning needs adversarial and clean cases, got {truth.sum()} adversarial and {(~truth).sum()} clean"
-        )
+        found = f"{truth.sum()} adversarial and {(~truth).sum()} clean"
+        raise ValueError(f"tuning needs adversarial and clean cases, got {found}")
     counts, ks = counts[:, :k_max], np.arange(1, k_max + 1)
     if ((counts < 0) | (counts > ks[None, :])).any():
         raise ValueError("unexpected_counts must lie in 0..k in the column of k")

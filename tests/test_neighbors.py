@@ -46,21 +46,18 @@ def make(name, rng):
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(
-    "data",
-    [
-        "random",
-        "like activations",
-        "far from the origin",
-        "close together",
-        "one dimension",
-        "sizes far apart",
+    ("metric", "data"),
+    [(metric, data) for metric in METRICS for data in ("random", "like activations", "sizes far apart")]
+    # 1 - cos in float64 has no digits left there, so the brute force is no judge: see the test of angles
+    + [
+        (metric, data)
+        for metric in METRICS
+        if metric != "cosine"
+        for data in ("far from the origin", "close together", "one dimension")
     ],
 )
-def test_distances_and_order_are_those_of_brute_force(data, metric):
-    if metric == "cosine" and data in ("close together", "one dimension", "far from the origin"):
-        pytest.skip("the brute force itself, 1 - cos, has no digits left here; see the test of angles")
+def test_distances_and_order_are_those_of_brute_force(metric, data):
     queries, reference = make(data, np.random.default_rng(5))
     distances, indices = nearest(queries, reference, 17, metric)
     expected, order = brute_force(queries, reference, 17, metric)
@@ -136,7 +133,7 @@ def test_no_queries_have_no_neighbors():
         ({"metric": "hamming"}, r"metric \(='hamming'\) must be one of euclidean, cosine"),
         ({"queries": np.zeros((2, 4))}, r"queries \(=\(2, 4\)\) and reference \(=\(4, 3\)\)"),
         ({"queries": np.zeros(3)}, r"queries \(=float64 \(3,\)\)"),
-        ({"reference": np.array([[0, 0, 0], [0, np.nan, 0]])}, "reference must be finite .* row 1 is not"),
+        ({"reference": np.array([[0, 0, 0], [0, np.nan, 0]])}, "reference must be finite, .* row 1 is not"),
         ({"queries": np.array([[np.inf, 0, 0]])}, "queries must be finite"),
         ({"reference": np.full((4, 3), 1e20)}, "at most 1e[+]15"),
         ({"reference": np.full((4, 3), "a")}, r"reference \(=<U1"),
