@@ -25,6 +25,7 @@ CASE_SOFTMAX = "case-softmax"  # dcc.Graph
 CASE_SOFTMAX_TEXT = "case-softmax-text"  # what it says of the true class
 CASE_COUNTS = "case-counts"  # dcc.Graph: the neighbours distribution
 CASE_COUNTS_TEXT = "case-counts-text"  # what was counted, by which metric and rule
+CASE_NEIGHBORS = "case-neighbors"  # graph and list; hidden when a layer has no neighbours
 CASE_GRAPH = "case-graph"  # cyto.Cytoscape: the neighbour graph; assets/graph.js drives it
 CASE_GRAPH_TEXT = "case-graph-text"  # what the lengths mean
 CASE_GRAPH_VERSION = "case-graph-version"  # dcc.Store: names the elements that were sent last

@@ -171,7 +171,7 @@ def counts_text(*, layer: str, metric: str, rule: str, tuned: bool) -> str:
 
 def neighbors_title(layer: str, shown: int) -> str:
     """Heading of the neighbours."""
-    return f"The {shown} nearest neighbours in {layer}"
+    return f"The {shown} nearest neighbours in {layer}" if shown else f"No neighbours in {layer}"
 
 
 def scale_sentence(*, metric: str, layer: str, nearest: float, farthest: float) -> str:

@@ -164,6 +164,7 @@ def register(app: Dash, engine: Engine) -> None:
             "counts": Output(ids.CASE_COUNTS, "figure"),
             "counts_text": Output(ids.CASE_COUNTS_TEXT, "children"),
             "title": Output(ids.CASE_LAYER_TITLE, "children"),
+            "no_neighbors": Output(ids.CASE_NEIGHBORS, "hidden"),
             "elements": Output(ids.CASE_GRAPH, "elements"),
             "stylesheet": Output(ids.CASE_GRAPH, "stylesheet"),
             "graph_text": Output(ids.CASE_GRAPH_TEXT, "children"),

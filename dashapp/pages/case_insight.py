@@ -61,10 +61,12 @@ def neighbors_part() -> html.Section:
                 ],
             ),
             html.Div(
+                id=ids.CASE_NEIGHBORS,
                 className="neighbors-body",
                 children=[
                     html.Div(
                         className="graph-frame",
+                        role="group",
                         children=[
                             cyto.Cytoscape(
                                 id=ids.CASE_GRAPH,
@@ -82,6 +84,7 @@ def neighbors_part() -> html.Section:
                             ),
                             html.Div(className="graph-card", hidden=True),
                         ],
+                        **{"aria-label": "Neighbours as a graph; the list beside it says the same"},
                     ),
                     html.Ol(id=ids.CASE_LIST, className="neighbor-list"),
                 ],

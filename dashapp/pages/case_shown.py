@@ -105,6 +105,7 @@ def shown(
             layer=view.layer, metric=METRIC, rule=RULE, tuned=decision is not None
         ),
         "title": words.neighbors_title(view.layer, len(neighbors)),
+        "no_neighbors": not neighbors,
         "elements": no_update if same else graph(app, case, neighbors, k=k, metric=METRIC, layer=view.layer),
         "stylesheet": elements.graph_stylesheet(theme),
         "graph_text": words.scale_sentence(
