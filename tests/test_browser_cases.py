@@ -200,3 +200,5 @@ def test_nothing_is_cut_off_at_either_side(page, width):
     for selector in ("html", ".table-card", ".tiles", ".tile:nth-child(1)", ".app-header"):
         box = page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
         assert box[0] <= box[1], (selector, box)
+    cells = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    assert page.eval_on_selector_all("tbody td", cells) == []
