@@ -84,9 +84,7 @@ def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
         step = np.random.default_rng([batch.seed, 1]).integers(1, len(names), len(test))
         return (test.labels + step) % len(names)
     if batch.targets not in names:
-        raise ValueError(
-            f"--targets {batch.targets}: expected {ANY}, {RANDOM} or one of {', '.join(names)}"
-        )
+        raise ValueError(f"--targets {batch.targets}: expected {ANY}, {RANDOM} or one of {', '.join(names)}")
     return np.full(len(test), names.index(batch.targets))
 
 

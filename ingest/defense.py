@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.neighbors import nearest
 from sqlalchemy import Engine
 
 from db import write
@@ -17,9 +16,10 @@ from db.schema import neighbors
 from ingest import rows
 from ingest.runs import stage
 from model.layers import COMPOSED
+from model.neighbors import nearest
 from model.progress import progress
 
-K_MAX = 50
+K_MAX = tuning.K_MAX
 CHUNK = 256  # cases a transaction
 
 
@@ -112,3 +112,82 @@ def tune(
                     done += 1
                     shown.to(done, f"{layer.name}, {metric}, {rule}")
     return True
+
+
+def judge(
+    votes: batches.CaseVotes, layer_id: int, metric: str, rule: str, classes: int
+) -> tuple[list[dict], list[dict], list[dict]]:
+    """Rows of `tuning_points`, `operating_points` and `decisions` of one layer, metric and rule.
+
+    k and threshold are chosen on the tuning cases. Validation reports at that point; where it has both kinds
+    of cases, a second point has the k that is best on validation, as the paper's appendix picks it.
+    """
+    counts = defense.unexpected_counts(votes.labels, votes.predicted, rule, classes=classes)
+    sweeps = {}
+    for partition in PARTITIONS:
+        inside = votes.partitions == partition
+        if {True, False} <= set(votes.adversarial[inside].tolist()):
+            sweeps[partition] = tuning.sweep(counts[inside], votes.adversarial[inside], K_MAX)
+    chosen = {"tuning": tuning.choose(sweeps["tuning"])}
+    if "validation" in sweeps:
+        chosen["validation"] = appendix_choice(sweeps["tuning"], sweeps["validation"])
+    key = {"layer_id": layer_id, "metric": metric, "rule": rule}
+    points = [
+        {**key, "partition": partition, **row}
+        for partition, sweep in sweeps.items()
+        for row in rows.tuning_rows(sweep)
+    ]
+    operating = [
+        {
+            **key,
+            "how_chosen": how,
+            "partition": partition,
+            **rows.operating_row(tuning.evaluate(point, sweep)),
+        }
+        for how, point in chosen.items()
+        for partition, sweep in sweeps.items()
+    ]
+    return points, operating, _decisions(votes, counts, chosen["tuning"], key, classes)
+
+
+def appendix_choice(on_tuning: tuning.Sweep, on_validation: tuning.Sweep) -> tuning.OperatingPoint:
+    """The k that is most accurate on validation, each k with its threshold from tuning (figures 8 to 11)."""
+    thresholds = tuning.equal_error_rates(on_tuning).thresholds
+    accuracy = on_validation.accuracy[np.arange(K_MAX), thresholds + 1]
+    row = int(accuracy.argmax())
+    return tuning.OperatingPoint(row + 1, int(thresholds[row]))
+
+
+def _decisions(
+    votes: batches.CaseVotes, counts: np.ndarray, point: tuning.OperatingPoint, key: dict, classes: int
+) -> list[dict]:
+    unexpected = counts[:, point.k - 1]
+    alarm = defense.alarms(unexpected, point.threshold)
+    majority = defense.majority_classes(votes.labels, classes=classes)[:, point.k - 1]
+    recovered = defense.recovered_classes(alarm, majority, votes.predicted)
+    outcomes = defense.outcomes(alarm, votes.adversarial)
+    columns = (votes.case_ids, unexpected, alarm, majority, recovered, outcomes)
+    return [
+        {
+            "case_id": case_id,
+            **key,
+            "k": point.k,
+            "threshold": point.threshold,
+            "unexpected_count": int(count),
+            "alarm": bool(alarmed),
+            "majority_class": None if most < 0 else int(most),
+            "recovered_class": None if class_ < 0 else int(class_),
+            "outcome": str(outcome),
+        }
+        for case_id, count, alarmed, most, class_, outcome in zip(*columns, strict=True)
+    ]
+
+
+def _vectors(parts: Iterable[list[bytes]]) -> np.ndarray:
+    """Stored activations (N, D) float32, those of several layers side by side."""
+    return np.concatenate([rows.activation_vectors(blobs) for blobs in parts], axis=1)
+
+
+def _chunks(case_ids: list[int]) -> Iterator[list[int]]:
+    for first in range(0, len(case_ids), CHUNK):
+        yield case_ids[first : first + CHUNK]

@@ -126,3 +126,18 @@ def neighbor_rows(
         for case_id, ids, lengths in zip(case_ids, chosen.tolist(), distances.tolist(), strict=True)
         for rank, (reference_id, distance) in enumerate(zip(ids, lengths, strict=True), start=1)
     ]
+
+
+def tuning_rows(sweep: tuning.Sweep) -> list[dict]:
+    """k, threshold and confusion counts of every valid point of a sweep."""
+    row, column = np.nonzero(sweep.valid)
+    names = ("k", "threshold", "tp", "fp", "tn", "fn")
+    counts = [getattr(sweep, name)[row, column] for name in names[2:]]
+    columns = (sweep.ks[row], sweep.thresholds[column], *counts)
+    return [dict(zip(names, values, strict=True)) for values in np.stack(columns, axis=1).tolist()]
+
+
+def operating_row(report: tuning.Report) -> dict:
+    """The columns of `operating_points` that a report on one partition gives."""
+    names = ("k", "threshold", "tp", "fp", "tn", "fn", "accuracy", "tpr", "fpr", "eer", "auc")
+    return {name: getattr(report, name) for name in names}

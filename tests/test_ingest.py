@@ -161,7 +161,9 @@ def test_the_stored_picture_gives_the_stored_prediction_and_scores(database):
     ]
     scores = all_rows(database, schema.class_scores)
     np.testing.assert_allclose([row.logit for row in scores], logits.ravel(), atol=1e-4)
-    np.testing.assert_allclose([row.probability for row in scores], rows.probabilities(logits).ravel(), atol=1e-5)
+    np.testing.assert_allclose(
+        [row.probability for row in scores], rows.probabilities(logits).ravel(), atol=1e-5
+    )
     for case in stored:
         assert (case.kind == "adversarial") == (case.predicted_class != case.true_class)
 
@@ -205,12 +207,17 @@ def test_stored_distances_follow_from_the_stored_activations(database):
                 .order_by(schema.neighbors.c.rank)
             ).all()
             case = np.concatenate(
-                [rows.activation_vectors(batches.case_blobs(connection, [1], part.id)) for part in own], axis=1
+                [rows.activation_vectors(batches.case_blobs(connection, [1], part.id)) for part in own],
+                axis=1,
             )
             distances = np.sqrt(((case.astype(float) - reference) ** 2).sum(1))
             nearest = np.argsort(distances, kind="stable")[:50]
-            assert [reference_ids.index(row.reference_sample_id) for row in found_neighbors] == nearest.tolist()
-            np.testing.assert_allclose([row.distance for row in found_neighbors], distances[nearest], rtol=1e-5)
+            assert [
+                reference_ids.index(row.reference_sample_id) for row in found_neighbors
+            ] == nearest.tolist()
+            np.testing.assert_allclose(
+                [row.distance for row in found_neighbors], distances[nearest], rtol=1e-5
+            )
 
 
 def test_decisions_follow_from_the_neighbours_labels(database):
@@ -226,7 +233,9 @@ def test_decisions_follow_from_the_neighbours_labels(database):
                 )
             )
         }
-        for decision in connection.execute(select(schema.decisions).where(schema.decisions.c.rule == "total")):
+        for decision in connection.execute(
+            select(schema.decisions).where(schema.decisions.c.rule == "total")
+        ):
             votes = batches.case_votes(connection, network_id, decision.layer_id, "euclidean")
             place = votes.case_ids.index(decision.case_id)
             point = points[decision.layer_id]

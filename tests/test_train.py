@@ -1,0 +1,97 @@
+"""Training: it learns, it resumes to the same weights, it says what does not fit."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from test_cnn import SMALL
+
+from model import cnn, train
+
+RECIPE = train.Recipe(epochs=3, batch_size=16, learning_rate=1e-2, shift=1, seed=3)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Images whose class is their brightest quarter: easy to learn, shift-tolerant but for flips."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 160)
+    images = random.integers(0, 80, (160, 9, 9, 3)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:4] += np.uint8(120 * label)
+        image[5:] += np.uint8(120 * (1 - label))
+    return images, labels.astype(np.int32)
+
+
+def weights(network):
+    return jax.tree.leaves(nnx.state(network, nnx.Param))
+
+
+def test_it_learns_and_reports_every_epoch(data):
+    epochs, ticks = [], []
+    network = train.train(
+        *data,
+        test=data,
+        recipe=replace(RECIPE, epochs=6),
+        architecture=SMALL,
+        report=epochs.append,
+        tick=lambda *tick: ticks.append(tick),
+    )
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4, 5, 6]
+    assert epochs[-1].loss < epochs[0].loss
+    assert epochs[-1].test_accuracy == cnn.accuracy(network, *data) > 0.9
+    assert all(epoch.images_per_second > 0 for epoch in epochs)
+    assert ticks[-1][:2] == (6, 160)
+
+
+def test_a_run_that_was_stopped_ends_with_the_same_weights(data, tmp_path):
+    whole = train.train(*data, recipe=RECIPE, architecture=SMALL)
+
+    def stop(epoch):
+        if epoch.epoch == 3:  # its state is not kept yet
+            raise KeyboardInterrupt
+
+    state = tmp_path / "state.npz"
+    with pytest.raises(KeyboardInterrupt):
+        train.train(*data, recipe=RECIPE, architecture=SMALL, state_path=state, report=stop)
+    seen = []
+    resumed = train.train(*data, recipe=RECIPE, architecture=SMALL, state_path=state, report=seen.append)
+    assert [epoch.epoch for epoch in seen] == [3]
+    for one, other in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_state_of_another_recipe_is_not_taken_up(data, tmp_path):
+    state = tmp_path / "state.npz"
+    train.train(*data, recipe=replace(RECIPE, epochs=1), architecture=SMALL, state_path=state)
+    with pytest.raises(ValueError, match=r"belongs to another recipe \(it differs in epochs, seed\)"):
+        train.train(*data, recipe=replace(RECIPE, epochs=2, seed=4), architecture=SMALL, state_path=state)
+
+
+def test_too_few_images_for_a_batch_are_told(data):
+    images, labels = data
+    with pytest.raises(ValueError, match="batch size 16 must be at most the 15 images"):
+        train.train(images[:15], labels[:15], recipe=RECIPE, architecture=SMALL)
+
+
+def test_augmentation_shifts_and_flips_and_nothing_else():
+    image = np.arange(9 * 9 * 3, dtype=np.uint8).reshape(9, 9, 3)
+    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    possible = [padded[i : i + 9, j : j + 9] for i in range(3) for j in range(3)]
+    possible = {part.tobytes() for whole in possible for part in (whole, whole[:, ::-1])}
+    images, labels = np.repeat(image[None], 64, axis=0), np.arange(64, dtype=np.int32)
+    batches = list(train.augmented_batches(images, labels, RECIPE, epoch=0))
+    seen = {picture.tobytes() for batch, _ in batches for picture in batch}
+    assert seen <= possible
+    assert len(seen) > 12
+    assert sorted(np.concatenate([target for _, target in batches])) == list(range(64))
+
+
+def test_epochs_differ_and_a_seed_repeats_them(data):
+    first = next(train.augmented_batches(*data, RECIPE, epoch=0))[0]
+    again = next(train.augmented_batches(*data, RECIPE, epoch=0))[0]
+    other = next(train.augmented_batches(*data, RECIPE, epoch=1))[0]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
