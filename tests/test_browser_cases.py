@@ -158,7 +158,7 @@ def test_a_wrong_address_gets_our_page_and_a_way_back(page, expected_errors, pat
 
 def test_an_unknown_value_is_named_and_can_be_left(page):
     page.goto("/?outcome=maybe")
-    expect(page.locator(".notice")).to_contain_text("outcome=maybe")
+    expect(page.locator(".notice")).to_contain_text("outcome 'maybe'")
     expect(page.locator(".notice")).to_contain_text("TP, FP, TN, FN")
     page.locator(".notice .button").click()
     expect(page.locator("tbody tr")).to_have_count(32)

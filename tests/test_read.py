@@ -139,15 +139,15 @@ def test_names_of_the_case_view_in_an_address_do_not_disturb_the_place_in_the_li
         ("?outcome=tp", ("outcome", "tp", "TP, FP, TN, FN")),
         ("?layer=conv1", ("layer", "conv1", "flatten, dense, logits, composed")),
         ("?method=magic", ("method", "magic", "corner-sweep, differential-evolution")),
-        ("?network=2", ("network", "2", "known: 1")),
+        ("?network=2", ("network", "2", "expected: 1.")),
         ("?sort=id;drop table cases", ("sort", "id;drop table cases", "confidence")),
         ("?page=0", ("page", "0", "a whole number from 1")),
         ("?page=²", ("page", "²", "a whole number from 1")),
         ("?page=99999999999999999999", ("page", "a whole number from 1")),
-        ("?page=2", ("page", "2", "known: 1.")),
+        ("?page=2", ("page", "2", "expected: 1.")),
         ("?partition=all&page=3", ("page", "3", "1 to 2")),
         ("?colour=red", ("filter", "colour", "partition, kind")),
-        ("?kind=clean&kind=adversarial", ("kind", "clean, adversarial", "one value")),
+        ("?kind=clean&kind=adversarial", ("kind", "'clean' and 'adversarial'", "expected: one.")),
     ],
 )
 def test_a_name_or_value_that_means_nothing_is_refused_in_one_line(engine, search, words):

@@ -230,8 +230,8 @@ def _refused(error: db.read.QueryError, home: str) -> Component:
         className="notice card",
         children=[
             html.H1("This address cannot be shown"),
-            html.P([html.Code(f"{error.name}={error.value}"), " is not known here."]),
-            html.P(["Known: ", error.allowed, "."], className="muted"),
+            html.P(f"{error.problem}."),
+            html.P(f"Expected: {error.allowed}.", className="muted"),
             dcc.Link("Show all validation cases", href=home, className="button"),
         ],
     )

@@ -73,7 +73,8 @@ def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseLi
         total = sum(number for values, number in counts if _passes(values, wanted))
         pages = max(1, -(-total // PAGE_SIZE))
         if query.page > pages:
-            raise QueryError("page", str(query.page), f"1 to {pages}" if pages > 1 else "1")
+            expected = f"1 to {pages}" if pages > 1 else "1"
+            raise QueryError(f"The address asks for page '{query.page}'", expected)
         selected = _selected(query, options).limit(PAGE_SIZE).offset((query.page - 1) * PAGE_SIZE)
         ids = list(connection.scalars(selected))
         rows = listed_cases(connection, ids)

@@ -20,11 +20,11 @@ PARTITIONS = ("validation", "tuning", "all")  # the first is what is shown when 
 class QueryError(ValueError):
     """A name or value in an address that means nothing here; the text is one line for the reader."""
 
-    def __init__(self, name: str, value: str, allowed: tuple[str, ...] | str):
-        """`name`: of the field in the address; `allowed`: the values it can have, or words for them."""
-        expected = allowed if isinstance(allowed, str) else ", ".join(allowed) or "nothing yet"
-        super().__init__(f"{name} '{value}' is not known here; known: {expected}.")
-        self.name, self.value, self.allowed = name, value, expected
+    def __init__(self, problem: str, allowed: tuple[str, ...] | str):
+        """`problem`: what is wrong, without a full stop; `allowed`: what would be right, or words for it."""
+        self.problem = problem
+        self.allowed = allowed if isinstance(allowed, str) else ", ".join(allowed) or "nothing yet"
+        super().__init__(f"{self.problem}; expected: {self.allowed}.")
 
 
 class NetworkOption(NamedTuple):
@@ -119,9 +119,9 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         if name not in NAMES:
             if others:
                 continue
-            raise QueryError("filter", name, NAMES)
+            raise QueryError(f"There is no filter '{name}'", NAMES)
         if name in fields:
-            raise QueryError(name, f"{fields[name]}, {value}", "one value, not two")
+            raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
         fields[name] = value
     with engine.connect() as connection:
         options = _options(connection, fields.get("network"))
@@ -136,13 +136,15 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     }
     for name, allowed in one_of.items():
         if name in fields and fields[name] not in allowed:
-            raise QueryError(name, fields[name], allowed)
+            raise QueryError(f"The address asks for {name} '{fields[name]}'", allowed)
     sort = fields.get("sort", "case")
     if sort.removeprefix("-") not in SORTS:
-        raise QueryError("sort", sort, (*SORTS, "each also with '-' before it, descending"))
+        raise QueryError(
+            f"The address asks for sort '{sort}'", (*SORTS, "each also with '-' before it, descending")
+        )
     page = fields.get("page", "1")
     if not (page.isascii() and page.isdigit() and int(page[:12]) > 0 and len(page) <= 9):
-        raise QueryError("page", page, "a whole number from 1")
+        raise QueryError(f"The address asks for page '{page}'", "a whole number from 1")
     default_layer = options.layers[-1].name if options.layers else ""
     return CaseQuery(
         partition=fields.get("partition", PARTITIONS[0]),
@@ -171,7 +173,7 @@ def _options(connection: Connection, network: str | None) -> CaseOptions:
     )
     ids = tuple(str(option.id) for option in networks)
     if network is not None and network not in ids:
-        raise QueryError("network", network, ids)
+        raise QueryError(f"The address asks for network '{network}'", ids)
     if not networks:
         return CaseOptions(None, None, (), (), {}, ())
     newest = connection.scalar(select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1))
