@@ -78,5 +78,5 @@ def check_possible(batch: Batch, images: int) -> None:
     if batch.cases > most:
         raise ValueError(
             f"--cases {batch.cases}: the {images} correctly classified test images of {batch.dataset} "
-            f"give at most {most} adversarial and {most} clean cases a partition; ask for fewer, or use cifar10"
+            f"give at most {most} adversarial and {most} clean ones a partition; ask for fewer or use cifar10"
         )

@@ -5,16 +5,18 @@ Neither needs the network: both read what earlier stages wrote, so a metric or a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 from sqlalchemy import Engine
 
 from db import write
 from db.engine import writing
 from db.read import batches
-from db.schema import neighbors
+from db.schema import PARTITIONS, neighbors
 from ingest import rows
 from ingest.runs import stage
+from model import defense, tuning
 from model.layers import COMPOSED
 from model.neighbors import nearest
 from model.progress import progress

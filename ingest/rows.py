@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from model import tuning
 from model.attack import AttackResult
 from model.data import encode_png
 from model.layers import COMPOSED, Architecture, Conv, Dense, Flatten

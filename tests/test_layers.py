@@ -32,7 +32,7 @@ def test_a_description_survives_json():
         ((Flatten("flatten"), Dense("dense", 3)), "last layer must be a dense one"),
         ((Dense("logits", 3, relu=False),), "needs a flat input"),
         (
-            (Conv("a", 2, kernel=9, padding="VALID"), Flatten("f"), Dense("l", 3, relu=False)),
+            (Conv("a", 2, 9, "VALID"), Flatten("f"), Dense("l", 3, relu=False)),
             "smaller than its kernel",
         ),
         ((MaxPool("p", 9), Flatten("f"), Dense("l", 3, relu=False)), "smaller than its window"),
