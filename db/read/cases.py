@@ -199,8 +199,9 @@ def _selected(query: CaseQuery, options: CaseOptions, *, around: bool = False) -
         "pixel": (pixels.c.row, pixels.c.column),
     }
     # What has no value comes last either way; the id makes the order of equals the same on every page.
-    keys = [*sorts[query.sort], cases.c.id]
-    order = [(key.desc() if query.descending else key.asc()).nulls_last() for key in keys]
+    way = "desc" if query.descending else "asc"
+    order = [getattr(key, way)().nulls_last() for key in sorts[query.sort]]
+    order.append(getattr(cases.c.id, way if query.sort == "case" else "asc")())
     source = cases
     for name, table, column in (("true", true, "true_class"), ("predicted", predicted, "predicted_class")):
         if query.sort == name:
