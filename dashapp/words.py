@@ -57,7 +57,8 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
     """
     verdict = "alarm" if alarm else "no alarm"
     if rule == "total":
-        counted = f"{count} of {k} neighbours {'is' if count == 1 else 'are'} not {predicted}"
+        neighbors = "neighbour" if k == 1 else "neighbours"
+        counted = f"{count} of {k} {neighbors} {'is' if count == 1 else 'are'} not {predicted}"
     elif rule == "max-class":
         counted = f"The most frequent class other than {predicted} has {count} of {k} neighbours"
     else:
@@ -81,7 +82,12 @@ def recovery_sentence(
         return "No alarm, so the prediction stands."
     if recovered is not None:
         verdict = "the true class" if recovered == true else f"but the true class is {true}"
-        return f"The most frequent class among the {k} neighbours, {verdict}."
+        whose = (
+            "The class of the nearest neighbour"
+            if k == 1
+            else f"The most frequent class among the {k} neighbours"
+        )
+        return f"{whose}, {verdict}."
     if majority == predicted:
         return f"No class recovered: {predicted} is still the most frequent among the {k} neighbours."
     return f"No class recovered: no single class is the most frequent among the {k} neighbours."
@@ -171,11 +177,15 @@ def counts_text(*, layer: str, metric: str, rule: str, tuned: bool) -> str:
 
 def neighbors_title(layer: str, shown: int) -> str:
     """Heading of the neighbours."""
-    return f"The {shown} nearest neighbours in {layer}" if shown else f"No neighbours in {layer}"
+    if shown == 0:
+        return f"No neighbours in {layer}"
+    return f"The {shown} nearest neighbours in {layer}" if shown > 1 else f"The nearest neighbour in {layer}"
 
 
 def scale_sentence(*, metric: str, layer: str, nearest: float, farthest: float) -> str:
     """What the lengths in the graph mean. Distances in the layer's own units, nearest <= farthest."""
+    if nearest == farthest:
+        return f"The {metric} distance in {layer} is {distance(nearest)}."
     return (
         f"Edge lengths follow the {metric} distance in {layer}: from {distance(nearest)} (inner ring) "
         f"to {distance(farthest)} (outer ring). The scale does not begin at zero."

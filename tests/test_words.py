@@ -49,13 +49,24 @@ def test_recovery_tells_right_from_wrong_from_none():
     assert say(alarm=False, recovered=None) == "No alarm, so the prediction stands."
 
 
+def test_a_single_neighbor_is_spoken_of_as_one():
+    assert words.neighbors_title("dense", 1) == "The nearest neighbour in dense"
+    assert words.neighbors_title("dense", 7) == "The 7 nearest neighbours in dense"
+    assert words.neighbors_title("dense", 0) == "No neighbours in dense"
+    reason = words.reason_sentence(rule="total", k=1, threshold=0, count=1, alarm=True, predicted="cat")
+    assert reason.startswith("1 of 1 neighbour is not cat;")
+    alone = words.scale_sentence(metric="euclidean", layer="dense", nearest=4.5, farthest=4.5)
+    assert alone == "The euclidean distance in dense is 4.500."
+
+
 def test_the_summary_adapts_to_clean_and_attacked_images():
     def say(**changes):
         case = {"attacked": True, "pixels": 1, "predicted": "airplane", "true": "bird", "confidence": 0.6234}
         return words.summary_sentence(**{**case, **changes})
 
     assert say() == (
-        "The network sees an airplane with a confidence of 62.3\N{NO-BREAK SPACE}%. This is a bird with one pixel changed."
+        "The network sees an airplane with a confidence of 62.3\N{NO-BREAK SPACE}%. "
+        "This is a bird with one pixel changed."
     )
     assert "with 3 pixels changed" in say(pixels=3)
     assert "it is right. Nothing was changed" in say(attacked=False, predicted="bird")

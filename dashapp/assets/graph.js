@@ -12,6 +12,7 @@
   const COLD = 0.01; // where the forces rest
   const FRICTION = 0.6;
   const PADDING = 26; // pixels around the graph when it is fitted
+  const LARGEST = 1.2; // zoom to which a small graph is enlarged
   const GAP = 6; // pixels between two images
   const IMAGES = "node[image]"; // the others are the rings
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -160,10 +161,13 @@
 
     /* View */
     function fit(animated) {
-      const shown = cy.elements();
-      if (shown.empty()) return;
-      if (animated && !still.matches) cy.animate({ fit: { eles: shown, padding: PADDING } }, { duration: 200 });
-      else cy.fit(shown, PADDING);
+      if (cy.elements().empty()) return;
+      const { x1, y1, w, h } = cy.elements().boundingBox();
+      const [width, height] = [cy.width(), cy.height()];
+      const zoom = Math.min((width - 2 * PADDING) / w, (height - 2 * PADDING) / h, LARGEST);
+      const pan = { x: width / 2 - zoom * (x1 + w / 2), y: height / 2 - zoom * (y1 + h / 2) };
+      if (animated && !still.matches) cy.animate({ zoom, pan }, { duration: 200 });
+      else cy.viewport({ zoom, pan });
     }
 
     function onWheel(event) {
