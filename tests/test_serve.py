@@ -1,0 +1,74 @@
+"""Serving: the process, its start, and what keeps it from serving."""
+
+import re
+import socket
+import subprocess
+import sys
+
+import database
+import pytest
+
+import db.engine
+import db.migrate
+from dashapp.__main__ import main, serve
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("serve") / "cases.db"
+    engine = db.engine.create(path)
+    db.migrate.upgrade(engine)
+    database.fill(engine, per_group=2)
+    engine.dispose()
+    return path
+
+
+def test_the_process_needs_no_jax_and_less_than_two_seconds_of_work_until_it_answers(path, pytestconfig):
+    script = """
+import sys, time
+import db.engine
+from dashapp.app import create_app
+import dashapp.__main__
+client = create_app(db.engine.create(sys.argv[1], read_only=True)).server.test_client()
+assert client.get("/").status_code == 200
+assert not {"jax", "flax", "model"} & set(sys.modules), "the dashboard imports the network"
+print(time.process_time())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], cwd=pytestconfig.rootpath, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--database", "{missing}"], ("No database at", "xpixels demo")),
+        (["--database", "mysql://nowhere/x"], ("Not a database",)),
+        (["--database", "{path}", "--port", "70000"], ("Port 70000", "1 to 65535")),
+        (["--database", "{path}", "--port", "{taken}"], ("Port {taken} on 127.0.0.1 is in use", "--port")),
+        (["--database", "{path}", "--host", "no.such.host.invalid"], ("no.such.host.invalid",)),
+    ],
+)
+def test_what_keeps_it_from_serving_is_one_line_and_exit_status_1(path, tmp_path, capsys, arguments, words):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        values = {"path": path, "missing": tmp_path / "missing.db", "taken": taken.getsockname()[1]}
+        assert main([argument.format(**values) for argument in arguments]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert all(word.format(**values) in said.err for word in words), said.err
+
+
+def test_serve_tells_its_address_once_it_listens(path):
+    class Ready(Exception):
+        """Leaves `serve` at the moment that it says it is ready."""
+
+    def ready(address):
+        host, port = re.fullmatch(r"http://([\d.]+):(\d+)/x", address).groups()
+        with socket.create_connection((host, int(port)), timeout=5):
+            raise Ready
+
+    with pytest.raises(Ready):
+        serve(path, port=0, base_path="x", ready=ready)
