@@ -46,7 +46,8 @@ class GraphNeighbor(NamedTuple):
 def lengths(distances: Sequence[float]) -> Lengths:
     """The scale for these distances (at least one); more neighbours get more room."""
     shortest = 105.0 + 1.3 * len(distances)
-    return Lengths(min(distances), max(distances), shortest, shortest + 150.0)
+    spread = min(150.0, 70.0 + 6.0 * len(distances))
+    return Lengths(min(distances), max(distances), shortest, shortest + spread)
 
 
 def angles(neighbors: Sequence[GraphNeighbor], first_class: int) -> list[float]:
@@ -218,7 +219,7 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict]:
             "style": {
                 "width": 2,
                 "line-color": "data(color)",
-                "opacity": 0.55,
+                "opacity": 0.7,
                 "curve-style": "straight",
                 "z-index": 5,
                 "overlay-opacity": 0,
