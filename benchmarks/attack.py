@@ -68,7 +68,7 @@ def attack(function, images: np.ndarray, **options) -> tuple[Rate, float]:
     return rate, np.concatenate([result.success for _, result in results]).mean()
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--population", type=int, default=400)
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--pixels", type=int, default=1)
     parser.add_argument("--strategy", default="rand/1")
-    options = vars(parser.parse_args())
+    options = vars(parser.parse_args(arguments))
     function = cnn.logits_function(cnn.Network(layers.CIFAR10_CNN, rngs=nnx.Rngs(0)))
     count = options.pop("images")
     images = np.random.default_rng(1).integers(0, 256, (count, 32, 32, 3), np.uint8)

@@ -152,13 +152,15 @@ def run_attacks(
             generations=batch.generations,
             key=jax.random.key(batch.seed),
             identities=test.positions[indices],
-            already="skip",
         )
         try:
             for finished, result in stream:
-                writer.add([rest[i] for i in finished], result)
                 for i, success in zip(finished, result.success, strict=True):
                     succeeded[rest[i].index] = bool(success)
+                attacked = result.generations >= 0  # a rounding error from its label, an image is skipped
+                writer.add(
+                    [rest[i] for i in finished[attacked]], AttackResult(*(f[attacked] for f in result))
+                )
                 chosen, settled = first_successes(wanted, succeeded, batch.cases)
                 tried, evaluations = tried + len(finished), evaluations + int(result.queries.sum())
                 rate = evaluations / max(shown.seconds, 1e-9)

@@ -26,7 +26,7 @@ class AttackResult(NamedTuple):
     """What the attack found for N images, P pixels each, among K classes; NumPy arrays.
 
     Where the attack failed, image, pixels and logits are those of the best attempt. Where it was skipped
-    (`already="skip"`), the image is unchanged, pixels are -1, queries are 0 and generations are -1.
+    (it needed no attack), the image is unchanged, pixels are -1, queries are 0 and generations are -1.
     """
 
     success: np.ndarray  # (N,) bool, decided on the returned bytes
@@ -102,7 +102,7 @@ def attack_stream(
     crossover_rate: float = 1.0,
     batch_size: int = 16,
     chunk: int = 128,
-    already: str = "raise",
+    already: str = "skip",
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[tuple[np.ndarray, AttackResult]]:
     """Attack the images and yield (indices (n,), AttackResult of n rows) as they leave the batch.
@@ -124,7 +124,7 @@ def attack_stream(
     start: the first population, "uniform", "latin-hypercube" or "gaussian" as in `candidates`.
     batch_size: images in flight. chunk: most candidates of one forward pass; about 64 to 256 stay in cache.
     already: images that need no attack (untargeted: misclassified as they are; targeted: classified as the
-        target as they are) are an error with "raise" and come back as skipped, not as successes, with "skip".
+        target as they are) come back as skipped, not as successes, with "skip"; "raise" makes them an error.
     progress: called with a `Progress` after every generation.
 
     Queries count candidates: the first population and every generation's until the image leaves. Not
@@ -160,7 +160,7 @@ def attack_stream(
         is_now = "classified as its target" if search.targeted else "misclassified"
         raise ValueError(
             f"images at {_some(np.flatnonzero(needless))} need no attack: each is {is_now} as it is "
-            '(leave them out, or pass already="skip")'
+            '(leave them out, or pass already="skip" to have them skipped)'
         )
     return _run(function, search, images, goals, keys, clean, needless, generations, batch_size, progress)
 

@@ -218,7 +218,7 @@ def test_weights_bound_by_a_partial_are_arguments_not_constants():
         return images.reshape(len(images), -1) @ weights
 
     partial = jax.tree_util.Partial
-    kwargs = SMALL | {"already": "skip"}
+    kwargs = SMALL
     one = one_pixel_attack(partial(apply, WEIGHTS), IMAGES, LABELS, **kwargs)
     np.testing.assert_array_equal(one.images, one_pixel_attack(linear, IMAGES, LABELS, **kwargs).images)
     compiled = step._cache_size()
@@ -232,18 +232,18 @@ def test_an_image_that_needs_no_attack_is_an_error_that_names_it():
     labels = LABELS.copy()
     labels[2] = RUNNER_UP[2]
     with pytest.raises(ValueError, match="images at 2 need no attack: each is misclassified as it is"):
-        one_pixel_attack(linear, IMAGES, labels, **SMALL)
+        one_pixel_attack(linear, IMAGES, labels, already="raise", **SMALL)
     targets = RUNNER_UP.copy()
     labels, targets[2] = LABELS.copy(), LABELS[2]
     labels[2] = RUNNER_UP[2]
     with pytest.raises(ValueError, match="images at 2 need no attack: each is classified as its target"):
-        one_pixel_attack(linear, IMAGES, labels, targets=targets, **SMALL)
+        one_pixel_attack(linear, IMAGES, labels, targets=targets, already="raise", **SMALL)
 
 
 def test_an_image_that_is_skipped_is_no_success():
     labels = LABELS.copy()
     labels[[0, 2]] = RUNNER_UP[[0, 2]]
-    result = one_pixel_attack(linear, IMAGES, labels, already="skip", **SMALL)
+    result = one_pixel_attack(linear, IMAGES, labels, **SMALL)
     assert not result.success[[0, 2]].any()
     np.testing.assert_array_equal(result.images[[0, 2]], IMAGES[[0, 2]])
     np.testing.assert_array_equal(result.queries[[0, 2]], [0, 0])

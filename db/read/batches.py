@@ -104,7 +104,7 @@ def used_positions(
         .join(samples, samples.c.id == cases.c.sample_id)
         .where(cases.c.network_id == network, cases.c.run_id.not_in(except_runs))
     )
-    return dict(connection.execute(query).tuples().all())
+    return dict(map(tuple, connection.execute(query)))
 
 
 def known_attacks(
@@ -161,7 +161,7 @@ def case_blobs(connection: Connection, case_ids: Sequence[int], layer_id: int) -
     query = select(case_activations.c.case_id, case_activations.c.data).where(
         case_activations.c.layer_id == layer_id, case_activations.c.case_id.in_(case_ids)
     )
-    found = dict(connection.execute(query).tuples().all())
+    found = dict(map(tuple, connection.execute(query)))
     return [found[case_id] for case_id in case_ids]
 
 
