@@ -6,7 +6,6 @@ Each figure comes from a process of its own, since the number of devices is fixe
 """
 
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,9 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
             *variant,
         ]
         folder = Path(__file__).parents[1]
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=True, env=os.environ, cwd=folder
-        )
+        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
         print(f"{title}: {result.stdout.strip()} images/s", flush=True)
 
 

@@ -44,10 +44,17 @@ class GraphNeighbor(NamedTuple):
 
 
 def lengths(distances: Sequence[float]) -> Lengths:
-    """The scale for these distances (at least one); more neighbours get more room."""
+    """The scale for these distances (at least one); more neighbours get more room.
+
+    It magnifies differences, so that they can be seen, but at most eight times: neighbours that are as good
+    as equally far are drawn so.
+    """
+    nearest, farthest = min(distances), max(distances)
     shortest = 105.0 + 1.3 * len(distances)
     spread = min(150.0, 70.0 + 6.0 * len(distances))
-    return Lengths(min(distances), max(distances), shortest, shortest + spread)
+    if nearest > 0:
+        spread = min(spread, 8.0 * shortest * (farthest - nearest) / nearest)
+    return Lengths(nearest, farthest, shortest, shortest + spread)
 
 
 def angles(neighbors: Sequence[GraphNeighbor], first_class: int) -> list[float]:

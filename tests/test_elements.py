@@ -94,3 +94,8 @@ def test_images_in_the_graph_keep_their_pixels(name):
     styles = {rule["selector"]: rule["style"] for rule in elements.graph_stylesheet(name)}
     assert styles["node"]["background-image-smoothing"] == "no"
     assert styles["node[image]"]["background-image"] == "data(image)"
+
+
+def test_neighbours_that_are_as_good_as_equally_far_are_drawn_so():
+    near, far = (elements.lengths([39.51, 39.56])(distance) for distance in (39.51, 39.56))
+    assert 1 < far / near < 1 + 8 * 0.05 / 39.51 + 1e-9

@@ -1,6 +1,7 @@
 """Questions that a page or a command asks, one function each, with typed rows for answers."""
 
-from db.read.case import (
+from db.read.case import case_activations, case_decisions, case_detail, case_neighbors
+from db.read.case_rows import (
     CaseActivation,
     CaseAttack,
     CaseDecision,
@@ -10,10 +11,6 @@ from db.read.case import (
     CaseNeighbor,
     CasePixel,
     CaseScore,
-    case_activations,
-    case_decisions,
-    case_detail,
-    case_neighbors,
 )
 from db.read.cases import CaseList, CasePlace, Overview, case_exists, list_cases, neighbor_cases, overview
 from db.read.images import image_png

@@ -1,122 +1,21 @@
 """What the case view asks: one case with its layers and scores, its decisions, one layer's neighbours."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Select, select
 
 from db import schema
-
-Color = tuple[int, int, int]  # red, green, blue, each 0..255
-
-
-class CaseImage(NamedTuple):
-    """A stored image, by its content."""
-
-    sha256: str
-    height: int
-    width: int
-
-
-class CasePixel(NamedTuple):
-    """A pixel that an attack changed; rows and columns count from 0 at the top left."""
-
-    row: int
-    column: int
-    color: Color
-    original: Color
-
-
-class CaseAttack(NamedTuple):
-    """The attack that made an adversarial case."""
-
-    method: str
-    target_class: int | None  # None: any class but the true one
-    queries: int
-    generations: int
-    seconds: float
-    pixels: tuple[CasePixel, ...]
-
-
-class CaseLayer(NamedTuple):
-    """A layer of the network, in the order of `position`."""
-
-    layer_id: int
-    name: str
-    kind: str
-    position: int  # from the input to the output, from 0
-    shape: tuple[int, ...]
-    compared: bool  # whether neighbours are searched here
-
-
-class CaseScore(NamedTuple):
-    """What the network gives a class."""
-
-    class_id: int
-    logit: float
-    probability: float  # [0, 1]
-
-
-class CaseDetail(NamedTuple):
-    """A case with everything that does not depend on the chosen layer."""
-
-    case_id: int
-    network_id: int
-    network: str
-    dataset: str
-    class_names: tuple[str, ...]  # by class id
-    kind: Literal["clean", "adversarial"]
-    partition: Literal["tuning", "validation"]
-    split: str
-    position: int  # of the sample in its split
-    true_class: int
-    predicted_class: int
-    confidence: float  # softmax probability of the predicted class
-    image: CaseImage  # what the network saw
-    original: CaseImage  # the sample itself; for a clean case the same
-    attack: CaseAttack | None
-    scores: tuple[CaseScore, ...]  # in class order
-    layers: tuple[CaseLayer, ...]  # in network order
-
-    @property
-    def compared_layers(self) -> tuple[CaseLayer, ...]:
-        """The layers that the defence looks at, in network order."""
-        return tuple(layer for layer in self.layers if layer.compared)
-
-
-class CaseDecision(NamedTuple):
-    """What the defence decided in a layer."""
-
-    layer: str
-    metric: str
-    rule: str
-    k: int
-    threshold: int  # -1..k; alarm when unexpected_count is greater
-    unexpected_count: int
-    alarm: bool
-    majority_class: int | None  # None: several classes are most frequent
-    recovered_class: int | None
-    outcome: Literal["TP", "FP", "TN", "FN"]
-
-
-class CaseNeighbor(NamedTuple):
-    """A reference sample near a case in a layer."""
-
-    rank: int  # from 1
-    distance: float  # in the metric's own unit
-    reference_sample_id: int
-    label: int
-    position: int  # of the sample in the training split
-    image: str  # sha256
-
-
-class CaseActivation(NamedTuple):
-    """A layer's stored activations for a case: little-endian float16, C order."""
-
-    layer: str
-    shape: tuple[int, ...]
-    encoding: Literal["raw", "zlib"]
-    data: bytes
+from db.read.case_rows import (
+    CaseActivation,
+    CaseAttack,
+    CaseDecision,
+    CaseDetail,
+    CaseImage,
+    CaseLayer,
+    CaseNeighbor,
+    CasePixel,
+    CaseScore,
+)
 
 
 def case_detail(engine: Engine, case_id: int) -> CaseDetail:
