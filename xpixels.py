@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except KeyboardInterrupt:
-        return _failed("stopped; what was finished is kept, and the same command goes on from there")
+        return _failed("stopped; what was written is kept, and the same command goes on from there")
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, LookupError, OSError, SQLAlchemyError, RuntimeError) as error:
+    except (ValueError, LookupError, ArithmeticError, OSError, SQLAlchemyError, RuntimeError) as error:
         if os.environ.get(TRACEBACK):
             raise
         return _failed(_one_line(error))
@@ -103,10 +103,13 @@ def _demo(commands) -> None:
 
 
 def _run_demo(options: argparse.Namespace) -> None:
+    from dashapp.__main__ import listen
     from ingest.__main__ import run
     from ingest.demo import DEMO, explain
 
-    print(explain(DEMO))
+    if not options.no_serve:
+        listen(options.host, options.port).close()  # a port in use is told now, not after minutes
+    print(explain(DEMO), flush=True)
     run(options.database, DEMO)
     if not options.no_serve:
         # A process of its own serves: it never loads JAX, and gives back what the attacks used.

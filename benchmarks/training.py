@@ -26,7 +26,7 @@ def measure(forms: str, devices: str, images: int) -> float:
     from model import cnn, train
 
     if devices == "all":
-        train.use_all_cores()
+        train.use_all_cores(train.Recipe().batch_size)
     if forms == "plain":
         cnn.convolve = lax.conv_general_dilated
         cnn.max_pool = lambda x, window: lax.reduce_window(

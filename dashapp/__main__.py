@@ -39,7 +39,7 @@ def serve(
     engine = db.engine.create(database_url, read_only=True)
     db.migrate.require_current(engine)
     app = create_app(engine, base_path=base_path)
-    with _listen(host, port) as listening:
+    with listen(host, port) as listening:
         # The socket listens already: who connects now is answered as soon as the server runs.
         server = waitress.create_server(app.server, sockets=[listening], threads=8, ident=None)
         name = f"[{host}]" if ":" in host else host
@@ -52,7 +52,7 @@ def serve(
             engine.dispose()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises ValueError when the host is unknown or the port cannot be had."""
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -107,30 +107,41 @@ def run(url: str, batch: Batch, weights: Path | None = None) -> None:
             f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
         )
         print(f"added {added} cases")
-    else:
-        print("nothing to add: this batch is complete (another --seed makes another)")
+    elif not report.missing:
+        print("no case to add: this batch is complete (another --seed makes another)")
+    reasons = {
+        "adversarial": "every candidate was attacked; a larger --population or --generations, more --pixels "
+        "or the full cifar10 would find more",
+        "clean": "no correctly classified image is left that was neither attacked nor used; the full cifar10 "
+        "has more",
+    }
     for (partition, kind), count in sorted(report.missing.items()):
-        print(
-            f"{count} {kind} cases are missing in {partition}: every candidate was attacked; "
-            "a larger --population or --generations, more --pixels or the full cifar10 would find more"
-        )
+        print(f"{count} {kind} cases are missing in {partition}: {reasons[kind]}")
     if not report.tuned:
         print("not tuned yet: tuning needs adversarial and clean cases in the tuning partition")
 
 
 def retune(url: str) -> None:
     """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
-    from ingest.defense import tune
+    from ingest.defense import find_neighbors, tune
 
     engine.create(url, read_only=True).dispose()  # a missing database is an error here, not a new one
     database = engine.create(url)
     migrate.require_current(database)
     with database.connect() as connection:
-        known = [
-            (network, batches.known_metrics(connection, network))
+        known = {
+            network: batches.neighbor_counts(connection, network)
             for network in batches.network_ids(connection)
-        ]
-    tuned = [network for network, metrics in known if tune(database, network, metrics, RULES, again=True)]
+        }
+    for network, metrics in known.items():
+        find_neighbors(
+            database, network, sorted(metrics) or Batch().metrics
+        )  # what a stopped ingest left to do
+    tuned = [
+        network
+        for network, metrics in known.items()
+        if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
+    ]
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "

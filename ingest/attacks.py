@@ -28,7 +28,8 @@ from model.data import Dataset
 from model.progress import progress
 
 WRITTEN_TOGETHER = 16  # attacks a transaction
-KEY = ("network_id", "sample_id", "method", "target_class", "pixel_count", "budget", "seed")  # of an attack
+SETTINGS = ("method", "pixel_count", "population", "budget", "seed")
+KEY = ("network_id", "sample_id", "target_class", *SETTINGS)  # of an attack
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def clean_choices(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[i
     """The images that become the clean cases: the last of the order, before any attack has been tried.
 
     So they are a random draw of what the network gets right, not what attacks left over. `taken` holds the
-    positions that other cases use.
+    positions that other cases use or that this batch has attacked. A second batch draws from fewer images:
+    those that became cases of the first, among them all whose attack succeeded, are gone.
     """
     free = [c for c in _in_order(batch, test, correct) if int(test.positions[c.index]) not in taken]
     return [
@@ -120,17 +122,21 @@ def run_attacks(
     network: Network,
     test: Dataset,
     wanted: Sequence[Candidate],
-) -> None:
-    """Attack what of `wanted` the batch still needs, and write it down as it comes."""
+) -> list[Candidate]:
+    """Attack what of `wanted` the batch still needs, write it down as it comes; gives the successes chosen.
+
+    An image that needs no attack, since the network errs on it by a rounding, is skipped and is no row.
+    """
     with engine.connect() as connection:
-        known = batches.known_attacks(connection, network_id, **batch.settings())
+        known = batches.known_attacks(connection, network_id, batch.settings())
     succeeded = {
         c.index: known[key].succeeded
         for c in wanted
         if (key := (int(test.positions[c.index]), c.target)) in known
     }
-    if first_successes(wanted, succeeded, batch.cases)[1]:
-        return
+    chosen, settled = first_successes(wanted, succeeded, batch.cases)
+    if settled:
+        return chosen
     rest = [c for c in wanted if c.index not in succeeded]
     indices = np.array([c.index for c in rest])
     targets = None if batch.targets == ANY else np.array([c.target for c in rest])
@@ -138,7 +144,7 @@ def run_attacks(
     parameters = batch.identity()
     with (
         stage(engine, "attack", network_id, parameters, seed=batch.seed) as run_id,
-        progress("attacks", goal, "successes") as shown,
+        progress("attacks", goal, "successes", done=len(chosen)) as shown,
     ):
         writer = _Writer(engine, run_id, network_id, dataset_id, batch, test)
         tried = evaluations = 0
@@ -157,7 +163,7 @@ def run_attacks(
             for finished, result in stream:
                 for i, success in zip(finished, result.success, strict=True):
                     succeeded[rest[i].index] = bool(success)
-                attacked = result.generations >= 0  # a rounding error from its label, an image is skipped
+                attacked = result.generations >= 0  # not those that were skipped
                 writer.add(
                     [rest[i] for i in finished[attacked]], AttackResult(*(f[attacked] for f in result))
                 )
@@ -169,6 +175,7 @@ def run_attacks(
                     break
         finally:
             writer.flush()
+    return chosen
 
 
 class _Writer:

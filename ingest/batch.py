@@ -34,6 +34,13 @@ class Batch:
                 raise ValueError(
                     f"--{name} {getattr(self, name)}: expected a whole number of at least {bound}"
                 )
+        if self.seed >= 2**32:
+            raise ValueError(f"--seed {self.seed}: expected a whole number below {2**32}")
+        if self.budget >= 2**31:
+            raise ValueError(
+                f"--population {self.population} --generations {self.generations}: {self.budget:,} queries "
+                f"an image; expected fewer than {2**31:,}"
+            )
         known = {"partitions": PARTITIONS, "metrics": METRICS}
         for name, choices in known.items():
             values = getattr(self, name)
@@ -63,6 +70,7 @@ class Batch:
         return {
             "method": self.attack,
             "pixel_count": self.pixels,
+            "population": self.population,
             "budget": self.budget,
             "seed": self.seed,
         }

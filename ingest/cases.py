@@ -17,7 +17,7 @@ from db.engine import writing
 from db.read import batches
 from db.schema import case_activations, cases, class_scores
 from ingest import rows
-from ingest.attacks import Candidate, first_successes
+from ingest.attacks import Candidate
 from ingest.batch import Batch
 from ingest.reference import add_images, add_samples
 from ingest.runs import stage
@@ -44,17 +44,15 @@ def plan(
     attacked: Sequence[Candidate],
     clean: Sequence[Candidate],
 ) -> list[Planned]:
-    """The cases that the batch asks for and the database does not have, in a seeded order.
+    """Successful attacks and clean images as cases, but for those that are there already, in a seeded order.
 
     In that order ids are given, so that an id does not tell what kind of case it is.
     """
     with engine.connect() as connection:
-        known = batches.known_attacks(connection, network_id, **batch.settings())
+        known = batches.known_attacks(connection, network_id, batch.settings())
         used = batches.used_positions(connection, network_id)
-    key = {c.index: (int(test.positions[c.index]), c.target) for c in attacked}
-    succeeded = {c.index: known[key[c.index]].succeeded for c in attacked if key[c.index] in known}
-    chosen, _ = first_successes(attacked, succeeded, batch.cases)
-    planned = [Planned(c, known[key[c.index]]) for c in chosen] + [Planned(c, None) for c in clean]
+    planned = [Planned(c, known[int(test.positions[c.index]), c.target]) for c in attacked]
+    planned += [Planned(c, None) for c in clean]
     new = [entry for entry in planned if int(test.positions[entry.candidate.index]) not in used]
     return [new[index] for index in np.random.default_rng([batch.seed, 2]).permutation(len(new))]
 
@@ -93,14 +91,22 @@ def write_cases(
         first = 0
         for outputs in activate(checkpoint.network, pictures, tuple(layer_ids), batch_size=CHUNK):
             chunk = slice(first, first + len(outputs[logits_name]))
+            kept = [
+                place
+                for place, entry in enumerate(planned[chunk])
+                if _agrees(entry, test, outputs[logits_name][place])
+            ]
+            outputs = {name: values[kept] for name, values in outputs.items()}
+            entries = [planned[first + place] for place in kept]
             with writing(engine) as connection:
-                indices = np.array([entry.candidate.index for entry in planned[chunk]])
-                sample_ids = add_samples(connection, dataset_id, test, indices)
-                image_ids = add_images(connection, [rows.image_row(image) for image in pictures[chunk]])
+                sample_ids = add_samples(
+                    connection, dataset_id, test, np.array([entry.candidate.index for entry in entries], int)
+                )
+                image_ids = add_images(connection, [rows.image_row(image) for image in pictures[chunk][kept]])
                 new = [
                     _case_row(network_id, run_id, entry, test, logits, sample_id, image_id)
                     for entry, logits, sample_id, image_id in zip(
-                        planned[chunk], outputs[logits_name], sample_ids, image_ids, strict=True
+                        entries, outputs[logits_name], sample_ids, image_ids, strict=True
                     )
                 ]
                 write.insert_missing(connection, cases, new)
@@ -144,3 +150,11 @@ def _case_row(
         "predicted_class": predicted,
         "confidence": float(rows.probabilities(logits)[predicted]),
     }
+
+
+def _agrees(entry: Planned, test: Dataset, logits: np.ndarray) -> bool:
+    """Whether the network still errs on an attacked image and is right on a clean one.
+
+    It was judged before in a batch of another size; where a rounding decides, the image is no case.
+    """
+    return (entry.attack is not None) == (int(logits.argmax()) != int(test.labels[entry.candidate.index]))

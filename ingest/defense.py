@@ -57,10 +57,11 @@ def find_neighbors(engine: Engine, network_id: int, metrics: Sequence[str]) -> N
                 )
             for metric in metrics:
                 for chunk in _chunks(lacking[layer.id, metric]):
-                    with writing(engine) as connection:
+                    with engine.connect() as connection:
                         queries = _vectors(batches.case_blobs(connection, chunk, part.id) for part in own)
-                        distances, indices = nearest(queries, reference, K_MAX, metric)
-                        found = rows.neighbor_rows(chunk, layer.id, metric, reference_ids, distances, indices)
+                    distances, indices = nearest(queries, reference, K_MAX, metric)  # while others may write
+                    found = rows.neighbor_rows(chunk, layer.id, metric, reference_ids, distances, indices)
+                    with writing(engine) as connection:
                         write.insert_missing(connection, neighbors, found)
                     done += len(chunk)
                     shown.to(done, f"{layer.name}, {metric}")
@@ -71,22 +72,22 @@ def tune(
 ) -> bool:
     """Sweep every k and threshold on the tuning cases, choose, and decide every case; whether it could.
 
-    Without adversarial and clean tuning cases there is nothing to choose by. When no case has come since
-    the last tuning of these metrics and rules, nothing is done, unless `again`.
+    Without adversarial and clean tuning cases there is nothing to choose by. When no neighbours have come
+    since the last tuning of these metrics and rules, nothing is done, unless `again`.
     """
     with engine.connect() as connection:
-        counts, latest = batches.case_summary(connection, network_id)
+        searches = batches.neighbor_counts(connection, network_id)
+        kinds = batches.tuning_counts(connection, network_id)
         last = batches.last_parameters(connection, network_id, "tuning")
         compared = [row for row in batches.layer_rows(connection, network_id) if row.compared]
         classes = batches.class_count(connection, network_id)
-    if not (counts.get(("tuning", "adversarial")) and counts.get(("tuning", "clean"))):
+    if len(kinds) < 2:
         return False
     parameters = {
         "metrics": list(metrics),
         "rules": list(rules),
         "layers": [layer.name for layer in compared],
-        "cases": sum(counts.values()),
-        "latest_case": latest,
+        "searches": {metric: searches.get(metric, 0) for metric in metrics},
     }
     if last == parameters and not again:
         return True

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from sqlalchemy import Engine
 
 from db import migrate
@@ -45,15 +46,18 @@ def ingest(
     """
     loaded = checkpoint.load(weights)
     training, test = load(batch.dataset, "train"), load(batch.dataset, "test")
-    attacks.target_classes(batch, test)  # an unknown class is told before any work
+    attacks.target_classes(batch, test)  # an unknown class is told before any work, and so is
+    check_possible(batch, len(test))  # what could not be even if the network were always right
     migrate.upgrade(engine)
     with writing(engine) as connection:
-        network_id = reference.register(connection, loaded, test)
         dataset_id = reference.register_dataset(connection, test)
+        network_id = reference.register_network(connection, loaded, dataset_id)
     before = _counts(engine, network_id, batch)
     if any(_lacks(before, batch).values()):
+        correct = predict(loaded.network, test.images).argmax(-1) == test.labels
+        check_possible(batch, int(correct.sum()))
         reference.build_reference(engine, network_id, dataset_id, loaded, training)
-        _make_cases(engine, network_id, dataset_id, batch, loaded, test)
+        _make_cases(engine, network_id, dataset_id, batch, loaded, test, correct)
     after = _counts(engine, network_id, batch)
     defense.find_neighbors(engine, network_id, batch.metrics)
     tuned = defense.tune(engine, network_id, batch.metrics, RULES)
@@ -69,19 +73,18 @@ def _make_cases(
     batch: Batch,
     loaded: checkpoint.Checkpoint,
     test: data.Dataset,
+    correct: np.ndarray,
 ) -> None:
-    correct = predict(loaded.network, test.images).argmax(-1) == test.labels
-    check_possible(batch, int(correct.sum()))
     with engine.connect() as connection:
         own = batches.batch_runs(connection, network_id, batch.identity())
         others = batches.used_positions(connection, network_id, except_runs=own)
-        mine = batches.used_positions(connection, network_id)
-    attacked = {position for position, kind in mine.items() if kind == "adversarial"}
-    clean = attacks.clean_choices(batch, test, correct, others.keys() | attacked)
+        attacked = batches.known_attacks(connection, network_id, batch.settings())
+    tried = {position for position, _ in attacked}  # to have resisted an attack would be a choice
+    clean = attacks.clean_choices(batch, test, correct, others.keys() | tried)
     kept = {int(test.positions[candidate.index]) for candidate in clean}
     wanted = attacks.candidates(batch, test, correct, others.keys() | kept)
-    attacks.run_attacks(engine, network_id, dataset_id, batch, loaded.network, test, wanted)
-    planned = cases.plan(engine, network_id, batch, test, wanted, clean)
+    chosen = attacks.run_attacks(engine, network_id, dataset_id, batch, loaded.network, test, wanted)
+    planned = cases.plan(engine, network_id, batch, test, chosen, clean)
     cases.write_cases(engine, network_id, dataset_id, batch, loaded, test, planned)
 
 

@@ -32,9 +32,8 @@ from model.progress import progress
 CHUNK = 500  # images a transaction
 
 
-def register(connection: Connection, checkpoint: Checkpoint, dataset: Dataset) -> int:
-    """The id of the network on this data set, with both written down if they are new."""
-    dataset_id = register_dataset(connection, dataset)
+def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id: int) -> int:
+    """The id of the network on a data set, written down with its layers if it is new."""
     architecture = checkpoint.network.architecture
     facts = {
         "name": architecture.name,

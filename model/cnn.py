@@ -16,6 +16,9 @@ from jax import lax
 
 from model import layers
 
+# Whole float32 products on every device: a case's prediction must not turn on how a batch was rounded.
+EXACT = lax.Precision.HIGHEST
+
 
 class Network(nnx.Module):
     """A convolutional classifier; `architecture` describes its layers."""
@@ -23,7 +26,7 @@ class Network(nnx.Module):
     def __init__(self, architecture: layers.Architecture, *, rngs: nnx.Rngs) -> None:
         """Weights drawn by Flax's defaults for convolutions and He's uniform rule before a ReLU."""
         self.architecture = architecture
-        shape = architecture.input_shape
+        init, shape = nnx.initializers, architecture.input_shape
         for layer in architecture.layers:
             if isinstance(layer, layers.Conv):
                 module = nnx.Conv(
@@ -31,7 +34,8 @@ class Network(nnx.Module):
                     layer.features,
                     (layer.kernel, layer.kernel),
                     padding=layer.padding,
-                    kernel_init=nnx.initializers.he_uniform(),
+                    precision=EXACT,
+                    kernel_init=init.he_uniform(),
                     conv_general_dilated=convolve,
                     rngs=rngs,
                 )
@@ -40,9 +44,8 @@ class Network(nnx.Module):
                 module = nnx.Linear(
                     shape[0],
                     layer.features,
-                    kernel_init=nnx.initializers.he_uniform()
-                    if layer.relu
-                    else nnx.initializers.xavier_uniform(),
+                    precision=EXACT,
+                    kernel_init=init.he_uniform() if layer.relu else init.xavier_uniform(),
                     rngs=rngs,
                 )
                 setattr(self, layer.name, module)
@@ -113,7 +116,8 @@ def convolve(x: jax.Array, kernel: jax.Array, strides, padding: str, **options) 
             x = jnp.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
         height, width = x.shape[1] - 2 * edge, x.shape[2] - 2 * edge
         patches = [x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
-        return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+        weights = kernel.reshape(-1, kernel.shape[-1])
+        return jnp.matmul(jnp.concatenate(patches, axis=-1), weights, precision=options.get("precision"))
     same = lax.conv_general_dilated(x, kernel, strides, "SAME", **options)
     return same if padding == "SAME" else same[:, edge:-edge, edge:-edge]
 
@@ -131,7 +135,7 @@ def accuracy(network: Network, images: np.ndarray, labels: np.ndarray, *, batch_
 def predict(network: Network, images: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
     """Logits (N, K) float32 of images (N, H, W, C) uint8, batch by batch over all local devices."""
     graph, params = nnx.split(network)
-    forward = jax.jit(lambda params, images: nnx.merge(graph, params)(to_float(images)))
+    forward = _predicting(graph)
     devices = jax.local_devices()
     copies = [jax.device_put(params, device) for device in devices]
     logits = []
@@ -148,12 +152,7 @@ def activate(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Named activations, float32, of images (N, H, W, C) uint8, a batch of rows at a time and in order."""
     graph, params = nnx.split(network)
-
-    @jax.jit
-    def forward(params, images):
-        outputs = nnx.merge(graph, params).activations(to_float(images))
-        return {name: outputs[name] for name in names}
-
+    forward = _activating(graph, names)
     for first in range(0, len(images), batch_size):
         batch = images[first : first + batch_size]
         padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
@@ -169,6 +168,23 @@ def logits_function(network: Network) -> jax.tree_util.Partial:
     return jax.tree_util.Partial(_apply(graph), params)
 
 
+# One function for all networks of an architecture, so that each is compiled once.
+
+
 @cache
 def _apply(graph):
     return lambda params, images: nnx.merge(graph, params)(images)
+
+
+@cache
+def _predicting(graph):
+    return jax.jit(lambda params, images: nnx.merge(graph, params)(to_float(images)))
+
+
+@cache
+def _activating(graph, names: tuple[str, ...]):
+    def forward(params, images):
+        outputs = nnx.merge(graph, params).activations(to_float(images))
+        return {name: outputs[name] for name in names}
+
+    return jax.jit(forward)

@@ -15,12 +15,12 @@ SECONDS_BETWEEN_LINES = 5.0
 class Progress:
     """Says how far a stage has come, on standard error."""
 
-    def __init__(self, title: str, total: int, unit: str) -> None:
-        """Begin at 0 of `total` things called `unit`."""
+    def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
+        """Begin at `done` of `total` things called `unit`; the rate counts what comes from now on."""
         self.title, self.total, self.unit = title, total, unit
-        self.done, self.note = 0, ""
+        self.done, self.start, self.note = done, done, ""
         self.began = self.last = time.monotonic()
-        self.bar = tqdm(total=total, desc=title, unit=unit, leave=True) if sys.stderr.isatty() else None
+        self.bar = tqdm(total=total, initial=done, desc=title, unit=unit) if sys.stderr.isatty() else None
 
     def to(self, done: int, note: str = "") -> None:
         """Come to `done`, with a short note behind the numbers."""
@@ -46,7 +46,7 @@ class Progress:
             self._line(self.done)
 
     def _line(self, done: int) -> None:
-        rate = done / self.seconds if self.seconds else 0.0
+        rate = (done - self.start) / self.seconds if self.seconds else 0.0
         left = f", {(self.total - done) / rate:.0f} s left" if rate and done < self.total else ""
         note = f"; {self.note}" if self.note else ""
         print(
@@ -57,9 +57,9 @@ class Progress:
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str) -> Iterator[Progress]:
+def progress(title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Progress]:
     """A `Progress` that ends with the block, whatever ends it."""
-    shown = Progress(title, total, unit)
+    shown = Progress(title, total, unit, done)
     try:
         yield shown
     finally:

@@ -10,6 +10,7 @@ operations on one thread, trains about half again as fast as one device on all c
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,18 @@ class Recipe:
     shift: int = 3  # pixels, the largest shift of the augmentation
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check ranges; ValueError with the option's name, its value, and what it may be."""
+        for name, least in (("epochs", 1), ("batch_size", 1), ("shift", 0), ("seed", 0)):
+            if not least <= getattr(self, name) < 2**32:
+                expected = f"expected a whole number of at least {least}, below {2**32}"
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: {expected}")
+        for name in ("learning_rate", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"--{name.replace('_', '-')} {getattr(self, name)}: expected a number in [0, 1)"
+                )
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -50,10 +63,11 @@ class Epoch:
     images_per_second: float
 
 
-def use_all_cores() -> None:
-    """Ask for one CPU device a core; call it before JAX's first computation."""
+def use_all_cores(batch_size: int) -> None:
+    """Ask for one CPU device a core, as far as they can share a batch; before JAX's first computation."""
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    cores = len(os.sched_getaffinity(0))
+    jax.config.update("jax_num_cpu_devices", math.gcd(batch_size, cores))
 
 
 def train(
@@ -180,7 +194,7 @@ def _restore(path: Path, identity: dict, template) -> tuple[int, tuple]:
         different = sorted(key for key in identity if kept.get(key) != json.loads(json.dumps(identity[key])))
         raise ValueError(
             f"training state {path} belongs to another recipe (it differs in {', '.join(different)}); "
-            "give the same options to resume, or another --state to begin anew"
+            "give the same options to resume, or another --output to begin anew"
         )
     leaves, structure = jax.tree.flatten(template)
     restored = [jnp.asarray(arrays[f"leaf{index}"]) for index in range(len(leaves))]

@@ -40,7 +40,7 @@ def train(options: argparse.Namespace) -> None:
 
     changed = {name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None}
     recipe = replace(training.Recipe(), **changed)
-    training.use_all_cores()
+    training.use_all_cores(recipe.batch_size)
     images, test = data.load(options.dataset, "train"), data.load(options.dataset, "test")
     state = options.output.with_suffix(".state.npz")
     log = options.output.with_suffix(".log")

@@ -17,5 +17,8 @@ else
     exit 1
 fi
 echo "Installing Chromium with apt-get for the browser tests" >&2
-$root apt-get -qq update
-DEBIAN_FRONTEND=noninteractive $root apt-get -qq install -y chromium >/dev/null
+if ! $root apt-get -qq update || ! $root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null
+then
+    echo "apt-get could not install Chromium: install it, or Google Chrome, yourself, then again." >&2
+    exit 1
+fi

@@ -28,6 +28,7 @@ def attack(id: int, sample: int, target: int | None, succeeded: bool, predicted:
         "method": "differential-evolution",
         "target_class": target,
         "pixel_count": 1,
+        "population": 100,
         "budget": 1000,
         "seed": 0,
         "succeeded": succeeded,

@@ -13,6 +13,7 @@ from db import engine as engines
 from db import schema
 from db.read import batches
 from ingest import attacks, pipeline, rows
+from ingest.__main__ import retune
 from ingest.batch import Batch, check_possible
 from model import checkpoint
 from model.cnn import predict
@@ -116,6 +117,51 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
     assert len({(row.sample_id, row.target_class) for row in all_rows(engine, schema.attacks)}) == len(
         all_rows(engine, schema.attacks)
     )
+
+
+def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline.defense, "find_neighbors", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.ingest(copy, replace(BATCH, seed=1), load=load)
+    retune(copy.url.render_as_string())
+    assert capsys.readouterr().out == "tuned 1 of 1 networks\n"
+    everyone = {case.id for case in all_rows(copy, schema.cases)}
+    assert len(everyone) == 16
+    assert {decision.case_id for decision in all_rows(copy, schema.decisions)} == everyone
+    before = counts(copy)
+    pipeline.ingest(copy, replace(BATCH, seed=1), load=load)
+    assert counts(copy) == before
+
+
+def test_an_image_that_is_skipped_hides_no_success_after_it(load, tmp_path, monkeypatch):
+    whole = attacks.attack_stream
+
+    def one_skipped(*arguments, **options):
+        for number, (indices, result) in enumerate(whole(*arguments, **options)):
+            if number == 0:
+                skipped = np.full_like(result.generations, -1)
+                result = result._replace(success=np.zeros_like(result.success), generations=skipped)
+            yield indices, result
+
+    monkeypatch.setattr(attacks, "attack_stream", one_skipped)
+    engine = engines.create(tmp_path / "skipped.db")
+    report = pipeline.ingest(engine, replace(BATCH, cases=1), load=load)
+    assert report.missing == {}
+    assert report.tuned
+
+
+def test_another_budget_is_another_attack(copy, load):
+    before = len(all_rows(copy, schema.attacks))
+    other = replace(BATCH, population=72, generations=1)
+    assert other.budget == BATCH.budget
+    pipeline.ingest(copy, replace(other, cases=1), load=load)
+    populations = [attack.population for attack in all_rows(copy, schema.attacks)]
+    assert populations[:before] == [48] * before
+    assert set(populations[before:]) == {72}
 
 
 def test_another_seed_adds_cases_and_leaves_the_old_ones_alone(copy, load):
@@ -274,6 +320,8 @@ def test_targets_are_reached_or_the_attack_failed(load, tmp_path):
         ({"population": 3}, "--population 3"),
         ({"cases": 0}, "--cases 0"),
         ({"seed": -1}, "--seed -1"),
+        ({"seed": 2**32}, "--seed 4294967296"),
+        ({"generations": 2**30}, "queries an image"),
         ({"partitions": ("test",)}, "--partition test"),
         ({"metrics": ("hamming",)}, "--metric hamming"),
         ({"attack": "fgsm"}, "--attack fgsm"),

@@ -95,3 +95,18 @@ def test_epochs_differ_and_a_seed_repeats_them(data):
     other = next(train.augmented_batches(*data, RECIPE, epoch=1))[0]
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"epochs": 0}, "--epochs 0"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"seed": -1}, "--seed -1"),
+        ({"learning_rate": float("nan")}, "--learning-rate nan"),
+        ({"weight_decay": 1.0}, "--weight-decay 1.0"),
+    ],
+)
+def test_a_recipe_out_of_range_is_named_with_what_it_may_be(wrong, named):
+    with pytest.raises(ValueError, match=f"{named}: expected a"):
+        replace(RECIPE, **wrong)

@@ -13,7 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from db import engine, schema, write
 
 ROOT = Path(write.__file__).parents[1]
-ATTACK_KEY = ("network_id", "sample_id", "method", "target_class", "pixel_count", "budget", "seed")
+ATTACK_KEY = (
+    "network_id",
+    "sample_id",
+    "method",
+    "target_class",
+    "pixel_count",
+    "population",
+    "budget",
+    "seed",
+)
 RUN = {"parameters": {"cases": 8}, "code_version": "test"}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -79,16 +80,21 @@ def test_a_database_of_a_newer_revision_is_left_alone(command, empty, capsys):
 
 
 def test_a_port_in_use_is_named(empty, capsys):
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert xpixels.main(["serve", "--database", empty, "--port", str(port)]) == 1
     line = failed_line(capsys)
     assert str(port) in line
     assert "--port" in line
+
+
+def test_the_demo_says_that_its_port_is_in_use_before_it_works(tmp_path, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        database = tmp_path / "demo.db"
+        port = str(taken.getsockname()[1])
+        assert xpixels.main(["demo", "--port", port, "--database", str(database)]) == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in failed_line(capsys)
+    assert not database.exists()
 
 
 def test_wrong_weights_are_told_before_anything_is_written(tmp_path, capsys):

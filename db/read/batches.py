@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -108,15 +108,14 @@ def used_positions(
 
 
 def known_attacks(
-    connection: Connection, network: int, *, method: str, pixel_count: int, budget: int, seed: int
+    connection: Connection, network: int, settings: Mapping[str, str | int]
 ) -> dict[tuple[int, int | None], KnownAttack]:
-    """Attacks made before with these settings, by test position and target class (None: untargeted)."""
+    """Attacks made before with these settings, by test position and target class (None: untargeted).
+
+    `settings` are columns of `attacks` with the value each must have.
+    """
     key = and_(
-        attacks.c.network_id == network,
-        attacks.c.method == method,
-        attacks.c.pixel_count == pixel_count,
-        attacks.c.budget == budget,
-        attacks.c.seed == seed,
+        attacks.c.network_id == network, *(attacks.c[name] == value for name, value in settings.items())
     )
     rows = connection.execute(
         select(
@@ -215,15 +214,12 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
     )
 
 
-def case_summary(connection: Connection, network: int) -> tuple[dict[tuple[str, str], int], int]:
-    """Cases of a network by (partition, kind), and the id of the latest (0 when there is none)."""
-    query = select(cases.c.partition, cases.c.kind, func.count(), func.max(cases.c.id))
-    rows = connection.execute(
-        query.where(cases.c.network_id == network).group_by(cases.c.partition, cases.c.kind)
-    ).all()
-    return {(partition, kind): count for partition, kind, count, _ in rows}, max(
-        (row[3] for row in rows), default=0
+def tuning_counts(connection: Connection, network: int) -> dict[str, int]:
+    """Tuning cases of a network by kind."""
+    query = select(cases.c.kind, func.count()).where(
+        cases.c.network_id == network, cases.c.partition == "tuning"
     )
+    return dict(map(tuple, connection.execute(query.group_by(cases.c.kind))))
 
 
 def class_count(connection: Connection, network: int) -> int:
@@ -241,7 +237,12 @@ def network_ids(connection: Connection) -> list[int]:
     return list(connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars())
 
 
-def known_metrics(connection: Connection, network: int) -> list[str]:
-    """The metrics under which a network's cases have neighbours."""
-    query = select(neighbors.c.metric).distinct().join(cases, cases.c.id == neighbors.c.case_id)
-    return sorted(connection.execute(query.where(cases.c.network_id == network)).scalars())
+def neighbor_counts(connection: Connection, network: int) -> dict[str, int]:
+    """Searches stored by metric: cases times layers that have their neighbours."""
+    query = (
+        select(neighbors.c.metric, func.count())
+        .join(cases, cases.c.id == neighbors.c.case_id)
+        .where(cases.c.network_id == network, neighbors.c.rank == 1)
+        .group_by(neighbors.c.metric)
+    )
+    return dict(map(tuple, connection.execute(query)))

@@ -29,6 +29,7 @@ attacks = Table(
     words("method"),
     Column("target_class", Integer),  # NULL: any class but the true one
     integer("pixel_count"),
+    integer("population"),  # candidates evaluated together, a generation
     integer("budget"),  # the most queries it might make
     integer("seed"),  # 0 for a method without chance
     boolean("succeeded"),
@@ -39,14 +40,14 @@ attacks = Table(
     # Two indexes, as NULLs never equal one another: the same attack is one row.
     Index(
         "uq_attacks_untargeted",
-        *("network_id", "sample_id", "method", "pixel_count", "budget", "seed"),
+        *("network_id", "sample_id", "method", "pixel_count", "population", "budget", "seed"),
         unique=True,
         sqlite_where=text("target_class IS NULL"),
         postgresql_where=text("target_class IS NULL"),
     ),
     Index(
         "uq_attacks_targeted",
-        *("network_id", "sample_id", "method", "target_class", "pixel_count", "budget", "seed"),
+        *("network_id", "sample_id", "method", "target_class", "pixel_count", "population", "budget", "seed"),
         unique=True,
         sqlite_where=text("target_class IS NOT NULL"),
         postgresql_where=text("target_class IS NOT NULL"),

@@ -182,7 +182,7 @@ def upgrade() -> None:
         *columns(sa.Integer, "id run_id network_id sample_id"),
         *columns(sa.Text, "method"),
         *columns(sa.Integer, "target_class", nullable=True),
-        *columns(sa.Integer, "pixel_count budget seed"),
+        *columns(sa.Integer, "pixel_count population budget seed"),
         *columns(boolean("attacks", "succeeded"), "succeeded"),
         *columns(sa.Integer, "queries generations"),
         *columns(sa.Double, "seconds"),
@@ -207,6 +207,7 @@ def upgrade() -> None:
         "method",
         "target_class",
         "pixel_count",
+        "population",
         "budget",
         "seed",
     )
@@ -218,6 +219,7 @@ def upgrade() -> None:
         "sample_id",
         "method",
         "pixel_count",
+        "population",
         "budget",
         "seed",
     )
