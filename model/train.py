@@ -103,8 +103,14 @@ def train(
     if state_path and state_path.exists():
         start, (params, optimizer_state) = _restore(state_path, identity, (params, optimizer_state))
 
+    root = jax.random.key(recipe.seed)
+
     @jax.jit
-    def gradients(params, images, labels, key):
+    def gradients(params, images, labels, place):
+        key = root
+        for number in place:  # epoch, step, device: folded in here, as outside it would wait for the device
+            key = jax.random.fold_in(key, number)
+
         def loss(params):
             logits = nnx.merge(graph, params)(to_float(images), dropout_key=key)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
@@ -120,16 +126,15 @@ def train(
             updates, optimizer_state = optimizer.update(mean, optimizer_state, params)
         return optax.apply_updates(params, updates), optimizer_state
 
-    root = jax.random.key(recipe.seed)
     for epoch in range(start, recipe.epochs):
         began, losses, corrects = time.perf_counter(), [], []
         batches = augmented_batches(images, labels, recipe, epoch)
         for step, (batch, target) in enumerate(batches, start=1):
-            key = jax.random.fold_in(jax.random.fold_in(root, epoch), step)
             shares = []
             for index, device in enumerate(devices):
                 part = slice(index * len(batch) // len(devices), (index + 1) * len(batch) // len(devices))
-                inputs = (params, batch[part], target[part], jax.random.fold_in(key, index))
+                place = np.array([epoch, step, index], np.uint32)
+                inputs = (params, batch[part], target[part], place)
                 gradient, loss, correct = gradients(*jax.device_put(inputs, device))
                 shares.append(gradient)
                 losses.append(loss)
