@@ -201,10 +201,7 @@ def _with_format(command: Parser) -> None:
 
 def _run_sql(options: argparse.Namespace) -> None:
     answer = _answer(options, options.statement)
-    if options.form or not sys.stdout.isatty():
-        width = None
-    else:
-        width = shutil.get_terminal_size().columns
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     sys.stdout.write(_formatted(answer, options.form, width))
     if answer.cut:
         print(f"more rows than --limit {options.limit}", file=sys.stderr)
