@@ -19,6 +19,7 @@ class Progress:
         """Begin at `done` of `total` things called `unit`; the rate counts what comes from now on."""
         self.title, self.total, self.unit = title, total, unit
         self.done, self.start, self.note = done, done, ""
+        self.said: int | None = None  # what the last line told
         self.began = self.last = time.monotonic()
         self.bar = tqdm(total=total, initial=done, desc=title, unit=unit) if sys.stderr.isatty() else None
 
@@ -42,10 +43,11 @@ class Progress:
         """Say where it ended."""
         if self.bar is not None:
             self.bar.close()
-        else:
+        elif self.said != self.done:
             self._line(self.done)
 
     def _line(self, done: int) -> None:
+        self.said = done
         rate = (done - self.start) / self.seconds if self.seconds else 0.0
         left = f", {(self.total - done) / rate:.0f} s left" if rate and done < self.total else ""
         note = f"; {self.note}" if self.note else ""
