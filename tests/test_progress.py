@@ -28,10 +28,14 @@ def test_lines_tell_rate_and_remaining_time(clock, capsys):
 
 
 def test_the_last_line_comes_whatever_ended_it(clock, capsys):
-    with pytest.raises(KeyboardInterrupt), progress.progress("cases", 9, "cases") as shown:
-        clock[0] = 2.0
-        shown.to(4)
-        raise KeyboardInterrupt
+    def stopped():
+        with progress.progress("cases", 9, "cases") as shown:
+            clock[0] = 2.0
+            shown.to(4)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert capsys.readouterr().err == "cases: 4/9 cases, 2.0/s, 2 s left\n"
 
 
