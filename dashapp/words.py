@@ -192,6 +192,16 @@ def scale_sentence(*, metric: str, layer: str, nearest: float, farthest: float) 
     )
 
 
+def shown_text(shown: int) -> str:
+    """What the legend of the graph counts, before its classes."""
+    return f"among the {shown} shown:"
+
+
+def beyond_text(k: int) -> str:
+    """The line in the ranked list after the neighbours that were counted."""
+    return "beyond the nearest: not counted" if k == 1 else f"beyond the first {k}: not counted"
+
+
 def article(name: str) -> str:
     """A class name with its article: 'an automobile', 'a bird'."""
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

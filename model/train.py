@@ -159,6 +159,11 @@ def train(
     return nnx.merge(graph, params)
 
 
+def epochs_done(state_path: Path) -> int:
+    """How many epochs a kept state has behind it; 0 where there is none."""
+    return int(checkpoint.unpack(state_path.read_bytes(), state_path)["epoch"]) if state_path.exists() else 0
+
+
 def augmented_batches(
     images: np.ndarray, labels: np.ndarray, recipe: Recipe, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

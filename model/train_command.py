@@ -47,7 +47,8 @@ def train(options: argparse.Namespace) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     if not state.exists():
         log.unlink(missing_ok=True)
-    with progress("training", recipe.epochs * len(images), "images") as shown, log.open("a") as lines:
+    total, done = recipe.epochs * len(images), training.epochs_done(state) * len(images)
+    with progress("training", total, "images", done=done) as shown, log.open("a") as lines:
 
         def report(epoch: training.Epoch) -> None:
             line = (

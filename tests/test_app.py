@@ -243,6 +243,15 @@ def test_no_case_under_the_filters_is_said_and_can_be_reset(app):
     assert "Reset the filters" in words
 
 
+def test_an_empty_combination_of_filters_is_not_taken_for_a_missing_tuning(app):
+    page = routed(app, "/", "?kind=clean&true=ship&predicted=airplane")[ids.PAGE]
+    words = text_of(page["children"])
+    assert "No case matches these filters" in words
+    assert "xpixels tune" not in words
+    assert "no attacked case" in words
+    assert json.dumps(page).count('"segment') == 5  # the layers can still be chosen
+
+
 def test_a_page_that_fails_says_so_instead_of_staying_as_it_was(tmp_path, caplog):
     engine = db.engine.create(tmp_path / "broken.db")
     database.fill(engine, per_group=2)

@@ -180,8 +180,9 @@ def test_the_wheel_zooms_the_background_pans_and_fit_undoes_both(page):
     corner = (box["x"] + box["width"] - 20, box["y"] + box["height"] - 20)
     zoom, scrolled = page.evaluate(ZOOM), page.evaluate("window.scrollY")
     page.mouse.move(*corner)
-    page.mouse.wheel(0, -240)
+    page.mouse.wheel(0, -100)  # one notch
     page.wait_for_function(f"({ZOOM})() > {zoom} * 1.2")
+    assert page.evaluate(ZOOM) < 1.4 * zoom
     assert page.evaluate("window.scrollY") == scrolled
     before = page.evaluate(PLACE, "case")
     page.mouse.down()
@@ -207,6 +208,31 @@ def test_next_and_the_way_back_keep_the_filter_and_the_theme_is_followed(page):
     page.get_by_role("link", name="← Cases").click()
     expect(page.locator(".case-page")).to_have_count(0)
     assert "kind=adversarial" in page.url
+
+
+def test_a_page_that_is_left_while_the_graph_moves_ends_quietly(page):
+    page.emulate_media(reduced_motion="no-preference")
+    opened(page, f"/case/{ATTACKED}")
+    scroll_to_graph(page)
+    x, y = page.evaluate(PLACE, node_of_rank(page, 1))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 40, steps=3)
+    page.mouse.up()
+    expect(page.locator("#case-graph")).to_have_attribute("data-settled", "false")
+    page.get_by_role("link", name="← Cases").evaluate("link => link.click()")  # at once, without scrolling
+    expect(page.locator("tbody tr")).to_have_count(32)  # any error in the page fails the test
+
+
+def test_all_neighbours_are_told_from_the_counted_ones(page):
+    opened(page, f"/case/{ATTACKED}?layer=dense")
+    k = page.locator(".neighbor-row").count()
+    expect(page.locator("#case-legend")).to_contain_text(f"among the {k} shown:")
+    expect(page.locator(".neighbor-rule")).to_have_count(0)
+    page.get_by_role("button", name="All 50").click()
+    expect(page.locator(".neighbor-row")).to_have_count(50)
+    expect(page.locator("#case-legend")).to_contain_text("among the 50 shown:")
+    expect(page.locator("#case-list > li").nth(k)).to_have_text(f"beyond the first {k}: not counted")
 
 
 def test_a_case_that_is_not_there_is_a_page_with_status_404(page, expected_errors):

@@ -133,6 +133,10 @@
     }
 
     function tick(time) {
+      if (cy.destroyed()) {
+        running = false; // the page has been left
+        return;
+      }
       const steps = Math.min(8, Math.max(1, Math.round((time - last) / STEP)));
       last = time;
       for (let i = 0; i < steps; i++) step();
@@ -265,7 +269,8 @@
     });
     // Cytoscape does not see a pointer that leaves its box.
     element.addEventListener("mouseleave", () => held || unpoint());
-    element.addEventListener("wheel", onWheel, { capture: true, passive: false });
+    // On an ancestor: Cytoscape listens on the element itself, was there first, and would zoom as well.
+    frame.addEventListener("wheel", onWheel, { capture: true, passive: false });
     cy.minZoom(0.25);
     cy.maxZoom(6);
 

@@ -152,8 +152,8 @@ def graph(
 def ranked_list(
     app: Dash, case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor], *, k: int | None
 ) -> list[html.Li]:
-    """The same neighbours in a plain list, nearest first."""
-    return [
+    """The same neighbours in a plain list, nearest first; a rule parts those that were not counted."""
+    rows = [
         html.Li(
             className="neighbor-row" + (" is-beyond" if k is not None and neighbor.rank > k else ""),
             tabIndex=0,
@@ -170,12 +170,16 @@ def ranked_list(
         )
         for neighbor in neighbors
     ]
+    if k is not None and k < len(rows):
+        rows.insert(k, html.Li(words.beyond_text(k), className="neighbor-rule"))
+    return rows
 
 
 def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) -> list[html.Li]:
-    """Classes among the shown neighbours, most frequent first."""
+    """Classes among the shown neighbours, most frequent first, after how many are shown."""
     counts = Counter(neighbor.label for neighbor in neighbors)
-    return [
+    shown = html.Li(words.shown_text(len(neighbors)), className="muted")
+    return [shown] + [
         html.Li([class_name(case.class_names[label], label), html.Span(str(count), className="muted")])
         for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
