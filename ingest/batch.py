@@ -86,5 +86,5 @@ def check_possible(batch: Batch, images: int) -> None:
     if batch.cases > most:
         raise ValueError(
             f"--cases {batch.cases}: {batch.dataset} has {images} test images that could become cases, enough "
-            f"for {most} adversarial and {most} clean ones a partition at most; ask for fewer or use cifar10"
+            f"for {most} adversarial and {most} clean ones a partition; ask for fewer or use cifar10"
         )

@@ -342,6 +342,6 @@ def test_an_unknown_target_is_told_before_anything_is_written(load, tmp_path):
 
 
 def test_more_cases_than_images_can_give_are_refused():
-    with pytest.raises(ValueError, match="for 25 adversarial and 25 clean ones a partition at most"):
+    with pytest.raises(ValueError, match="for 25 adversarial and 25 clean ones a partition"):
         check_possible(replace(BATCH, cases=26), 100)
     check_possible(replace(BATCH, cases=25), 100)
