@@ -170,7 +170,7 @@ def _add_threshold(
     figure.add_annotation(
         x=at,
         y=classes + 0.5 if summed else -0.5,
-        text=f"threshold {words.signed(threshold)}",
+        text=f"alarm above {words.signed(threshold)}",
         showarrow=False,
         xanchor="right" if left else "left",
         yanchor="bottom",

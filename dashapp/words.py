@@ -58,12 +58,13 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
     verdict = "alarm" if alarm else "no alarm"
     if rule == "total":
         neighbors = "neighbour" if k == 1 else "neighbours"
-        counted = f"{count} of {k} {neighbors} {'is' if count == 1 else 'are'} not {predicted}"
+        counted = f"{count} of {k} {neighbors} {'is' if count == 1 else 'are'} not labelled {predicted}"
     elif rule == "max-class":
         counted = f"The most frequent class other than {predicted} has {count} of {k} neighbours"
     else:
         raise ValueError(f"rule must be one of {', '.join(RULE_NOTES)}, not {rule!r}")
-    return f"{counted}; the threshold is {signed(threshold)}: {verdict}."
+    more = "more" if alarm else "not more"
+    return f"{counted}, {more} than the threshold of {signed(threshold)}: {verdict}."
 
 
 def recovery_sentence(
@@ -81,13 +82,13 @@ def recovery_sentence(
     if not alarm:
         return "No alarm, so the prediction stands."
     if recovered is not None:
-        verdict = "the true class" if recovered == true else f"but the true class is {true}"
+        verdict = "and the true class" if recovered == true else f"but the true class is {true}"
         whose = (
-            "The class of the nearest neighbour"
+            "the class of the nearest neighbour"
             if k == 1
-            else f"The most frequent class among the {k} neighbours"
+            else f"the most frequent class among the {k} neighbours"
         )
-        return f"{whose}, {verdict}."
+        return f"This is {whose}, {verdict}."
     if majority == predicted:
         return f"No class recovered: {predicted} is still the most frequent among the {k} neighbours."
     return f"No class recovered: no single class is the most frequent among the {k} neighbours."
@@ -145,7 +146,7 @@ def unknown_filter_sentence(problem: str) -> str:
 def place_text(position: int | None, total: int) -> str:
     """Where a case stands in the list that the reader came from."""
     if position is None:
-        return "not in the filtered list" if total else ""
+        return "not in this list" if total else ""
     return f"{position:,} of {total:,}"
 
 
@@ -200,6 +201,20 @@ def shown_text(shown: int) -> str:
 def beyond_text(k: int) -> str:
     """The line in the ranked list after the neighbours that were counted."""
     return "beyond the nearest: not counted" if k == 1 else f"beyond the first {k}: not counted"
+
+
+def alarm_rule_text(metric: str, rule: str, k: int | None, threshold: int | None) -> str:
+    """What the decisions of a layer were made with; `k` and `threshold` None: not known here."""
+    if k is None or threshold is None:
+        return f"{metric} · {rule}"
+    return f"{metric} · {rule} · k {k} · alarm above {signed(threshold)}"
+
+
+def attack_text(method: str, target: str | None, queries: int) -> str:
+    """How an attack was made; `target` is the name of the class it aimed at, None for any other."""
+    aim = "untargeted" if target is None else f"targeted at {target}"
+    name = method.replace("-", " ").capitalize()
+    return f"{name}, {aim}: found after {queries:,} {'query' if queries == 1 else 'queries'}"
 
 
 def article(name: str) -> str:

@@ -124,6 +124,20 @@ def test_within_a_case_a_new_query_string_does_not_draw_the_page_again(app):
     assert routed(app, "/case/4", "?layer=dense", shown="/case/3")[ids.SHOWN_PATH]["data"] == "/case/4"
 
 
+def test_a_tuning_case_has_its_place_among_the_tuning_cases(app):
+    words = text_of(routed(app, "/case/2")[ids.PAGE]["children"])
+    assert "2 of 32" in words
+    assert '"/case/3"' in json.dumps(routed(app, "/case/2")[ids.PAGE])
+    elsewhere = text_of(routed(app, "/case/2", "?partition=validation")[ids.PAGE]["children"])
+    assert "not in this list" in elsewhere
+
+
+def test_the_list_says_what_its_numbers_were_made_with(app):
+    words = text_of(routed(app, "/")[ids.PAGE]["children"])
+    assert re.search(r"euclidean · total · k \d+ · alarm above \d+", words)
+    assert re.search(r"% of 16 attacked", words)
+
+
 def test_an_image_comes_by_its_hash_and_is_kept_for_good(client, engine):
     row = db.read.list_cases(engine, *db.read.case_query(engine, "")).rows[0]
     response = client.get(f"/images/{row.image}.png")

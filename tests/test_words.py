@@ -23,15 +23,14 @@ def test_an_unknown_outcome_is_refused_by_name():
 
 def test_a_reason_has_its_numbers_and_its_verdict():
     alarm = words.reason_sentence(rule="total", k=13, threshold=6, count=9, alarm=True, predicted="bird")
-    assert alarm == "9 of 13 neighbours are not bird; the threshold is 6: alarm."
+    assert alarm == "9 of 13 neighbours are not labelled bird, more than the threshold of 6: alarm."
     quiet = words.reason_sentence(rule="total", k=13, threshold=6, count=1, alarm=False, predicted="bird")
-    assert quiet == "1 of 13 neighbours is not bird; the threshold is 6: no alarm."
+    assert quiet == "1 of 13 neighbours is not labelled bird, not more than the threshold of 6: no alarm."
     largest = words.reason_sentence(
         rule="max-class", k=13, threshold=-1, count=0, alarm=True, predicted="cat"
     )
-    assert (
-        largest
-        == "The most frequent class other than cat has 0 of 13 neighbours; the threshold is −1: alarm."
+    assert largest == (
+        "The most frequent class other than cat has 0 of 13 neighbours, more than the threshold of −1: alarm."
     )
     with pytest.raises(ValueError, match="'median'"):
         words.reason_sentence(rule="median", k=1, threshold=0, count=0, alarm=False, predicted="cat")
@@ -42,8 +41,9 @@ def test_recovery_tells_right_from_wrong_from_none():
         case = {"alarm": True, "k": 13, "majority": "frog", "recovered": "frog"}
         return words.recovery_sentence(**{**case, "predicted": "bird", "true": "frog", **changes})
 
-    assert say() == "The most frequent class among the 13 neighbours, the true class."
-    assert say(true="deer") == "The most frequent class among the 13 neighbours, but the true class is deer."
+    assert say() == "This is the most frequent class among the 13 neighbours, and the true class."
+    wrong = say(true="deer")
+    assert wrong == "This is the most frequent class among the 13 neighbours, but the true class is deer."
     assert "bird is still the most frequent" in say(majority="bird", recovered=None)
     assert "no single class" in say(majority=None, recovered=None)
     assert say(alarm=False, recovered=None) == "No alarm, so the prediction stands."
@@ -54,7 +54,7 @@ def test_a_single_neighbor_is_spoken_of_as_one():
     assert words.neighbors_title("dense", 7) == "The 7 nearest neighbours in dense"
     assert words.neighbors_title("dense", 0) == "No neighbours in dense"
     reason = words.reason_sentence(rule="total", k=1, threshold=0, count=1, alarm=True, predicted="cat")
-    assert reason.startswith("1 of 1 neighbour is not cat;")
+    assert reason.startswith("1 of 1 neighbour is not labelled cat,")
     alone = words.scale_sentence(metric="euclidean", layer="dense", nearest=4.5, farthest=4.5)
     assert alone == "The euclidean distance in dense is 4.500."
 
@@ -91,6 +91,20 @@ def test_shares_never_round_to_a_false_certainty():
     shares = (0.99996, 0.00004, 1.0, 0.0, 0.5)
     texts = [words.percent(share).replace("\N{NO-BREAK SPACE}", " ") for share in shares]
     assert texts == ["> 99.9 %", "< 0.1 %", "100.0 %", "0.0 %", "50.0 %"]
+
+
+def test_an_attack_is_told_with_its_aim_and_its_cost():
+    assert words.attack_text("differential-evolution", None, 1200) == (
+        "Differential evolution, untargeted: found after 1,200 queries"
+    )
+    assert words.attack_text("corner-sweep", "ship", 1) == (
+        "Corner sweep, targeted at ship: found after 1 query"
+    )
+
+
+def test_what_decisions_were_made_with_is_said_as_far_as_it_is_known():
+    assert words.alarm_rule_text("euclidean", "total", 17, 6) == "euclidean · total · k 17 · alarm above 6"
+    assert words.alarm_rule_text("euclidean", "total", None, None) == "euclidean · total"
 
 
 def test_distances_keep_four_digits():

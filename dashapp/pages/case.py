@@ -27,7 +27,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
     decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
     names = [layer.name for layer in case.compared_layers]
     view = case_view(search, names)
-    place, complaint = place_in_list(engine, search, names, case_id)
+    place, complaint = place_in_list(engine, search, names, case)
     return html.Div(
         className="case-page",
         children=[

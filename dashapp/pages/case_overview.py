@@ -33,11 +33,10 @@ def input_part(app: Dash, case: db.read.CaseDetail) -> html.Section:
             _picture(app, case.image, "attacked", rings, "The attacked image"),
         ]
         facts = [_pixel(pixel) for pixel in attack.pixels]
-        target = "any other class" if attack.target_class is None else case.class_names[attack.target_class]
-        plural = "query" if attack.queries == 1 else "queries"
+        target = None if attack.target_class is None else case.class_names[attack.target_class]
         facts.append(
             html.P(
-                f"{attack.method} towards {target}: {attack.queries:,} {plural}",
+                words.attack_text(attack.method, target, attack.queries),
                 className="muted attack-facts",
             )
         )

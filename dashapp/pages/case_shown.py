@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from dash import Dash, html, no_update
 from sqlalchemy import Engine
@@ -16,13 +17,23 @@ UNTUNED_SHOWN = 12  # neighbours shown at first when no k has been chosen
 
 
 def place_in_list(
-    engine: Engine, search: str, names: list[str], case_id: int
+    engine: Engine, search: str, names: list[str], case: db.read.CaseDetail
 ) -> tuple[db.read.CasePlace, list[str]]:
-    """The case's place in the list, and a complaint when the address's filters are not understood."""
+    """The case's place in the list, and a complaint when the address's filters are not understood.
+
+    An address that names no partition means the case's own: a typed case number leads to either.
+    """
+    filters, complaints = list_search(search, names), []
     try:
-        return db.read.neighbor_cases(engine, list_search(search, names), case_id), []
+        place = db.read.neighbor_cases(engine, filters, case.case_id)
     except db.read.QueryError as error:
-        return db.read.neighbor_cases(engine, "", case_id), [words.unknown_filter_sentence(str(error))]
+        filters, complaints = "", [words.unknown_filter_sentence(str(error))]
+        place = db.read.neighbor_cases(engine, filters, case.case_id)
+    fields = parse_qsl(filters.removeprefix("?"), keep_blank_values=True)
+    if place.position is None and "partition" not in dict(fields):
+        own = "?" + urlencode([*fields, ("partition", case.partition)])
+        place = db.read.neighbor_cases(engine, own, case.case_id)
+    return place, complaints
 
 
 def notice(lines: Sequence[str]) -> list[html.P]:
@@ -84,7 +95,7 @@ def shown(
             href.split("?")[0] + here.get(one["id"]["to"], search)
             for href, one in zip(links, ask["links"], strict=True)
         ],
-        "notice": notice([*view.complaints, *place_in_list(engine, search, names, case_id)[1]]),
+        "notice": notice([*view.complaints, *place_in_list(engine, search, names, case)[1]]),
         "softmax": no_update
         if layer_only
         else figures.softmax_bars([score.probability for score in case.scores], **marks),

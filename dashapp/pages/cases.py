@@ -14,7 +14,8 @@ import db.read
 from dashapp import ids
 from dashapp.pages import cases_table
 from dashapp.theme import class_color
-from dashapp.words import OUTCOME_NAMES, percent
+from dashapp.words import OUTCOME_NAMES, alarm_rule_text, percent
+from db.read.listed import METRIC, RULE
 
 OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
 GROUP = {"TP": "attacked", "FN": "attacked", "TN": "clean", "FP": "clean"}
@@ -109,12 +110,19 @@ def _outcomes(
         )
         for layer in options.layers
     ]
+    decision = next((row.decisions[query.layer] for row in listed.rows if query.layer in row.decisions), None)
+    how = alarm_rule_text(METRIC, RULE, decision and decision.k, decision and decision.threshold)
     tiles = [_outcome(outcome, counts, query, home) for outcome in OUTCOMES]
     return html.Div(
         className="outcomes card",
         children=[
             html.Div(
-                [html.H2("Outcome in layer"), html.Ul(layers, className="segments")], className="layer-choice"
+                [
+                    html.H2("Outcome in layer"),
+                    html.Ul(layers, className="segments"),
+                    html.P(how, className="muted layer-rule"),
+                ],
+                className="layer-choice",
             ),
             html.Ul(tiles, className="tiles"),
         ],
@@ -137,7 +145,9 @@ def _outcome(outcome: str, counts: dict[str, int], query: db.read.CaseQuery, hom
                 html.Span(OUTCOME_NAMES[outcome], className="tile-name"),
                 html.Span(f"{number:,}", className="tile-count"),
                 html.Span(
-                    f"{percent(share)} of {GROUP[outcome]}" if group else f"no {GROUP[outcome]} case",
+                    f"{percent(share)} of {group:,} {GROUP[outcome]}"
+                    if group
+                    else f"no {GROUP[outcome]} case",
                     className="tile-share muted",
                 ),
                 html.Span(className="tile-bar", style={"--share": f"{share:.4f}"}),
