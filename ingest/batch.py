@@ -85,6 +85,6 @@ def check_possible(batch: Batch, images: int) -> None:
     most = math.floor(images / (2 * len(PARTITIONS)))
     if batch.cases > most:
         raise ValueError(
-            f"--cases {batch.cases}: {batch.dataset} has {images} test images that could become cases, enough "
-            f"for {most} adversarial and {most} clean ones a partition; ask for fewer or use cifar10"
+            f"--cases {batch.cases}: {batch.dataset} has {images} test images that could become cases, "
+            f"enough for {most} adversarial and {most} clean ones a partition; ask for fewer or use cifar10"
         )
