@@ -107,6 +107,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         ],
                         className="app-facts",
                     ),
+                    html.Label("Go to case number", htmlFor=ids.GO_TO_CASE, className="visually-hidden"),
                     dcc.Input(
                         id=ids.GO_TO_CASE,
                         type="text",

@@ -15,6 +15,7 @@ from dashapp import theme as themes
 CENTER = "case"  # id of the node in the middle
 NODE_SIZE = 46  # pixels at zoom 1
 CENTER_SIZE = 84
+LABEL_GAP = NODE_SIZE // 2 + 3  # pixels between a ring and its label: an image fits
 
 
 class Lengths(NamedTuple):
@@ -105,7 +106,7 @@ def graph_elements(
         place: metric and layer, said with every distance ('euclidean, dense').
     """
     scale = lengths([neighbor.distance for neighbor in neighbors])
-    nodes = _rings(scale)
+    nodes = _rings(scale, number)
     nodes.append(
         {
             "data": {
@@ -162,16 +163,25 @@ def node_size(shown: int, *, counted: bool) -> int:
     return round(size if counted else 0.7 * size)
 
 
-def _rings(scale: Lengths) -> list[dict]:
-    """The nearest and the farthest distance as rings around the case; none when they are the same."""
+def _rings(scale: Lengths, number: Callable[[float], str]) -> list[dict]:
+    """The nearest and the farthest distance as rings around the case; none when they are the same.
+
+    Each is labelled at its top, where no image lies: the outer one outside, the inner one inside.
+    """
     if scale.farthest <= scale.nearest:
         return []
     return [
         {
-            "data": {"id": f"ring-{name}", "role": "ring", "size": 2 * scale(at)},
+            "data": {
+                "id": f"ring-{name}",
+                "role": "ring",
+                "size": 2 * scale(at),
+                "label": number(at),
+                "shift": shift,
+            },
             "position": {"x": 0.0, "y": 0.0},
         }
-        for name, at in (("far", scale.farthest), ("near", scale.nearest))
+        for name, at, shift in (("far", scale.farthest, -LABEL_GAP), ("near", scale.nearest, LABEL_GAP + 12))
     ]
 
 
@@ -219,6 +229,15 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict]:
                 "border-color": color["border"],
                 "events": "no",
                 "z-index": 0,
+                "label": "data(label)",
+                "text-valign": "top",
+                "text-margin-y": "data(shift)",
+                "font-size": 11,
+                "text-background-color": color["surface"],
+                "text-background-opacity": 0.85,
+                "text-background-padding": 2,
+                "font-family": themes.FONT,
+                "color": color["text-muted"],
             },
         },
         {
@@ -226,7 +245,7 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict]:
             "style": {
                 "width": 2,
                 "line-color": "data(color)",
-                "opacity": 0.7,
+                "opacity": 0.9 if theme == "dark" else 0.7,
                 "curve-style": "straight",
                 "z-index": 5,
                 "overlay-opacity": 0,

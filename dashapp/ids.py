@@ -20,6 +20,7 @@ def list_link(part: str, value: str) -> dict[str, str]:
 # The case view.
 CASE_ID = "case-id"  # dcc.Store: id of the case on the page
 CASE_NOTICE = "case-notice"  # a line about an address that is not understood, or nothing
+CASE_VERDICT = "case-verdict"  # how many layers alarm, and the outcome in the chosen one
 CASE_LAYER_TITLE = "case-layer-title"  # heading of the neighbours: names the chosen layer
 CASE_SOFTMAX = "case-softmax"  # dcc.Graph
 CASE_SOFTMAX_TEXT = "case-softmax-text"  # what it says of the true class
@@ -32,6 +33,7 @@ CASE_GRAPH_VERSION = "case-graph-version"  # dcc.Store: names the elements that 
 CASE_GRAPH_PLACED = "case-graph-placed"  # dcc.Store: sink of the graph's browser callbacks
 CASE_FIT = "case-fit"  # html.Button: the whole graph into view
 CASE_LEGEND = "case-legend"  # classes among the neighbours, with their counts
+CASE_LIST_HEAD = "case-list-head"  # what the columns of the ranked list are
 CASE_LIST = "case-list"  # the neighbours as a ranked list
 
 

@@ -116,6 +116,13 @@ def alarms_sentence(alarms: Sequence[tuple[str, bool]]) -> str:
     return f"{len(raised)} of {len(alarms)} compared layers {verb} an alarm: {', '.join(raised)}."
 
 
+def verdict_text(alarms: Sequence[tuple[str, bool]], layer: str, outcome: str | None) -> str:
+    """The head of a case: how many layers alarm, and how the shown one did; '' before tuning."""
+    if outcome is None:
+        return ""
+    return f"{alarms_sentence(alarms)} {layer}: {outcome_name(outcome)}."
+
+
 def not_tuned_sentence(metric: str, rule: str) -> str:
     """What a case without decisions lacks, and the way there."""
     return (

@@ -118,6 +118,8 @@ def test_a_click_on_a_layer_updates_everything_and_the_address_keeps_it(page):
     page.locator(".decision[data-layer=logits]").click()
     expect_layer(page, "logits")
     assert page.evaluate(AXIS, "case-counts").endswith(f" {page.locator('.neighbor-row').count()}")
+    expect(page.locator("#case-verdict")).to_contain_text("compared layers")
+    expect(page.locator("#case-verdict")).to_contain_text("logits: ")
     page.reload()
     page.wait_for_selector(SETTLED)
     expect_layer(page, "logits")
@@ -145,7 +147,10 @@ def test_pointing_links_the_parts_and_enlarges_the_images(page):
     expect(row).to_have_attribute("data-pointed", "")
     page.mouse.move(x, 5)
     expect(card).to_be_hidden()
-    page.locator(".neighbor-row").nth(1).focus()
+    page.locator(".neighbor-list").focus()
+    page.keyboard.press("ArrowDown")
+    expect(card).to_contain_text("rank 1")
+    page.keyboard.press("ArrowDown")
     expect(card).to_contain_text("rank 2")
 
 

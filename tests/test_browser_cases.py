@@ -152,14 +152,16 @@ def test_a_wrong_address_gets_our_page_and_a_way_back(page, expected_errors, pat
     expected_errors.append("404")
     assert page.goto(path).status == 404
     expect(page.locator(".notice h1")).to_have_text("Nothing here")
-    page.get_by_role("link", name="All cases").click()
+    page.get_by_role("link", name="Validation cases").click()
     expect(page.locator("tbody tr")).to_have_count(32)
 
 
 def test_an_unknown_value_is_named_and_can_be_left(page):
     page.goto("/?outcome=maybe")
     expect(page.locator(".notice")).to_contain_text("outcome 'maybe'")
-    expect(page.locator(".notice")).to_contain_text("TP, FP, TN, FN")
+    expect(page.locator(".notice")).to_contain_text(
+        "TP (attack detected), FP (false alarm), TN (correctly quiet)"
+    )
     page.locator(".notice .button").click()
     expect(page.locator("tbody tr")).to_have_count(32)
 

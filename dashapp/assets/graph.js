@@ -316,10 +316,30 @@
     const row = event.target.closest && event.target.closest(".neighbor-row");
     const graph = row && here();
     if (!graph) return;
-    if (event.type === "mouseover" || event.type === "focusin") graph.point(row.dataset.node);
+    if (event.type === "mouseover") graph.point(row.dataset.node);
     else graph.unpoint();
   }
-  for (const kind of ["mouseover", "mouseout", "focusin", "focusout"]) document.addEventListener(kind, onPointer);
+  for (const kind of ["mouseover", "mouseout"]) document.addEventListener(kind, onPointer);
+
+  /* The list is one stop of the keyboard; the arrow keys point at its rows. */
+  function onKey(event) {
+    const list = event.target.closest && event.target.closest(".neighbor-list");
+    const graph = list && here();
+    if (!graph || event.ctrlKey || event.metaKey || event.altKey) return;
+    const rows = [...list.querySelectorAll(".neighbor-row")];
+    const now = rows.findIndex((row) => row.hasAttribute("data-pointed"));
+    const last = rows.length - 1;
+    const to = { ArrowDown: Math.min(now + 1, last), ArrowUp: Math.max(now - 1, 0), Home: 0, End: last }[event.key];
+    if (event.key === "Escape") graph.unpoint();
+    if (to === undefined || last < 0) return;
+    event.preventDefault();
+    graph.point(rows[to].dataset.node);
+    rows[to].scrollIntoView({ block: "nearest" });
+  }
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("focusout", (event) => {
+    if (event.target.closest && event.target.closest(".neighbor-list")) here()?.unpoint();
+  });
 
   /* Wait until Cytoscape has drawn the elements that were just sent, then place them. */
   function place(version, tries) {

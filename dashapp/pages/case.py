@@ -28,13 +28,14 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
     names = [layer.name for layer in case.compared_layers]
     view = case_view(search, names)
     place, complaint = place_in_list(engine, search, names, case)
+    several = len(db.read.case_query(engine, "")[1].networks) > 1
     return html.Div(
         className="case-page",
         children=[
             dcc.Store(id=ids.CASE_ID, data=case_id),
             dcc.Store(id=ids.CASE_GRAPH_VERSION),
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
-            _head(app, case, place, search, names),
+            _head(app, case, place, search, names, several=several),
             html.Div(notice([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
             html.Div(
                 className="card case-overview",
@@ -64,9 +65,18 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
 
 
 def _head(
-    app: Dash, case: db.read.CaseDetail, place: db.read.CasePlace, search: str, names: list[str]
+    app: Dash,
+    case: db.read.CaseDetail,
+    place: db.read.CasePlace,
+    search: str,
+    names: list[str],
+    *,
+    several: bool,
 ) -> html.Header:
-    """Where the reader is: the way back, the case, its neighbours in the list."""
+    """Where the reader is: the way back, the case, its neighbours in the list.
+
+    `several`: the database has more networks than this case's.
+    """
     attacked = case.attack is not None
     summary = words.summary_sentence(
         attacked=attacked,
@@ -91,6 +101,7 @@ def _head(
                     html.Span(case.kind, className=f"badge badge-{case.kind}"),
                     html.Span(f"{case.partition} set", className="badge"),
                     html.Span(f"{case.split} image {case.position:,}", className="badge"),
+                    html.Span(case.network, className="badge") if several else None,
                     html.Nav(
                         className="case-steps",
                         children=[
@@ -103,6 +114,7 @@ def _head(
                 ],
             ),
             html.P(summary, className="case-summary"),
+            html.P(id=ids.CASE_VERDICT, className="case-verdict", **{"aria-live": "polite"}),
         ],
     )
 
@@ -120,6 +132,7 @@ def validation_layout() -> html.Div:
         [
             *(dcc.Store(id=one) for one in (ids.CASE_ID, ids.CASE_GRAPH_VERSION, ids.CASE_GRAPH_PLACED)),
             html.Div(id=ids.CASE_NOTICE),
+            html.P(id=ids.CASE_VERDICT),
             charts_part(),
             neighbors_part(),
             html.Button(id=ids.case_layer("network", "")),
@@ -171,6 +184,8 @@ def register(app: Dash, engine: Engine) -> None:
             "version": Output(ids.CASE_GRAPH_VERSION, "data"),
             "legend": Output(ids.CASE_LEGEND, "children"),
             "list": Output(ids.CASE_LIST, "children"),
+            "list_head": Output(ids.CASE_LIST_HEAD, "children"),
+            "verdict": Output(ids.CASE_VERDICT, "children"),
         },
         inputs={"search": Input(ids.LOCATION, "search"), "theme": Input(ids.THEME, "data")},
         state={

@@ -27,8 +27,7 @@ def decisions_part(
     """
     by_layer = {decision.layer: decision for decision in decisions}
     if decisions:
-        said = words.alarms_sentence([(decision.layer, decision.alarm) for decision in decisions])
-        intro = [html.P(said, className="decisions-sum")]
+        intro = [html.P(f"Rule {rule}: {words.RULE_NOTES[rule]}.", className="muted decisions-rule")]
     else:
         intro = [html.P(words.not_tuned_sentence(metric, rule), className="notice-line")]
     return html.Aside(

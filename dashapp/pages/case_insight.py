@@ -86,7 +86,18 @@ def neighbors_part() -> html.Section:
                         ],
                         **{"aria-label": "Neighbours as a graph; the list beside it says the same"},
                     ),
-                    html.Ol(id=ids.CASE_LIST, className="neighbor-list"),
+                    html.Div(
+                        [
+                            html.P(id=ids.CASE_LIST_HEAD, className="neighbor-columns muted"),
+                            html.Ol(
+                                id=ids.CASE_LIST,
+                                className="neighbor-list",
+                                tabIndex=0,
+                                **{"aria-label": "Neighbours, nearest first; arrow keys point at them"},
+                            ),
+                        ],
+                        className="neighbor-side",
+                    ),
                 ],
             ),
             html.Div(
@@ -156,7 +167,6 @@ def ranked_list(
     rows = [
         html.Li(
             className="neighbor-row" + (" is-beyond" if k is not None and neighbor.rank > k else ""),
-            tabIndex=0,
             title=f"training image {neighbor.position:,}",
             children=[
                 html.Span(str(neighbor.rank), className="neighbor-rank"),

@@ -79,7 +79,7 @@ def _pixel(pixel: db.read.CasePixel) -> html.Div:
             children=[
                 html.Span(className="swatch", style={"background": f"rgb({rgb[0]}, {rgb[1]}, {rgb[2]})"}),
                 html.Span(f"{when} (red, green, blue): ", className="visually-hidden"),
-                html.Span(numbers, className="pixel-numbers"),
+                html.Span(f"RGB {numbers}" if when == "before" else numbers, className="pixel-numbers"),
             ],
         )
 

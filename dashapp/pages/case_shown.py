@@ -129,6 +129,10 @@ def shown(
         else words.NO_NEIGHBORS,
         "version": no_update if same else now_shown,
         "legend": no_update if same else legend(case, neighbors),
+        "list_head": f"rank · label · distance ({METRIC})",
+        "verdict": words.verdict_text(
+            [(one.layer, one.alarm) for one in decisions], view.layer, decision and decision.outcome
+        ),
         "list": no_update if same else ranked_list(app, case, neighbors, k=k),
     }
 

@@ -18,6 +18,7 @@ from dashapp.words import OUTCOME_NAMES, alarm_rule_text, percent
 from db.read.listed import METRIC, RULE
 
 OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
+POPULATION = "clean: correctly classified images; adversarial: successful attacks"
 GROUP = {"TP": "attacked", "FN": "attacked", "TN": "clean", "FP": "clean"}
 
 
@@ -26,9 +27,12 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
     home = app.get_relative_path("/")
     try:
         query, options = db.read.case_query(engine, search)
-        listed = db.read.list_cases(engine, query, options)
     except db.read.QueryError as error:
         return _refused(error, home)
+    try:
+        listed = db.read.list_cases(engine, query, options)
+    except db.read.QueryError as error:  # a page after the last
+        return _refused(error, home + _unfiltered(query))
     if not listed.stored and len(options.networks) < 2:
         return _empty_database()
     return html.Div(
@@ -48,7 +52,7 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
                             cases_table.foot(query, listed, home),
                         ]
                         if listed.rows
-                        else [_no_match(listed, home)]
+                        else [_no_match(query, listed, home)]
                     ),
                 ],
             ),
@@ -80,15 +84,24 @@ def _head(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Comp
         for name, value in filters.items()
         if value
     ]
-    reset = dcc.Link("Reset", href=home, className="reset") if query.is_filtered else None
+    reset = (
+        dcc.Link("Reset", href=home + _unfiltered(query), className="reset") if query.is_filtered else None
+    )
     return html.Div(
         [
             html.H1(what),
             html.Span(f"{listed.total:,} of {listed.stored:,} cases", className="muted list-count"),
             html.Div([*chips, reset], className="chips"),
+            html.P(POPULATION, className="muted list-note"),
         ],
         className="list-head",
     )
+
+
+def _unfiltered(query: db.read.CaseQuery) -> str:
+    """The query string without filters: the same network, layer and order."""
+    none = dict.fromkeys(("kind", "outcome", "true", "predicted", "method"))
+    return query.but(partition="validation", **none).search()
 
 
 def _outcomes(
@@ -224,27 +237,34 @@ def _facet(
     return html.Section([html.H2(title), html.Ul(options)], className=f"facet facet-{field}")
 
 
-def _no_match(listed: db.read.CaseList, home: str) -> Component:
+def _no_match(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Component:
     return html.Div(
         className="nothing card",
         children=[
             html.H2("No case matches these filters"),
             html.P(f"The network has {listed.stored:,} cases.", className="muted"),
-            dcc.Link("Reset the filters", href=home, className="button"),
+            dcc.Link("Reset the filters", href=home + _unfiltered(query), className="button"),
         ],
     )
 
 
-def _refused(error: db.read.QueryError, home: str) -> Component:
+def _refused(error: db.read.QueryError, way_out: str) -> Component:
     return html.Div(
         className="notice card",
         children=[
             html.H1("This address cannot be shown"),
             html.P(f"{error.problem}."),
-            html.P(f"Expected: {error.allowed}.", className="muted"),
-            dcc.Link("Show all validation cases", href=home, className="button"),
+            html.P(f"Expected: {_named(error.allowed)}.", className="muted"),
+            dcc.Link("Show all validation cases", href=way_out, className="button"),
         ],
     )
+
+
+def _named(allowed: str) -> str:
+    """The allowed values, outcomes with their plain names."""
+    if allowed != ", ".join(("TP", "FP", "TN", "FN")):
+        return allowed
+    return ", ".join(f"{outcome} ({OUTCOME_NAMES[outcome]})" for outcome in allowed.split(", "))
 
 
 def _empty_database() -> Component:

@@ -10,7 +10,7 @@ def layout(app: Dash, path: str, reason: str) -> html.Div:
         children=[
             html.H1("Nothing here"),
             html.P([html.Code(path), " ", reason]),
-            dcc.Link("All cases", href=app.get_relative_path("/"), className="button"),
+            dcc.Link("Validation cases", href=app.get_relative_path("/"), className="button"),
         ],
     )
 
@@ -23,6 +23,6 @@ def broken(app: Dash, error: Exception) -> html.Div:
             html.H1("This page could not be drawn"),
             html.P(html.Code(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")),
             html.P("The log of the server has the details. Reload to try again.", className="muted"),
-            dcc.Link("All cases", href=app.get_relative_path("/"), className="button"),
+            dcc.Link("Validation cases", href=app.get_relative_path("/"), className="button"),
         ],
     )

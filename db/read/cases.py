@@ -74,7 +74,7 @@ def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseLi
         pages = max(1, -(-total // PAGE_SIZE))
         if query.page > pages:
             expected = f"1 to {pages}" if pages > 1 else "1"
-            raise QueryError(f"The address asks for page '{query.page}'", expected)
+            raise QueryError(f"The address asks for page '{query.page}', which does not exist", expected)
         selected = _selected(query, options).limit(PAGE_SIZE).offset((query.page - 1) * PAGE_SIZE)
         ids = list(connection.scalars(selected))
         rows = listed_cases(connection, ids)

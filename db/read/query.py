@@ -136,15 +136,16 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     }
     for name, allowed in one_of.items():
         if name in fields and fields[name] not in allowed:
-            raise QueryError(f"The address asks for {name} '{fields[name]}'", allowed)
+            raise QueryError(f"The address asks for {name} '{fields[name]}', which does not exist", allowed)
     sort = fields.get("sort", "case")
     if sort.removeprefix("-") not in SORTS:
         raise QueryError(
-            f"The address asks for sort '{sort}'", (*SORTS, "each also with '-' before it, descending")
+            f"The address asks for sort '{sort}', which does not exist",
+            (*SORTS, "each also with '-' before it, descending"),
         )
     page = fields.get("page", "1")
     if not (page.isascii() and page.isdigit() and int(page[:12]) > 0 and len(page) <= 9):
-        raise QueryError(f"The address asks for page '{page}'", "a whole number from 1")
+        raise QueryError(f"The address asks for page '{page}', which does not exist", "a whole number from 1")
     default_layer = options.layers[-1].name if options.layers else ""
     return CaseQuery(
         partition=fields.get("partition", PARTITIONS[0]),
@@ -173,7 +174,7 @@ def _options(connection: Connection, network: str | None) -> CaseOptions:
     )
     ids = tuple(str(option.id) for option in networks)
     if network is not None and network not in ids:
-        raise QueryError(f"The address asks for network '{network}'", ids)
+        raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
     if not networks:
         return CaseOptions(None, None, (), (), {}, ())
     newest = connection.scalar(select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1))
