@@ -257,6 +257,12 @@ def test_no_case_under_the_filters_is_said_and_can_be_reset(app):
     assert "Reset the filters" in words
 
 
+def test_reset_keeps_what_is_no_filter(app):
+    page = json.dumps(routed(app, "/", "?kind=clean&outcome=TP&layer=dense&sort=-alarms")[ids.PAGE])
+    links = {link.replace("\\u0026", "&") for link in re.findall(r'"href": ?"([^"]*)"', page)}
+    assert "/?layer=dense&sort=-alarms" in links
+
+
 def test_an_empty_combination_of_filters_is_not_taken_for_a_missing_tuning(app):
     page = routed(app, "/", "?kind=clean&true=ship&predicted=airplane")[ids.PAGE]
     words = text_of(page["children"])

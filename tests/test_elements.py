@@ -55,6 +55,14 @@ def test_nodes_stand_where_their_edges_say():
         assert math.hypot(x, y) == pytest.approx(lengths[node["data"]["id"]])
 
 
+def test_each_ring_is_labelled_with_its_distance():
+    rings = by_role(graph(neighbors([1, 2, 3], [4.0, 5.0, 6.5])), "ring")
+    assert {ring["data"]["id"]: ring["data"]["label"] for ring in rings} == {
+        "ring-near": "4.000",
+        "ring-far": "6.500",
+    }
+
+
 def test_equal_distances_get_one_length_and_no_rings():
     made = graph(neighbors([1, 2, 3], [4.0, 4.0, 4.0]))
     assert len({e["data"]["length"] for e in made if "source" in e["data"]}) == 1

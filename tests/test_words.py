@@ -87,6 +87,14 @@ def test_alarms_are_summed_up(alarms, sentence):
     assert words.alarms_sentence(list(zip(["dense", "logits"], alarms, strict=True))) == sentence
 
 
+def test_the_head_of_a_case_says_who_alarms_and_how_the_shown_layer_did():
+    alarms = [("dense", False), ("logits", True)]
+    assert words.verdict_text(alarms, "logits", "FP") == (
+        "1 of 2 compared layers raises an alarm: logits. logits: false alarm."
+    )
+    assert words.verdict_text([], "logits", None) == ""
+
+
 def test_shares_never_round_to_a_false_certainty():
     shares = (0.99996, 0.00004, 1.0, 0.0, 0.5)
     texts = [words.percent(share).replace("\N{NO-BREAK SPACE}", " ") for share in shares]
