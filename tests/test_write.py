@@ -106,9 +106,9 @@ def test_ids_of_more_keys_than_a_statement_takes_are_found(connection):
 
 def test_a_key_with_null_finds_the_row_that_has_null_there(connection):
     keys = [
-        (1, 3, "differential-evolution", SHIP, 1, 1000, 0),
-        (1, 1, "differential-evolution", None, 1, 1000, 0),
-        (1, 3, "differential-evolution", CAT, 1, 1000, 0),
+        (1, 3, "differential-evolution", SHIP, 1, 100, 1000, 0),
+        (1, 1, "differential-evolution", None, 1, 100, 1000, 0),
+        (1, 3, "differential-evolution", CAT, 1, 100, 1000, 0),
     ]
     assert write.ids_by_key(connection, schema.attacks, ATTACK_KEY, keys) == [3, 1, 4]
 
