@@ -116,6 +116,15 @@ def test_a_mistake_is_told_in_the_databases_words(database, statement, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to SIGINT: a job that a script put in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_stops_a_long_statement(database):
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
