@@ -118,7 +118,7 @@ def test_a_mistake_is_told_in_the_databases_words(database, statement, message):
 
 @pytest.fixture
 def ctrl_c():
-    """Python's own answer to SIGINT: a job that a script put in the background inherits that it is ignored."""
+    """Python's own answer to SIGINT, which a job that a script put in the background ignores."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
