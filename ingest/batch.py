@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from db.schema import METRICS, PARTITIONS
@@ -82,7 +81,7 @@ class Batch:
 
 def check_possible(batch: Batch, images: int) -> None:
     """ValueError where a partition cannot hold the wanted cases even if every attack succeeded."""
-    most = math.floor(images / (2 * len(PARTITIONS)))
+    most = images // (2 * len(PARTITIONS))
     if batch.cases > most:
         raise ValueError(
             f"--cases {batch.cases}: {batch.dataset} has {images} test images that could become cases, "

@@ -24,6 +24,7 @@ from ingest.runs import stage
 from model.checkpoint import Checkpoint
 from model.cnn import activate
 from model.data import Dataset
+from model.layers import COMPOSED
 from model.progress import progress
 
 CHUNK = 64  # cases a transaction
@@ -79,7 +80,7 @@ def write_cases(
         return
     with engine.connect() as connection:
         layer_ids = {
-            row.name: row.id for row in batches.layer_rows(connection, network_id) if row.name != "composed"
+            row.name: row.id for row in batches.layer_rows(connection, network_id) if row.name != COMPOSED
         }
     pictures = np.stack([paint(test.images[entry.candidate.index], entry.attack) for entry in planned])
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}

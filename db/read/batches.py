@@ -53,12 +53,6 @@ class CaseVotes(NamedTuple):
     labels: np.ndarray  # (N, k) int, nearest first
 
 
-def network_id(connection: Connection, sha256: str, dataset_id: int) -> int | None:
-    """The network with these weights on this data set, if it is known."""
-    query = select(networks.c.id).where(networks.c.sha256 == sha256, networks.c.dataset_id == dataset_id)
-    return connection.execute(query).scalar()
-
-
 def layer_rows(connection: Connection, network: int) -> list[LayerRow]:
     """The layers of a network, from the input to the output."""
     query = select(layers.c.id, layers.c.name, layers.c.kind, layers.c.compared)
