@@ -5,7 +5,8 @@ Continuous Spaces", Journal of Global Optimization 11 (1997): rand/1/bin and bes
 drawn anew for every generation (dither).
 
 The parts are pure: `uniform`, `latin_hypercube` or `gaussian` draw a first population, `init` makes a state
-of it, `ask` proposes trials, `tell` takes their fitness (lower is better). The first `ask` proposes the
+of it, `ask` proposes trials (`draw`, then `propose`, for each problem), `tell` takes their fitness (lower is
+better). The first `ask` proposes the
 first population itself, so one loop serves new and running problems side by side:
 
     state = init(uniform(keys, params.population, lower, upper))
@@ -54,6 +55,15 @@ class Params:
             )
         if not 0 <= self.crossover_rate <= 1:
             raise ValueError(f"crossover_rate (={self.crossover_rate}) must lie in [0, 1]")
+
+
+class Draws(NamedTuple):
+    """What chance decides in one generation of one problem."""
+
+    donors: Array  # (P, 2 or 3) int32, different individuals other than the row's own
+    weight: Array  # () float32, F
+    crossed: Array | None  # (P, D) bool, the genes taken from the mutant; None: all
+    redraw: Array | None  # (P, D) in [0, 1), where a gene that left its bounds goes; None: not needed
 
 
 class State(NamedTuple):
@@ -113,10 +123,44 @@ def ask(keys: Array, state: State, lower: Array, upper: Array, params: Params) -
     """
 
     def one(key: Array, population: Array, fitness: Array, generation: Array) -> Array:
-        trials = _trials(key, population, fitness, lower, upper, params)
+        trials = propose(population, fitness, draw(key, population.shape[1], params), lower, upper, params)
         return jnp.where(generation == 0, population, trials)
 
     return jax.vmap(one)(keys, *state)
+
+
+def draw(key: Array, genes: int, params: Params) -> Draws:
+    """What chance decides in one generation of one problem with so many genes."""
+    individuals, partners = params.population, 2 if params.strategy == "best/1" else 3
+    crosses, redraws = params.crossover_rate < 1, params.boundary == "redraw"
+    # one call for all random numbers: compiled code for each call is long
+    columns = partners + (genes + 1) * crosses + genes * redraws
+    draws = jax.random.uniform(key, (1 + individuals * columns,))
+    weight = params.weight_low + (params.weight_high - params.weight_low) * draws[0]
+    chosen, cross, redraw = jnp.split(
+        draws[1:].reshape(individuals, columns), (partners, columns - genes * redraws), axis=1
+    )
+    crossed = None
+    if crosses:  # binomial; one gene always comes from the mutant, so that no trial copies its parent
+        forced = jnp.floor(cross[:, genes:] * genes).astype(jnp.int32)
+        crossed = cross[:, :genes] < params.crossover_rate
+        crossed |= jnp.arange(genes, dtype=jnp.int32)[None, :] == forced
+    return Draws(others(chosen), weight, crossed, redraw if redraws else None)
+
+
+def propose(
+    population: Array, fitness: Array, draws: Draws, lower: Array, upper: Array, params: Params
+) -> Array:
+    """One problem's trials (P, D): what the donors give, crossed over with the parents, inside the bounds.
+
+    population (P, D), fitness (P,). The first donor of rand/1 is the base, the last two make the difference.
+    """
+    donors = draws.donors
+    base = population[donors[:, 0]] if params.strategy == "rand/1" else population[jnp.argmin(fitness)][None]
+    mutants = base + draws.weight * (population[donors[:, -2]] - population[donors[:, -1]])
+    if draws.crossed is not None:
+        mutants = jnp.where(draws.crossed, mutants, population)
+    return _into_bounds(mutants, lower, upper, params.boundary, draws.redraw)
 
 
 def tell(state: State, trials: Array, fitness: Array) -> State:
@@ -167,34 +211,7 @@ def _scale(unit: Array, lower: Array, upper: Array) -> Array:
     return lower[None, :] + unit * (upper - lower)[None, :]
 
 
-def _trials(
-    key: Array, population: Array, fitness: Array, lower: Array, upper: Array, params: Params
-) -> Array:
-    """One problem's mutants (P, D), crossed over with their parents and brought into the bounds."""
-    individuals, genes = population.shape
-    partners = 2 if params.strategy == "best/1" else 3
-    crosses, redraws = params.crossover_rate < 1, params.boundary == "redraw"
-    # one call for all random numbers: compiled code for each call is long
-    columns = partners + (genes + 1) * crosses + genes * redraws
-    draws = jax.random.uniform(key, (1 + individuals * columns,))
-    weight = params.weight_low + (params.weight_high - params.weight_low) * draws[0]
-    chosen, cross, redraw = jnp.split(
-        draws[1:].reshape(individuals, columns), (partners, columns - genes * redraws), axis=1
-    )
-
-    indices = others(chosen)
-    base = population[indices[:, 2]] if partners == 3 else population[jnp.argmin(fitness)][None, :]
-    mutants = base + weight * (population[indices[:, 0]] - population[indices[:, 1]])
-    mutants = _into_bounds(mutants, lower, upper, params.boundary, redraw)
-    if not crosses:
-        return mutants
-    # binomial crossover; one gene always comes from the mutant, so that no trial copies its parent
-    forced = jnp.floor(cross[:, genes:] * genes).astype(jnp.int32)
-    crossed = jnp.arange(genes, dtype=jnp.int32)[None, :] == forced
-    return jnp.where(crossed | (cross[:, :genes] < params.crossover_rate), mutants, population)
-
-
-def _into_bounds(genes: Array, lower: Array, upper: Array, boundary: str, draws: Array) -> Array:
+def _into_bounds(genes: Array, lower: Array, upper: Array, boundary: str, draws: Array | None) -> Array:
     """Genes (P, D) in the bounds (D,) the way `boundary` says; `draws` (P, D) in [0, 1) to redraw from."""
     low, high = lower[None, :], upper[None, :]
     if boundary == "reflect":

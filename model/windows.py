@@ -155,7 +155,7 @@ def _shapes(shape: Shape, groups: list[Group]) -> list[tuple[Shape, Shape]]:
 def _reaches(
     pixels: int, part: tuple[int, int] | None, groups: list[Group], extents: list[tuple[int, int]]
 ) -> list[Reach]:
-    """The windows along an axis of so many pixels, stage by stage; pixels outside `part` count as its nearest."""
+    """The windows along an axis of so many pixels, by stage; pixels outside `part` count as its nearest."""
     first, last = (part[0], part[1] - 1) if part else (0, pixels - 1)
     lows = highs = [min(max(pixel, first), last) for pixel in range(pixels)]  # the cells that change
     size, reaches = 1, []
