@@ -8,6 +8,7 @@ that device is already at its next step.
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -118,7 +119,10 @@ def run(
     if not devices:
         return
     size = -(-min(batch_size, len(waiting)) // len(devices)) if len(devices) > 1 else batch_size
-    lanes = [_lane(device, function, problem, search, size, generations) for device in devices]
+    with ThreadPoolExecutor() as pool:  # each device has its own compilation
+        lanes = list(
+            pool.map(lambda device: _lane(device, function, problem, search, size, generations), devices)
+        )
     began, finished, succeeded, evaluations = time.perf_counter(), int((~wanted).sum()), 0, 0
     for lane in lanes:
         lane.fill(problem, waiting, search)

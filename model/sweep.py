@@ -1,0 +1,311 @@
+"""The exhaustive one-pixel attack: every position of an image in every colour of a set.
+
+With the eight corners of the colour cube, 8,192 queries an image of 32 x 32, it breaks what differential
+evolution breaks, since that ends in the corners too; the search of CornerSearch (Croce and Hein, arXiv
+1909.05040) for one pixel. What it gives besides: at every position the best that any colour of the set can do
+there, the vulnerability map, and how close each class came; so also the proof that no colour of it works.
+
+Axis letters: N images, H rows, W columns, M colours, K classes, T targets an image.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import product
+from queue import SimpleQueue
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from model import attack_step, windows
+from model.attack_loop import AttackResult
+from model.cnn import Network
+from model.incremental import Incremental, fastest
+
+TOGETHER = 64  # candidates at one position evaluated together: what fits the cache
+WORTH_PARTS = 500  # images from which on it pays to compile programs of their own for the edges
+
+
+class Sweep(NamedTuple):
+    """What a sweep of N images found; a margin above 0 means that the network is fooled."""
+
+    margins: np.ndarray  # (N, H, W) float32, largest over the colours: best other logit - label's logit
+    classes: np.ndarray  # (N, H, W) uint8, that other class
+    colours: np.ndarray  # (N, H, W) int32, index of the colour that reached it
+    reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
+    places: np.ndarray  # (N, K) int32, where: (row * W + column) * M + index of the colour
+
+
+class _Best(NamedTuple):
+    """The best over some colours at one position, for N images."""
+
+    margins: Array  # (N,)
+    classes: Array  # (N,)
+    colours: Array  # (N,)
+    reach: Array  # (N, K)
+    reach_colours: Array  # (N, K)
+
+
+def colour_grid(levels: int = 2) -> np.ndarray:
+    """levels^3 colours (M, 3) uint8, evenly spaced from 0 to 255; two levels are the corners of the cube."""
+    if not 2 <= levels <= 16:
+        raise ValueError(f"levels (={levels}) must lie in 2..16: the grid has levels^3 colours")
+    steps = np.rint(np.linspace(0, 255, levels)).astype(np.uint8)
+    return np.array(list(product(steps, repeat=3)), np.uint8)
+
+
+def corner_sweep(
+    function: Callable[[Array], Array] | Network,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    colours: np.ndarray | None = None,
+) -> Sweep:
+    """Sweep all images; see `sweep_stream` for arguments and errors."""
+    found = [part for _, part in sweep_stream(function, images, labels, colours=colours)]
+    if not found:
+        shape, classes = np.shape(images)[1:3], 0
+        empty = [np.zeros((0, *shape), kind) for kind in (np.float32, np.uint8, np.int32)]
+        return Sweep(*empty, np.zeros((0, classes), np.float32), np.zeros((0, classes), np.int32))
+    return Sweep(*(np.concatenate(field) for field in zip(*found, strict=True)))
+
+
+def sweep_stream(
+    function: Callable[[Array], Array] | Network,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    colours: np.ndarray | None = None,
+    together: int | None = None,
+) -> Iterator[tuple[np.ndarray, Sweep]]:
+    """Sweep the images and yield (indices (n,), Sweep of n images) block by block, in order.
+
+    function: a network, or anything that `attack_stream` takes; a network and an `Incremental` are evaluated by
+        the incremental pass where it is faster, a plain function by plain passes.
+    images (N, H, W, 3) uint8; labels (N,) int in [0, K): the class whose loss counts.
+    colours (M, 3) uint8, by default the eight corners; `colour_grid` gives finer sets.
+    together: images of a block, by default so many that all colours at one position fit the cache.
+
+    An image's sweep does not depend on the images beside it. Raises ValueError, in one line, for anything else:
+    at the call, not at the first item.
+    """
+    if isinstance(function, Network):
+        function = fastest(function)[0]
+    function = attack_step.as_function(function)
+    colours = colour_grid() if colours is None else np.asarray(colours)
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or 0 in images.shape[1:]:
+        raise ValueError(f"images (={images.dtype} {images.shape}) must be uint8 of shape (N, H, W, 3)")
+    if colours.ndim != 2 or colours.shape[1] != 3 or colours.dtype != np.uint8 or not len(colours):
+        raise ValueError(f"colours (={colours.dtype} {colours.shape}) must be uint8 of shape (M, 3), M >= 1")
+    classes = attack_step.class_count(function, images.shape[1:])
+    if labels.shape != (len(images),) or not (np.issubdtype(labels.dtype, np.integer) or not labels.size):
+        raise ValueError(
+            f"labels (={labels.dtype} {labels.shape}) must be integers of shape ({len(images)},)"
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(f"labels must lie in 0..{classes - 1}, but go from {labels.min()} to {labels.max()}")
+    together = together or max(1, TOGETHER // len(colours))
+    return _blocks(function, images, labels.astype(np.int32), colours, together)
+
+
+def as_attacks(
+    function: Callable[[Array], Array],
+    images: np.ndarray,
+    labels: np.ndarray,
+    sweep: Sweep,
+    *,
+    targets: np.ndarray | None = None,
+    colours: np.ndarray | None = None,
+) -> AttackResult:
+    """The sweep as an attack: of each image, or of each of its targets (N, T), the best candidate.
+
+    It is painted and judged once more, alone and by the plain pass, as every attack is: that decides `success`.
+    Queries are all candidates of the image, generations and seconds 0. A target of -1 counts as skipped.
+    """
+    function = attack_step.as_function(function)
+    colours = colour_grid() if colours is None else colours
+    count, height, width = sweep.margins.shape
+    if targets is None:
+        position = sweep.margins.reshape(count, -1).argmax(1)
+        colour = sweep.colours.reshape(count, -1)[np.arange(count), position]
+        goals, places = labels[:, None], (position * len(colours) + colour)[:, None]
+    else:
+        goals, places = targets, np.take_along_axis(sweep.places, np.maximum(targets, 0), axis=1)
+    position, colour = places // len(colours), colours[places % len(colours)]
+    pixels = np.concatenate([(position // width)[..., None], (position % width)[..., None], colour], axis=2)
+    row, column = pixels[..., 0], pixels[..., 1]
+    painted = np.repeat(images[:, None], goals.shape[1], axis=1)
+    image, goal = np.indices(goals.shape)
+    painted[image, goal, row, column] = colour
+    logits = attack_step.clean_logits(function, painted.reshape(-1, *images.shape[1:]))
+    logits = logits.reshape(*goals.shape, -1)
+    winner = logits.argmax(-1)
+    changed = (painted != images[:, None]).any(axis=(2, 3, 4))
+    wanted = goals >= 0
+    success = wanted & changed & ((winner != goals) if targets is None else (winner == goals))
+    result = AttackResult(
+        success,
+        painted,
+        np.where(wanted[..., None], pixels, -1)[:, :, None],
+        np.where(wanted, height * width * len(colours), 0),
+        logits,
+        np.where(wanted, 0, -1),
+        np.zeros(goals.shape),
+    )
+    return result if targets is not None else AttackResult(*(field[:, 0] for field in result))
+
+
+# ---- Block by block ------------------------------------------------------------------------------
+
+
+def _blocks(
+    function: attack_step.Function, images: np.ndarray, labels: np.ndarray, colours: np.ndarray, together: int
+) -> Iterator[tuple[np.ndarray, Sweep]]:
+    """Every device at a block of its own, with a thread that compiles for it and waits for it."""
+    devices = jax.local_devices()
+    together = max(1, min(together, -(-len(images) // len(devices))))
+    parts = _parts(function, images)
+    free: SimpleQueue = SimpleQueue()
+    for device in devices:
+        free.put((device, jax.device_put(function, device)))
+
+    def work(first: int) -> tuple[np.ndarray, Sweep]:
+        indices = np.arange(first, min(first + together, len(images)))
+        full = np.resize(indices, together)  # one shape, compiled once
+        device, copy = free.get()
+        try:
+            inputs = jax.device_put((images[full], labels[full], colours), device)
+            memory = _remember(copy, inputs[0])
+            found = [_positions(copy, memory, *inputs, *part) for part in parts]
+            return indices, _joined(len(indices), found, images.shape[1:3], len(colours), parts)
+        finally:
+            free.put((device, copy))
+
+    pool = ThreadPoolExecutor(len(devices))
+    try:
+        yield from pool.map(work, range(0, len(images), together))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _parts(function: attack_step.Function, images: np.ndarray) -> list[tuple]:
+    """Rows and columns of the parts that are swept by programs of their own."""
+    height, width = images.shape[1:3]
+    if isinstance(function, Incremental) and len(images) >= WORTH_PARTS:
+        return list(product(*windows.parts(function.architecture)))
+    return [((0, height), (0, width))]
+
+
+@jax.jit
+def _remember(function: attack_step.Function, images: Array):
+    return function.remember(images) if isinstance(function, Incremental) else None
+
+
+@partial(jax.jit, static_argnames=("rows", "columns"))
+def _positions(
+    function: attack_step.Function,
+    memory,
+    images: Array,
+    labels: Array,
+    colours: Array,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> _Best:
+    """The best at every position of a part, over colours: (positions, N, ...)."""
+    groups = -(-len(colours) // max(1, TOGETHER // len(images)))
+    size = -(-len(colours) // groups)
+    padded = jnp.concatenate([colours, jnp.repeat(colours[-1:], groups * size - len(colours), axis=0)])
+    whole = (rows, columns) == ((0, images.shape[1]), (0, images.shape[2]))
+
+    def position(place: Array) -> _Best:
+        row, column = (
+            rows[0] + place // (columns[1] - columns[0]),
+            columns[0] + place % (columns[1] - columns[0]),
+        )
+
+        def some(group: Array) -> _Best:
+            chosen = jax.lax.dynamic_slice_in_dim(padded, group * size, size)
+            if isinstance(function, Incremental):
+                edges = (None, None) if whole else (rows, columns)
+                logits = function.at_position(memory, row, column, chosen, *edges)
+            else:
+                logits = _painted_logits(function, images, row, column, chosen)
+            best = _best(logits, labels)
+            return best._replace(
+                colours=best.colours + group * size, reach_colours=best.reach_colours + group * size
+            )
+
+        if groups == 1:
+            return some(jnp.int32(0))
+        return _best_of(jax.lax.map(some, jnp.arange(groups, dtype=jnp.int32)))
+
+    count = (rows[1] - rows[0]) * (columns[1] - columns[0])
+    return jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
+
+
+def _painted_logits(function: Callable, images: Array, row: Array, column: Array, colours: Array) -> Array:
+    """Logits (N, M, K) by the plain pass."""
+    shape = (len(images), len(colours), *images.shape[1:])
+    painted = jnp.broadcast_to(images[:, None], shape)
+    pixel = jnp.broadcast_to(colours[None, :, None, None], (*shape[:2], 1, 1, 3))
+    painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
+    logits = attack_step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
+    return logits.reshape(*shape[:2], -1)
+
+
+def _best(logits: Array, labels: Array) -> _Best:
+    """The best of logits (N, M, K) over the colours."""
+    classes = jnp.arange(logits.shape[2], dtype=jnp.int32)[None, None, :]
+    is_label = classes == labels[:, None, None]
+    others = jnp.where(is_label, -jnp.inf, logits)
+    margins = others.max(-1) - jnp.where(is_label, logits, 0.0).sum(-1)
+    colour = margins.argmax(1).astype(jnp.int32)
+    chosen = jnp.take_along_axis(others, colour[:, None, None], axis=1)[:, 0]
+    top, is_top = logits.max(-1, keepdims=True), classes == logits.argmax(-1)[..., None].astype(jnp.int32)
+    second = jnp.where(is_top, -jnp.inf, logits).max(-1, keepdims=True)
+    reach = logits - jnp.where(is_top, second, top)
+    return _Best(
+        margins.max(1),
+        chosen.argmax(-1).astype(jnp.int32),
+        colour,
+        reach.max(1),
+        reach.argmax(1).astype(jnp.int32),
+    )
+
+
+def _best_of(groups: _Best) -> _Best:
+    """The best over groups of colours (G, N, ...); of equals the first."""
+    group = groups.margins.argmax(0)[None]
+    margins, classes, colours = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])
+    group = groups.reach.argmax(0)[None]
+    return _Best(
+        margins, classes, colours, *(jnp.take_along_axis(field, group, axis=0)[0] for field in groups[3:])
+    )
+
+
+def _joined(
+    count: int, found: list[_Best], extent: tuple[int, int], colours: int, parts: list[tuple]
+) -> Sweep:
+    """The parts of a block's first `count` images put together; of equals the first place counts."""
+    height, width = extent
+    classes = found[0].reach.shape[2]
+    maps = [np.zeros((count, height, width), kind) for kind in (np.float32, np.uint8, np.int32)]
+    reach = np.full((count, classes), -np.inf, np.float32)
+    places = np.full((count, classes), height * width * colours, np.int32)
+    for ((top, bottom), (left, right)), best in zip(parts, found, strict=True):
+        best = _Best(*(np.asarray(field)[:, :count] for field in best))
+        for kept, field in zip(maps, best[:3], strict=True):
+            kept[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
+        position = best.reach.argmax(0)[None]
+        row, column = np.divmod(position[0], right - left)
+        colour, new = (
+            np.take_along_axis(field, position, axis=0)[0] for field in (best.reach_colours, best.reach)
+        )
+        place = ((row + top) * width + column + left) * colours + colour
+        better = (new > reach) | ((new == reach) & (place < places))
+        reach, places = np.where(better, new, reach), np.where(better, place, places).astype(np.int32)
+    return Sweep(*maps, reach, places)
