@@ -7,6 +7,7 @@ PostgreSQL goes through the same function.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -53,7 +54,7 @@ def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
 
     @event.listens_for(engine, "begin")
@@ -177,6 +178,19 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
             raise
         connection = sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Lets the journal be a write-ahead log; here SQLite does not wait for another process by itself."""
+    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _postgresql(address: URL, read_only: bool) -> Engine:

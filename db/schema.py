@@ -14,7 +14,7 @@ Tables that are only ever reached through a compound key have no rowid on SQLite
 
 from sqlalchemy import event
 
-from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores
+from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores, vulnerability_maps
 from db.tables.columns import (
     CHOICES,
     ENCODINGS,
@@ -23,6 +23,7 @@ from db.tables.columns import (
     OUTCOMES,
     PARTITIONS,
     RULES,
+    SCREENINGS,
     SPLITS,
     STATUSES,
     metadata,
@@ -40,7 +41,7 @@ from db.tables.defense import (
 )
 from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
 from db.totals import attack_matrix, attack_positions, roc_curve
-from db.views import case_overview, layer_decisions, near_duplicates
+from db.views import case_overview, layer_decisions, near_duplicates, vulnerability
 
 __all__ = [
     "CHOICES",
@@ -50,6 +51,7 @@ __all__ = [
     "OUTCOMES",
     "PARTITIONS",
     "RULES",
+    "SCREENINGS",
     "SPLITS",
     "STATUSES",
     "annotations",
@@ -80,6 +82,8 @@ __all__ = [
     "samples",
     "tuning_points",
     "views",
+    "vulnerability",
+    "vulnerability_maps",
 ]
 
 

@@ -39,7 +39,8 @@ JOIN networks ON networks.id = layers.network_id
     ],
 )
 
-# True class by the class the attack led to. A targeted attack counts for its target alone. An untargeted
+# True class by the class the attack led to, for each way of attacking: method, variant, pixels, budget, and
+# what a sweep had said of these attacks before. A targeted attack counts for its target alone. An untargeted
 # one could have ended in any other class: `attacks` are all those on the true class, `successes` those
 # that ended in `to_class`. `rate` is successes / attacks; cells without a success are listed, with 0.
 attack_matrix = view(
@@ -48,7 +49,10 @@ attack_matrix = view(
 SELECT
     networks.name AS network,
     tried.method AS method,
+    tried.variant AS variant,
     tried.pixel_count AS pixel_count,
+    tried.budget AS budget,
+    tried.screened AS screened,
     tried.targeted AS targeted,
     true_classes.name AS true_class,
     to_classes.name AS to_class,
@@ -61,25 +65,26 @@ SELECT
 FROM (
     SELECT
         attacks.network_id AS network_id, samples.dataset_id AS dataset_id, attacks.method AS method,
-        attacks.pixel_count AS pixel_count, 1 = 1 AS targeted, samples.label AS label,
+        attacks.variant AS variant, attacks.pixel_count AS pixel_count, attacks.budget AS budget,
+        attacks.screened AS screened, 1 = 1 AS targeted, samples.label AS label,
         attacks.target_class AS to_class, COUNT(*) AS attacks,
         SUM(CASE WHEN attacks.succeeded THEN 1 ELSE 0 END) AS successes
     FROM attacks
     JOIN samples ON samples.id = attacks.sample_id
     WHERE attacks.target_class IS NOT NULL
-    GROUP BY attacks.network_id, samples.dataset_id, attacks.method, attacks.pixel_count, samples.label,
-        attacks.target_class
+    GROUP BY attacks.network_id, samples.dataset_id, attacks.method, attacks.variant, attacks.pixel_count,
+        attacks.budget, attacks.screened, samples.label, attacks.target_class
     UNION ALL
     SELECT
-        attacks.network_id, samples.dataset_id, attacks.method, attacks.pixel_count, 1 = 0, samples.label,
-        classes."class", COUNT(*),
+        attacks.network_id, samples.dataset_id, attacks.method, attacks.variant, attacks.pixel_count,
+        attacks.budget, attacks.screened, 1 = 0, samples.label, classes."class", COUNT(*),
         SUM(CASE WHEN attacks.succeeded AND attacks.predicted_class = classes."class" THEN 1 ELSE 0 END)
     FROM attacks
     JOIN samples ON samples.id = attacks.sample_id
     JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class" <> samples.label
     WHERE attacks.target_class IS NULL
-    GROUP BY attacks.network_id, samples.dataset_id, attacks.method, attacks.pixel_count, samples.label,
-        classes."class"
+    GROUP BY attacks.network_id, samples.dataset_id, attacks.method, attacks.variant, attacks.pixel_count,
+        attacks.budget, attacks.screened, samples.label, classes."class"
 ) AS tried
 JOIN networks ON networks.id = tried.network_id
 LEFT JOIN classes AS true_classes
@@ -88,8 +93,9 @@ LEFT JOIN classes AS to_classes
     ON to_classes.dataset_id = tried.dataset_id AND to_classes."class" = tried.to_class
 """,
     [
-        (Text, "network method"),
-        (Integer, "pixel_count"),
+        (Text, "network method variant"),
+        (Integer, "pixel_count budget"),
+        (Text, "screened"),
         (Boolean, "targeted"),
         (Text, "true_class to_class"),
         (Integer, "attacks successes"),

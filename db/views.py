@@ -1,4 +1,6 @@
-"""Views of single cases: `case_overview`, `layer_decisions`, `near_duplicates`. Those that count: db.totals.
+"""Views of single cases and images: `case_overview`, `layer_decisions`, `near_duplicates`, `vulnerability`.
+
+Those that count are in db.totals.
 
 In every view a class is its **name**; beside it, `..._class_id` is the number that the tables have.
 Each view is also a Table, to be selected from in Python. Plain SQL that SQLite and PostgreSQL share.
@@ -38,7 +40,8 @@ _ALARMS = "\n            + ".join(f"CASE WHEN {layer}.alarm THEN 1 ELSE 0 END" f
 # One row a case. `alarms` counts the alarming layers of COMPARED, NULL before tuning. `first_divergence`
 # is the first layer from the input, composed left out, where the most frequent class among the first k
 # neighbours is not the true class; layers whose most frequent classes are tied claim nothing and are passed
-# over. Several attacked pixels: the first one; attack_pixels has them all.
+# over. Several attacked pixels: the first one; attack_pixels has them all. `vulnerable_positions`: positions
+# of the unattacked image where one of the eight colour corners fools the network; NULL: not swept.
 case_overview = view(
     "case_overview",
     f"""
@@ -65,6 +68,9 @@ SELECT
     attacks.method AS method,
     attacks.pixel_count AS pixel_count,
     attacks.queries AS queries,
+    attacks.margin AS attack_margin,
+    attacks.screened AS screened,
+    vulnerability_maps.vulnerable_positions AS vulnerable_positions,
     attack_pixels."row" AS attacked_row,
     attack_pixels."column" AS attacked_column,
     attack_pixels.original_red AS red_before,
@@ -94,6 +100,9 @@ JOIN images ON images.id = cases.image_id
 JOIN images AS originals ON originals.id = samples.image_id
 LEFT JOIN attacks ON attacks.id = cases.attack_id
 LEFT JOIN attack_pixels ON attack_pixels.attack_id = attacks.id AND attack_pixels.pixel = 0
+LEFT JOIN vulnerability_maps
+    ON vulnerability_maps.network_id = cases.network_id AND vulnerability_maps.sample_id = cases.sample_id
+    AND vulnerability_maps.variant = 'corners'
 LEFT JOIN classes AS true_classes
     ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = cases.true_class
 LEFT JOIN classes AS predicted_classes
@@ -114,7 +123,10 @@ LEFT JOIN classes AS target_classes
         (Text, "image_sha256 original_sha256"),
         (Integer, "attack_id"),
         (Text, "method"),
-        (Integer, "pixel_count queries attacked_row attacked_column"),
+        (Integer, "pixel_count queries"),
+        (Double, "attack_margin"),
+        (Text, "screened"),
+        (Integer, "vulnerable_positions attacked_row attacked_column"),
         (Integer, "red_before green_before blue_before red_after green_after blue_after"),
         *[
             spec
@@ -236,5 +248,49 @@ WHERE neighbors.distance <= 0.5 * farthest.distance OR samples.image_id = refere
         (Boolean, "same_picture"),
         (Text, "kind partition true_class reference_class image_sha256 reference_sha256"),
         (Integer, "network_id"),
+    ],
+)
+
+# One row a swept image and set of colours; the maps themselves are in vulnerability_maps.
+vulnerability = view(
+    "vulnerability",
+    """
+SELECT
+    networks.name AS network,
+    datasets.name AS dataset,
+    samples.split AS split,
+    samples.position AS "position",
+    true_classes.name AS true_class,
+    vulnerability_maps.variant AS variant,
+    vulnerability_maps.best_margin AS best_margin,
+    vulnerability_maps.best_margin > 0 AS vulnerable,
+    vulnerability_maps.vulnerable_positions AS vulnerable_positions,
+    vulnerability_maps.reached_classes AS reached_classes,
+    vulnerability_maps.queries AS queries,
+    images.sha256 AS image_sha256,
+    cases.id AS case_id,
+    vulnerability_maps.id AS map_id,
+    vulnerability_maps.sample_id AS sample_id,
+    samples.label AS true_class_id,
+    vulnerability_maps.network_id AS network_id
+FROM vulnerability_maps
+JOIN networks ON networks.id = vulnerability_maps.network_id
+JOIN samples ON samples.id = vulnerability_maps.sample_id
+JOIN datasets ON datasets.id = samples.dataset_id
+JOIN images ON images.id = samples.image_id
+LEFT JOIN cases
+    ON cases.network_id = vulnerability_maps.network_id AND cases.sample_id = vulnerability_maps.sample_id
+LEFT JOIN classes AS true_classes
+    ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = samples.label
+""",
+    [
+        (Text, "network dataset split"),
+        (Integer, "position"),
+        (Text, "true_class variant"),
+        (Double, "best_margin"),
+        (Boolean, "vulnerable"),
+        (Integer, "vulnerable_positions reached_classes queries"),
+        (Text, "image_sha256"),
+        (Integer, "case_id map_id sample_id true_class_id network_id"),
     ],
 )

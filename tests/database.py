@@ -208,6 +208,9 @@ def _attack(attack_id: int, sample_id: int, predicted: int, *, succeeded: bool, 
         "generations": 0 if sweep else 3,
         "seconds": 0.25,
         "predicted_class": predicted,
+        "variant": "corners" if sweep else "rand/1",
+        "margin": 0.5 if succeeded else -0.5,
+        "screened": None,
     }
 
 

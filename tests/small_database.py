@@ -36,6 +36,29 @@ def attack(id: int, sample: int, target: int | None, succeeded: bool, predicted:
         "generations": 3,
         "seconds": 0.5,
         "predicted_class": predicted,
+        "variant": "rand/1",
+        "margin": 0.5 if succeeded else -0.5,
+        "screened": None,
+    }
+
+
+def sweep(id: int, sample: int, margin: float, positions: int) -> dict:
+    return {
+        "id": id,
+        "run_id": 1,
+        "network_id": 1,
+        "sample_id": sample,
+        "variant": "corners",
+        "height": 2,
+        "width": 2,
+        "margins": b"12" * 4,
+        "classes": b"1" * 4,
+        "colors": b"12" * 4,
+        "best_margin": margin,
+        "vulnerable_positions": positions,
+        "reached_classes": 1 if positions else 0,
+        "queries": 32,
+        "seconds": 0.25,
     }
 
 
@@ -154,6 +177,7 @@ ROWS = {
         attack(4, 3, CAT, False, DOG),
     ],
     "attack_pixels": [pixel(1, 3, 30), pixel(2, 3, 30), pixel(3, 0, 1)],
+    "vulnerability_maps": [sweep(1, 1, 0.5, 3), sweep(2, 2, -0.25, 0)],
     "cases": [
         case(1, "validation", 1, 1, 8, CAT, DOG),
         case(2, "validation", 2, None, 2, SHIP, SHIP),

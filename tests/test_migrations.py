@@ -1,4 +1,6 @@
+import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -8,12 +10,14 @@ import pytest
 import small_database
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from db import engine, migrate, schema
+from ingest.batch import Batch
 
 ROOT = Path(migrate.__file__).parents[1]
 REVISIONS = sorted(migrate._revisions())
+REVISION_3 = runpy.run_path(str(migrate.MIGRATIONS / "versions" / "0003_sweeps.py"))
 
 
 @pytest.fixture
@@ -48,6 +52,7 @@ def definitions(database) -> dict[str, list[str]]:
     for name, sql in found:
         lines = [re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines()]
         lines = [line for line in lines if line]
+        lines[0] = lines[0].replace(f'"{name}"', name)  # a table that was rebuilt has its name quoted
         constraints = sorted(line for line in lines if line.startswith("CONSTRAINT"))
         result[name] = [line for line in lines if not line.startswith("CONSTRAINT")] + constraints
     return {
@@ -123,7 +128,7 @@ def test_rebuilding_a_table_keeps_the_rows_that_cascade_from_it(database, own_mi
         small_database.fill(connection)
     own_migrations(
         "[op.execute(f'DROP VIEW {view}') for view in "
-        "('case_overview', 'layer_decisions', 'near_duplicates')]\n"
+        "('case_overview', 'layer_decisions', 'near_duplicates', 'vulnerability')]\n"
         "    with op.batch_alter_table('cases') as batch:\n"
         "        batch.add_column(sa.Column('note', sa.Text))\n"
         "        batch.alter_column('confidence', type_=sa.Float())"
@@ -145,6 +150,38 @@ def test_a_migration_that_leaves_rows_referring_to_nothing_is_taken_back(databas
     with database.connect() as connection:
         assert connection.scalar(text("SELECT COUNT(*) FROM images")) == 9
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_attacks_made_before_sweeps_existed_keep_their_rows_and_say_how_they_searched(database):
+    migrate.upgrade(database, "0002")
+    new = ("variant", "margin", "screened")
+    with engine.writing(database) as connection:
+        for name, rows in small_database.ROWS.items():
+            if name == "vulnerability_maps":
+                continue
+            table = schema.metadata.tables[name]
+            for row in rows:
+                old = {key: value for key, value in row.items() if name != "attacks" or key not in new}
+                connection.execute(table.insert().values(old))
+    migrate.upgrade(database)
+    with database.connect() as connection:
+        query = "SELECT id, variant, margin, screened, succeeded FROM attacks ORDER BY id"
+        variant = "rand/1 F 0.5-1 CR 1, uniform start, clip, log-probability"
+        assert [tuple(row) for row in connection.execute(text(query))] == [
+            (id_, variant, None, None, succeeded) for id_, succeeded in ((1, 1), (2, 0), (3, 1), (4, 0))
+        ]
+        assert connection.scalar(text("SELECT COUNT(*) FROM attack_pixels")) == 3
+        parameters = connection.scalar(select(schema.runs.c.parameters))
+    assert parameters == {**REVISION_3["PARAMETERS"], "cases": 4}
+    assert variant == REVISION_3["VARIANT"]
+
+
+def test_what_revision_3_says_of_old_attacks_is_what_a_batch_says_today():
+    """Or an old batch would be taken for another one, and be made again."""
+    usual = Batch()
+    assert usual.settings()["variant"] == REVISION_3["VARIANT"]
+    identity = json.loads(json.dumps(usual.identity()))
+    assert REVISION_3["PARAMETERS"].items() <= identity.items()
 
 
 def test_two_upgrades_at_once_make_one_database(tmp_path, wanted):

@@ -60,6 +60,9 @@ def test_case_overview_tells_an_attacked_case_on_one_row(connection):
         "method": "differential-evolution",
         "pixel_count": 1,
         "queries": 400,
+        "attack_margin": 0.5,
+        "screened": None,
+        "vulnerable_positions": 3,
         "attacked_row": 3,
         "attacked_column": 30,
         "red_before": 10,
@@ -125,6 +128,37 @@ def test_attack_matrix_counts_every_class_an_untargeted_attack_might_have_reache
         (0, "cat", "ship", 2, 0, 0.0),
         (1, "dog", "cat", 1, 0, 0.0),
         (1, "dog", "ship", 1, 1, 1.0),
+    ]
+
+
+def test_attack_matrix_keeps_ways_of_attacking_apart(connection):
+    twin = {
+        column: value
+        for column, value in rows(connection, "SELECT * FROM attacks WHERE id = 3")[0].items()
+        if column != "id"
+    }
+    changes = [{"variant": "best/1"}, {"budget": 7}, {"seed": 5, "screened": "undecided"}, {"pixel_count": 3}]
+    for change in changes:
+        connection.execute(schema.attacks.insert(), {**twin, **change})
+    query = """SELECT variant, budget, screened, pixel_count, attacks FROM attack_matrix
+        WHERE true_class = 'dog' AND to_class = 'ship' AND targeted"""
+    found = {tuple(row.values()) for row in rows(connection, query)}
+    usual = ("rand/1", 1000, None, 1, 1)
+    assert found == {
+        usual,
+        ("best/1", *usual[1:]),
+        ("rand/1", 7, *usual[2:]),
+        ("rand/1", 1000, "undecided", 1, 1),
+        ("rand/1", 1000, None, 3, 1),
+    }
+
+
+def test_vulnerability_tells_what_a_sweep_found(connection):
+    query = """SELECT "position", true_class, best_margin, vulnerable, vulnerable_positions, reached_classes,
+        case_id FROM vulnerability ORDER BY "position" """
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        (0, "cat", 0.5, 1, 3, 1, 1),
+        (1, "ship", -0.25, 0, 0, 0, 2),
     ]
 
 

@@ -1,10 +1,11 @@
-"""Attacks and the cases they become, the scores a network gave, the notes of people."""
+"""Attacks, the maps of sweeps, the cases they become, the scores a network gave, the notes of people."""
 
-from sqlalchemy import Column, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from db.tables.columns import (
     KINDS,
     PARTITIONS,
+    SCREENINGS,
     boolean,
     check,
     color_checks,
@@ -33,21 +34,27 @@ attacks = Table(
     integer("budget"),  # the most queries it might make
     integer("seed"),  # 0 for a method without chance
     boolean("succeeded"),
-    integer("queries"),  # made, until it stopped
+    # Made until it stopped. What several targets of an image share counts for each: a first population, a
+    # whole sweep.
+    integer("queries"),
     integer("generations"),
-    number("seconds"),  # this image's share of the batch's time
+    number("seconds"),  # its share of the batch's time
     integer("predicted_class"),  # of the best image it found
+    words("variant"),  # how the method searched: strategy, F, CR, start, fitness; or the set of colours
+    Column("margin", Double),  # logits, of the best image: above 0 it fools; NULL in old rows
+    Column("screened", Text),  # what a sweep made before said of it; NULL: it was not asked
     # Two indexes, as NULLs never equal one another: the same attack is one row.
     Index(
         "uq_attacks_untargeted",
-        *("network_id", "sample_id", "method", "pixel_count", "population", "budget", "seed"),
+        *("network_id", "sample_id", "method", "variant", "pixel_count", "population", "budget", "seed"),
         unique=True,
         sqlite_where=text("target_class IS NULL"),
         postgresql_where=text("target_class IS NULL"),
     ),
     Index(
         "uq_attacks_targeted",
-        *("network_id", "sample_id", "method", "target_class", "pixel_count", "population", "budget", "seed"),
+        *("network_id", "sample_id", "method", "variant", "target_class", "pixel_count", "population"),
+        *("budget", "seed"),
         unique=True,
         sqlite_where=text("target_class IS NOT NULL"),
         postgresql_where=text("target_class IS NOT NULL"),
@@ -56,6 +63,7 @@ attacks = Table(
     check("pixel_count", "pixel_count >= 1"),
     check("queries", "queries >= 0 AND generations >= 0 AND seconds >= 0"),
     # A targeted success is the target itself, nothing less.
+    one_of("screened", SCREENINGS),
     check("target_reached", "target_class IS NULL OR succeeded = (predicted_class = target_class)"),
 )
 
@@ -73,6 +81,33 @@ attack_pixels = Table(
     *color_checks(),
     *color_checks("original_"),
     sqlite_with_rowid=False,
+)
+
+# Of every position the best that any colour of a set does there, as three BLOBs of height x width values, row
+# by row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2").
+vulnerability_maps = Table(
+    "vulnerability_maps",
+    metadata,
+    identity(),
+    reference("run_id", "runs.id", index=True),
+    reference("network_id", "networks.id"),
+    reference("sample_id", "samples.id", index=True),  # as it is, before any attack
+    words("variant"),  # the set of colours: corners, or grid-N for N^3 colours
+    integer("height"),
+    integer("width"),
+    Column("margins", LargeBinary, nullable=False),  # largest other logit - the true class's; above 0: fooled
+    Column("classes", LargeBinary, nullable=False),  # the class of that other logit
+    Column("colors", LargeBinary, nullable=False),  # the colour that did it: (red * N + green) * N + blue
+    number("best_margin"),  # the largest of the margins
+    integer("vulnerable_positions"),  # margins above 0
+    integer("reached_classes"),  # wrong classes that some position and colour lead to
+    integer("queries"),
+    number("seconds"),
+    UniqueConstraint("network_id", "sample_id", "variant"),
+    check("size", "height > 0 AND width > 0"),
+    check("vulnerable_positions", "vulnerable_positions BETWEEN 0 AND height * width"),
+    check("vulnerable", "(vulnerable_positions > 0) = (best_margin > 0)"),
+    check("queries", "queries >= 0 AND seconds >= 0"),
 )
 
 cases = Table(

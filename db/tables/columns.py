@@ -23,6 +23,10 @@ KINDS = ("clean", "adversarial")
 PARTITIONS = ("tuning", "validation")
 METRICS = ("euclidean", "cosine", "manhattan", "chebyshev")
 RULES = ("total", "max-class")
+SCREENINGS = (
+    "reachable",
+    "undecided",
+)  # what a sweep said of an attack: one of its candidates did it, or none
 CHOICES = ("tuning", "validation")
 OUTCOMES = ("TP", "FP", "TN", "FN")
 STATUSES = ("running", "done", "failed", "interrupted")
