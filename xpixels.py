@@ -156,9 +156,9 @@ def _ingest(commands) -> None:
 
 
 def _run_ingest(options: argparse.Namespace) -> None:
-    from ingest.__main__ import batch_of, run
+    from ingest.__main__ import run_options
 
-    run(options.database, batch_of(options), options.weights)
+    run_options(options)
 
 
 def _run_tune(options: argparse.Namespace) -> None:

@@ -24,9 +24,10 @@ def measure(forms: str, devices: str, images: int) -> float:
     from jax import lax
 
     from model import cnn, train
+    from model import devices as cores
 
     if devices == "all":
-        train.use_all_cores(train.Recipe().batch_size)
+        cores.use_all_cores(train.Recipe().batch_size)
     if forms == "plain":
         cnn.convolve = lax.conv_general_dilated
         cnn.max_pool = lambda x, window: lax.reduce_window(

@@ -221,7 +221,8 @@ def attack_text(method: str, target: str | None, queries: int) -> str:
     """How an attack was made; `target` is the name of the class it aimed at, None for any other."""
     aim = "untargeted" if target is None else f"targeted at {target}"
     name = method.replace("-", " ").capitalize()
-    return f"{name}, {aim}: found after {queries:,} {'query' if queries == 1 else 'queries'}"
+    found = "the best of" if method == "corner-sweep" else "found after"  # a sweep tries all, and then looks
+    return f"{name}, {aim}: {found} {queries:,} {'query' if queries == 1 else 'queries'}"
 
 
 def article(name: str) -> str:

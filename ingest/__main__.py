@@ -8,100 +8,125 @@ from pathlib import Path
 
 from db import engine, migrate
 from db.read import batches
-from db.schema import METRICS, PARTITIONS, RULES
-from ingest.batch import ANY, METHODS, RANDOM, Batch
+from db.schema import METRICS, PARTITIONS, RULES, SCREENINGS
+from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
+
+EVALUATIONS = ("auto", "incremental", "full")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of a batch, with their defaults."""
     fallback = Batch()
-    option = parser.add_argument
-    option(
-        "--dataset",
-        default=fallback.dataset,
-        choices=("cifar10", "cifar10-sample"),
-        help="default: %(default)s",
-    )
+
+    def option(name: str, help: str, **settings) -> None:
+        field = name.removeprefix("--").replace("-", "_")
+        if "action" not in settings:
+            settings.setdefault("default", getattr(fallback, field, None))
+            help += " (default: %(default)s)" if settings["default"] is not None else ""
+        parser.add_argument(name, help=help, **settings)
+
+    option("--dataset", "the images", choices=("cifar10", "cifar10-sample"))
     option(
         "--cases",
+        "adversarial cases wanted in each partition, and as many clean ones",
         type=int,
-        default=fallback.cases,
         metavar="N",
-        help="adversarial cases wanted in each partition, and as many clean ones (default: %(default)s)",
     )
+    option("--partition", "repeat for both (default: both)", action="append", choices=PARTITIONS)
     option(
-        "--partition",
-        action="append",
-        choices=PARTITIONS,
-        help="repeat for both (default: both)",
+        "--attack",
+        f"a search, or every position in every colour (default: {EVOLUTION}; with --all-test: {SWEEP})",
+        choices=METHODS,
+        default=None,
     )
-    option("--attack", default=fallback.attack, choices=METHODS, help="default: %(default)s")
     option(
         "--targets",
-        default=fallback.targets,
+        f"{ANY}: any wrong class; {RANDOM}: one drawn for each image; {ALL}: every wrong class; or a class",
         metavar="WHICH",
-        help=f"{ANY}: any wrong class; {RANDOM}: one drawn for each image; or a class (default: %(default)s)",
     )
     option(
-        "--pixels",
-        type=int,
-        default=fallback.pixels,
-        metavar="P",
-        help="pixels changed (default: %(default)s)",
+        "--screen",
+        "sweep first, and evolve only the (image, target) pairs that the sweep found so",
+        choices=SCREENINGS,
     )
     option(
-        "--population",
-        type=int,
-        default=fallback.population,
-        metavar="N",
-        help="candidates a generation (default: %(default)s)",
+        "--all-test",
+        "attack every test image that the network gets right, and make no cases",
+        action="store_true",
+    )
+    option("--levels", "of each colour channel in a sweep; 2: the eight corners", type=int, metavar="N")
+    option("--pixels", "pixels changed", type=int, metavar="P")
+    option("--population", "candidates a generation", type=int, metavar="N")
+    option("--generations", "after the first population", type=int, metavar="N")
+    option("--strategy", "base vector: a random individual, or the best one", choices=STRATEGIES)
+    option("--start", "first population", choices=STARTS)
+    parser.add_argument(
+        "--weight",
+        nargs=2,
+        type=float,
+        default=fallback.weight,
+        metavar=("LOW", "HIGH"),
+        help="F, drawn anew for every generation (default: 0.5 1)",
     )
     option(
-        "--generations",
-        type=int,
-        default=fallback.generations,
-        metavar="N",
-        help="after the first population (default: %(default)s)",
+        "--crossover-rate", "CR: a trial's chance to take a gene from its mutant", type=float, metavar="CR"
     )
-    option(
-        "--seed",
-        type=int,
-        default=fallback.seed,
-        metavar="N",
-        help="another seed is another batch (default: %(default)s)",
-    )
+    option("--seed", "another seed is another batch", type=int, metavar="N")
     option(
         "--metric",
+        "distance of the neighbours; repeat for several (default: euclidean)",
         action="append",
         choices=METRICS,
-        help="distance of the neighbours; repeat for several (default: euclidean)",
     )
-    option("--weights", type=Path, metavar="FILE", help="npz of another network (default: the bundled one)")
+    option(
+        "--weights",
+        "npz of another network (default: the bundled one)",
+        default=None,
+        type=Path,
+        metavar="FILE",
+    )
+    option(
+        "--evaluation",
+        "of candidates: exact incremental passes, full ones, or what is faster",
+        default="auto",
+        choices=EVALUATIONS,
+    )
+    option("--no-maps", "leave out the vulnerability maps of the cases", action="store_true")
 
 
 def batch_of(options: argparse.Namespace) -> Batch:
     """The batch that parsed options describe. Raises ValueError for values out of range."""
     fallback = Batch()
+    names = ("dataset", "cases", "targets", "screen", "levels", "pixels", "population", "generations")
+    names += ("strategy", "start", "crossover_rate", "seed")
     return Batch(
-        dataset=options.dataset,
-        cases=options.cases,
+        **{name: getattr(options, name) for name in names},
+        attack=options.attack or (SWEEP if options.all_test else EVOLUTION),
+        weight=tuple(options.weight),
         partitions=tuple(dict.fromkeys(options.partition or fallback.partitions)),
-        attack=options.attack,
-        targets=options.targets,
-        pixels=options.pixels,
-        population=options.population,
-        generations=options.generations,
-        seed=options.seed,
         metrics=tuple(dict.fromkeys(options.metric or fallback.metrics)),
     )
 
 
-def run(url: str, batch: Batch, weights: Path | None = None) -> None:
+def run_options(options: argparse.Namespace) -> None:
+    """Do what parsed options ask for."""
+    batch = batch_of(options)
+    if options.all_test:
+        run_all(options.database, batch, options.weights, evaluation=options.evaluation)
+    else:
+        run(options.database, batch, options.weights, evaluation=options.evaluation, maps=not options.no_maps)
+
+
+def run(
+    url: str, batch: Batch, weights: Path | None = None, *, evaluation: str = "auto", maps: bool = True
+) -> None:
     """Ingest the batch and say in a few lines what came of it."""
     from ingest.pipeline import ingest  # JAX is loaded only once the options have been understood
+    from model import devices
     from model.checkpoint import BUNDLED
 
-    report = ingest(engine.create(url), batch, weights=weights or BUNDLED)
+    devices.use_all_cores()
+    report = ingest(engine.create(url), batch, weights=weights or BUNDLED, evaluation=evaluation, maps=maps)
     if report.added:
         added = ", ".join(
             f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
@@ -119,6 +144,28 @@ def run(url: str, batch: Batch, weights: Path | None = None) -> None:
         print(f"{count} {kind} cases are missing in {partition}: {reasons[kind]}")
     if not report.tuned:
         print("not tuned yet: tuning needs adversarial and clean cases in the tuning partition")
+
+
+def run_all(url: str, batch: Batch, weights: Path | None = None, *, evaluation: str = "auto") -> None:
+    """Attack every test image and say how many fell."""
+    from ingest.pipeline import attack_all
+    from model import devices
+    from model.checkpoint import BUNDLED
+
+    devices.use_all_cores()
+    database = engine.create(url)
+    task = attack_all(database, batch, weights=weights or BUNDLED, evaluation=evaluation)
+    with database.connect() as connection:
+        totals = batches.attack_totals(connection, task.network_id, task.dataset_id)
+    for total in totals:
+        aim = "(image, target) pairs" if total.targeted else "images"
+        name = f"{total.method}, {total.variant}"
+        name += f", {total.screened} to a sweep" if total.screened else ""
+        share = f"{100 * total.successes / total.attacks:.2f} %"
+        print(f"{name}: {total.successes:,} of {total.attacks:,} {aim} fell ({share})")
+        if total.targeted:
+            print(f"  {total.images_fallen:,} of {total.images:,} images were led to at least one target")
+    print('by class: xpixels sql "select * from attack_matrix"')
 
 
 def retune(url: str) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db.schema import METRICS, PARTITIONS
+from db.schema import METRICS, PARTITIONS, SCREENINGS
 
-METHODS = ("differential-evolution",)
-ANY, RANDOM = "none", "random"  # targets: any wrong class, or one drawn for each image
+EVOLUTION, SWEEP = METHODS = ("differential-evolution", "corner-sweep")
+STRATEGIES = ("rand/1", "best/1")
+STARTS = ("uniform", "latin-hypercube", "gaussian")
+ANY, RANDOM, ALL = (
+    "none",
+    "random",
+    "all",
+)  # targets: any wrong class, one drawn for each image, every wrong one
+FIRST_WEIGHTS = (0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -17,11 +24,19 @@ class Batch:
     dataset: str = "cifar10"
     cases: int = 248  # adversarial ones wanted in each partition, and as many clean ones (paper: 248)
     partitions: tuple[str, ...] = PARTITIONS
-    attack: str = METHODS[0]
-    targets: str = ANY  # "none", "random", or a class name
+    attack: str = EVOLUTION
+    targets: str = ANY  # "none", "random", "all", or a class name
+    screen: str | None = (
+        None  # a sweep first; evolution then only where it left a pair "undecided" or "reachable"
+    )
+    levels: int = 2  # of each colour channel in a sweep: 2 are the eight corners
     pixels: int = 1  # changed pixels, >= 1
     population: int = 400  # candidates a generation, >= 4
     generations: int = 75  # after the first population, >= 0
+    strategy: str = "rand/1"  # base vector: "rand/1" a random individual, "best/1" the best one
+    weight: tuple[float, float] = FIRST_WEIGHTS  # F, drawn anew between the two for every generation
+    crossover_rate: float = 1.0  # CR in [0, 1]
+    start: str = "uniform"  # first population: "uniform", "latin-hypercube" or "gaussian"
     seed: int = 0  # of the order of images, the random targets and the attack
     metrics: tuple[str, ...] = ("euclidean",)
 
@@ -40,6 +55,13 @@ class Batch:
                 f"--population {self.population} --generations {self.generations}: {self.budget:,} queries "
                 f"an image; expected fewer than {2**31:,}"
             )
+        if not 2 <= self.levels <= 16:
+            raise ValueError(f"--levels {self.levels}: expected 2..16; a sweep tries levels^3 colours")
+        low, high = self.weight
+        if not 0 <= low <= high < float("inf"):
+            raise ValueError(f"--weight {low:g} {high:g}: expected two numbers, 0 <= LOW <= HIGH")
+        if not 0 <= self.crossover_rate <= 1:
+            raise ValueError(f"--crossover-rate {self.crossover_rate:g}: expected a number in [0, 1]")
         known = {"partitions": PARTITIONS, "metrics": METRICS}
         for name, choices in known.items():
             values = getattr(self, name)
@@ -48,12 +70,29 @@ class Batch:
                 raise ValueError(
                     f"--{name[:-1]} {' '.join(values)}: expected of {', '.join(choices)}, each once"
                 )
-        if self.attack not in METHODS:
-            raise ValueError(f"--attack {self.attack}: expected one of {', '.join(METHODS)}")
+        one_of = {"attack": METHODS, "strategy": STRATEGIES, "start": STARTS}
+        for name, choices in one_of.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"--{name} {getattr(self, name)}: expected one of {', '.join(choices)}")
+        if self.screen not in (None, *SCREENINGS):
+            raise ValueError(f"--screen {self.screen}: expected one of {', '.join(SCREENINGS)}")
+        if self.screen and self.attack == SWEEP:
+            raise ValueError(
+                f"--screen {self.screen}: a sweep before a sweep; use it with --attack {EVOLUTION}"
+            )
+        if self.sweeps and self.pixels > 1:
+            raise ValueError(
+                f"--pixels {self.pixels}: a sweep changes one pixel; use --attack {EVOLUTION} alone"
+            )
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether images are swept in search of cases."""
+        return self.attack == SWEEP or self.screen is not None
 
     @property
     def budget(self) -> int:
-        """The most queries one attack may make."""
+        """The most queries one attack by evolution may make."""
         return self.population * (1 + self.generations)
 
     def identity(self) -> dict:
@@ -61,13 +100,17 @@ class Batch:
 
         Asking for more cases, or for the other partition, goes on with the same batch.
         """
-        names = ("dataset", "attack", "targets", "pixels", "population", "generations", "seed")
-        return {name: getattr(self, name) for name in names}
+        names = ("dataset", "attack", "targets", "screen", "levels", "pixels", "population", "generations")
+        names += ("strategy", "crossover_rate", "start", "seed")
+        return {name: getattr(self, name) for name in names} | {"weight": list(self.weight)}
 
     def settings(self) -> dict:
-        """The columns of `attacks` that tell one way of attacking an image from another."""
+        """The columns of `attacks` that tell one way of attacking an image by evolution from another."""
+        low, high = self.weight
+        variant = f"{self.strategy} F {low:g}-{high:g} CR {self.crossover_rate:g}, {self.start} start"
         return {
-            "method": self.attack,
+            "method": EVOLUTION,
+            "variant": f"{variant}, clip, log-probability",
             "pixel_count": self.pixels,
             "population": self.population,
             "budget": self.budget,
@@ -77,6 +120,19 @@ class Batch:
     def partition_of(self, place: int) -> str:
         """The partition of the image at a place of the seeded order: fixed, so a resumed batch agrees."""
         return PARTITIONS[place % len(PARTITIONS)]
+
+
+def sweep_settings(levels: int, shape: tuple[int, ...]) -> dict:
+    """The columns of `attacks` that tell a sweep of images (H, W, C) from other attacks."""
+    candidates = shape[0] * shape[1] * levels**3
+    return {
+        "method": SWEEP,
+        "variant": "corners" if levels == 2 else f"grid-{levels}",
+        "pixel_count": 1,
+        "population": candidates,
+        "budget": candidates,
+        "seed": 0,
+    }
 
 
 def check_possible(batch: Batch, images: int) -> None:

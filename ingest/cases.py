@@ -10,18 +10,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Engine
 
 from db import write
 from db.engine import writing
 from db.read import batches
 from db.schema import case_activations, cases, class_scores
 from ingest import rows
-from ingest.attacks import Candidate
 from ingest.batch import Batch
-from ingest.reference import add_images, add_samples
+from ingest.choice import Candidate
+from ingest.reference import add_images
 from ingest.runs import stage
-from model.checkpoint import Checkpoint
+from ingest.task import Task
 from model.cnn import activate
 from model.data import Dataset
 from model.layers import COMPOSED
@@ -38,23 +37,19 @@ class Planned(NamedTuple):
 
 
 def plan(
-    engine: Engine,
-    network_id: int,
+    task: Task,
     batch: Batch,
-    test: Dataset,
-    attacked: Sequence[Candidate],
+    attacked: Sequence[tuple[Candidate, batches.KnownAttack]],
     clean: Sequence[Candidate],
 ) -> list[Planned]:
     """Successful attacks and clean images as cases, but for those that are there already, in a seeded order.
 
     In that order ids are given, so that an id does not tell what kind of case it is.
     """
-    with engine.connect() as connection:
-        known = batches.known_attacks(connection, network_id, batch.settings())
-        used = batches.used_positions(connection, network_id)
-    planned = [Planned(c, known[int(test.positions[c.index]), c.target]) for c in attacked]
-    planned += [Planned(c, None) for c in clean]
-    new = [entry for entry in planned if int(test.positions[entry.candidate.index]) not in used]
+    with task.engine.connect() as connection:
+        used = batches.used_positions(connection, task.network_id)
+    planned = [Planned(*entry) for entry in attacked] + [Planned(c, None) for c in clean]
+    new = [entry for entry in planned if task.position(entry.candidate.index) not in used]
     return [new[index] for index in np.random.default_rng([batch.seed, 2]).permutation(len(new))]
 
 
@@ -66,31 +61,26 @@ def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
     return painted
 
 
-def write_cases(
-    engine: Engine,
-    network_id: int,
-    dataset_id: int,
-    batch: Batch,
-    checkpoint: Checkpoint,
-    test: Dataset,
-    planned: Sequence[Planned],
-) -> None:
+def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
     """Write the planned cases, a chunk a transaction; no run is noted when there are none."""
     if not planned:
         return
-    with engine.connect() as connection:
+    test, network = task.test, task.checkpoint.network
+    with task.engine.connect() as connection:
         layer_ids = {
-            row.name: row.id for row in batches.layer_rows(connection, network_id) if row.name != COMPOSED
+            row.name: row.id
+            for row in batches.layer_rows(connection, task.network_id)
+            if row.name != COMPOSED
         }
     pictures = np.stack([paint(test.images[entry.candidate.index], entry.attack) for entry in planned])
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
-    logits_name = checkpoint.network.architecture.layers[-1].name
+    logits_name = network.architecture.layers[-1].name
     with (
-        stage(engine, "cases", network_id, parameters, seed=batch.seed) as run_id,
+        stage(task.engine, "cases", task.network_id, parameters, seed=batch.seed) as run_id,
         progress("cases", len(planned), "cases") as shown,
     ):
         first = 0
-        for outputs in activate(checkpoint.network, pictures, tuple(layer_ids), batch_size=CHUNK):
+        for outputs in activate(network, pictures, tuple(layer_ids), batch_size=CHUNK):
             chunk = slice(first, first + len(outputs[logits_name]))
             kept = [
                 place
@@ -99,19 +89,17 @@ def write_cases(
             ]
             outputs = {name: values[kept] for name, values in outputs.items()}
             entries = [planned[first + place] for place in kept]
-            with writing(engine) as connection:
-                sample_ids = add_samples(
-                    connection, dataset_id, test, np.array([entry.candidate.index for entry in entries], int)
-                )
+            with writing(task.engine) as connection:
+                sample_ids = task.add_samples(connection, [entry.candidate.index for entry in entries])
                 image_ids = add_images(connection, [rows.image_row(image) for image in pictures[chunk][kept]])
                 new = [
-                    _case_row(network_id, run_id, entry, test, logits, sample_id, image_id)
+                    _case_row(task.network_id, run_id, entry, test, logits, sample_id, image_id)
                     for entry, logits, sample_id, image_id in zip(
                         entries, outputs[logits_name], sample_ids, image_ids, strict=True
                     )
                 ]
                 write.insert_missing(connection, cases, new)
-                keys = [(network_id, sample_id) for sample_id in sample_ids]
+                keys = [(task.network_id, sample_id) for sample_id in sample_ids]
                 ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
                 scores = [
                     row

@@ -1,4 +1,4 @@
-"""The stages in order: reference set, attacks, cases, neighbours, tuning.
+"""The stages in order: reference set, attacks, cases, vulnerability maps, neighbours, tuning.
 
 Each stage writes in chunks, a transaction each, and does only what is missing; so an ingest that was
 stopped goes on when the same command is given again, and one that is complete does nothing.
@@ -17,10 +17,14 @@ from db import migrate
 from db.engine import writing
 from db.read import batches
 from db.schema import RULES
-from ingest import attacks, cases, defense, reference
+from ingest import cases, choice, defense, reference
 from ingest.batch import Batch, check_possible
+from ingest.search import search
+from ingest.sweeps import map_cases
+from ingest.task import Task
 from model import checkpoint, data
 from model.cnn import predict
+from model.incremental import fastest
 
 
 @dataclass(frozen=True)
@@ -39,58 +43,87 @@ def ingest(
     *,
     weights: Path = checkpoint.BUNDLED,
     load: Callable[[str, str], data.Dataset] = data.load,
+    evaluation: str = "auto",
+    maps: bool = True,
 ) -> Report:
-    """Bring the database to what the batch asks for; `load` gives a split of a data set by name.
+    """Bring the database to what the batch asks for.
+
+    load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
+    maps: whether the source image of every case is swept for its vulnerability map.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
-    loaded = checkpoint.load(weights)
-    training, test = load(batch.dataset, "train"), load(batch.dataset, "test")
-    attacks.target_classes(batch, test)  # an unknown class is told before any work, and so is
+    loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
+    training = load(batch.dataset, "train")
     check_possible(batch, len(test))  # what could not be even if the network were always right
+    task = _task(engine, batch, loaded, test, evaluation)
+    before = _counts(task, batch)
+    if any(_lacks(before, batch).values()):
+        correct = predict(loaded.network, test.images).argmax(-1) == test.labels
+        check_possible(batch, int(correct.sum()))
+        reference.build_reference(engine, task.network_id, task.dataset_id, loaded, training)
+        _make_cases(task, batch, correct)
+    after = _counts(task, batch)
+    if maps:
+        map_cases(task, batch.levels)
+    defense.find_neighbors(engine, task.network_id, batch.metrics)
+    tuned = defense.tune(engine, task.network_id, batch.metrics, RULES)
+    added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}
+    missing = {key: count for key, count in _lacks(after, batch).items() if count}
+    return Report(task.network_id, added, missing, tuned)
+
+
+def attack_all(
+    engine: Engine,
+    batch: Batch,
+    *,
+    weights: Path = checkpoint.BUNDLED,
+    load: Callable[[str, str], data.Dataset] = data.load,
+    evaluation: str = "auto",
+) -> Task:
+    """Attack every test image that the network classifies correctly, as the batch says; makes no cases.
+
+    Raises what `ingest` raises.
+    """
+    loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
+    task = _task(engine, batch, loaded, test, evaluation)
+    correct = predict(loaded.network, test.images).argmax(-1) == test.labels
+    search(task, batch, choice.candidates(batch, test, correct, set()), every=True)
+    return task
+
+
+def _task(
+    engine: Engine, batch: Batch, loaded: checkpoint.Checkpoint, test: data.Dataset, evaluation: str
+) -> Task:
+    choice.target_classes(batch, test)  # an unknown class is told before any work, and so is
+    fastest(
+        loaded.network, pixels=batch.pixels, form=evaluation
+    )  # a network that cannot be asked in this way
     migrate.upgrade(engine)
     with writing(engine) as connection:
         dataset_id = reference.register_dataset(connection, test)
         network_id = reference.register_network(connection, loaded, dataset_id)
-    before = _counts(engine, network_id, batch)
-    if any(_lacks(before, batch).values()):
-        correct = predict(loaded.network, test.images).argmax(-1) == test.labels
-        check_possible(batch, int(correct.sum()))
-        reference.build_reference(engine, network_id, dataset_id, loaded, training)
-        _make_cases(engine, network_id, dataset_id, batch, loaded, test, correct)
-    after = _counts(engine, network_id, batch)
-    defense.find_neighbors(engine, network_id, batch.metrics)
-    tuned = defense.tune(engine, network_id, batch.metrics, RULES)
-    added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}
-    missing = {key: count for key, count in _lacks(after, batch).items() if count}
-    return Report(network_id, added, missing, tuned)
+    return Task(engine, network_id, dataset_id, loaded, test, evaluation, batch.pixels)
 
 
-def _make_cases(
-    engine: Engine,
-    network_id: int,
-    dataset_id: int,
-    batch: Batch,
-    loaded: checkpoint.Checkpoint,
-    test: data.Dataset,
-    correct: np.ndarray,
-) -> None:
-    with engine.connect() as connection:
-        own = batches.batch_runs(connection, network_id, batch.identity())
-        others = batches.used_positions(connection, network_id, except_runs=own)
-        attacked = batches.known_attacks(connection, network_id, batch.settings())
-    tried = {position for position, _ in attacked}  # to have resisted an attack would be a choice
-    clean = attacks.clean_choices(batch, test, correct, others.keys() | tried)
-    kept = {int(test.positions[candidate.index]) for candidate in clean}
-    wanted = attacks.candidates(batch, test, correct, others.keys() | kept)
-    chosen = attacks.run_attacks(engine, network_id, dataset_id, batch, loaded.network, test, wanted)
-    planned = cases.plan(engine, network_id, batch, test, chosen, clean)
-    cases.write_cases(engine, network_id, dataset_id, batch, loaded, test, planned)
+def _make_cases(task: Task, batch: Batch, correct: np.ndarray) -> None:
+    with task.engine.connect() as connection:
+        own = batches.batch_runs(connection, task.network_id, batch.identity())
+        others = batches.used_positions(connection, task.network_id, except_runs=own)
+        attacks = batches.batch_runs(connection, task.network_id, batch.identity(), "attack")
+        tried = batches.attacked_positions(connection, attacks)
+    # To have resisted an attack would be a choice: clean are only images that this batch has not tried.
+    clean = choice.clean_choices(batch, task.test, correct, others.keys() | tried)
+    kept = {task.position(candidate.index) for candidate in clean}
+    wanted = choice.candidates(batch, task.test, correct, others.keys() | kept)
+    chosen = search(task, batch, wanted)
+    cases.write_cases(task, batch, cases.plan(task, batch, chosen, clean))
 
 
-def _counts(engine: Engine, network_id: int, batch: Batch) -> dict[tuple[str, str], int]:
-    with engine.connect() as connection:
-        return batches.batch_counts(connection, batches.batch_runs(connection, network_id, batch.identity()))
+def _counts(task: Task, batch: Batch) -> dict[tuple[str, str], int]:
+    with task.engine.connect() as connection:
+        runs = batches.batch_runs(connection, task.network_id, batch.identity())
+        return batches.batch_counts(connection, runs)
 
 
 def _lacks(counts: dict[tuple[str, str], int], batch: Batch) -> dict[tuple[str, str], int]:

@@ -15,6 +15,7 @@ from model import tuning
 from model.attack import AttackResult
 from model.data import encode_png
 from model.layers import COMPOSED, Architecture, Conv, Dense, Flatten
+from model.sweep import Sweep
 
 STORED = "<f2"  # activations as they lie in the database: little-endian float16
 
@@ -48,8 +49,11 @@ def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:
     return rows
 
 
-def attack_rows(result: AttackResult, keys: Sequence[Mapping]) -> list[dict]:
-    """Rows of `attacks`: each row's key (run, network, sample, method, ...) and what came of it."""
+def attack_rows(result: AttackResult, keys: Sequence[Mapping], labels: np.ndarray) -> list[dict]:
+    """Rows of `attacks`: each row's key (run, network, sample, method, ...) and what came of it.
+
+    `labels` (N,) are the true classes; a key's `target_class` is the class to reach, or None.
+    """
     predicted = result.logits.argmax(-1)
     return [
         {
@@ -59,6 +63,33 @@ def attack_rows(result: AttackResult, keys: Sequence[Mapping]) -> list[dict]:
             "generations": int(result.generations[i]),
             "seconds": float(result.seconds[i]),
             "predicted_class": int(predicted[i]),
+            "margin": _margin(result.logits[i], int(labels[i]), key["target_class"]),
+        }
+        for i, key in enumerate(keys)
+    ]
+
+
+def _margin(logits: np.ndarray, label: int, target: int | None) -> float:
+    """The lead in logits (K,) of the target, or of the best wrong class; below 0 where there is none."""
+    goal = label if target is None else target
+    others = np.delete(logits, goal).max()
+    return float(others - logits[goal] if target is None else logits[goal] - others)
+
+
+def map_rows(found: Sweep, labels: np.ndarray, keys: Sequence[Mapping]) -> list[dict]:
+    """Rows of `vulnerability_maps` for a sweep of N images with labels (N,)."""
+    height, width = found.margins.shape[1:]
+    return [
+        {
+            **key,
+            "height": height,
+            "width": width,
+            "margins": found.margins[i].astype(STORED).tobytes(),
+            "classes": found.classes[i].astype("u1").tobytes(),
+            "colors": found.colours[i].astype("<u2").tobytes(),
+            "best_margin": float(found.margins[i].max()),
+            "vulnerable_positions": int((found.margins[i] > 0).sum()),
+            "reached_classes": int((np.delete(found.reach[i], labels[i]) > 0).sum()),
         }
         for i, key in enumerate(keys)
     ]

@@ -118,7 +118,7 @@ def run(
     devices = jax.local_devices()[: len(waiting)]
     if not devices:
         return
-    size = -(-min(batch_size, len(waiting)) // len(devices)) if len(devices) > 1 else batch_size
+    size = -(-batch_size // len(devices))
     with ThreadPoolExecutor() as pool:  # each device has its own compilation
         lanes = list(
             pool.map(lambda device: _lane(device, function, problem, search, size, generations), devices)

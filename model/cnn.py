@@ -5,6 +5,7 @@ Axis letters as in `model.layers`: B batch, H rows, W columns, C channels, K cla
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from functools import cache
 
@@ -153,10 +154,26 @@ def activate(
     """Named activations, float32, of images (N, H, W, C) uint8, a batch of rows at a time and in order."""
     graph, params = nnx.split(network)
     forward = _activating(graph, names)
-    for first in range(0, len(images), batch_size):
+    devices = jax.local_devices()
+    copies = [jax.device_put(params, device) for device in devices]
+
+    def outputs(index: int, first: int):
         batch = images[first : first + batch_size]
         padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
-        yield {name: np.asarray(value)[: len(batch)] for name, value in forward(params, padded).items()}
+        place = index % len(devices)
+        return len(batch), forward(copies[place], jax.device_put(padded, devices[place]))
+
+    # While one batch is handed out, the other devices are at theirs.
+    begun: deque = deque()
+    for index, first in enumerate(range(0, len(images), batch_size)):
+        begun.append(outputs(index, first))
+        if len(begun) == len(devices):
+            yield _rows(*begun.popleft())
+    yield from (_rows(*entry) for entry in begun)
+
+
+def _rows(count: int, outputs: dict[str, jax.Array]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value)[:count] for name, value in outputs.items()}
 
 
 def logits_function(network: Network) -> jax.tree_util.Partial:

@@ -29,6 +29,8 @@ from model.change import Memory, follow, picked, product, start_of
 from model.layers import Architecture
 from model.windows import Plan, Stage, Window, full_multiply_adds, plan
 
+FORMS = ("auto", "incremental", "full")
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Incremental:
         return _remember(plan(self.architecture), self.weights, cnn.to_float(images))
 
     def changed(self, memory: Memory, pixels: Array) -> Array:
-        """Logits (M, K) of copies of one image with pixels (M, n, 5) int: each a row, column, red, green, blue.
+        """Logits (M, K) of copies of one image with pixels (M, n, 5) int: row, column, red, green, blue.
 
         Of pixels at the same place the last one stays. `memory` is of this one image.
         """
@@ -83,28 +85,32 @@ def incremental(network: cnn.Network) -> Incremental:
     return Incremental(cnn.logits_function(network), weights, network.architecture)
 
 
-def fastest(network: cnn.Network, *, pixels: int = 1) -> tuple[Partial | Incremental, str]:
-    """The way to evaluate candidates with so many changed pixels, and one sentence that says why it is taken.
+def fastest(
+    network: cnn.Network, *, pixels: int = 1, form: str = "auto"
+) -> tuple[Partial | Incremental, str]:
+    """The way to evaluate candidates with so many changed pixels, and why it is taken, in a few words.
 
-    The incremental pass on a CPU, where it needs at most half the multiply-adds; else the plain pass. On other
-    devices it is the plain pass: there the incremental one was not measured.
+    form: "incremental" or "full" as they say; "auto" is the incremental pass on a CPU where it needs at most
+        half the multiply-adds, else full passes. On other devices the incremental pass was not measured.
+    Raises ValueError for another form, and for "incremental" where the layers do not allow it.
     """
-    plain = cnn.logits_function(network)
+    if form not in FORMS:
+        raise ValueError(f"form (={form!r}) must be one of {', '.join(FORMS)}")
+    plain, backend = cnn.logits_function(network), jax.default_backend()
+    if form == "full":
+        return plain, "full passes, as asked"
     try:
         part = plan(network.architecture).multiply_adds(pixels, scattered=True)
     except ValueError as error:
+        if form == "incremental":
+            raise
         return plain, f"full passes: {error}"
-    full = full_multiply_adds(network.architecture)
-    if jax.default_backend() != "cpu":
-        return (
-            plain,
-            f"full passes: the incremental pass was measured on CPUs only, not on {jax.default_backend()}",
-        )
-    if 2 * part > full:
+    less = full_multiply_adds(network.architecture) / part
+    if form == "auto" and backend != "cpu":
+        return plain, f"full passes: the incremental pass was measured on CPUs only, and this is {backend}"
+    if form == "auto" and less < 2:
         return plain, f"full passes: {pixels} changed pixels reach too much for the incremental pass to pay"
-    return incremental(
-        network
-    ), f"incremental passes: {full / part:.1f} times fewer multiply-adds than full ones"
+    return incremental(network), f"incremental passes, {less:.1f} times fewer multiply-adds than full ones"
 
 
 # ---- What is kept --------------------------------------------------------------------------------

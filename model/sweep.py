@@ -30,13 +30,18 @@ WORTH_PARTS = 500  # images from which on it pays to compile programs of their o
 
 
 class Sweep(NamedTuple):
-    """What a sweep of N images found; a margin above 0 means that the network is fooled."""
+    """What a sweep of N images found; a margin above 0 means that the network is fooled.
+
+    Candidates are judged by the incremental pass where there is one. The best of all is the one of the largest
+    margin, or of the largest reach of each class; these were painted and judged once more, by the plain pass.
+    """
 
     margins: np.ndarray  # (N, H, W) float32, largest over the colours: best other logit - label's logit
     classes: np.ndarray  # (N, H, W) uint8, that other class
     colours: np.ndarray  # (N, H, W) int32, index of the colour that reached it
     reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
-    places: np.ndarray  # (N, K) int32, where: (row * W + column) * M + index of the colour
+    places: np.ndarray  # (N, 1 + K) int32, where the best of all is, then of each class: see `paint`
+    logits: np.ndarray  # (N, 1 + K, K) float32, of these by the plain pass
 
 
 class _Best(NamedTuple):
@@ -66,10 +71,6 @@ def corner_sweep(
 ) -> Sweep:
     """Sweep all images; see `sweep_stream` for arguments and errors."""
     found = [part for _, part in sweep_stream(function, images, labels, colours=colours)]
-    if not found:
-        shape, classes = np.shape(images)[1:3], 0
-        empty = [np.zeros((0, *shape), kind) for kind in (np.float32, np.uint8, np.int32)]
-        return Sweep(*empty, np.zeros((0, classes), np.float32), np.zeros((0, classes), np.int32))
     return Sweep(*(np.concatenate(field) for field in zip(*found, strict=True)))
 
 
@@ -83,14 +84,14 @@ def sweep_stream(
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
     """Sweep the images and yield (indices (n,), Sweep of n images) block by block, in order.
 
-    function: a network, or anything that `attack_stream` takes; a network and an `Incremental` are evaluated by
-        the incremental pass where it is faster, a plain function by plain passes.
+    function: a network, or anything that `attack_stream` takes; a network is evaluated by the incremental
+        pass where it is faster, as an `Incremental` always is, a plain function by plain passes.
     images (N, H, W, 3) uint8; labels (N,) int in [0, K): the class whose loss counts.
     colours (M, 3) uint8, by default the eight corners; `colour_grid` gives finer sets.
     together: images of a block, by default so many that all colours at one position fit the cache.
 
-    An image's sweep does not depend on the images beside it. Raises ValueError, in one line, for anything else:
-    at the call, not at the first item.
+    An image's sweep does not depend on the images beside it. Raises ValueError, in one line, for anything
+    else: at the call, not at the first item.
     """
     if isinstance(function, Network):
         function = fastest(function)[0]
@@ -108,12 +109,26 @@ def sweep_stream(
         )
     if labels.size and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(f"labels must lie in 0..{classes - 1}, but go from {labels.min()} to {labels.max()}")
+    if not len(images):
+        raise ValueError("images: expected at least one")
     together = together or max(1, TOGETHER // len(colours))
     return _blocks(function, images, labels.astype(np.int32), colours, together)
 
 
+def paint(images: np.ndarray, places: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Copies (N, P, H, W, 3) of images (N, H, W, 3) with the candidates at places (N, P), and pixels (N, P, 5).
+
+    A place counts candidates: (row * W + column) * M + index of the colour.
+    """
+    width = images.shape[2]
+    position, colour = places // len(colours), colours[places % len(colours)]
+    row, column = position // width, position % width
+    painted = np.repeat(images[:, None], places.shape[1], axis=1)
+    painted[*np.indices(places.shape), row, column] = colour
+    return painted, np.concatenate([row[..., None], column[..., None], colour], axis=2).astype(np.int64)
+
+
 def as_attacks(
-    function: Callable[[Array], Array],
     images: np.ndarray,
     labels: np.ndarray,
     sweep: Sweep,
@@ -123,26 +138,14 @@ def as_attacks(
 ) -> AttackResult:
     """The sweep as an attack: of each image, or of each of its targets (N, T), the best candidate.
 
-    It is painted and judged once more, alone and by the plain pass, as every attack is: that decides `success`.
-    Queries are all candidates of the image, generations and seconds 0. A target of -1 counts as skipped.
+    Success is what the plain pass says of it. Queries are all candidates of the image, generations and seconds
+    are 0. A target of -1 counts as skipped. `colours` as the sweep had them.
     """
-    function = attack_step.as_function(function)
     colours = colour_grid() if colours is None else colours
-    count, height, width = sweep.margins.shape
-    if targets is None:
-        position = sweep.margins.reshape(count, -1).argmax(1)
-        colour = sweep.colours.reshape(count, -1)[np.arange(count), position]
-        goals, places = labels[:, None], (position * len(colours) + colour)[:, None]
-    else:
-        goals, places = targets, np.take_along_axis(sweep.places, np.maximum(targets, 0), axis=1)
-    position, colour = places // len(colours), colours[places % len(colours)]
-    pixels = np.concatenate([(position // width)[..., None], (position % width)[..., None], colour], axis=2)
-    row, column = pixels[..., 0], pixels[..., 1]
-    painted = np.repeat(images[:, None], goals.shape[1], axis=1)
-    image, goal = np.indices(goals.shape)
-    painted[image, goal, row, column] = colour
-    logits = attack_step.clean_logits(function, painted.reshape(-1, *images.shape[1:]))
-    logits = logits.reshape(*goals.shape, -1)
+    goals = labels[:, None] if targets is None else targets
+    chosen = np.zeros_like(goals) if targets is None else 1 + np.maximum(targets, 0)
+    painted, pixels = paint(images, np.take_along_axis(sweep.places, chosen, axis=1), colours)
+    logits = np.take_along_axis(sweep.logits, chosen[:, :, None], axis=1)
     winner = logits.argmax(-1)
     changed = (painted != images[:, None]).any(axis=(2, 3, 4))
     wanted = goals >= 0
@@ -151,7 +154,7 @@ def as_attacks(
         success,
         painted,
         np.where(wanted[..., None], pixels, -1)[:, :, None],
-        np.where(wanted, height * width * len(colours), 0),
+        np.where(wanted, images.shape[1] * images.shape[2] * len(colours), 0),
         logits,
         np.where(wanted, 0, -1),
         np.zeros(goals.shape),
@@ -181,7 +184,11 @@ def _blocks(
             inputs = jax.device_put((images[full], labels[full], colours), device)
             memory = _remember(copy, inputs[0])
             found = [_positions(copy, memory, *inputs, *part) for part in parts]
-            return indices, _joined(len(indices), found, images.shape[1:3], len(colours), parts)
+            whole = _joined(found, images.shape[1:3], len(colours), parts)
+            painted = paint(images[full], whole.places, colours)[0]
+            logits = attack_step.logits_of(copy, painted.reshape(-1, *images.shape[1:]))
+            logits = np.asarray(logits).reshape(*whole.places.shape, -1)
+            return indices, Sweep(*(field[: len(indices)] for field in whole[:-1]), logits[: len(indices)])
         finally:
             free.put((device, copy))
 
@@ -287,17 +294,15 @@ def _best_of(groups: _Best) -> _Best:
     )
 
 
-def _joined(
-    count: int, found: list[_Best], extent: tuple[int, int], colours: int, parts: list[tuple]
-) -> Sweep:
-    """The parts of a block's first `count` images put together; of equals the first place counts."""
+def _joined(found: list[_Best], extent: tuple[int, int], colours: int, parts: list[tuple]) -> Sweep:
+    """The parts of a block put together, without the logits; of equals the first place counts."""
     height, width = extent
-    classes = found[0].reach.shape[2]
+    count, classes = found[0].reach.shape[1:]
     maps = [np.zeros((count, height, width), kind) for kind in (np.float32, np.uint8, np.int32)]
     reach = np.full((count, classes), -np.inf, np.float32)
     places = np.full((count, classes), height * width * colours, np.int32)
     for ((top, bottom), (left, right)), best in zip(parts, found, strict=True):
-        best = _Best(*(np.asarray(field)[:, :count] for field in best))
+        best = _Best(*map(np.asarray, best))
         for kept, field in zip(maps, best[:3], strict=True):
             kept[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
         position = best.reach.argmax(0)[None]
@@ -308,4 +313,6 @@ def _joined(
         place = ((row + top) * width + column + left) * colours + colour
         better = (new > reach) | ((new == reach) & (place < places))
         reach, places = np.where(better, new, reach), np.where(better, place, places).astype(np.int32)
-    return Sweep(*maps, reach, places)
+    position = maps[0].reshape(count, -1).argmax(1)
+    best = position * colours + np.take_along_axis(maps[2].reshape(count, -1), position[:, None], 1)[:, 0]
+    return Sweep(*maps, reach, np.concatenate([best[:, None], places], 1).astype(np.int32), np.zeros(0))

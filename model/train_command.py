@@ -33,14 +33,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train by the recipe and write weights, description and log; goes on where it was stopped."""
-    from model import checkpoint, data
+    from model import checkpoint, data, devices
     from model import train as training
     from model.cnn import accuracy
     from model.progress import progress
 
     changed = {name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None}
     recipe = replace(training.Recipe(), **changed)
-    training.use_all_cores(recipe.batch_size)
+    devices.use_all_cores(recipe.batch_size)
     images, test = data.load(options.dataset, "train"), data.load(options.dataset, "test")
     state = options.output.with_suffix(".state.npz")
     log = options.output.with_suffix(".log")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from db.schema import (
     attack_pixels,
@@ -21,6 +21,7 @@ from db.schema import (
     reference_samples,
     runs,
     samples,
+    vulnerability_maps,
 )
 
 
@@ -31,6 +32,19 @@ class KnownAttack(NamedTuple):
     succeeded: bool
     predicted_class: int
     pixels: list[tuple[int, int, int, int, int]]  # row, column, red, green, blue
+
+
+class AttackTotal(NamedTuple):
+    """All attacks of a network made in one way."""
+
+    method: str
+    variant: str
+    screened: str | None
+    targeted: bool
+    attacks: int
+    successes: int
+    images: int
+    images_fallen: int
 
 
 class LayerRow(NamedTuple):
@@ -76,10 +90,45 @@ def last_parameters(connection: Connection, network: int, stage: str) -> dict | 
     return connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
 
 
-def batch_runs(connection: Connection, network: int, identity: dict) -> list[int]:
-    """The runs of the stage `cases` that belong to one batch."""
-    query = select(runs.c.id, runs.c.parameters).where(runs.c.network_id == network, runs.c.stage == "cases")
+def batch_runs(connection: Connection, network: int, identity: dict, stage: str = "cases") -> list[int]:
+    """The runs of a stage that belong to one batch."""
+    query = select(runs.c.id, runs.c.parameters).where(runs.c.network_id == network, runs.c.stage == stage)
     return [run for run, parameters in connection.execute(query) if identity.items() <= parameters.items()]
+
+
+def attacked_positions(connection: Connection, run_ids: Sequence[int]) -> set[int]:
+    """Positions in their split of the samples that these runs attacked."""
+    query = select(samples.c.position).join(attacks, attacks.c.sample_id == samples.c.id)
+    return set(connection.execute(query.where(attacks.c.run_id.in_(run_ids)).distinct()).scalars())
+
+
+def attack_totals(connection: Connection, network: int, dataset: int) -> list[AttackTotal]:
+    """Attacks on the samples of a data set by the way they were made, with successes and images."""
+    how = [attacks.c.method, attacks.c.variant, attacks.c.screened, attacks.c.target_class.is_not(None)]
+    fallen = case((attacks.c.succeeded, attacks.c.sample_id))
+    query = (
+        select(
+            *how,
+            func.count(),
+            func.count(fallen),
+            *(func.count(distinct(x)) for x in (attacks.c.sample_id, fallen)),
+        )
+        .join(samples, samples.c.id == attacks.c.sample_id)
+        .where(attacks.c.network_id == network, samples.c.dataset_id == dataset)
+        .group_by(*how)
+        .order_by(*how)
+    )
+    return [AttackTotal(*row) for row in connection.execute(query)]
+
+
+def mapped_positions(connection: Connection, network: int, variant: str) -> set[int]:
+    """Test positions that have a vulnerability map for a set of colours."""
+    query = (
+        select(samples.c.position)
+        .join(vulnerability_maps, vulnerability_maps.c.sample_id == samples.c.id)
+        .where(vulnerability_maps.c.network_id == network, vulnerability_maps.c.variant == variant)
+    )
+    return set(connection.execute(query.where(samples.c.split == "test")).scalars())
 
 
 def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[str, str], int]:

@@ -206,7 +206,8 @@ def _options(connection: Connection, network: str | None) -> CaseOptions:
         tuple(
             connection.scalars(
                 select(schema.attacks.c.method)
-                .where(schema.attacks.c.network_id == network_id)
+                .join(schema.cases, schema.cases.c.attack_id == schema.attacks.c.id)
+                .where(schema.cases.c.network_id == network_id)
                 .distinct()
                 .order_by(schema.attacks.c.method)
             )

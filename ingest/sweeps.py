@@ -1,0 +1,118 @@
+"""Sweeps, written down block by block: of each image a vulnerability map, and attacks on every class."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from sqlalchemy import Engine
+
+from db import write
+from db.engine import writing
+from db.read import batches
+from db.schema import vulnerability_maps
+from ingest import rows
+from ingest.attacks import write_attacks
+from ingest.batch import sweep_settings
+from ingest.choice import Pair
+from ingest.runs import stage
+from ingest.task import Task
+from model.attack import AttackResult
+from model.incremental import Incremental
+from model.progress import progress
+from model.sweep import as_attacks, colour_grid, sweep_stream
+
+
+def sweep(
+    task: Task, run_id: int, levels: int, indices: Sequence[int], tick: Callable[[int, int], None]
+) -> Iterator[dict[Pair, bool]]:
+    """Sweep test images and give what came of each pair; `tick` hears of images and queries as they are done.
+
+    One transaction a block: the map of an image, its untargeted attack and one attack for every wrong class.
+    """
+    if not len(indices):
+        return
+    indices = np.asarray(indices, int)
+    images, labels = task.test.images[indices], task.test.labels[indices]
+    colours, classes = colour_grid(levels), len(task.test.class_names)
+    settings = sweep_settings(levels, images.shape[1:])
+    shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
+    began, last = time.perf_counter(), 0.0
+    for places, found in sweep_stream(task.function, images, labels, colours=colours):
+        others = (labels[places, None] + np.arange(1, classes)[None]) % classes
+        judged = [
+            as_attacks(images[places], labels[places], found, colours=colours, targets=targets)
+            for targets in (None, others)
+        ]
+        seconds = (time.perf_counter() - began - last) / len(places)
+        last = time.perf_counter() - began
+        pairs, result = _pairs(indices[places], others, *judged, seconds)
+        with writing(task.engine) as connection:
+            write_attacks(connection, task, shared, pairs, result)
+            samples = task.add_samples(connection, indices[places])
+            keys = [
+                {
+                    "run_id": run_id,
+                    "network_id": task.network_id,
+                    "sample_id": sample_id,
+                    "variant": settings["variant"],
+                    "queries": settings["budget"],
+                    "seconds": seconds,
+                }
+                for sample_id in samples
+            ]
+            write.insert_missing(connection, vulnerability_maps, rows.map_rows(found, labels[places], keys))
+        tick(len(places), len(places) * settings["budget"])
+        yield dict(zip(pairs, result.success.tolist(), strict=True))
+
+
+def _pairs(
+    indices: np.ndarray, others: np.ndarray, untargeted: AttackResult, targeted: AttackResult, seconds: float
+) -> tuple[list[Pair], AttackResult]:
+    """All attacks of a block one after another; the time of an image is shared by its attacks."""
+    pairs: list[Pair] = [(index, None) for index in indices.tolist()]
+    pairs += [
+        (index, target)
+        for index, targets in zip(indices.tolist(), others.tolist(), strict=True)
+        for target in targets
+    ]
+    flat = AttackResult(*(field.reshape(-1, *field.shape[2:]) for field in targeted))
+    result = AttackResult(*(np.concatenate(both) for both in zip(untargeted, flat, strict=True)))
+    share = seconds / (1 + others.shape[1])
+    return pairs, result._replace(seconds=np.full(len(pairs), share))
+
+
+def map_cases(task: Task, levels: int) -> int:
+    """Sweep the source image of every case of the network that has no map yet; gives how many those were.
+
+    Only where the incremental pass makes it quick; without it, a sweep of an image is 8,192 full passes.
+    """
+    if not isinstance(task.function, Incremental):
+        return 0
+    indices = _without_map(task.engine, task, levels)
+    if indices:
+        parameters = {"dataset": task.test.name, "levels": levels, "images": "cases"}
+        with (
+            stage(task.engine, "sweep", task.network_id, parameters) as run_id,
+            progress("vulnerability maps", len(indices), "images") as shown,
+        ):
+            done = evaluations = 0
+
+            def tick(images: int, queries: int) -> None:
+                nonlocal done, evaluations
+                done, evaluations = done + images, evaluations + queries
+                shown.to(done, f"{evaluations / max(shown.seconds, 1e-9):,.0f} evaluations/s")
+
+            for _ in sweep(task, run_id, levels, indices, tick):
+                pass
+    return len(indices)
+
+
+def _without_map(engine: Engine, task: Task, levels: int) -> list[int]:
+    variant = sweep_settings(levels, task.test.images.shape[1:])["variant"]
+    with engine.connect() as connection:
+        used = batches.used_positions(connection, task.network_id)
+        mapped = batches.mapped_positions(connection, task.network_id, variant)
+    places = {int(position): index for index, position in enumerate(task.test.positions)}
+    return sorted(places[position] for position in used.keys() - mapped if position in places)
