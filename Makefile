@@ -1,9 +1,10 @@
-# Verbs: demo, test, lint, bench. Each makes the environment it needs.
+# Verbs: demo, test, lint, bench; rivals, for the comparison. Each makes the environment it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RIVALS := .venv-rivals
 
-.PHONY: demo test lint bench browser
+.PHONY: demo test lint bench rivals browser
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
@@ -19,6 +20,9 @@ lint: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks
 
+rivals: $(VENV)/test.stamp $(RIVALS)/rivals.stamp
+	$(BIN)/python -m benchmarks.rivals --python $(RIVALS)/bin/python
+
 browser:
 	@sh tests/chromium.sh
 
@@ -29,4 +33,11 @@ $(VENV)/demo.stamp: setup.cfg pyproject.toml requirements.lock
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test]'
+	@touch $@
+
+$(RIVALS)/rivals.stamp: benchmarks/rivals.txt
+	$(PYTHON) -m venv $(RIVALS)
+	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check --requirement benchmarks/rivals.txt
+	$(RIVALS)/bin/pip install --quiet --disable-pip-version-check --no-deps torchattacks==3.5.1 \
+		adversarial-robustness-toolbox==1.20.1
 	@touch $@

@@ -1,8 +1,16 @@
-"""`make bench`: every benchmark, one after another, each saying what it measured."""
+"""`make bench`: every benchmark, one after another, each saying what it measured; each in a process of its own.
 
-from benchmarks import attack, search, training
+`benchmarks.rivals` is left out: it needs PyTorch in another environment (`make rivals`).
+"""
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
 
 if __name__ == "__main__":
-    for benchmark in (attack, search, training):
-        print(f"\n{benchmark.__doc__.splitlines()[0]}", flush=True)
-        benchmark.main([])
+    for name in ("passes", "attack", "search", "training"):
+        print(f"\n{import_module(f'benchmarks.{name}').__doc__.splitlines()[0]}", flush=True)
+        subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}"], check=True, cwd=Path(__file__).parents[1]
+        )

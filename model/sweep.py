@@ -32,8 +32,8 @@ WORTH_PARTS = 500  # images from which on it pays to compile programs of their o
 class Sweep(NamedTuple):
     """What a sweep of N images found; a margin above 0 means that the network is fooled.
 
-    Candidates are judged by the incremental pass where there is one. The best of all is the one of the largest
-    margin, or of the largest reach of each class; these were painted and judged once more, by the plain pass.
+    Candidates are judged by the incremental pass where there is one. The best of all, and the best for each
+    class, were painted and judged once more by the plain pass.
     """
 
     margins: np.ndarray  # (N, H, W) float32, largest over the colours: best other logit - label's logit
@@ -116,7 +116,7 @@ def sweep_stream(
 
 
 def paint(images: np.ndarray, places: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Copies (N, P, H, W, 3) of images (N, H, W, 3) with the candidates at places (N, P), and pixels (N, P, 5).
+    """Images (N, H, W, 3) as the candidates at places (N, P): copies (N, P, H, W, 3) and pixels (N, P, 5).
 
     A place counts candidates: (row * W + column) * M + index of the colour.
     """
@@ -138,8 +138,8 @@ def as_attacks(
 ) -> AttackResult:
     """The sweep as an attack: of each image, or of each of its targets (N, T), the best candidate.
 
-    Success is what the plain pass says of it. Queries are all candidates of the image, generations and seconds
-    are 0. A target of -1 counts as skipped. `colours` as the sweep had them.
+    Success is what the plain pass says of it. Queries are all candidates of the image, generations and
+    seconds are 0. A target of -1 counts as skipped. `colours` as the sweep had them.
     """
     colours = colour_grid() if colours is None else colours
     goals = labels[:, None] if targets is None else targets

@@ -1,13 +1,21 @@
 """The one-pixel attack on small functions whose weak spots are known."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from networks import TINY, random_network
 
 from model import candidates
 from model.attack import AttackResult, attack_stream, one_pixel_attack
 from model.attack_step import logits_of, step
+from model.cnn import logits_function
+from model.incremental import incremental
 
 N, H, W, K = 6, 6, 8, 4
 WEIGHTS = jnp.asarray(np.random.default_rng(7).normal(size=(H * W * 3, K)), jnp.float32)
@@ -228,6 +236,123 @@ def test_weights_bound_by_a_partial_are_arguments_not_constants():
     assert (two.queries == 0).all()
 
 
+# ---- Several targets an image --------------------------------------------------------------------
+
+ALL = (LABELS[:, None] + np.arange(1, K)) % K
+
+
+def test_every_target_of_an_image_is_an_attack_with_a_row_of_its_own():
+    told = []
+    result = one_pixel_attack(linear, IMAGES, LABELS, targets=ALL, progress=told.append, **SMALL)
+    assert result.images.shape == (N, K - 1, H, W, 3)
+    assert result.success.shape == result.queries.shape == (N, K - 1)
+    assert 0 < result.success.sum() < result.success.size
+    flat = AttackResult(*(field.reshape(-1, *field.shape[2:]) for field in result))
+    images, labels = np.repeat(IMAGES, K - 1, 0), np.repeat(LABELS, K - 1)
+    assert_consistent(flat, linear, images, labels, ALL.ravel(), 20)
+    assert told[-1].finished == told[-1].total == N * (K - 1)
+    assert told[-1].succeeded == result.success.sum()
+
+
+def test_the_first_population_of_an_image_is_evaluated_once_for_all_its_targets():
+    told = []
+    one_pixel_attack(linear, IMAGES, LABELS, targets=ALL, progress=told.append, **SMALL | {"generations": 0})
+    assert told[-1].evaluations == N * 20
+
+
+def test_a_search_for_one_target_may_find_another_one():
+    """Two classes win at once where any pixel is bright in one colour: whoever looks for one finds both."""
+
+    def two(images):
+        red = jnp.where(images[..., 0] > 0.9, images[..., 1], 0.0).max((1, 2))
+        blue = jnp.where(images[..., 2] > 0.9, images[..., 1], 0.0).max((1, 2))
+        return jnp.stack([jnp.full_like(red, 0.85), red, blue, -red], axis=1)
+
+    black = np.zeros((4, H, W, 3), np.uint8)
+    labels = np.zeros(4, int)
+    both = one_pixel_attack(
+        two, black, labels, targets=np.tile([1, 2, 3], (4, 1)), **SMALL | {"generations": 40}
+    )
+    alone = one_pixel_attack(two, black, labels, targets=labels + 2, **SMALL | {"generations": 40})
+    assert both.success[:, 1].all()
+    assert not both.success[:, 2].any(), "nothing leads to class 3"
+    assert both.queries[:, 1].sum() < alone.queries.sum()
+
+
+def test_targets_of_an_image_do_not_depend_on_company_and_minus_one_is_none():
+    base = one_pixel_attack(linear, IMAGES, LABELS, targets=ALL, **SMALL)
+    some = np.array([4, 1])
+    part = one_pixel_attack(linear, IMAGES[some], LABELS[some], targets=ALL[some], identities=some, **SMALL)
+    for a, b in zip(fields(base), fields(part), strict=True):
+        np.testing.assert_array_equal(a[some], b)
+    fewer = ALL.copy()
+    fewer[2, 0] = -1
+    left_out = one_pixel_attack(linear, IMAGES, LABELS, targets=fewer, **SMALL)
+    assert not left_out.success[2, 0]
+    assert left_out.generations[2, 0] == -1
+    assert left_out.queries[2, 0] == 0
+    assert (left_out.pixels[2, 0] == -1).all()
+    np.testing.assert_array_equal(left_out.images[[0, 1, 3, 4, 5]], base.images[[0, 1, 3, 4, 5]])
+
+
+# ---- By the incremental pass, and on several devices -----------------------------------------------
+
+
+@pytest.mark.parametrize(("pixels", "targeted"), [(1, True), (2, False)])
+def test_by_the_incremental_pass_the_very_same_is_found(pixels, targeted):
+    network = random_network(TINY, np.random.default_rng(1))
+    images = np.random.default_rng(2).integers(0, 256, (5, *TINY.input_shape)).astype(np.uint8)
+    plain = logits_function(network)
+    labels = logits(plain, images).argmax(1)
+    options = SMALL | {"pixels": pixels}
+    if targeted:
+        options["targets"] = (labels[:, None] + np.arange(1, K)) % K
+    full = one_pixel_attack(plain, images, labels, **options)
+    quick = one_pixel_attack(incremental(network), images, labels, **options)
+    assert full.success.any()
+    for a, b in zip(fields(full), fields(quick), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_two_devices_find_what_one_finds(tmp_path):
+    program = """
+import sys
+import jax
+from model import devices
+if sys.argv[1] == "2":
+    devices.use_all_cores(2)
+    jax.config.update("jax_num_cpu_devices", 2)
+assert len(jax.local_devices()) == int(sys.argv[1])
+import numpy as np
+from networks import TINY, random_network
+from model.attack import one_pixel_attack
+from model.incremental import incremental
+from model.sweep import corner_sweep
+random = np.random.default_rng(0)
+function = incremental(random_network(TINY, random))
+images = random.integers(0, 256, (5, 7, 6, 3)).astype(np.uint8)
+labels = np.asarray(function((images / 255).astype(np.float32))).argmax(1)
+targets = (labels[:, None] + np.arange(1, 4)) % 4
+found = one_pixel_attack(
+    function, images, labels, targets=targets, population=20, generations=3, batch_size=2,
+    key=jax.random.key(0),
+)
+swept = corner_sweep(function, images[:3], labels[:3])
+np.savez(sys.argv[2], *found._replace(seconds=labels), *swept)
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    environment = os.environ | {"PYTHONPATH": path}
+    both = [
+        subprocess.Popen([sys.executable, "-c", program, count, tmp_path / f"{count}.npz"], env=environment)
+        for count in ("1", "2")
+    ]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
+        assert len(one.files) == 7 + 6
+        for name in one.files:
+            np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=1e-5)
+
+
 def test_an_image_that_needs_no_attack_is_an_error_that_names_it():
     labels = LABELS.copy()
     labels[2] = RUNNER_UP[2]
@@ -284,6 +409,14 @@ def test_not_a_number_is_never_a_success():
         ({"labels": LABELS.astype(float)}, r"labels \(=float64"),
         ({"labels": np.full(N, K)}, r"labels must lie in 0..3, but labels\[0\] is 4"),
         ({"targets": np.full(N, -1)}, r"targets must lie in 0..3, but targets\[0\] is -1"),
+        ({"targets": np.full((N, 2), -2)}, r"targets must lie in -1..3, but targets\[0, 0\] is -2"),
+        ({"targets": np.stack([RUNNER_UP, RUNNER_UP], 1)}, "targets name a class twice at 0, 1"),
+        (
+            {"targets": np.stack([RUNNER_UP, LABELS], 1)},
+            "targets must differ from labels, but are equal at 0",
+        ),
+        ({"targets": LABELS[None]}, r"targets \(=int64 \(1, 6\)\) must be integers of shape \(6,\)"),
+        ({"weight": (0.9, 0.5)}, r"weight_low \(=0.9\)"),
         ({"targets": LABELS}, "targets must differ from labels, but are equal at 0, 1"),
         ({"population": 3}, r"population \(=3\) must be at least 4"),
         ({"pixels": 0}, r"pixels \(=0\) must be a whole number of at least 1"),

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import differential_evolution
+from scipy.optimize._differentialevolution import DifferentialEvolutionSolver
 
 from model import evolution
-from model.evolution import Params
+from model.evolution import Draws, Params, State
 
 LOWER = jnp.array([-5.0, 0.0, 10.0], jnp.float32)
 UPPER = jnp.array([5.0, 1.0, 90.0], jnp.float32)
@@ -174,3 +176,172 @@ def test_a_problem_in_a_batch_goes_as_it_goes_alone():
 def test_parameters_out_of_range_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         Params(**options)
+
+
+# ---- SciPy as oracle -----------------------------------------------------------------------------
+
+
+class Recorder:
+    """A generator for SciPy that remembers what it drew."""
+
+    def __init__(self, seed):
+        self.random = np.random.RandomState(seed)
+        self.uniforms, self.integers = [], []
+
+    def uniform(self, *arguments, **options):
+        self.uniforms.append(self.random.uniform(*arguments, **options))
+        return self.uniforms[-1]
+
+    def randint(self, *arguments, **options):
+        self.integers.append(self.random.randint(*arguments, **options))
+        return self.integers[-1]
+
+    def shuffle(self, values):
+        self.random.shuffle(values)
+
+
+@pytest.mark.parametrize("strategy", evolution.STRATEGIES)
+@pytest.mark.parametrize("crossover_rate", [0.3, 1.0])
+def test_a_step_is_scipys_step_given_the_same_donors_factors_and_redraws(strategy, crossover_rate):
+    """Population 12 in the unit square, F large enough that many genes leave their bounds and are redrawn."""
+    individuals, genes = 12, 4
+
+    def hills(x):  # SciPy's vectorised form: (genes, individuals)
+        return np.sin(9 * x).sum(0) + (x**2).sum(0)
+
+    first = np.random.default_rng(5).random((individuals, genes))
+    solver = DifferentialEvolutionSolver(
+        hills,
+        [(0, 1)] * genes,
+        strategy=strategy.replace("/", "") + "bin",
+        init=first,
+        mutation=(0.9, 1.5),
+        recombination=crossover_rate,
+        vectorized=True,
+        updating="deferred",
+        polish=False,
+        rng=np.random.RandomState(0),
+    )
+    next(solver)  # its first step evaluates the first population as well
+    recorder = solver.random_number_generator = Recorder(1)
+    donors = []
+    select = solver._select_samples
+
+    def remembering(candidate, count):
+        donors.append(select(candidate, count))
+        return donors[-1]
+
+    solver._select_samples = remembering
+    left = 0  # genes that left their bounds
+    for _ in range(4):
+        recorder.uniforms, recorder.integers, donors[:] = [], [], []
+        before = State(
+            jnp.asarray(solver.population, jnp.float32)[None],
+            jnp.asarray(solver.population_energies, jnp.float32)[None],
+            jnp.ones(1, jnp.int32),
+        )
+        next(solver)
+        scale, cross, *redrawn = recorder.uniforms
+        crossed = cross < crossover_rate
+        crossed[np.arange(individuals), recorder.integers[0]] = True
+        partners = np.array(donors)[:, : 3 if strategy == "rand/1" else 2]
+        params = Params(individuals, strategy, 0.9, 1.5, crossover_rate, "redraw")
+        # What SciPy redraws it draws in the order of the genes that left their bounds: find these first.
+        mutants = evolution.propose(
+            before.population[0],
+            before.fitness[0],
+            Draws(jnp.asarray(partners, jnp.int32), jnp.float32(scale), jnp.asarray(crossed), None),
+            jnp.full(genes, -9.0),
+            jnp.full(genes, 9.0),
+            Params(individuals, strategy, boundary="clip"),
+        )
+        outside = (np.asarray(mutants) < 0) | (np.asarray(mutants) > 1)
+        redraw = np.zeros((individuals, genes), np.float32)
+        if redrawn:
+            redraw[outside] = redrawn[0]
+        trials = evolution.propose(
+            before.population[0],
+            before.fitness[0],
+            Draws(
+                jnp.asarray(partners, jnp.int32),
+                jnp.float32(scale),
+                jnp.asarray(crossed),
+                jnp.asarray(redraw),
+            ),
+            jnp.zeros(genes),
+            jnp.ones(genes),
+            params,
+        )
+        after = evolution.tell(before, trials[None], jnp.asarray(hills(np.asarray(trials).T))[None])
+        ours = np.concatenate([after.population[0], after.fitness[0][:, None]], axis=1)
+        theirs = np.concatenate([solver.population, solver.population_energies[:, None]], axis=1)
+        # SciPy moves its best individual to the front.
+        np.testing.assert_allclose(
+            ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)], rtol=1e-4, atol=1e-5
+        )
+        left += outside.sum()
+    assert left, "or the redraw was not tested"
+
+
+def sphere(x):
+    return (x**2).sum(0)
+
+
+def rosenbrock(x):
+    return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum(0)
+
+
+def rastrigin(x):
+    module = jnp if isinstance(x, jax.Array) else np
+    return (x**2 - 10 * module.cos(2 * np.pi * x) + 10).sum(0)
+
+
+def ackley(x):
+    module = jnp if isinstance(x, jax.Array) else np
+    flat = module.exp(-0.2 * module.sqrt((x**2).mean(0)))
+    return 20 + np.e - 20 * flat - module.exp(module.cos(2 * np.pi * x).mean(0))
+
+
+@pytest.mark.parametrize("function", [sphere, rosenbrock, rastrigin, ackley])
+@pytest.mark.parametrize("strategy", evolution.STRATEGIES)
+def test_the_standard_functions_are_minimised_as_scipy_does(function, strategy):
+    """Five searches each, in three dimensions; the medians, in powers of ten, are at most one apart."""
+    seeds, individuals, generations, side = 5, 45, 80, 5.0
+    bounds = (jnp.full(3, -side), jnp.full(3, side))
+    params = Params(individuals, strategy, 0.5, 1.0, 0.7, "redraw")
+
+    @jax.jit
+    def ours(problem_keys):
+        def one(state, generation):
+            fresh = jax.vmap(jax.random.fold_in, (0, None))(problem_keys, generation)
+            trials = evolution.ask(fresh, state, *bounds, params)
+            return evolution.tell(state, trials, function(jnp.moveaxis(trials, -1, 0))), None
+
+        start = evolution.init(evolution.latin_hypercube(problem_keys, individuals, *bounds))
+        state, _ = jax.lax.scan(one, start, jnp.arange(generations + 1))
+        return evolution.best(state)[1]
+
+    theirs = [
+        differential_evolution(
+            function,
+            [(-side, side)] * 3,
+            strategy=strategy.replace("/", "") + "bin",
+            popsize=individuals // 3,
+            maxiter=generations,
+            mutation=(0.5, 1.0),
+            recombination=0.7,
+            vectorized=True,
+            updating="deferred",
+            polish=False,
+            tol=0,
+            rng=np.random.default_rng(seed),
+        ).fun
+        for seed in range(seeds)
+    ]
+    smallest = 1e-5  # what float32 can tell from zero here
+    powers = [np.median(np.log10(np.maximum(values, smallest))) for values in (ours(keys(seeds)), theirs)]
+    assert abs(powers[0] - powers[1]) <= 1, powers
+    assert (
+        powers[0]
+        < np.log10(float(np.median(function(np.random.default_rng(0).uniform(-5, 5, (3, 999)))))) - 1
+    )

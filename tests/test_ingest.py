@@ -10,13 +10,14 @@ from PIL import Image
 from sqlalchemy import select
 
 from db import engine as engines
-from db import schema
+from db import schema, upkeep
 from db.read import batches
-from ingest import attacks, pipeline, rows
+from ingest import attacks, pipeline, rows, sweeps
 from ingest.__main__ import retune
 from ingest.batch import Batch, check_possible
 from model import checkpoint
 from model.cnn import predict
+from model.sweep import colour_grid
 
 BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
 TRAIN, TEST = 400, 160
@@ -60,9 +61,20 @@ def copy(database, tmp_path):
     return engines.create(target)
 
 
+def ingest(engine, batch, *, maps=False, **options):
+    """Without maps, which take longest, unless they are what a test is about."""
+    return pipeline.ingest(engine, batch, maps=maps, **options)
+
+
 def all_rows(engine, table):
     with engine.connect() as connection:
         return connection.execute(select(table).order_by(*table.primary_key.columns)).all()
+
+
+def evolved(engine):
+    return [
+        attack for attack in all_rows(engine, schema.attacks) if attack.method == "differential-evolution"
+    ]
 
 
 def counts(engine):
@@ -88,7 +100,7 @@ def found(engine):
 
 def test_the_same_batch_again_changes_nothing(copy, load):
     before = counts(copy)
-    report = pipeline.ingest(copy, BATCH, load=load)
+    report = ingest(copy, BATCH, load=load)
     assert report.added == {}
     assert report.missing == {}
     assert counts(copy) == before
@@ -106,17 +118,16 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
 
     monkeypatch.setattr(attacks, "attack_stream", stopped)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.ingest(engine, BATCH, load=load)
+        ingest(engine, BATCH, load=load)
     kept = counts(engine)
     assert kept["attacks"] > 0
     assert kept["cases"] == 0
     assert [run.status for run in all_rows(engine, schema.runs)] == ["done", "interrupted"]
     monkeypatch.setattr(attacks, "attack_stream", whole)
-    pipeline.ingest(engine, BATCH, load=load)
+    ingest(engine, BATCH, load=load)
     assert found(engine) == found(database)
-    assert len({(row.sample_id, row.target_class) for row in all_rows(engine, schema.attacks)}) == len(
-        all_rows(engine, schema.attacks)
-    )
+    tried = [(row.sample_id, row.target_class) for row in all_rows(engine, schema.attacks)]
+    assert len(set(tried)) == len(tried)
 
 
 def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, monkeypatch, capsys):
@@ -126,14 +137,14 @@ def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, m
     with monkeypatch.context() as patched:
         patched.setattr(pipeline.defense, "find_neighbors", stopped)
         with pytest.raises(KeyboardInterrupt):
-            pipeline.ingest(copy, replace(BATCH, seed=1), load=load)
+            ingest(copy, replace(BATCH, seed=1), load=load)
     retune(copy.url.render_as_string())
     assert capsys.readouterr().out == "tuned 1 of 1 networks\n"
     everyone = {case.id for case in all_rows(copy, schema.cases)}
     assert len(everyone) == 16
     assert {decision.case_id for decision in all_rows(copy, schema.decisions)} == everyone
     before = counts(copy)
-    pipeline.ingest(copy, replace(BATCH, seed=1), load=load)
+    ingest(copy, replace(BATCH, seed=1), load=load)
     assert counts(copy) == before
 
 
@@ -149,24 +160,24 @@ def test_an_image_that_is_skipped_hides_no_success_after_it(load, tmp_path, monk
 
     monkeypatch.setattr(attacks, "attack_stream", one_skipped)
     engine = engines.create(tmp_path / "skipped.db")
-    report = pipeline.ingest(engine, replace(BATCH, cases=1), load=load)
+    report = ingest(engine, replace(BATCH, cases=1), load=load)
     assert report.missing == {}
     assert report.tuned
 
 
 def test_another_budget_is_another_attack(copy, load):
-    before = len(all_rows(copy, schema.attacks))
+    before = len(evolved(copy))
     other = replace(BATCH, population=72, generations=1)
     assert other.budget == BATCH.budget
-    pipeline.ingest(copy, replace(other, cases=1), load=load)
-    populations = [attack.population for attack in all_rows(copy, schema.attacks)]
+    ingest(copy, replace(other, cases=1), load=load)
+    populations = [attack.population for attack in evolved(copy)]
     assert populations[:before] == [48] * before
     assert set(populations[before:]) == {72}
 
 
 def test_another_seed_adds_cases_and_leaves_the_old_ones_alone(copy, load):
     old = all_rows(copy, schema.cases)
-    report = pipeline.ingest(copy, replace(BATCH, seed=1, partitions=("validation",)), load=load)
+    report = ingest(copy, replace(BATCH, seed=1, partitions=("validation",)), load=load)
     assert report.added == {("validation", "adversarial"): 2, ("validation", "clean"): 2}
     now = all_rows(copy, schema.cases)
     assert now[: len(old)] == old
@@ -177,21 +188,42 @@ def test_another_seed_adds_cases_and_leaves_the_old_ones_alone(copy, load):
 
 def test_more_cases_of_the_same_batch_keep_the_first_ones(copy, load):
     old = all_rows(copy, schema.cases)
-    report = pipeline.ingest(copy, replace(BATCH, cases=3), load=load)
+    report = ingest(copy, replace(BATCH, cases=3), load=load)
     assert sum(report.added.values()) == 4
     assert all_rows(copy, schema.cases)[: len(old)] == old
 
 
 def test_a_metric_can_be_added_to_cases_that_are_there(copy, load):
     before = counts(copy)
-    pipeline.ingest(copy, replace(BATCH, metrics=("manhattan",)), load=load)
+    ingest(copy, replace(BATCH, metrics=("manhattan",)), load=load)
     after = counts(copy)
     assert after["cases"] == before["cases"]
     assert after["neighbors"] == 2 * before["neighbors"]
     assert after["decisions"] == 2 * before["decisions"]
 
 
-def test_the_stored_picture_gives_the_stored_prediction_and_scores(database):
+@pytest.fixture(scope="module")
+def everything(load, tmp_path_factory):
+    """A database with cases of every kind of attack: evolved, swept, screened, targeted, of three pixels."""
+    engine = engines.create(tmp_path_factory.mktemp("every") / "kind.db")
+    small = replace(BATCH, cases=1)
+    pipeline.ingest(engine, replace(small, attack="corner-sweep", cases=2), load=load)
+    for seed, changes in enumerate(
+        (
+            {"attack": "corner-sweep", "targets": "all"},
+            {"screen": "undecided"},
+            {"screen": "reachable", "population": 100},
+            {"pixels": 3, "strategy": "best/1", "start": "latin-hypercube", "crossover_rate": 0.9},
+            {"targets": "all", "population": 100},
+        )
+    ):
+        ingest(engine, replace(small, seed=seed + 1, **changes), load=load)
+    return engine
+
+
+@pytest.mark.parametrize("which", ["database", "everything"])
+def test_the_stored_picture_gives_the_stored_prediction_and_scores(request, which):
+    database = request.getfixturevalue(which)
     network = checkpoint.load().network
     with database.connect() as connection:
         stored = connection.execute(
@@ -297,14 +329,14 @@ def test_decisions_follow_from_the_neighbours_labels(database):
 
 
 def test_clean_cases_are_not_what_attacks_left_over(database):
-    attacked = {row.sample_id for row in all_rows(database, schema.attacks)}
+    attacked = {row.sample_id for row in evolved(database)}
     clean = {case.sample_id for case in all_rows(database, schema.cases) if case.kind == "clean"}
     assert not attacked & clean
 
 
 def test_targets_are_reached_or_the_attack_failed(load, tmp_path):
     engine = engines.create(tmp_path / "targeted.db")
-    report = pipeline.ingest(engine, replace(BATCH, cases=1, targets="random", generations=1), load=load)
+    report = ingest(engine, replace(BATCH, cases=1, targets="random", generations=1), load=load)
     tried = all_rows(engine, schema.attacks)
     assert all(attack.target_class is not None for attack in tried)
     assert all(attack.succeeded == (attack.predicted_class == attack.target_class) for attack in tried)
@@ -314,6 +346,174 @@ def test_targets_are_reached_or_the_attack_failed(load, tmp_path):
     missing = {key: count for key, count in report.missing.items() if key[1] == "adversarial"}
     assert len(hit) + sum(missing.values()) == 2
     assert report.missing == missing
+
+
+# ---- Sweeps --------------------------------------------------------------------------------------
+
+
+def attacked(engine):
+    """Every attack with its sample's position and label, as dicts."""
+    query = select(schema.attacks, schema.samples.c.position, schema.samples.c.label).join(
+        schema.samples, schema.samples.c.id == schema.attacks.c.sample_id
+    )
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def test_every_case_has_the_map_of_its_unattacked_image(database, load):
+    test, network = load("cifar10-sample", "test"), checkpoint.load().network
+    with database.connect() as connection:
+        maps = connection.execute(
+            select(schema.vulnerability_maps, schema.samples.c.position)
+            .join(schema.samples, schema.samples.c.id == schema.vulnerability_maps.c.sample_id)
+            .order_by(schema.samples.c.position)
+        ).all()
+    assert {row.sample_id for row in maps} == {case.sample_id for case in all_rows(database, schema.cases)}
+    colours = colour_grid()
+    for row in maps:
+        image = test.images[test.positions.tolist().index(row.position)]
+        label = test.labels[test.positions.tolist().index(row.position)]
+        margins = np.frombuffer(row.margins, "<f2").reshape(32, 32)
+        classes = np.frombuffer(row.classes, "u1").reshape(32, 32)
+        chosen = np.frombuffer(row.colors, "<u2").reshape(32, 32)
+        places = [(0, 0), (31, 31), (17, 4), np.unravel_index(margins.argmax(), margins.shape)]
+        painted = np.repeat(image[None], len(places), 0)
+        for copy, place in zip(painted, places, strict=True):
+            copy[place] = colours[chosen[place]]
+        logits = predict(network, painted)
+        others = logits.copy()
+        others[:, label] = -np.inf
+        assert others.argmax(1).tolist() == [classes[place] for place in places]
+        np.testing.assert_allclose(
+            [margins[place] for place in places], others.max(1) - logits[:, label], rtol=1e-3, atol=1e-3
+        )
+        assert (row.vulnerable_positions, row.queries) == ((margins > 0).sum(), 8192)
+        assert row.best_margin == pytest.approx(margins.max(), rel=1e-3, abs=1e-3)
+
+
+def test_a_sweep_is_an_attack_on_every_class_and_says_how_near_it_came(everything):
+    swept = [row for row in attacked(everything) if row["method"] == "corner-sweep"]
+    by_image = {}
+    for row in swept:
+        by_image.setdefault(row["position"], {})[row["target_class"]] = row
+    for rows_ in by_image.values():
+        label = rows_[None]["label"]
+        assert rows_.keys() == {None} | set(range(10)) - {label}
+        assert rows_[None]["succeeded"] == any(row["succeeded"] for row in rows_.values())
+        assert all(row["queries"] == row["budget"] == 8192 for row in rows_.values())
+        assert all(row["succeeded"] == (row["margin"] > 0) for row in rows_.values())
+        assert rows_[None]["variant"] == "corners"
+    assert 0 < sum(rows_[None]["succeeded"] for rows_ in by_image.values()) < len(by_image)
+
+
+def test_the_margin_of_an_attack_is_above_zero_where_it_succeeded(everything):
+    for row in attacked(everything):
+        assert row["succeeded"] == (row["margin"] > 0)
+
+
+def test_evolution_gets_only_what_the_screen_left_over_and_the_row_says_so(everything):
+    rows_ = attacked(everything)
+    reachable = {
+        (row["position"], row["target_class"])
+        for row in rows_
+        if row["method"] == "corner-sweep" and row["succeeded"]
+    }
+    swept = {(row["position"], row["target_class"]) for row in rows_ if row["method"] == "corner-sweep"}
+    for screen in ("undecided", "reachable"):
+        screened = {(row["position"], row["target_class"]) for row in rows_ if row["screened"] == screen}
+        assert screened <= swept
+        assert screened, screen
+        assert (screened <= reachable) if screen == "reachable" else not (screened & reachable)
+
+
+def test_a_screened_case_says_by_which_method_it_was_found(everything):
+    with everything.connect() as connection:
+        found = connection.execute(
+            select(schema.runs.c.parameters, schema.attacks.c.method, schema.attacks.c.screened)
+            .join(schema.cases, schema.cases.c.run_id == schema.runs.c.id)
+            .join(schema.attacks, schema.attacks.c.id == schema.cases.c.attack_id)
+        ).all()
+    methods = {(p["attack"], p["screen"], p["targets"]): set() for p, _, _ in found}
+    for parameters, method, screened in found:
+        methods[parameters["attack"], parameters["screen"], parameters["targets"]].add((method, screened))
+    assert methods["corner-sweep", None, "none"] == {("corner-sweep", None)}
+    assert methods["corner-sweep", None, "all"] == {("corner-sweep", None)}
+    assert methods["differential-evolution", "reachable", "none"] == {("differential-evolution", "reachable")}
+    # What the sweep reaches at once is a case of the sweep; evolution would find those it left undecided.
+    assert ("corner-sweep", None) in methods["differential-evolution", "undecided", "none"]
+
+
+def test_with_all_targets_every_wrong_class_is_tried(everything):
+    rows_ = [
+        row
+        for row in attacked(everything)
+        if row["method"] == "differential-evolution" and row["target_class"] is not None
+    ]
+    by_image = {}
+    for row in rows_:
+        by_image.setdefault(row["position"], []).append(row["target_class"])
+    assert by_image
+    complete = [sorted(targets) for targets in by_image.values() if len(targets) == 9]
+    assert complete, "but for the last images, whose attacks were stopped when there were cases enough"
+    assert all(len(set(targets)) == len(targets) for targets in by_image.values())
+
+
+def test_the_database_of_every_kind_is_sound(everything):
+    assert upkeep.check(everything) == []
+
+
+def test_all_test_images_are_swept_once_and_a_sweep_that_was_stopped_goes_on(load, tmp_path, monkeypatch):
+    def few(name, split):
+        part = load(name, split)
+        return replace(part, images=part.images[:20], labels=part.labels[:20], positions=part.positions[:20])
+
+    engine = engines.create(tmp_path / "all.db")
+    batch = replace(BATCH, attack="corner-sweep")
+    whole = sweeps.sweep_stream
+
+    def stopped(*arguments, **options):
+        for number, item in enumerate(whole(*arguments, together=4, **options)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield item
+
+    monkeypatch.setattr(sweeps, "sweep_stream", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.attack_all(engine, batch, load=few)
+    assert len(all_rows(engine, schema.vulnerability_maps)) == 8
+    asked = []
+
+    def counting(function, images, *arguments, **options):
+        asked.append(len(images))
+        return whole(function, images, *arguments, **options)
+
+    monkeypatch.setattr(sweeps, "sweep_stream", counting)
+    task = pipeline.attack_all(engine, batch, load=few)
+    correct = (predict(checkpoint.load().network, task.test.images).argmax(-1) == task.test.labels).sum()
+    assert asked == [correct - 8]
+    assert len(all_rows(engine, schema.vulnerability_maps)) == correct
+    assert len(all_rows(engine, schema.attacks)) == 10 * correct
+    assert all_rows(engine, schema.cases) == []
+    with engine.connect() as connection:
+        targeted, untargeted = batches.attack_totals(connection, task.network_id, task.dataset_id)[::-1]
+    assert (untargeted.attacks, targeted.attacks) == (correct, 9 * correct)
+    assert untargeted.images_fallen == untargeted.successes == targeted.images_fallen
+    pipeline.attack_all(engine, batch, load=few)
+    assert asked == [correct - 8]
+
+
+def test_images_swept_before_are_not_swept_again_for_a_batch(everything, load, tmp_path, monkeypatch):
+    before = len(all_rows(everything, schema.vulnerability_maps))
+    monkeypatch.setattr(sweeps, "sweep_stream", None)
+    report = ingest(everything, replace(BATCH, attack="corner-sweep", cases=2), load=load)
+    assert report.added == {}
+    assert len(all_rows(everything, schema.vulnerability_maps)) == before
+
+
+def test_without_the_incremental_pass_cases_get_no_maps(load, tmp_path):
+    engine = engines.create(tmp_path / "full.db")
+    ingest(engine, replace(BATCH, cases=1), load=load, maps=True, evaluation="full")
+    assert all_rows(engine, schema.vulnerability_maps) == []
 
 
 @pytest.mark.parametrize(
@@ -327,6 +527,15 @@ def test_targets_are_reached_or_the_attack_failed(load, tmp_path):
         ({"partitions": ("test",)}, "--partition test"),
         ({"metrics": ("hamming",)}, "--metric hamming"),
         ({"attack": "fgsm"}, "--attack fgsm"),
+        ({"strategy": "best/2"}, "--strategy best/2: expected one of rand/1, best/1"),
+        ({"start": "corners"}, "--start corners: expected one of uniform"),
+        ({"weight": (1.0, 0.5)}, "--weight 1 0.5: expected two numbers, 0 <= LOW <= HIGH"),
+        ({"crossover_rate": 1.5}, r"--crossover-rate 1.5: expected a number in \[0, 1\]"),
+        ({"levels": 1}, "--levels 1: expected 2..16"),
+        ({"screen": "all"}, "--screen all: expected one of reachable, undecided"),
+        ({"screen": "undecided", "attack": "corner-sweep"}, "--screen undecided: a sweep before a sweep"),
+        ({"pixels": 3, "attack": "corner-sweep"}, "--pixels 3: a sweep changes one pixel"),
+        ({"pixels": 3, "screen": "reachable"}, "--pixels 3: a sweep changes one pixel"),
     ],
 )
 def test_a_value_out_of_range_is_named_with_what_it_may_be(wrong, named):
@@ -336,8 +545,8 @@ def test_a_value_out_of_range_is_named_with_what_it_may_be(wrong, named):
 
 def test_an_unknown_target_is_told_before_anything_is_written(load, tmp_path):
     path = tmp_path / "none.db"
-    with pytest.raises(ValueError, match="--targets zebra: expected none, random or one of airplane"):
-        pipeline.ingest(engines.create(path), replace(BATCH, targets="zebra"), load=load)
+    with pytest.raises(ValueError, match="--targets zebra: expected none, random, all or one of airplane"):
+        ingest(engines.create(path), replace(BATCH, targets="zebra"), load=load)
     assert not path.exists()
 
 

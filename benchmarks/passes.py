@@ -1,0 +1,135 @@
+"""Evaluations per second of the plain pass and of the incremental pass in its two forms, in one run.
+
+    python -m benchmarks.passes [--one-device] [--seconds S]
+
+Plain: the compiled forward pass of the same network, its inputs ready, in batches of the best size. Grouped:
+candidates that share a position, eight colours of several images, as the sweep has them; at all positions by one
+program, and by the programs for parts of the image that long sweeps use. Scattered: candidates at positions of
+their own, as differential evolution has them; one, three and five pixels. On a CPU there is one device a core,
+as in the ingest; with --one-device there is one on all cores. Rates are the best of five rounds: other work on
+the machine only makes them smaller. Random weights: the speed does not depend on them.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import jax
+import numpy as np
+from flax import nnx
+
+from model import cnn, devices, layers
+from model.attack_step import logits_of
+from model.incremental import incremental
+from model.sweep import _positions, _remember, colour_grid
+from model.windows import full_multiply_adds, parts, plan
+
+ROUNDS = 5
+
+
+def rate(work: Sequence[Callable[[], jax.Array]], count: int, seconds: float) -> float:
+    """Evaluations a second of work on every device at once, each giving `count`; the best of some rounds."""
+    jax.block_until_ready([one() for one in work])
+    began = time.perf_counter()
+    jax.block_until_ready([one() for one in work])
+    repeats = max(1, round(seconds / ROUNDS / (time.perf_counter() - began)))
+    best = 0.0
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        jax.block_until_ready([one() for _ in range(repeats) for one in work])
+        best = max(best, repeats * len(work) * count / (time.perf_counter() - began))
+    return best
+
+
+def on_devices(make: Callable[[jax.Device], Callable[[], jax.Array]]) -> list[Callable[[], jax.Array]]:
+    return [make(device) for device in jax.local_devices()]
+
+
+def plain(function, images: np.ndarray, seconds: float) -> float:
+    def make(device: jax.Device):
+        return partial(logits_of, *jax.device_put((function, images), device))
+
+    return rate(on_devices(make), len(images), seconds)
+
+
+def grouped(function, images: np.ndarray, some_parts: Sequence[tuple], seconds: float) -> float:
+    """Whole sweeps of a block of images."""
+    labels, colours = np.zeros(len(images), np.int32), colour_grid()
+
+    def make(device: jax.Device):
+        inputs = jax.device_put((function, images, labels, colours), device)
+        memory = _remember(*inputs[:2])
+        return lambda: [_positions(inputs[0], memory, *inputs[1:], *part) for part in some_parts]
+
+    return rate(on_devices(make), len(images) * images.shape[1] * images.shape[2] * len(colours), seconds)
+
+
+def scattered(function, image: np.ndarray, count: int, pixels: int, seconds: float) -> float:
+    random = np.random.default_rng(0)
+    height, width = image.shape[1:3]
+    upper = [height, width, 256, 256, 256]
+    candidates = random.integers(0, upper, (count, pixels, 5)).astype(np.int32)
+
+    def make(device: jax.Device):
+        inputs = jax.device_put((function, image, candidates), device)
+        memory = _remember(*inputs[:2])
+        return lambda: changed(inputs[0], memory, inputs[2])
+
+    return rate(on_devices(make), count, seconds)
+
+
+@jax.jit
+def changed(function, memory, candidates):
+    return function.changed(memory, candidates)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--one-device", action="store_true")
+    parser.add_argument("--seconds", type=float, default=5.0, help="for each figure")
+    options = parser.parse_args(arguments)
+    if not options.one_device:
+        devices.use_all_cores()
+    architecture = layers.CIFAR10_CNN
+    function = incremental(cnn.Network(architecture, rngs=nnx.Rngs(0)))
+    images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
+    seconds = options.seconds
+
+    count = len(jax.local_devices())
+    print(f"{jax.default_backend()}, {count} {'device' if count == 1 else 'devices'}")
+    found = {size: plain(function.plain, images[:size], seconds) for size in (32, 64, 128, 256)}
+    base = max(found.values())
+    for size, value in found.items():
+        print(f"plain, batch of {size}: {value:,.0f}/s")
+    full = full_multiply_adds(architecture)
+    whole = [((0, 32), (0, 32))]
+    cut = [(row, column) for row in parts(architecture)[0] for column in parts(architecture)[1]]
+    cost = (
+        sum((r[1] - r[0]) * (c[1] - c[0]) * plan(architecture, r, c).multiply_adds() for r, c in cut) / 1024
+    )
+    for size in (1, 2, 4, 8, 16):
+        value = grouped(function, images[:size], whole, seconds)
+        print(
+            f"grouped, {size} images x 8 colours: {value:,.0f}/s, {value / base:.1f} times plain", flush=True
+        )
+    value = grouped(function, images[:8], cut, seconds)
+    print(
+        f"grouped, 8 images x 8 colours, in {len(cut)} parts: {value:,.0f}/s, {value / base:.1f} times plain"
+    )
+    print(
+        f"  (operations: {full / plan(architecture).multiply_adds():.1f} times fewer, in parts {full / cost:.1f})"
+    )
+    for pixels in (1, 3, 5):
+        for size in (50, 100, 200, 400):
+            value = scattered(function, images[:1], size, pixels, seconds)
+            name = f"scattered, {pixels} {'pixel' if pixels == 1 else 'pixels'}, batch of {size}"
+            print(f"{name}: {value:,.0f}/s, {value / base:.1f} times plain", flush=True)
+        less = full / plan(architecture).multiply_adds(pixels, scattered=True)
+        print(f"  (operations: {less:.1f} times fewer)")
+    again = plain(function.plain, images[: max(found, key=found.get)], seconds)
+    print(f"plain once more: {again:,.0f}/s")
+
+
+if __name__ == "__main__":
+    main()
