@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one after another, each saying what it measured; each in a process of its own.
+"""`make bench`: every benchmark in a process of its own, each saying what it measured.
 
 `benchmarks.rivals` is left out: it needs PyTorch in another environment (`make rivals`).
 """

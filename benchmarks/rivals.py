@@ -3,10 +3,10 @@
     make rivals                 makes an environment with PyTorch (benchmarks/rivals.txt), then runs this:
     python -m benchmarks.rivals [--images N] [--python .venv-rivals/bin/python] [--only ours|torchattacks|art]
 
-Population 400, 75 generations, untargeted, one pixel. Theirs attack one image after another, as they do; ours
-all at once, its time divided by the images. Beside all images those that resist are told apart: there everyone
-spends the whole budget, so that luck does not count. `success` is what the tool claims, `as bytes` what is left
-of it once the image is rounded to bytes and judged by our network.
+Population 400, 75 generations, untargeted, one pixel. Theirs attack one image after another, as they do;
+ours all at once, its time divided by the images. Beside all images those that resist are told apart: there
+everyone spends the whole budget, so that luck does not count. `success` is what the tool claims, `as bytes`
+what is left of it once the image is rounded to bytes and judged by our network.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""torchattacks or ART on the images of `benchmarks.rivals`: runs in an environment of its own, imports no JAX.
+"""torchattacks or ART on the images of `benchmarks.rivals`, in an environment of its own, without JAX.
 
     python rivals_torch.py torchattacks|art GIVEN.npz ANSWER.npz POPULATION GENERATIONS
 

@@ -16,8 +16,9 @@ from ingest.sweeps import sweep
 from ingest.task import Task
 from model.progress import Progress, progress
 
-WAVE = 128  # images tried before it is asked again whether there are enough
+WAVE = 128  # the most images tried before it is asked again whether there are enough successes
 WAVE_OF_ALL = 2048  # when all are tried: long sweeps run at their best
+TRIED_FOR_ONE = 4  # images of a wave for every success that is missing: about a third of them fall
 Known = Mapping[Pair, KnownAttack]
 
 
@@ -70,7 +71,7 @@ def search(
             stage(task.engine, name, task.network_id, batch.identity(), seed=batch.seed) as run_id,
             progress("attacks", goal, "images" if every else "successes") as shown,
         ):
-            found = _Waves(task, run_id, batch, wanted, outcomes, cases, every, shown).run()
+            found = _Waves(task, run_id, batch, wanted, outcomes, cases, goal, every, shown).run()
     by_sweep, by_evolution = known_attacks(task, batch)
     chosen = []
     for candidate, target in found.chosen:
@@ -89,6 +90,7 @@ class _Waves:
     wanted: Sequence[Candidate]
     outcomes: Outcomes
     cases: int
+    goal: int  # successes wanted, over all partitions
     every: bool
     shown: Progress
     tried: int = 0  # images, in this run
@@ -96,14 +98,14 @@ class _Waves:
 
     def run(self) -> Found:
         """Wave after wave until there are enough successes, or nothing is left to be tried."""
-        size = WAVE_OF_ALL if self.every else WAVE
         left = [candidate for candidate in self.wanted if not self._decided(candidate)]
         while (found := self._found()).open:
+            size = WAVE_OF_ALL if self.every else min(WAVE, TRIED_FOR_ONE * (self.goal - len(found.chosen)))
             wave = [candidate for candidate in left if candidate.partition in found.open][:size]
             before = self.tried
             if self.batch.sweeps:
                 self._sweep(wave)
-            if self.batch.attack == EVOLUTION:
+            if self.batch.attack == EVOLUTION and self._found().open:
                 self._evolve(wave, before)
             self.tried = before + len(wave)
             left = [candidate for candidate in left if not self._decided(candidate)]
@@ -114,7 +116,8 @@ class _Waves:
         indices = [c.index for c in wave if any(pair not in swept for pair in c.pairs)]
         for new in sweep(self.task, self.run_id, self.batch.levels, indices, self._tick):
             self.outcomes.add_swept(new)
-            self._show()
+            if not self._show().open:
+                return
 
     def _evolve(self, wave: Sequence[Candidate], before: int) -> None:
         done = self.outcomes.succeeded

@@ -170,7 +170,8 @@ def _blocks(
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
     """Every device at a block of its own, with a thread that compiles for it and waits for it."""
     devices = jax.local_devices()
-    together = max(1, min(together, -(-len(images) // len(devices))))
+    share = -(-len(images) // len(devices))
+    together = min(together, 1 << (share - 1).bit_length())  # a power of two: few shapes to be compiled
     parts = _parts(function, images)
     free: SimpleQueue = SimpleQueue()
     for device in devices:

@@ -105,8 +105,11 @@ def test_an_attack_is_told_with_its_aim_and_its_cost():
     assert words.attack_text("differential-evolution", None, 1200) == (
         "Differential evolution, untargeted: found after 1,200 queries"
     )
-    assert words.attack_text("corner-sweep", "ship", 1) == (
-        "Corner sweep, targeted at ship: found after 1 query"
+    assert words.attack_text("differential-evolution", "ship", 1) == (
+        "Differential evolution, targeted at ship: found after 1 query"
+    )
+    assert words.attack_text("corner-sweep", None, 8192) == (
+        "Corner sweep, untargeted: the best of 8,192 queries"
     )
 
 
