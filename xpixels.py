@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 if TYPE_CHECKING:
     from db import sql
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 DATABASE = "xpixels.db"
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from

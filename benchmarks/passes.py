@@ -25,7 +25,8 @@ from flax import nnx
 from model import cnn, devices, layers
 from model.attack_step import logits_of
 from model.incremental import incremental
-from model.sweep import _positions, _remember, colour_grid
+from model.sweep import colour_grid
+from model.sweep_step import positions, remember
 from model.windows import full_multiply_adds, parts, plan
 
 ROUNDS = 5
@@ -62,8 +63,8 @@ def grouped(function, images: np.ndarray, some_parts: Sequence[tuple], seconds: 
 
     def make(device: jax.Device):
         inputs = jax.device_put((function, images, labels, colours), device)
-        memory = _remember(*inputs[:2])
-        return lambda: [_positions(inputs[0], memory, *inputs[1:], *part) for part in some_parts]
+        memory = remember(*inputs[:2])
+        return lambda: [positions(inputs[0], memory, *inputs[1:], *part) for part in some_parts]
 
     return rate(on_devices(make), len(images) * images.shape[1] * images.shape[2] * len(colours), seconds)
 
@@ -76,7 +77,7 @@ def scattered(function, image: np.ndarray, count: int, pixels: int, seconds: flo
 
     def make(device: jax.Device):
         inputs = jax.device_put((function, image, candidates), device)
-        memory = _remember(*inputs[:2])
+        memory = remember(*inputs[:2])
         return lambda: changed(inputs[0], memory, inputs[2])
 
     return rate(on_devices(make), count, seconds)

@@ -10,22 +10,19 @@ Axis letters: N images, H rows, W columns, M colours, K classes, T targets an im
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import product
 from queue import SimpleQueue
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from model import attack_step, windows
+from model import attack_step, sweep_step, windows
 from model.attack_loop import AttackResult
 from model.cnn import Network
 from model.incremental import Incremental, fastest
 
-TOGETHER = 64  # candidates at one position evaluated together: what fits the cache
 WORTH_PARTS = 500  # images from which on it pays to compile programs of their own for the edges
 
 
@@ -42,16 +39,6 @@ class Sweep(NamedTuple):
     reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
     places: np.ndarray  # (N, 1 + K) int32, where the best of all is, then of each class: see `paint`
     logits: np.ndarray  # (N, 1 + K, K) float32, of these by the plain pass
-
-
-class _Best(NamedTuple):
-    """The best over some colours at one position, for N images."""
-
-    margins: Array  # (N,)
-    classes: Array  # (N,)
-    colours: Array  # (N,)
-    reach: Array  # (N, K)
-    reach_colours: Array  # (N, K)
 
 
 def colour_grid(levels: int = 2) -> np.ndarray:
@@ -111,7 +98,7 @@ def sweep_stream(
         raise ValueError(f"labels must lie in 0..{classes - 1}, but go from {labels.min()} to {labels.max()}")
     if not len(images):
         raise ValueError("images: expected at least one")
-    together = together or max(1, TOGETHER // len(colours))
+    together = together or max(1, sweep_step.TOGETHER // len(colours))
     return _blocks(function, images, labels.astype(np.int32), colours, together)
 
 
@@ -162,9 +149,6 @@ def as_attacks(
     return result if targets is not None else AttackResult(*(field[:, 0] for field in result))
 
 
-# ---- Block by block ------------------------------------------------------------------------------
-
-
 def _blocks(
     function: attack_step.Function, images: np.ndarray, labels: np.ndarray, colours: np.ndarray, together: int
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
@@ -183,8 +167,8 @@ def _blocks(
         device, copy = free.get()
         try:
             inputs = jax.device_put((images[full], labels[full], colours), device)
-            memory = _remember(copy, inputs[0])
-            found = [_positions(copy, memory, *inputs, *part) for part in parts]
+            memory = sweep_step.remember(copy, inputs[0])
+            found = [sweep_step.positions(copy, memory, *inputs, *part) for part in parts]
             whole = _joined(found, images.shape[1:3], len(colours), parts)
             painted = paint(images[full], whole.places, colours)[0]
             logits = attack_step.logits_of(copy, painted.reshape(-1, *images.shape[1:]))
@@ -208,94 +192,7 @@ def _parts(function: attack_step.Function, images: np.ndarray) -> list[tuple]:
     return [((0, height), (0, width))]
 
 
-@jax.jit
-def _remember(function: attack_step.Function, images: Array):
-    return function.remember(images) if isinstance(function, Incremental) else None
-
-
-@partial(jax.jit, static_argnames=("rows", "columns"))
-def _positions(
-    function: attack_step.Function,
-    memory,
-    images: Array,
-    labels: Array,
-    colours: Array,
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-) -> _Best:
-    """The best at every position of a part, over colours: (positions, N, ...)."""
-    groups = -(-len(colours) // max(1, TOGETHER // len(images)))
-    size = -(-len(colours) // groups)
-    padded = jnp.concatenate([colours, jnp.repeat(colours[-1:], groups * size - len(colours), axis=0)])
-    whole = (rows, columns) == ((0, images.shape[1]), (0, images.shape[2]))
-
-    def position(place: Array) -> _Best:
-        row, column = (
-            rows[0] + place // (columns[1] - columns[0]),
-            columns[0] + place % (columns[1] - columns[0]),
-        )
-
-        def some(group: Array) -> _Best:
-            chosen = jax.lax.dynamic_slice_in_dim(padded, group * size, size)
-            if isinstance(function, Incremental):
-                edges = (None, None) if whole else (rows, columns)
-                logits = function.at_position(memory, row, column, chosen, *edges)
-            else:
-                logits = _painted_logits(function, images, row, column, chosen)
-            best = _best(logits, labels)
-            return best._replace(
-                colours=best.colours + group * size, reach_colours=best.reach_colours + group * size
-            )
-
-        if groups == 1:
-            return some(jnp.int32(0))
-        return _best_of(jax.lax.map(some, jnp.arange(groups, dtype=jnp.int32)))
-
-    count = (rows[1] - rows[0]) * (columns[1] - columns[0])
-    return jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
-
-
-def _painted_logits(function: Callable, images: Array, row: Array, column: Array, colours: Array) -> Array:
-    """Logits (N, M, K) by the plain pass."""
-    shape = (len(images), len(colours), *images.shape[1:])
-    painted = jnp.broadcast_to(images[:, None], shape)
-    pixel = jnp.broadcast_to(colours[None, :, None, None], (*shape[:2], 1, 1, 3))
-    painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
-    logits = attack_step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
-    return logits.reshape(*shape[:2], -1)
-
-
-def _best(logits: Array, labels: Array) -> _Best:
-    """The best of logits (N, M, K) over the colours."""
-    classes = jnp.arange(logits.shape[2], dtype=jnp.int32)[None, None, :]
-    is_label = classes == labels[:, None, None]
-    others = jnp.where(is_label, -jnp.inf, logits)
-    margins = others.max(-1) - jnp.where(is_label, logits, 0.0).sum(-1)
-    colour = margins.argmax(1).astype(jnp.int32)
-    chosen = jnp.take_along_axis(others, colour[:, None, None], axis=1)[:, 0]
-    top, is_top = logits.max(-1, keepdims=True), classes == logits.argmax(-1)[..., None].astype(jnp.int32)
-    second = jnp.where(is_top, -jnp.inf, logits).max(-1, keepdims=True)
-    reach = logits - jnp.where(is_top, second, top)
-    return _Best(
-        margins.max(1),
-        chosen.argmax(-1).astype(jnp.int32),
-        colour,
-        reach.max(1),
-        reach.argmax(1).astype(jnp.int32),
-    )
-
-
-def _best_of(groups: _Best) -> _Best:
-    """The best over groups of colours (G, N, ...); of equals the first."""
-    group = groups.margins.argmax(0)[None]
-    margins, classes, colours = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])
-    group = groups.reach.argmax(0)[None]
-    return _Best(
-        margins, classes, colours, *(jnp.take_along_axis(field, group, axis=0)[0] for field in groups[3:])
-    )
-
-
-def _joined(found: list[_Best], extent: tuple[int, int], colours: int, parts: list[tuple]) -> Sweep:
+def _joined(found: list[sweep_step.Best], extent: tuple[int, int], colours: int, parts: list[tuple]) -> Sweep:
     """The parts of a block put together, without the logits; of equals the first place counts."""
     height, width = extent
     count, classes = found[0].reach.shape[1:]
@@ -303,7 +200,7 @@ def _joined(found: list[_Best], extent: tuple[int, int], colours: int, parts: li
     reach = np.full((count, classes), -np.inf, np.float32)
     places = np.full((count, classes), height * width * colours, np.int32)
     for ((top, bottom), (left, right)), best in zip(parts, found, strict=True):
-        best = _Best(*map(np.asarray, best))
+        best = sweep_step.Best(*map(np.asarray, best))
         for kept, field in zip(maps, best[:3], strict=True):
             kept[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
         position = best.reach.argmax(0)[None]
