@@ -100,7 +100,9 @@ class _Waves:
         """Wave after wave until there are enough successes, or nothing is left to be tried."""
         left = [candidate for candidate in self.wanted if not self._decided(candidate)]
         while (found := self._found()).open:
-            size = WAVE_OF_ALL if self.every else min(WAVE, TRIED_FOR_ONE * (self.goal - len(found.chosen)))
+            size = TRIED_FOR_ONE * (self.goal - len(found.chosen))
+            size = min(WAVE, 1 << (size - 1).bit_length())  # sizes that need few shapes compiled
+            size = WAVE_OF_ALL if self.every else size
             wave = [candidate for candidate in left if candidate.partition in found.open][:size]
             before = self.tried
             if self.batch.sweeps:
