@@ -47,6 +47,10 @@ class Outcomes:
             elif pair in self.evolved:
                 self.succeeded[pair] = self.evolved[pair]
 
+    def decides(self, candidate: Candidate) -> bool:
+        """Whether every pair of the candidate has an outcome that counts."""
+        return all(pair in self.succeeded for pair in candidate.pairs)
+
     def add_evolved(self, new: Mapping[Pair, bool]) -> None:
         """What evolution found, of pairs that it was asked about."""
         self.evolved |= new
@@ -67,9 +71,10 @@ def search(
         print(f"attacks by {task.how[1]}", file=sys.stderr)
         name = "attack all" if every else "attack"  # the former belongs to no batch of cases
         goal = len(wanted) if every else cases * len({candidate.partition for candidate in wanted})
+        done = sum(map(outcomes.decides, wanted)) if every else len(found.chosen)
         with (
             stage(task.engine, name, task.network_id, batch.identity(), seed=batch.seed) as run_id,
-            progress("attacks", goal, "images" if every else "successes") as shown,
+            progress("attacks", goal, "images" if every else "successes", done=done) as shown,
         ):
             found = _Waves(task, run_id, batch, wanted, outcomes, cases, goal, every, shown).run()
     by_sweep, by_evolution = known_attacks(task, batch)
@@ -98,7 +103,7 @@ class _Waves:
 
     def run(self) -> Found:
         """Wave after wave until there are enough successes, or nothing is left to be tried."""
-        left = [candidate for candidate in self.wanted if not self._decided(candidate)]
+        left = [candidate for candidate in self.wanted if not self.outcomes.decides(candidate)]
         while (found := self._found()).open:
             size = TRIED_FOR_ONE * (self.goal - len(found.chosen))
             size = min(WAVE, 1 << (size - 1).bit_length())  # sizes that need few shapes compiled
@@ -110,7 +115,7 @@ class _Waves:
             if self.batch.attack == EVOLUTION and self._found().open:
                 self._evolve(wave, before)
             self.tried = before + len(wave)
-            left = [candidate for candidate in left if not self._decided(candidate)]
+            left = [candidate for candidate in left if not self.outcomes.decides(candidate)]
         return found
 
     def _sweep(self, wave: Sequence[Candidate]) -> None:
@@ -123,18 +128,15 @@ class _Waves:
 
     def _evolve(self, wave: Sequence[Candidate], before: int) -> None:
         done = self.outcomes.succeeded
-        rest = [candidate for candidate in wave if not self._decided(candidate)]
+        rest = [candidate for candidate in wave if not self.outcomes.decides(candidate)]
         if not rest:
             return
         for pairs, success, queries in evolve(self.task, self.run_id, self.batch, rest, dict(done)):
             self.outcomes.add_evolved(dict(zip(pairs, success.tolist(), strict=True)))
-            self.tried = before + sum(map(self._decided, wave))
+            self.tried = before + sum(map(self.outcomes.decides, wave))
             self._tick(0, queries)
             if not self._show().open:
                 return
-
-    def _decided(self, candidate: Candidate) -> bool:
-        return all(pair in self.outcomes.succeeded for pair in candidate.pairs)
 
     def _found(self) -> Found:
         return first_successes(self.wanted, self.outcomes.succeeded, self.cases)
@@ -146,7 +148,8 @@ class _Waves:
         found = self._found()
         rate = self.evaluations / max(self.shown.seconds, 1e-9)
         tried = "" if self.every else f"{self.tried} images tried, "
-        self.shown.to(self.tried if self.every else len(found.chosen), f"{tried}{rate:,.0f} evaluations/s")
+        done = self.shown.start + self.tried if self.every else len(found.chosen)
+        self.shown.to(done, f"{tried}{rate:,.0f} evaluations/s")
         return found
 
 

@@ -466,7 +466,7 @@ def test_the_database_of_every_kind_is_sound(everything):
     assert upkeep.check(everything) == []
 
 
-def test_all_test_images_are_swept_once_and_a_sweep_that_was_stopped_goes_on(load, tmp_path, monkeypatch):
+def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_path, monkeypatch, capsys):
     def few(name, split):
         part = load(name, split)
         return replace(part, images=part.images[:20], labels=part.labels[:20], positions=part.positions[:20])
@@ -486,6 +486,7 @@ def test_all_test_images_are_swept_once_and_a_sweep_that_was_stopped_goes_on(loa
         pipeline.attack_all(engine, batch, load=few)
     assert len(all_rows(engine, schema.vulnerability_maps)) == 8
     asked = []
+    capsys.readouterr()
 
     def counting(function, images, *arguments, **options):
         asked.append(len(images))
@@ -495,6 +496,7 @@ def test_all_test_images_are_swept_once_and_a_sweep_that_was_stopped_goes_on(loa
     task = pipeline.attack_all(engine, batch, load=few)
     correct = (predict(checkpoint.load().network, task.test.images).argmax(-1) == task.test.labels).sum()
     assert asked == [correct - 8]
+    assert f"attacks: {correct}/{correct} images" in capsys.readouterr().err
     assert len(all_rows(engine, schema.vulnerability_maps)) == correct
     assert len(all_rows(engine, schema.attacks)) == 10 * correct
     assert all_rows(engine, schema.cases) == []
