@@ -2,8 +2,15 @@
 
 import math
 import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import jax
+import numpy as np
+
+T = TypeVar("T")
 
 
 def use_all_cores(shares: int | None = None) -> None:
@@ -19,3 +26,34 @@ def use_all_cores(shares: int | None = None) -> None:
     except RuntimeError:
         return
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+
+
+def in_blocks(
+    function: Any, count: int, together: int, work: Callable[[Any, jax.Device, np.ndarray], T]
+) -> Iterator[tuple[np.ndarray, T]]:
+    """Yield (indices (n,), what work makes of them) for blocks of range(count), in order.
+
+    Every device is at a block of its own, with a thread that compiles for it and waits for it. `work` gets
+    the function's copy on the device, the device, and the indices filled up to one length, a power of two of
+    at most `together`, so that few shapes are compiled: what is behind the first n is to be left out.
+    """
+    devices = jax.local_devices()
+    share = -(-count // len(devices))
+    together = min(together, 1 << (share - 1).bit_length())
+    free: SimpleQueue = SimpleQueue()
+    for device in devices:
+        free.put((device, jax.device_put(function, device)))
+
+    def block(first: int) -> tuple[np.ndarray, T]:
+        indices = np.arange(first, min(first + together, count))
+        device, copy = free.get()
+        try:
+            return indices, work(copy, device, np.resize(indices, together))
+        finally:
+            free.put((device, copy))
+
+    pool = ThreadPoolExecutor(len(devices))
+    try:
+        yield from pool.map(block, range(0, count, together))
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -65,7 +65,7 @@ class Incremental:
         rows: tuple[int, int] | None = None,
         columns: tuple[int, int] | None = None,
     ) -> Array:
-        """Logits (N, M, K) of N images with one pixel in each of colours (M, C) uint8.
+        """Logits (N, M, K) of N images with one pixel in each of colours uint8, (M, C) or (N, M, C).
 
         `rows` and `columns`: the part of the image, first and behind the last, that the position lies in;
         close to an edge it saves work.
@@ -158,7 +158,7 @@ def _margins(window: Window, extent: int) -> tuple[int, int]:
 def _at_position(
     whole: Plan, part: Plan, weights: dict, memory: Memory, row: Array, column: Array, colours: Array
 ) -> Array:
-    images, count = memory.images.shape[2], len(colours)
+    images, count = memory.images.shape[2], colours.shape[-2]
 
     def take(kept: Array, margins: tuple[int, int], where: tuple[Array, Array], size: tuple[int, int]):
         start = [index + margin for index, margin in zip(where, margins, strict=True)]
@@ -167,7 +167,8 @@ def _at_position(
         return jnp.broadcast_to(window[:, :, None, :, None, :], shape).reshape(*size, 1, -1, kept.shape[3])
 
     old = take(memory.images, (0, 0), (row, column), (1, 1))
-    new = jnp.tile(cnn.to_float(colours), (images, 1))
+    new = jnp.broadcast_to(cnn.to_float(colours), (images, count, colours.shape[-1]))
+    new = new.reshape(-1, colours.shape[-1])
     change = follow(whole, part, weights, memory, take, (row, column), new[None, None, None] - old)
 
     # The window's part of the first dense layer; what hangs over meets rows of zeros.

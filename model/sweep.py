@@ -9,9 +9,7 @@ Axis letters: N images, H rows, W columns, M colours, K classes, T targets an im
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
-from queue import SimpleQueue
 from typing import NamedTuple
 
 import jax
@@ -21,6 +19,7 @@ from jax import Array
 from model import attack_step, sweep_step, windows
 from model.attack_loop import AttackResult
 from model.cnn import Network
+from model.devices import in_blocks
 from model.incremental import Incremental, fastest
 
 WORTH_PARTS = 500  # images from which on it pays to compile programs of their own for the edges
@@ -152,36 +151,19 @@ def as_attacks(
 def _blocks(
     function: attack_step.Function, images: np.ndarray, labels: np.ndarray, colours: np.ndarray, together: int
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
-    """Every device at a block of its own, with a thread that compiles for it and waits for it."""
-    devices = jax.local_devices()
-    share = -(-len(images) // len(devices))
-    together = min(together, 1 << (share - 1).bit_length())  # a power of two: few shapes to be compiled
     parts = _parts(function, images)
-    free: SimpleQueue = SimpleQueue()
-    for device in devices:
-        free.put((device, jax.device_put(function, device)))
 
-    def work(first: int) -> tuple[np.ndarray, Sweep]:
-        indices = np.arange(first, min(first + together, len(images)))
-        full = np.resize(indices, together)  # one shape, compiled once
-        device, copy = free.get()
-        try:
-            inputs = jax.device_put((images[full], labels[full], colours), device)
-            memory = sweep_step.remember(copy, inputs[0])
-            found = [sweep_step.positions(copy, memory, *inputs, *part) for part in parts]
-            whole = _joined(found, images.shape[1:3], len(colours), parts)
-            painted = paint(images[full], whole.places, colours)[0]
-            logits = attack_step.logits_of(copy, painted.reshape(-1, *images.shape[1:]))
-            logits = np.asarray(logits).reshape(*whole.places.shape, -1)
-            return indices, Sweep(*(field[: len(indices)] for field in whole[:-1]), logits[: len(indices)])
-        finally:
-            free.put((device, copy))
+    def work(copy: attack_step.Function, device: jax.Device, indices: np.ndarray) -> Sweep:
+        inputs = jax.device_put((images[indices], labels[indices], colours), device)
+        memory = sweep_step.remember(copy, inputs[0])
+        found = [sweep_step.positions(copy, memory, *inputs, *part) for part in parts]
+        whole = _joined(found, images.shape[1:3], len(colours), parts)
+        painted = paint(images[indices], whole.places, colours)[0]
+        logits = attack_step.logits_of(copy, painted.reshape(-1, *images.shape[1:]))
+        return whole._replace(logits=np.asarray(logits).reshape(*whole.places.shape, -1))
 
-    pool = ThreadPoolExecutor(len(devices))
-    try:
-        yield from pool.map(work, range(0, len(images), together))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for indices, found in in_blocks(function, len(images), together, work):
+        yield indices, Sweep(*(field[: len(indices)] for field in found))
 
 
 def _parts(function: attack_step.Function, images: np.ndarray) -> list[tuple]:
