@@ -14,6 +14,7 @@ Tables that are only ever reached through a compound key have no rowid on SQLite
 
 from sqlalchemy import event
 
+from db.sweep_views import case_repairs, vulnerability
 from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores, vulnerability_maps
 from db.tables.columns import (
     CHOICES,
@@ -39,9 +40,10 @@ from db.tables.defense import (
     reference_samples,
     tuning_points,
 )
+from db.tables.repairs import repairs
 from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
 from db.totals import attack_matrix, attack_positions, roc_curve
-from db.views import case_overview, layer_decisions, near_duplicates, vulnerability
+from db.views import case_overview, layer_decisions, near_duplicates
 
 __all__ = [
     "CHOICES",
@@ -61,6 +63,7 @@ __all__ = [
     "attacks",
     "case_activations",
     "case_overview",
+    "case_repairs",
     "cases",
     "class_scores",
     "classes",
@@ -77,6 +80,7 @@ __all__ = [
     "operating_points",
     "reference_activations",
     "reference_samples",
+    "repairs",
     "roc_curve",
     "runs",
     "samples",

@@ -1,6 +1,6 @@
-"""Views of single cases and images: `case_overview`, `layer_decisions`, `near_duplicates`, `vulnerability`.
+"""Views of single cases: `case_overview`, `layer_decisions`, `near_duplicates`.
 
-Those that count are in db.totals.
+Those that count are in db.totals, what sweeps found in db.sweep_views.
 
 In every view a class is its **name**; beside it, `..._class_id` is the number that the tables have.
 Each view is also a Table, to be selected from in Python. Plain SQL that SQLite and PostgreSQL share.
@@ -248,49 +248,5 @@ WHERE neighbors.distance <= 0.5 * farthest.distance OR samples.image_id = refere
         (Boolean, "same_picture"),
         (Text, "kind partition true_class reference_class image_sha256 reference_sha256"),
         (Integer, "network_id"),
-    ],
-)
-
-# One row a swept image and set of colours; the maps themselves are in vulnerability_maps.
-vulnerability = view(
-    "vulnerability",
-    """
-SELECT
-    networks.name AS network,
-    datasets.name AS dataset,
-    samples.split AS split,
-    samples.position AS "position",
-    true_classes.name AS true_class,
-    vulnerability_maps.variant AS variant,
-    vulnerability_maps.best_margin AS best_margin,
-    vulnerability_maps.best_margin > 0 AS vulnerable,
-    vulnerability_maps.vulnerable_positions AS vulnerable_positions,
-    vulnerability_maps.reached_classes AS reached_classes,
-    vulnerability_maps.queries AS queries,
-    images.sha256 AS image_sha256,
-    cases.id AS case_id,
-    vulnerability_maps.id AS map_id,
-    vulnerability_maps.sample_id AS sample_id,
-    samples.label AS true_class_id,
-    vulnerability_maps.network_id AS network_id
-FROM vulnerability_maps
-JOIN networks ON networks.id = vulnerability_maps.network_id
-JOIN samples ON samples.id = vulnerability_maps.sample_id
-JOIN datasets ON datasets.id = samples.dataset_id
-JOIN images ON images.id = samples.image_id
-LEFT JOIN cases
-    ON cases.network_id = vulnerability_maps.network_id AND cases.sample_id = vulnerability_maps.sample_id
-LEFT JOIN classes AS true_classes
-    ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = samples.label
-""",
-    [
-        (Text, "network dataset split"),
-        (Integer, "position"),
-        (Text, "true_class variant"),
-        (Double, "best_margin"),
-        (Boolean, "vulnerable"),
-        (Integer, "vulnerable_positions reached_classes queries"),
-        (Text, "image_sha256"),
-        (Integer, "case_id map_id sample_id true_class_id network_id"),
     ],
 )

@@ -91,7 +91,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         choices=EVALUATIONS,
     )
-    option("--no-maps", "leave out the vulnerability maps of the cases", action="store_true")
+    option(
+        "--no-maps",
+        "leave out the vulnerability maps and the repair sweeps of the cases",
+        action="store_true",
+    )
 
 
 def batch_of(options: argparse.Namespace) -> Batch:

@@ -1,4 +1,4 @@
-"""The stages in order: reference set, attacks, cases, vulnerability maps, neighbours, tuning.
+"""The stages in order: reference set, attacks, cases, vulnerability maps, repair sweeps, neighbours, tuning.
 
 Each stage writes in chunks, a transaction each, and does only what is missing; so an ingest that was
 stopped goes on when the same command is given again, and one that is complete does nothing.
@@ -19,6 +19,7 @@ from db.read import batches
 from db.schema import RULES
 from ingest import cases, choice, defense, reference
 from ingest.batch import Batch, check_possible
+from ingest.repairs import repair_cases
 from ingest.search import search
 from ingest.sweeps import map_cases
 from ingest.task import Task
@@ -49,7 +50,8 @@ def ingest(
     """Bring the database to what the batch asks for.
 
     load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
-    maps: whether the source image of every case is swept for its vulnerability map.
+    maps: whether the source image of every case is swept for its vulnerability map, and the images of a case
+        and before its attack are repaired pixel by pixel.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
@@ -66,6 +68,7 @@ def ingest(
     after = _counts(task, batch)
     if maps:
         map_cases(task, batch.levels)
+        repair_cases(task)
     defense.find_neighbors(engine, task.network_id, batch.metrics)
     tuned = defense.tune(engine, task.network_id, batch.metrics, RULES)
     added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}

@@ -15,6 +15,7 @@ from model import tuning
 from model.attack import AttackResult
 from model.data import encode_png
 from model.layers import COMPOSED, Architecture, Conv, Dense, Flatten
+from model.repair import Repair
 from model.sweep import Sweep
 
 STORED = "<f2"  # activations as they lie in the database: little-endian float16
@@ -90,6 +91,24 @@ def map_rows(found: Sweep, labels: np.ndarray, keys: Sequence[Mapping]) -> list[
             "best_margin": float(found.margins[i].max()),
             "vulnerable_positions": int((found.margins[i] > 0).sum()),
             "reached_classes": int((np.delete(found.reach[i], labels[i]) > 0).sum()),
+        }
+        for i, key in enumerate(keys)
+    ]
+
+
+def repair_rows(found: Repair, keys: Sequence[Mapping]) -> list[dict]:
+    """Rows of `repairs` for a repair sweep of N images."""
+    recovered, positions = found.recovered, found.positions
+    return [
+        {
+            **key,
+            "predicted_class": int(found.predicted[i]),
+            "margins": found.margins[i].astype(STORED).tobytes(),
+            "classes": found.classes[i].astype("u1").tobytes(),
+            "score": float(found.scores[i]),
+            "row": int(positions[i, 0]),
+            "column": int(positions[i, 1]),
+            "recovered_class": int(recovered[i]),
         }
         for i, key in enumerate(keys)
     ]

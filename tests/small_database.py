@@ -62,6 +62,22 @@ def sweep(id: int, sample: int, margin: float, positions: int) -> dict:
     }
 
 
+def repair(id: int, image: int, predicted: int, score: float, row: int, recovered: int) -> dict:
+    return {
+        "id": id,
+        "run_id": 1,
+        "network_id": 1,
+        "image_id": image,
+        "predicted_class": predicted,
+        "margins": b"12" * 4,
+        "classes": b"1" * 4,
+        "score": score,
+        "row": row,
+        "column": 30,
+        "recovered_class": recovered,
+    }
+
+
 def pixel(attack: int, row: int, column: int) -> dict:
     new = {"red": 255, "green": 0, "blue": 7}
     old = {"original_red": 10, "original_green": 20, "original_blue": 30}
@@ -178,6 +194,12 @@ ROWS = {
     ],
     "attack_pixels": [pixel(1, 3, 30), pixel(2, 3, 30), pixel(3, 0, 1)],
     "vulnerability_maps": [sweep(1, 1, 0.5, 3), sweep(2, 2, -0.25, 0)],
+    "repairs": [
+        repair(1, 1, CAT, -1.5, 0, DOG),
+        repair(2, 2, SHIP, 0.5, 1, CAT),
+        repair(3, 8, DOG, 2.5, 3, CAT),
+        repair(4, 9, SHIP, -0.5, 2, CAT),
+    ],
     "cases": [
         case(1, "validation", 1, 1, 8, CAT, DOG),
         case(2, "validation", 2, None, 2, SHIP, SHIP),

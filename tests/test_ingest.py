@@ -18,6 +18,8 @@ from ingest.__main__ import retune
 from ingest.batch import Batch, check_possible
 from model import checkpoint
 from model.cnn import predict
+from model.data import decode_png
+from model.repair import neighbor_medians
 from model.sweep import colour_grid
 
 BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
@@ -466,6 +468,44 @@ def test_the_database_of_every_kind_is_sound(everything):
     assert upkeep.check(everything) == []
 
 
+def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
+    network = checkpoint.load().network
+    with database.connect() as connection:
+        stored = connection.execute(
+            select(schema.repairs, schema.images.c.png).join(
+                schema.images, schema.images.c.id == schema.repairs.c.image_id
+            )
+        ).all()
+        samples = connection.execute(
+            select(schema.samples.c.image_id).join(
+                schema.cases, schema.cases.c.sample_id == schema.samples.c.id
+            )
+        ).scalars()
+        wanted = {case.image_id for case in all_rows(database, schema.cases)} | set(samples)
+        located = connection.execute(
+            select(schema.case_repairs.c.case_id).where(schema.case_repairs.c.located)
+        ).all()
+    assert {row.image_id for row in stored} == wanted
+    assert len(wanted) > len(all_rows(database, schema.cases))  # originals, too
+    assert located
+    for row in stored:
+        image = decode_png(row.png)
+        margins = np.frombuffer(row.margins, "<f2").reshape(32, 32)
+        classes = np.frombuffer(row.classes, "u1").reshape(32, 32)
+        places = [(0, 0), (31, 31), (17, 4), (row.row, row.column)]
+        copies = np.repeat(image[None], len(places) + 1, 0)
+        for copy, place in zip(copies, places, strict=False):
+            copy[place] = neighbor_medians(image[None])[0][place]
+        logits = predict(network, copies)
+        assert logits[-1].argmax() == row.predicted_class
+        others = np.delete(logits[:-1], row.predicted_class, axis=1).max(1)
+        expected = others - logits[:-1, row.predicted_class]
+        np.testing.assert_allclose([margins[place] for place in places], expected, rtol=1e-3, atol=1e-3)
+        assert row.score == pytest.approx(expected[-1], abs=1e-4)
+        assert row.score == pytest.approx(margins.max(), rel=1e-3, abs=1e-3)
+        assert classes[row.row, row.column] == row.recovered_class
+
+
 def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_path, monkeypatch, capsys):
     def few(name, split):
         part = load(name, split)
@@ -516,10 +556,11 @@ def test_images_swept_before_are_not_swept_again_for_a_batch(everything, load, t
     assert len(all_rows(everything, schema.vulnerability_maps)) == before
 
 
-def test_without_the_incremental_pass_cases_get_no_maps(load, tmp_path):
+def test_without_the_incremental_pass_cases_get_no_maps_and_repairs(load, tmp_path):
     engine = engines.create(tmp_path / "full.db")
     ingest(engine, replace(BATCH, cases=1), load=load, maps=True, evaluation="full")
     assert all_rows(engine, schema.vulnerability_maps) == []
+    assert all_rows(engine, schema.repairs) == []
 
 
 @pytest.mark.parametrize(

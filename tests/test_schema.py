@@ -162,6 +162,16 @@ def test_vulnerability_tells_what_a_sweep_found(connection):
     ]
 
 
+def test_case_repairs_tell_whether_the_pixel_and_the_class_were_found(connection):
+    query = """SELECT case_id, score, original_score, repaired_row, recovered_class, recovered_right, located
+        FROM case_repairs ORDER BY case_id"""
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        (1, 2.5, -1.5, 3, "cat", 1, 1),
+        (2, 0.5, 0.5, 1, "cat", 0, None),
+        (3, -0.5, None, 2, "cat", 0, 0),
+    ]
+
+
 def test_attack_positions_count_failures_too(connection):
     query = """SELECT targeted, attacked_row, attacked_column, attacks, successes FROM attack_positions
         ORDER BY targeted"""

@@ -1,0 +1,28 @@
+"""Repair sweeps in rows: what becomes of an image when one pixel at a time is repaired."""
+
+from sqlalchemy import Column, LargeBinary, Table, UniqueConstraint
+
+from db.tables.columns import check, identity, integer, metadata, number, reference
+
+# As two BLOBs, with a value for every pixel of the image, row by row: numpy.frombuffer(margins, "<f2"),
+# (classes, "u1").
+repairs = Table(
+    "repairs",
+    metadata,
+    identity(),
+    reference("run_id", "runs.id", index=True),
+    reference("network_id", "networks.id"),
+    reference("image_id", "images.id", index=True),  # what a case shows, or what it was before the attack
+    integer("predicted_class"),  # of the image as it is
+    Column(
+        "margins", LargeBinary, nullable=False
+    ),  # best other logit - the predicted class's, with it repaired
+    Column("classes", LargeBinary, nullable=False),  # the class of that other logit
+    number("score"),  # the largest of the margins; above 0: repairing one pixel changes the answer
+    integer("row"),  # where that is
+    integer("column"),
+    integer("recovered_class"),  # the class there
+    UniqueConstraint("network_id", "image_id"),
+    check("position", '"row" >= 0 AND "column" >= 0'),
+    check("classes", "predicted_class >= 0 AND recovered_class >= 0 AND recovered_class <> predicted_class"),
+)

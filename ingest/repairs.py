@@ -1,0 +1,51 @@
+"""The stage `repair`: every image of a case, and what it was before the attack, repaired pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from db import write
+from db.engine import writing
+from db.read import batches
+from db.schema import repairs
+from ingest import rows
+from ingest.runs import stage
+from ingest.task import Task
+from model.data import decode_png
+from model.incremental import Incremental
+from model.progress import progress
+from model.repair import repair_stream
+
+CHUNK = 512  # images in memory
+
+
+def repair_cases(task: Task) -> int:
+    """Repair the images that were not repaired yet, a block a transaction; gives how many those were.
+
+    Only where the incremental pass makes it quick; without it, an image takes a full pass for each pixel.
+    """
+    if not isinstance(task.function, Incremental):
+        return 0
+    with task.engine.connect() as connection:
+        lacking = batches.images_without_repair(connection, task.network_id)
+    if not lacking:
+        return 0
+    with (
+        stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
+        progress("repair sweeps", len(lacking), "images") as shown,
+    ):
+        done = 0
+        for first in range(0, len(lacking), CHUNK):
+            ids = lacking[first : first + CHUNK]
+            with task.engine.connect() as connection:
+                pictures = np.stack([decode_png(png) for png in batches.image_files(connection, ids)])
+            for places, found in repair_stream(task.function, pictures):
+                keys = [
+                    {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]}
+                    for place in places
+                ]
+                with writing(task.engine) as connection:
+                    write.insert_missing(connection, repairs, rows.repair_rows(found, keys))
+                done += len(places)
+                shown.to(done)
+    return len(lacking)
