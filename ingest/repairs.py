@@ -6,7 +6,7 @@ import numpy as np
 
 from db import write
 from db.engine import writing
-from db.read import batches
+from db.read.images import image_files, images_without_repair
 from db.schema import repairs
 from ingest import rows
 from ingest.runs import stage
@@ -27,7 +27,7 @@ def repair_cases(task: Task) -> int:
     if not isinstance(task.function, Incremental):
         return 0
     with task.engine.connect() as connection:
-        lacking = batches.images_without_repair(connection, task.network_id)
+        lacking = images_without_repair(connection, task.network_id)
     if not lacking:
         return 0
     with (
@@ -38,7 +38,7 @@ def repair_cases(task: Task) -> int:
         for first in range(0, len(lacking), CHUNK):
             ids = lacking[first : first + CHUNK]
             with task.engine.connect() as connection:
-                pictures = np.stack([decode_png(png) for png in batches.image_files(connection, ids)])
+                pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
             for places, found in repair_stream(task.function, pictures):
                 keys = [
                     {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]}

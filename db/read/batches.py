@@ -14,13 +14,11 @@ from db.schema import (
     case_activations,
     cases,
     classes,
-    images,
     layers,
     neighbors,
     networks,
     reference_activations,
     reference_samples,
-    repairs,
     runs,
     samples,
     vulnerability_maps,
@@ -131,24 +129,6 @@ def mapped_positions(connection: Connection, network: int, variant: str) -> set[
         .where(vulnerability_maps.c.network_id == network, vulnerability_maps.c.variant == variant)
     )
     return set(connection.execute(query.where(samples.c.split == "test")).scalars())
-
-
-def images_without_repair(connection: Connection, network: int) -> list[int]:
-    """Ids of images that cases show, or that were attacked for them, and that were not repaired yet."""
-    shown = select(cases.c.image_id).where(cases.c.network_id == network)
-    before = select(samples.c.image_id).join(cases, cases.c.sample_id == samples.c.id)
-    wanted = shown.union(before.where(cases.c.network_id == network)).subquery()
-    done = select(repairs.c.image_id).where(repairs.c.network_id == network)
-    query = select(wanted.c.image_id).where(wanted.c.image_id.not_in(done)).order_by(wanted.c.image_id)
-    return list(connection.execute(query).scalars())
-
-
-def image_files(connection: Connection, ids: Sequence[int]) -> list[bytes]:
-    """The PNG files of images, in the order of their ids."""
-    found = dict(
-        map(tuple, connection.execute(select(images.c.id, images.c.png).where(images.c.id.in_(ids))))
-    )
-    return [found[id_] for id_ in ids]
 
 
 def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[str, str], int]:

@@ -1,11 +1,31 @@
-"""Images by content."""
+"""Images: by content, by id, and those that still want to be repaired."""
 
-from sqlalchemy import Engine, select
+from collections.abc import Sequence
 
-from db import schema
+from sqlalchemy import Connection, Engine, select
+
+from db.schema import cases, images, repairs, samples
 
 
 def image_png(engine: Engine, sha256: str) -> bytes | None:
     """The PNG file of the image whose pixels have this hash (64 hexadecimal digits), or None."""
     with engine.connect() as connection:
-        return connection.scalar(select(schema.images.c.png).where(schema.images.c.sha256 == sha256))
+        return connection.scalar(select(images.c.png).where(images.c.sha256 == sha256))
+
+
+def images_without_repair(connection: Connection, network: int) -> list[int]:
+    """Ids of images that cases show, or that were attacked for them, and that were not repaired yet."""
+    shown = select(cases.c.image_id).where(cases.c.network_id == network)
+    before = select(samples.c.image_id).join(cases, cases.c.sample_id == samples.c.id)
+    wanted = shown.union(before.where(cases.c.network_id == network)).subquery()
+    done = select(repairs.c.image_id).where(repairs.c.network_id == network)
+    query = select(wanted.c.image_id).where(wanted.c.image_id.not_in(done)).order_by(wanted.c.image_id)
+    return list(connection.execute(query).scalars())
+
+
+def image_files(connection: Connection, ids: Sequence[int]) -> list[bytes]:
+    """The PNG files of images, in the order of their ids."""
+    found = dict(
+        map(tuple, connection.execute(select(images.c.id, images.c.png).where(images.c.id.in_(ids))))
+    )
+    return [found[id_] for id_ in ids]
