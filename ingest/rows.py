@@ -98,14 +98,14 @@ def map_rows(found: Sweep, labels: np.ndarray, keys: Sequence[Mapping]) -> list[
 
 def repair_rows(found: Repair, keys: Sequence[Mapping]) -> list[dict]:
     """Rows of `repairs` for a repair sweep of N images."""
-    recovered, positions = found.recovered, found.positions
+    scores, recovered, positions = found.scores, found.recovered, found.positions
     return [
         {
             **key,
             "predicted_class": int(found.predicted[i]),
             "margins": found.margins[i].astype(STORED).tobytes(),
             "classes": found.classes[i].astype("u1").tobytes(),
-            "score": float(found.scores[i]),
+            "score": float(scores[i]),
             "row": int(positions[i, 0]),
             "column": int(positions[i, 1]),
             "recovered_class": int(recovered[i]),

@@ -20,7 +20,7 @@ from jax import Array
 from model import attack_step, sweep_step
 from model.cnn import Network
 from model.devices import in_blocks
-from model.incremental import Incremental, fastest
+from model.incremental import fastest
 
 
 class Repair(NamedTuple):
@@ -119,13 +119,8 @@ def _positions(
     def position(place: Array) -> tuple[Array, Array]:
         row, column = place // images.shape[2], place % images.shape[2]
         chosen = jax.lax.dynamic_slice(colours, (0, row, column, 0), (len(images), 1, 1, 3))
-        if isinstance(function, Incremental):
-            logits = function.at_position(memory, row, column, chosen[:, 0])[:, 0]
-        else:
-            painted = jax.lax.dynamic_update_slice(images, chosen, (0, row, column, 0))
-            logits = attack_step.logits_of(function, painted)
-        own = jnp.arange(logits.shape[1])[None, :] == predicted[:, None]
-        others = jnp.where(own, -jnp.inf, logits)
-        return others.max(-1) - jnp.where(own, logits, 0.0).sum(-1), others.argmax(-1)
+        logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0])
+        found = sweep_step.best(logits, predicted)
+        return found.margins, found.classes
 
     return jax.lax.map(position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32))

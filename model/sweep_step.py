@@ -3,7 +3,6 @@
 Axis letters as in model.sweep: N images, H rows, W columns, M colours, K classes, G groups of colours.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -61,14 +60,10 @@ def positions(
 
         def some(group: Array) -> Best:
             chosen = jax.lax.dynamic_slice_in_dim(padded, group * size, size)
-            if isinstance(function, Incremental):
-                edges = (None, None) if whole else (rows, columns)
-                logits = function.at_position(memory, row, column, chosen, *edges)
-            else:
-                logits = _painted_logits(function, images, row, column, chosen)
-            best = _best(logits, labels)
-            return best._replace(
-                colours=best.colours + group * size, reach_colours=best.reach_colours + group * size
+            edges = (None, None) if whole else (rows, columns)
+            found = best(logits_at(function, memory, images, row, column, chosen, *edges), labels)
+            return found._replace(
+                colours=found.colours + group * size, reach_colours=found.reach_colours + group * size
             )
 
         if groups == 1:
@@ -79,17 +74,31 @@ def positions(
     return jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
 
 
-def _painted_logits(function: Callable, images: Array, row: Array, column: Array, colours: Array) -> Array:
-    """Logits (N, M, K) by the plain pass."""
-    shape = (len(images), len(colours), *images.shape[1:])
+def logits_at(
+    function: attack_step.Function,
+    memory,
+    images: Array,
+    row: Array,
+    column: Array,
+    colours: Array,
+    rows: tuple[int, int] | None = None,
+    columns: tuple[int, int] | None = None,
+) -> Array:
+    """Logits (N, M, K) with one pixel in each of colours (M, 3) or (N, M, 3), by the pass that there is.
+
+    The rest as in `Incremental.at_position`.
+    """
+    if isinstance(function, Incremental):
+        return function.at_position(memory, row, column, colours, rows, columns)
+    shape = (len(images), colours.shape[-2], *images.shape[1:])
     painted = jnp.broadcast_to(images[:, None], shape)
-    pixel = jnp.broadcast_to(colours[None, :, None, None], (*shape[:2], 1, 1, 3))
+    pixel = jnp.broadcast_to(colours, (*shape[:2], 3))[:, :, None, None]
     painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
     logits = attack_step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
     return logits.reshape(*shape[:2], -1)
 
 
-def _best(logits: Array, labels: Array) -> Best:
+def best(logits: Array, labels: Array) -> Best:
     """The best of logits (N, M, K) over the colours."""
     classes = jnp.arange(logits.shape[2], dtype=jnp.int32)[None, None, :]
     is_label = classes == labels[:, None, None]
