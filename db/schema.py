@@ -14,19 +14,30 @@ Tables that are only ever reached through a compound key have no rowid on SQLite
 
 from sqlalchemy import event
 
-from db.sweep_views import case_repairs, vulnerability
+from db.evidence_views import (
+    detector_summary,
+    first_divergence,
+    k_accuracy,
+    roc_curve,
+)
+from db.likeness_views import hubs, near_duplicates
+from db.sweep_views import case_repairs, near_median_attacks, vulnerability
 from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores, vulnerability_maps
 from db.tables.columns import (
+    CASE_SETS,
     CHOICES,
+    DETECTORS,
     ENCODINGS,
     KINDS,
     METRICS,
     OUTCOMES,
     PARTITIONS,
+    REFERENCES,
     RULES,
     SCREENINGS,
     SPLITS,
     STATUSES,
+    WAYS,
     metadata,
     now,
     views,
@@ -40,23 +51,38 @@ from db.tables.defense import (
     reference_samples,
     tuning_points,
 )
+from db.tables.evidence import (
+    attack_images,
+    detector_points,
+    detectors,
+    evaluations,
+    k_points,
+    near_duplicate_pairs,
+    original_neighbors,
+    originals,
+)
 from db.tables.repairs import repairs
 from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
-from db.totals import attack_matrix, attack_positions, roc_curve
-from db.views import case_overview, layer_decisions, near_duplicates
+from db.totals import attack_matrix, attack_positions
+from db.views import case_overview, layer_decisions
 
 __all__ = [
+    "CASE_SETS",
     "CHOICES",
+    "DETECTORS",
     "ENCODINGS",
     "KINDS",
     "METRICS",
     "OUTCOMES",
     "PARTITIONS",
+    "REFERENCES",
     "RULES",
     "SCREENINGS",
     "SPLITS",
     "STATUSES",
+    "WAYS",
     "annotations",
+    "attack_images",
     "attack_matrix",
     "attack_pixels",
     "attack_positions",
@@ -69,15 +95,27 @@ __all__ = [
     "classes",
     "datasets",
     "decisions",
+    "detector_points",
+    "detector_summary",
+    "detectors",
+    "evaluations",
+    "first_divergence",
+    "hubs",
     "images",
+    "k_accuracy",
+    "k_points",
     "layer_decisions",
     "layers",
     "metadata",
+    "near_duplicate_pairs",
     "near_duplicates",
+    "near_median_attacks",
     "neighbors",
     "networks",
     "now",
     "operating_points",
+    "original_neighbors",
+    "originals",
     "reference_activations",
     "reference_samples",
     "repairs",

@@ -1,4 +1,7 @@
-"""Views of what sweeps found: `vulnerability`, `case_repairs`. Conventions as in db.views."""
+"""Views of what sweeps found: `vulnerability`, `case_repairs`, `near_median_attacks`.
+
+Conventions as in db.views.
+"""
 
 from sqlalchemy import Boolean, Double, Integer, Text
 
@@ -99,5 +102,53 @@ LEFT JOIN classes AS recovered_classes
         (Text, "recovered_class"),
         (Boolean, "recovered_right located"),
         (Integer, "repair_id recovered_class_id network_id"),
+    ],
+)
+
+# The attacker who keeps the colour near the median of the neighbours, one row an attack: whether it fooled
+# the network, and what the repair sweep then makes of it. `score` and what follows: NULL where it failed.
+near_median_attacks = view(
+    "near_median_attacks",
+    """
+SELECT
+    networks.name AS network,
+    attacks.variant AS variant,
+    true_classes.name AS true_class,
+    predicted_classes.name AS predicted_class,
+    attacks.succeeded AS succeeded,
+    attacks.margin AS margin,
+    repairs.score AS score,
+    repairs."row" = attack_pixels."row" AND repairs."column" = attack_pixels."column" AS located,
+    repairs.recovered_class = samples.label AS recovered_right,
+    attack_pixels."row" AS attacked_row,
+    attack_pixels."column" AS attacked_column,
+    samples.position AS "position",
+    images.sha256 AS image_sha256,
+    attacks.id AS attack_id,
+    attacks.sample_id AS sample_id,
+    attacks.network_id AS network_id
+FROM attacks
+JOIN networks ON networks.id = attacks.network_id
+JOIN samples ON samples.id = attacks.sample_id
+LEFT JOIN attack_pixels ON attack_pixels.attack_id = attacks.id AND attack_pixels.pixel = 0
+LEFT JOIN attack_images ON attack_images.attack_id = attacks.id
+LEFT JOIN images ON images.id = attack_images.image_id
+LEFT JOIN repairs
+    ON repairs.network_id = attacks.network_id AND repairs.image_id = attack_images.image_id
+LEFT JOIN classes AS true_classes
+    ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = samples.label
+LEFT JOIN classes AS predicted_classes
+    ON predicted_classes.dataset_id = samples.dataset_id
+    AND predicted_classes."class" = attacks.predicted_class
+WHERE attacks.method = 'near-median'
+""",
+    [
+        (Text, "network variant true_class predicted_class"),
+        (Boolean, "succeeded"),
+        (Double, "margin score"),
+        (Boolean, "located recovered_right"),
+        (Integer, "attacked_row attacked_column position"),
+        (Text, "image_sha256"),
+        (Integer, "attack_id sample_id network_id"),
     ],
 )

@@ -1,43 +1,8 @@
-"""Views that count: `roc_curve`, `attack_matrix`, `attack_positions`. Conventions as in db.views."""
+"""Views that count: `attack_matrix`, `attack_positions`. Conventions as in db.views."""
 
 from sqlalchemy import Boolean, Double, Integer, Text
 
 from db.tables.columns import view
-
-# One row a point of the sweep: rates are shares in [0, 1], NULL where there is nothing to be a share of.
-roc_curve = view(
-    "roc_curve",
-    """
-SELECT
-    networks.name AS network,
-    layers.name AS layer,
-    tuning_points.metric AS metric,
-    tuning_points.rule AS rule,
-    tuning_points."partition" AS "partition",
-    tuning_points.k AS k,
-    tuning_points.threshold AS threshold,
-    CAST(tuning_points.fp AS DOUBLE PRECISION) / NULLIF(tuning_points.fp + tuning_points.tn, 0) AS fpr,
-    CAST(tuning_points.tp AS DOUBLE PRECISION) / NULLIF(tuning_points.tp + tuning_points.fn, 0) AS tpr,
-    CAST(tuning_points.fn AS DOUBLE PRECISION) / NULLIF(tuning_points.tp + tuning_points.fn, 0) AS fnr,
-    CAST(tuning_points.tp + tuning_points.tn AS DOUBLE PRECISION)
-        / NULLIF(tuning_points.tp + tuning_points.tn + tuning_points.fp + tuning_points.fn, 0) AS accuracy,
-    tuning_points.tp AS tp,
-    tuning_points.fp AS fp,
-    tuning_points.tn AS tn,
-    tuning_points.fn AS fn,
-    layers.network_id AS network_id,
-    tuning_points.layer_id AS layer_id
-FROM tuning_points
-JOIN layers ON layers.id = tuning_points.layer_id
-JOIN networks ON networks.id = layers.network_id
-""",
-    [
-        (Text, "network layer metric rule partition"),
-        (Integer, "k threshold"),
-        (Double, "fpr tpr fnr accuracy"),
-        (Integer, "tp fp tn fn network_id layer_id"),
-    ],
-)
 
 # True class by the class the attack led to, for each way of attacking: method, variant, pixels, budget, and
 # what a sweep had said of these attacks before. A targeted attack counts for its target alone. An untargeted

@@ -16,7 +16,8 @@ from ingest.sweeps import sweep
 from ingest.task import Task
 from model.progress import Progress, progress
 
-WAVE = 128  # the most images tried before it is asked again whether there are enough successes
+WAVE = 128  # the most images evolved before it is asked again whether there are enough successes
+WAVE_OF_SWEEP = 1024  # swept: that is quick, and long sweeps run at their best
 WAVE_OF_ALL = 2048  # when all are tried: long sweeps run at their best
 TRIED_FOR_ONE = 4  # images of a wave for every success that is missing: about a third of them fall
 Known = Mapping[Pair, KnownAttack]
@@ -106,7 +107,8 @@ class _Waves:
         left = [candidate for candidate in self.wanted if not self.outcomes.decides(candidate)]
         while (found := self._found()).open:
             size = TRIED_FOR_ONE * (self.goal - len(found.chosen))
-            size = min(WAVE, 1 << (size - 1).bit_length())  # sizes that need few shapes compiled
+            most = WAVE if self.batch.attack == EVOLUTION else WAVE_OF_SWEEP
+            size = min(most, 1 << (size - 1).bit_length())  # sizes that need few shapes compiled
             size = WAVE_OF_ALL if self.every else size
             wave = [candidate for candidate in left if candidate.partition in found.open][:size]
             before = self.tried

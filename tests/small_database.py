@@ -128,6 +128,21 @@ def operating_point(layer: str, partition: str) -> dict:
     return {**key, "partition": partition, "k": 4, "threshold": 1, **counts, **rates}
 
 
+def detector(id: int, name: str, kind: str, layer: str | None = None) -> dict:
+    found = {"layer": layer, "metric": "euclidean", "rule": "total", "reference": "all"}
+    columns = found if layer else dict.fromkeys(found)
+    return {"id": id, "network_id": 1, "name": name, "kind": kind, **columns}
+
+
+def evaluation(detector: int, k: int, threshold: float, partition: str) -> dict:
+    key = {"detector_id": detector, "case_set": "all", "how_chosen": "tuning", "partition": partition}
+    counts = {"run_id": 1, "tp": 1, "fp": 0, "tn": 1, "fn": 0, "tpr": 1.0, "fpr": 0.0, "eer": 0.0}
+    measures = ("accuracy", "auc", "paired_auc", "recovered")
+    shares = {name + end: 1.0 for name in measures for end in ("", "_low", "_high")}
+    paired = {"pairs": 1, "paired_fpr": 0.0, "paired_wins": 1.0, "recovered_on_alarm": 1.0, "located": None}
+    return {**key, "k": k, "threshold": threshold, **counts, **shares, **paired}
+
+
 # Test samples 1..4 have images 1..4; training samples 5..8 images 5..7 and, once more, image 2.
 ROWS = {
     "datasets": [{"id": 1, "name": "pets", "source": "by hand", "created_at": TIME}],
@@ -191,6 +206,7 @@ ROWS = {
         attack(2, 4, None, False, CAT),
         attack(3, 3, SHIP, True, SHIP),
         attack(4, 3, CAT, False, DOG),
+        attack(5, 2, None, True, CAT) | {"method": "near-median", "variant": "within 32"},
     ],
     "attack_pixels": [pixel(1, 3, 30), pixel(2, 3, 30), pixel(3, 0, 1)],
     "vulnerability_maps": [sweep(1, 1, 0.5, 3), sweep(2, 2, -0.25, 0)],
@@ -247,5 +263,58 @@ ROWS = {
         decision(2, "dense", 1, None, None, "TN"),
         decision(2, "logits", 1, SHIP, None, "TN"),
         decision(2, "composed", 2, CAT, CAT, "FP"),
+    ],
+    "originals": [
+        {"case_id": id, "image_id": image, "predicted_class": true, "confidence": 0.9, "margin": 2.0}
+        for id, image, true in ((1, 1, CAT), (3, 3, DOG))
+    ],
+    "original_neighbors": [neighbor(case, "dense", 1, 2, 1.5) for case in (1, 3)],
+    "attack_images": [{"attack_id": 5, "image_id": 9}],
+    "near_duplicate_pairs": [
+        {
+            "network_id": 1,
+            "sample_id": sample,
+            "other_sample_id": other,
+            "activation_distance": 0.25,
+            "pixel_distance": pixels,
+        }
+        for sample, other, pixels in ((1, 5, 12.5), (2, 8, 0.0))
+    ],
+    "detectors": [
+        detector(1, "dense euclidean total", "neighbors", "dense"),
+        detector(2, "repair", "repair"),
+        detector(3, "confidence", "baseline"),
+    ],
+    "detector_points": [
+        {
+            "detector_id": id,
+            "case_set": "all",
+            "partition": "validation",
+            "k": 0,
+            "threshold": 0.5,
+            "tp": 1,
+            "fp": 0,
+            "tn": 3,
+            "fn": 1,
+        }
+        for id in (2, 3)
+    ],
+    "k_points": [
+        {
+            "detector_id": 1,
+            "case_set": "all",
+            "partition": "validation",
+            "k": 4,
+            "threshold": 1,
+            "accuracy": 0.75,
+            "eer": 0.25,
+            "auc": 0.8,
+        }
+    ],
+    "evaluations": [
+        evaluation(1, 4, 1.0, "validation"),
+        evaluation(2, 0, 0.5, "tuning"),
+        evaluation(2, 0, 0.5, "validation"),
+        evaluation(3, 0, 0.5, "validation"),
     ],
 }

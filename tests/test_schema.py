@@ -122,7 +122,7 @@ def test_layer_decisions_name_classes_and_judge_the_recovered_one(connection):
 
 def test_attack_matrix_counts_every_class_an_untargeted_attack_might_have_reached(connection):
     query = """SELECT targeted, true_class, to_class, attacks, successes, rate FROM attack_matrix
-        ORDER BY targeted, true_class, to_class"""
+        WHERE method = 'differential-evolution' ORDER BY targeted, true_class, to_class"""
     assert [tuple(row.values()) for row in rows(connection, query)] == [
         (0, "cat", "dog", 2, 1, 0.5),
         (0, "cat", "ship", 2, 0, 0.0),
@@ -178,21 +178,51 @@ def test_attack_positions_count_failures_too(connection):
     assert [tuple(row.values()) for row in rows(connection, query)] == [(0, 3, 30, 2, 1), (1, 0, 1, 1, 1)]
 
 
-def test_near_duplicates_are_close_or_the_same_picture(connection):
-    query = """SELECT case_id, reference_sample_id, relative_distance, same_picture FROM near_duplicates
-        ORDER BY case_id, rank"""
+def test_near_duplicates_name_both_samples_and_the_case_of_the_first(connection):
+    query = """SELECT case_id, split, position, other_split, other_position, reference_sample_id,
+        activation_distance, pixel_distance, same_picture, same_class
+        FROM near_duplicates ORDER BY sample_id"""
     assert [tuple(row.values()) for row in rows(connection, query)] == [
-        (1, 1, 0.125, 0),
-        (1, 2, 0.5, 0),
-        (2, 4, 1.0, 1),
+        (1, "test", 0, "train", 0, 1, 0.25, 12.5, 0, 1),
+        (2, "test", 1, "train", 3, 4, 0.25, 0.0, 1, 1),
+    ]
+
+
+def test_hubs_count_how_often_a_reference_sample_is_a_neighbour(connection):
+    query = "SELECT layer, reference_sample_id, occurrences, share FROM hubs WHERE layer = 'dense'"
+    assert [tuple(row.values()) for row in rows(connection, query)] == [("dense", 1, 4, 1.0)]
+
+
+def test_first_divergence_counts_attacked_cases_by_the_first_layer_that_leaves_the_true_class(connection):
+    query = "SELECT true_class, predicted_class, layer, layer_position, cases FROM first_divergence"
+    assert [tuple(row.values()) for row in rows(connection, query)] == [("cat", "dog", "dense", 2, 1)]
+
+
+def test_near_median_attacks_tell_what_the_repair_makes_of_them(connection):
+    query = "SELECT variant, true_class, succeeded, score, recovered_right, located FROM near_median_attacks"
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        ("within 32", "ship", 1, -0.5, 0, None)
+    ]
+
+
+def test_detector_summary_shows_baselines_beside_layers(connection):
+    query = """SELECT detector, kind, layer, k, threshold, auc, paired_auc FROM detector_summary
+        WHERE partition = 'validation' ORDER BY detector_id"""
+    assert [tuple(row.values()) for row in rows(connection, query)] == [
+        ("dense euclidean total", "neighbors", "dense", 4, 1.0, 1.0, 1.0),
+        ("repair", "repair", None, 0, 0.5, 1.0, 1.0),
+        ("confidence", "baseline", None, 0, 0.5, 1.0, 1.0),
     ]
 
 
 def test_roc_curve_gives_rates_and_null_where_there_is_nothing_to_count(connection):
-    query = "SELECT partition, fpr, tpr, fnr, accuracy FROM roc_curve ORDER BY partition"
+    query = """SELECT detector, layer, partition, k, fpr, tpr, fnr, accuracy FROM roc_curve
+        ORDER BY layer DESC, detector, partition"""
     assert [tuple(row.values()) for row in rows(connection, query)] == [
-        ("tuning", 0.5, 0.75, 0.25, 4 / 6),
-        ("validation", 0.2, None, None, 0.8),
+        ("dense euclidean total", "dense", "tuning", 4, 0.5, 0.75, 0.25, 4 / 6),
+        ("dense euclidean total", "dense", "validation", 4, 0.2, None, None, 0.8),
+        ("confidence", None, "validation", 0, 0.0, 0.5, 0.5, 0.8),
+        ("repair", None, "validation", 0, 0.0, 0.5, 0.5, 0.8),
     ]
 
 

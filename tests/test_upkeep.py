@@ -80,7 +80,7 @@ def test_rows_that_refer_to_nothing_are_found(database):
     with sqlite3.connect(engine.file(database)) as other:  # a program that does not check references
         other.execute("DELETE FROM images WHERE id = 1")
     other.close()
-    assert "2 rows that refer to nothing, in repairs, samples" in upkeep.check(database)
+    assert "3 rows that refer to nothing, in originals, repairs, samples" in upkeep.check(database)
 
 
 def overwrite_page_of(database, name: str) -> None:

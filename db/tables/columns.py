@@ -21,13 +21,17 @@ from sqlalchemy.schema import CreateView
 SPLITS = ("train", "test")
 KINDS = ("clean", "adversarial")
 PARTITIONS = ("tuning", "validation")
-METRICS = ("euclidean", "cosine", "manhattan", "chebyshev")
+METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
 RULES = ("total", "max-class")
 SCREENINGS = (
     "reachable",
     "undecided",
 )  # what a sweep said of an attack: one of its candidates did it, or none
 CHOICES = ("tuning", "validation")
+WAYS = (*CHOICES, "paper")  # how the k of an evaluation was chosen
+DETECTORS = ("neighbors", "repair", "baseline")
+CASE_SETS = ("all", "targeted", "untargeted")  # cases by their batch
+REFERENCES = ("all", "distinct")  # the reference set whole, or without near-duplicates and hubs
 OUTCOMES = ("TP", "FP", "TN", "FN")
 STATUSES = ("running", "done", "failed", "interrupted")
 ENCODINGS = ("raw", "zlib")
