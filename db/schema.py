@@ -58,6 +58,7 @@ from db.tables.evidence import (
     evaluations,
     k_points,
     near_duplicate_pairs,
+    original_activations,
     original_neighbors,
     originals,
 )
@@ -114,6 +115,7 @@ __all__ = [
     "networks",
     "now",
     "operating_points",
+    "original_activations",
     "original_neighbors",
     "originals",
     "reference_activations",

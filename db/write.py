@@ -215,6 +215,29 @@ def replace_tuning(
             connection.execute(insert(table), rows)
 
 
+def replace_evaluation(
+    connection: Connection,
+    detector_id: int,
+    *,
+    detector_points: Sequence[Row],
+    k_points: Sequence[Row],
+    evaluations: Sequence[Row],
+) -> None:
+    """Puts a new evaluation of a detector in the place of the old one, within the caller's transaction.
+
+    The rows leave out `detector_id`.
+    """
+    new = (
+        (schema.detector_points, detector_points),
+        (schema.k_points, k_points),
+        (schema.evaluations, evaluations),
+    )
+    for table, rows in new:
+        connection.execute(delete(table).where(table.c.detector_id == detector_id))
+        if rows:
+            connection.execute(insert(table), [{"detector_id": detector_id, **row} for row in rows])
+
+
 def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str) -> int:
     """Keeps what somebody wrote about a case; returns the annotation's id.
 

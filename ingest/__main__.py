@@ -79,6 +79,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=METRICS,
     )
     option(
+        "--layer",
+        "compare this one too: a conv layer, or composed-scaled; repeat for several",
+        action="append",
+        metavar="NAME",
+    )
+    option(
         "--weights",
         "npz of another network (default: the bundled one)",
         default=None,
@@ -109,6 +115,7 @@ def batch_of(options: argparse.Namespace) -> Batch:
         weight=tuple(options.weight),
         partitions=tuple(dict.fromkeys(options.partition or fallback.partitions)),
         metrics=tuple(dict.fromkeys(options.metric or fallback.metrics)),
+        layers=tuple(dict.fromkeys(options.layer or fallback.layers)),
     )
 
 
@@ -118,11 +125,12 @@ def run_options(options: argparse.Namespace) -> None:
     if options.all_test:
         run_all(options.database, batch, options.weights, evaluation=options.evaluation)
     else:
-        run(options.database, batch, options.weights, evaluation=options.evaluation, maps=not options.no_maps)
+        sweeps = not options.no_maps
+        run(options.database, batch, options.weights, evaluation=options.evaluation, sweeps=sweeps)
 
 
 def run(
-    url: str, batch: Batch, weights: Path | None = None, *, evaluation: str = "auto", maps: bool = True
+    url: str, batch: Batch, weights: Path | None = None, *, evaluation: str = "auto", sweeps: bool = True
 ) -> None:
     """Ingest the batch and say in a few lines what came of it."""
     from ingest.pipeline import ingest  # JAX is loaded only once the options have been understood
@@ -130,7 +138,14 @@ def run(
     from model.checkpoint import BUNDLED
 
     devices.use_all_cores()
-    report = ingest(engine.create(url), batch, weights=weights or BUNDLED, evaluation=evaluation, maps=maps)
+    report = ingest(
+        engine.create(url),
+        batch,
+        weights=weights or BUNDLED,
+        evaluation=evaluation,
+        maps=sweeps,
+        repairs=sweeps,
+    )
     if report.added:
         added = ", ".join(
             f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
@@ -174,7 +189,9 @@ def run_all(url: str, batch: Batch, weights: Path | None = None, *, evaluation: 
 
 def retune(url: str) -> None:
     """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
-    from ingest.defense import find_neighbors, tune
+    from ingest.defense import tune
+    from ingest.evaluation import evaluate_detectors
+    from ingest.neighbors import find_neighbors
 
     engine.create(url, read_only=True).dispose()  # a missing database is an error here, not a new one
     database = engine.create(url)
@@ -193,6 +210,8 @@ def retune(url: str) -> None:
         for network, metrics in known.items()
         if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
     ]
+    for network in tuned:
+        evaluate_detectors(database, network, sorted(known[network]), RULES)
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "

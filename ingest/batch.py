@@ -39,6 +39,7 @@ class Batch:
     start: str = "uniform"  # first population: "uniform", "latin-hypercube" or "gaussian"
     seed: int = 0  # of the order of images, the random targets and the attack
     metrics: tuple[str, ...] = ("euclidean",)
+    layers: tuple[str, ...] = ()  # compared besides flatten, the dense ones and composed
 
     def __post_init__(self) -> None:
         """Check ranges; ValueError with the option's name, its value, and what it may be."""
@@ -96,7 +97,7 @@ class Batch:
         return self.population * (1 + self.generations)
 
     def identity(self) -> dict:
-        """What tells this batch from others: all but how many cases are wanted, where, and the metrics.
+        """What tells this batch from others: all but how many cases, where, in which metrics and layers.
 
         Asking for more cases, or for the other partition, goes on with the same batch.
         """

@@ -70,7 +70,7 @@ def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
         layer_ids = {
             row.name: row.id
             for row in batches.layer_rows(connection, task.network_id)
-            if row.name != COMPOSED
+            if row.kind != COMPOSED
         }
     pictures = np.stack([paint(test.images[entry.candidate.index], entry.attack) for entry in planned])
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}

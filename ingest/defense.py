@@ -1,11 +1,8 @@
-"""The stages `neighbors` and `tuning`: the k-NN defence (paper, 4.2 and 4.4) over stored activations.
-
-Neither needs the network: both read what earlier stages wrote, so a metric or a rule can be added later.
-"""
+"""The stage `tuning`: the k-NN defence's k and threshold (paper, 4.4), and its decisions on every case."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sqlalchemy import Engine
@@ -13,58 +10,13 @@ from sqlalchemy import Engine
 from db import write
 from db.engine import writing
 from db.read import batches
-from db.schema import PARTITIONS, neighbors
+from db.schema import PARTITIONS
 from ingest import rows
 from ingest.runs import stage
 from model import defense, tuning
-from model.layers import COMPOSED
-from model.neighbors import nearest
 from model.progress import progress
 
 K_MAX = tuning.K_MAX
-CHUNK = 256  # cases a transaction
-
-
-def find_neighbors(engine: Engine, network_id: int, metrics: Sequence[str]) -> None:
-    """Find and write the neighbours that cases lack, in every compared layer under every metric."""
-    with engine.connect() as connection:
-        compared = [row for row in batches.layer_rows(connection, network_id) if row.compared]
-        lacking = {
-            (layer.id, metric): batches.cases_without_neighbors(connection, network_id, layer.id, metric)
-            for layer in compared
-            for metric in metrics
-        }
-    total = sum(map(len, lacking.values()))
-    if not total:
-        return
-    parameters = {"metrics": list(metrics), "layers": [layer.name for layer in compared], "k": K_MAX}
-    with (
-        stage(engine, "neighbors", network_id, parameters),
-        progress("neighbours", total, "searches") as shown,
-    ):
-        done = 0
-        parts = [layer for layer in compared if layer.name != COMPOSED]
-        for layer in compared:
-            own = parts if layer.name == COMPOSED else [layer]
-            if not any(lacking[layer.id, metric] for metric in metrics):
-                continue
-            with engine.connect() as connection:
-                reference_ids = batches.reference_ids(connection, network_id)
-                reference = _vectors(batches.reference_blobs(connection, network_id, part.id) for part in own)
-            if len(reference) < K_MAX:
-                raise ValueError(
-                    f"the reference set has {len(reference)} images, fewer than the {K_MAX} neighbours wanted"
-                )
-            for metric in metrics:
-                for chunk in _chunks(lacking[layer.id, metric]):
-                    with engine.connect() as connection:
-                        queries = _vectors(batches.case_blobs(connection, chunk, part.id) for part in own)
-                    distances, indices = nearest(queries, reference, K_MAX, metric)  # while others may write
-                    found = rows.neighbor_rows(chunk, layer.id, metric, reference_ids, distances, indices)
-                    with writing(engine) as connection:
-                        write.insert_missing(connection, neighbors, found)
-                    done += len(chunk)
-                    shown.to(done, f"{layer.name}, {metric}")
 
 
 def tune(
@@ -100,7 +52,7 @@ def tune(
             for metric in metrics:
                 with engine.connect() as connection:
                     votes = batches.case_votes(connection, network_id, layer.id, metric)
-                for rule in rules:
+                for rule in rules if votes.case_ids else ():
                     points, chosen, decided = judge(votes, layer.id, metric, rule, classes)
                     with writing(engine) as connection:
                         write.replace_tuning(
@@ -156,7 +108,7 @@ def judge(
 def appendix_choice(on_tuning: tuning.Sweep, on_validation: tuning.Sweep) -> tuning.OperatingPoint:
     """The k that is most accurate on validation, each k with its threshold from tuning (figures 8 to 11)."""
     thresholds = tuning.equal_error_rates(on_tuning).thresholds
-    accuracy = on_validation.accuracy[np.arange(K_MAX), thresholds + 1]
+    accuracy = on_validation.accuracy[np.arange(on_validation.k_max), thresholds + 1]
     row = int(accuracy.argmax())
     return tuning.OperatingPoint(row + 1, int(thresholds[row]))
 
@@ -184,13 +136,3 @@ def _decisions(
         }
         for case_id, count, alarmed, most, class_, outcome in zip(*columns, strict=True)
     ]
-
-
-def _vectors(parts: Iterable[list[bytes]]) -> np.ndarray:
-    """Stored activations (N, D) float32, those of several layers side by side."""
-    return np.concatenate([rows.activation_vectors(blobs) for blobs in parts], axis=1)
-
-
-def _chunks(case_ids: list[int]) -> Iterator[list[int]]:
-    for first in range(0, len(case_ids), CHUNK):
-        yield case_ids[first : first + CHUNK]

@@ -1,4 +1,4 @@
-"""The stages in order: reference set, attacks, cases, vulnerability maps, repair sweeps, neighbours, tuning.
+"""The stages in order: reference set, attacks, cases, originals, sweeps, neighbours, tuning, evaluation.
 
 Each stage writes in chunks, a transaction each, and does only what is missing; so an ingest that was
 stopped goes on when the same command is given again, and one that is complete does nothing.
@@ -6,7 +6,7 @@ stopped goes on when the same command is given again, and one that is complete d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from db.read import batches
 from db.schema import RULES
 from ingest import cases, choice, defense, reference
 from ingest.batch import Batch, check_possible
+from ingest.evaluation import evaluate_detectors
+from ingest.neighbors import find_neighbors
+from ingest.originals import write_originals
 from ingest.repairs import repair_cases
 from ingest.search import search
 from ingest.sweeps import map_cases
@@ -26,6 +29,15 @@ from ingest.task import Task
 from model import checkpoint, data
 from model.cnn import predict
 from model.incremental import fastest
+
+
+@dataclass(frozen=True)
+class Added:
+    """The cases of a batch: what came, and what could not."""
+
+    task: Task
+    added: dict[tuple[str, str], int]  # cases by (partition, kind)
+    missing: dict[tuple[str, str], int]  # wanted but not to be had: every candidate was tried
 
 
 @dataclass(frozen=True)
@@ -46,15 +58,29 @@ def ingest(
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
     maps: bool = True,
+    repairs: bool = True,
 ) -> Report:
     """Bring the database to what the batch asks for.
 
     load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
-    maps: whether the source image of every case is swept for its vulnerability map, and the images of a case
-        and before its attack are repaired pixel by pixel.
+    maps, repairs: as in `explain_cases`.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
+    cases = add_cases(engine, batch, weights=weights, load=load, evaluation=evaluation)
+    tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
+    return Report(cases.task.network_id, cases.added, cases.missing, tuned)
+
+
+def add_cases(
+    engine: Engine,
+    batch: Batch,
+    *,
+    weights: Path = checkpoint.BUNDLED,
+    load: Callable[[str, str], data.Dataset] = data.load,
+    evaluation: str = "auto",
+) -> Added:
+    """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises."""
     loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
     training = load(batch.dataset, "train")
     check_possible(batch, len(test))  # what could not be even if the network were always right
@@ -66,14 +92,31 @@ def ingest(
         reference.build_reference(engine, task.network_id, task.dataset_id, loaded, training)
         _make_cases(task, batch, correct)
     after = _counts(task, batch)
-    if maps:
-        map_cases(task, batch.levels)
-        repair_cases(task)
-    defense.find_neighbors(engine, task.network_id, batch.metrics)
-    tuned = defense.tune(engine, task.network_id, batch.metrics, RULES)
     added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}
-    missing = {key: count for key, count in _lacks(after, batch).items() if count}
-    return Report(task.network_id, added, missing, tuned)
+    return Added(task, added, {key: count for key, count in _lacks(after, batch).items() if count})
+
+
+def explain_cases(
+    task: Task, metrics: Sequence[str], *, levels: int = 2, maps: bool = True, repairs: bool = True
+) -> bool:
+    """The second half, for every case of the network: all that is known of a case; whether it could tune.
+
+    maps: whether the source image of every case is swept for its vulnerability map. repairs: whether the
+        images of a case and before its attack are repaired pixel by pixel.
+    """
+    engine, network_id = task.engine, task.network_id
+    write_originals(task)
+    if maps:
+        map_cases(task, levels)
+    if repairs:
+        repair_cases(task)
+    with engine.connect() as connection:
+        stored = batches.neighbor_counts(connection, network_id)
+    metrics = tuple(dict.fromkeys((*metrics, *sorted(stored))))  # new cases get what old ones have
+    find_neighbors(engine, network_id, metrics, task.checkpoint.network)
+    tuned = defense.tune(engine, network_id, metrics, RULES)
+    evaluate_detectors(engine, network_id, metrics, RULES)
+    return tuned
 
 
 def attack_all(
@@ -106,6 +149,7 @@ def _task(
     with writing(engine) as connection:
         dataset_id = reference.register_dataset(connection, test)
         network_id = reference.register_network(connection, loaded, dataset_id)
+        reference.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
     return Task(engine, network_id, dataset_id, loaded, test, evaluation, batch.pixels)
 
 

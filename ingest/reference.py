@@ -5,8 +5,10 @@ The reference set is every training image that the network classifies correctly 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, update
 
 from db import write
 from db.engine import writing
@@ -27,6 +29,7 @@ from ingest.runs import stage
 from model.checkpoint import Checkpoint
 from model.cnn import activate
 from model.data import Dataset
+from model.layers import SCALED, Architecture, Conv
 from model.progress import progress
 
 CHUNK = 500  # images a transaction
@@ -45,6 +48,25 @@ def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id:
     network_id = write.ensure(connection, networks, key, facts)
     write.insert_missing(connection, layers, rows.layer_rows(network_id, architecture))
     return network_id
+
+
+def compare_layers(
+    connection: Connection, network_id: int, architecture: Architecture, names: Sequence[str]
+) -> None:
+    """Have more layers compared: conv layers, or `composed-scaled`.
+
+    Raises ValueError for a name that is neither.
+    """
+    convs = [layer.name for layer in architecture.layers if isinstance(layer, Conv)]
+    for name in names:
+        if name not in (*convs, SCALED):
+            known = ", ".join((SCALED, *convs))
+            raise ValueError(f"--layer {name}: expected one of {known}; the others are compared anyway")
+        if name == SCALED:
+            write.insert_missing(connection, layers, [rows.scaled_row(network_id, architecture)])
+        else:
+            named = (layers.c.network_id == network_id) & (layers.c.name == name)
+            connection.execute(update(layers).where(named).values(compared=True))
 
 
 def register_dataset(connection: Connection, dataset: Dataset) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from model import tuning
 from model.attack import AttackResult
 from model.data import encode_png
-from model.layers import COMPOSED, Architecture, Conv, Dense, Flatten
+from model.layers import COMPOSED, SCALED, Architecture, Conv, Dense, Flatten
 from model.repair import Repair
 from model.sweep import Sweep
 
@@ -48,6 +48,12 @@ def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:
             }
         )
     return rows
+
+
+def scaled_row(network_id: int, architecture: Architecture) -> dict:
+    """The row of `layers` for `composed-scaled`, which comes after all others."""
+    last = layer_rows(network_id, architecture)[-1]
+    return {**last, "name": SCALED, "position": last["position"] + 1}
 
 
 def attack_rows(result: AttackResult, keys: Sequence[Mapping], labels: np.ndarray) -> list[dict]:
@@ -141,6 +147,16 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
+def certainty(logits: np.ndarray) -> dict:
+    """The columns of `originals` that logits (K,) give: the prediction and how sure of it the network is."""
+    second, first = np.sort(logits.astype(np.float64))[-2:]
+    return {
+        "predicted_class": int(logits.argmax()),
+        "confidence": float(probabilities(logits).max()),
+        "margin": float(first - second),
+    }
+
+
 def activation_blob(activation: np.ndarray) -> dict:
     """Shape and float16 bytes of one activation; conv maps, (H, W, C), compressed."""
     data = activation.astype(STORED).tobytes()
@@ -149,9 +165,9 @@ def activation_blob(activation: np.ndarray) -> dict:
     return {"shape": list(activation.shape), "encoding": "zlib", "data": zlib.compress(data, 6)}
 
 
-def activation_vectors(blobs: Iterable[bytes]) -> np.ndarray:
-    """Raw float16 BLOBs of equal length back as (N, D) float32."""
-    joined = list(blobs)
+def activation_vectors(blobs: Iterable[bytes], encoding: str = "raw") -> np.ndarray:
+    """Float16 BLOBs of equal length back as (N, D) float32; conv maps row by row."""
+    joined = list(blobs) if encoding == "raw" else [zlib.decompress(blob) for blob in blobs]
     return np.frombuffer(b"".join(joined), STORED).reshape(len(joined), -1).astype(np.float32)
 
 

@@ -90,7 +90,9 @@ class Dense:
 
 
 Layer = Conv | MaxPool | Dropout | Flatten | Dense
-COMPOSED = "composed"  # the concatenation of all compared layers, in order
+COMPOSED = "composed"  # the concatenation of flatten and the dense layers, in order (paper, section 4.2)
+SCALED = "composed-scaled"  # the same, each layer divided by its usual length: none outweighs
+POOLED = "composed-pooled"  # no vectors: the votes of the single layers' neighbours, taken in turn
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,9 @@ class Architecture:
     def __post_init__(self) -> None:
         """Check the description by walking once through it."""
         names = [layer.name for layer in self.layers]
-        if len(set(names)) < len(names) or COMPOSED in names:
-            raise ValueError(f"layer names {names} must differ from each other and from {COMPOSED!r}")
+        if len(set(names)) < len(names) or {COMPOSED, SCALED, POOLED} & set(names):
+            ours = f"{COMPOSED!r}, {SCALED!r} and {POOLED!r}"
+            raise ValueError(f"layer names {names} must differ from each other and from {ours}")
         last = self.layers[-1] if self.layers else None
         if not isinstance(last, Dense) or last.relu:
             raise ValueError("the last layer must be a dense one without ReLU: it gives the logits")

@@ -268,6 +268,9 @@ ROWS = {
         {"case_id": id, "image_id": image, "predicted_class": true, "confidence": 0.9, "margin": 2.0}
         for id, image, true in ((1, 1, CAT), (3, 3, DOG))
     ],
+    "original_activations": [
+        {"case_id": 1, "layer_id": LAYERS["dense"], "shape": [4], "encoding": "raw", "data": b"12345678"}
+    ],
     "original_neighbors": [neighbor(case, "dense", 1, 2, 1.5) for case in (1, 3)],
     "attack_images": [{"attack_id": 5, "image_id": 9}],
     "near_duplicate_pairs": [

@@ -5,6 +5,7 @@ import io
 from dataclasses import replace
 from itertools import count
 
+import ingested_batch
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,58 +16,25 @@ from db import schema, upkeep
 from db.read import batches
 from ingest import attacks, pipeline, rows, sweeps
 from ingest.__main__ import retune
-from ingest.batch import Batch, check_possible
+from ingest.batch import check_possible
 from model import checkpoint
 from model.cnn import predict
 from model.data import decode_png
 from model.repair import neighbor_medians
 from model.sweep import colour_grid
 
-BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
-TRAIN, TEST = 400, 160
+BATCH = ingested_batch.BATCH
 
 
 @pytest.fixture(scope="module")
-def load(sample):
-    """The bundled sample, cut to what a test can wait for."""
-    parts = {"train": (sample.train, TRAIN), "test": (sample.test, TEST)}
-
-    def cut(name, split):
-        assert name == "cifar10-sample"
-        part, size = parts[split]
-        chosen = np.sort(np.random.default_rng(0).permutation(len(part))[:size])
-        return replace(
-            part, images=part.images[chosen], labels=part.labels[chosen], positions=part.positions[chosen]
-        )
-
-    return cut
-
-
-@pytest.fixture(scope="module")
-def database(load, tmp_path_factory):
+def database(ingested):
     """A database after one batch; tests that write take a copy."""
-    path = tmp_path_factory.mktemp("ingest") / "batch.db"
-    engine = engines.create(path)
-    report = pipeline.ingest(engine, BATCH, load=load)
-    assert report.tuned
-    assert report.added == {
-        (partition, kind): 2 for partition in schema.PARTITIONS for kind in ("adversarial", "clean")
-    }
-    return engine
-
-
-@pytest.fixture
-def copy(database, tmp_path):
-    """A copy of that database to write to."""
-    target = tmp_path / "copy.db"
-    with database.connect() as connection:
-        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
-    return engines.create(target)
+    return ingested
 
 
 def ingest(engine, batch, *, maps=False, **options):
-    """Without maps, which take longest, unless they are what a test is about."""
-    return pipeline.ingest(engine, batch, maps=maps, **options)
+    """Without maps and repairs, which take longest, unless they are what a test is about."""
+    return pipeline.ingest(engine, batch, maps=maps, repairs=maps, **options)
 
 
 def all_rows(engine, table):
@@ -138,7 +106,7 @@ def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline.defense, "find_neighbors", stopped)
+        patched.setattr(pipeline, "find_neighbors", stopped)
         with pytest.raises(KeyboardInterrupt):
             ingest(copy, replace(BATCH, seed=1), load=load)
     retune(copy.url.render_as_string())
@@ -291,7 +259,10 @@ def test_stored_distances_follow_from_the_stored_activations(database):
                 .order_by(schema.neighbors.c.rank)
             ).all()
             case = np.concatenate(
-                [rows.activation_vectors(batches.case_blobs(connection, [1], part.id)) for part in own],
+                [
+                    rows.activation_vectors(batches.blobs(connection, schema.case_activations, [1], part.id))
+                    for part in own
+                ],
                 axis=1,
             )
             distances = np.sqrt(((case.astype(float) - reference) ** 2).sum(1))

@@ -170,7 +170,8 @@ def test_attacks_made_before_sweeps_existed_keep_their_rows_and_say_how_they_sea
         query = "SELECT id, variant, margin, screened, succeeded FROM attacks ORDER BY id"
         variant = "rand/1 F 0.5-1 CR 1, uniform start, clip, log-probability"
         assert [tuple(row) for row in connection.execute(text(query))] == [
-            (id_, variant, None, None, succeeded) for id_, succeeded in ((1, 1), (2, 0), (3, 1), (4, 0), (5, 1))
+            (id_, variant, None, None, succeeded)
+            for id_, succeeded in ((1, 1), (2, 0), (3, 1), (4, 0), (5, 1))
         ]
         assert connection.scalar(text("SELECT COUNT(*) FROM attack_pixels")) == 3
         parameters = connection.scalar(select(schema.runs.c.parameters))

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, and_, case, distinct, func, select
+from sqlalchemy import Connection, Table, and_, case, distinct, func, select
 
 from db.schema import (
     attack_pixels,
     attacks,
-    case_activations,
     cases,
     classes,
     layers,
@@ -198,10 +197,10 @@ def cases_without_neighbors(connection: Connection, network: int, layer_id: int,
     return list(connection.execute(query).scalars())
 
 
-def case_blobs(connection: Connection, case_ids: Sequence[int], layer_id: int) -> list[bytes]:
-    """The raw activations of cases in a layer, in the order of the ids."""
-    query = select(case_activations.c.case_id, case_activations.c.data).where(
-        case_activations.c.layer_id == layer_id, case_activations.c.case_id.in_(case_ids)
+def blobs(connection: Connection, table: Table, case_ids: Sequence[int], layer_id: int) -> list[bytes]:
+    """Activations in a layer, in the order of the ids; `case_activations` or `original_activations`."""
+    query = select(table.c.case_id, table.c.data).where(
+        table.c.layer_id == layer_id, table.c.case_id.in_(case_ids)
     )
     found = dict(map(tuple, connection.execute(query)))
     return [found[case_id] for case_id in case_ids]

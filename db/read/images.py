@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, select
 
-from db.schema import cases, images, repairs, samples
+from db.schema import cases, images, reference_samples, repairs, samples
 
 
 def image_png(engine: Engine, sha256: str) -> bytes | None:
@@ -29,3 +29,10 @@ def image_files(connection: Connection, ids: Sequence[int]) -> list[bytes]:
         map(tuple, connection.execute(select(images.c.id, images.c.png).where(images.c.id.in_(ids))))
     )
     return [found[id_] for id_ in ids]
+
+
+def reference_image_ids(connection: Connection, network: int) -> list[int]:
+    """The images of the reference set, in the order of `batches.reference_ids`."""
+    query = select(samples.c.image_id).join(reference_samples, reference_samples.c.sample_id == samples.c.id)
+    query = query.where(reference_samples.c.network_id == network).order_by(reference_samples.c.id)
+    return list(connection.execute(query).scalars())

@@ -5,11 +5,12 @@ metric and a rule (the score is the unexpected count), the repair sweep, or a ba
 network's output.
 """
 
-from sqlalchemy import Column, Double, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Double, LargeBinary, Table, Text, UniqueConstraint
 
 from db.tables.columns import (
     CASE_SETS,
     DETECTORS,
+    ENCODINGS,
     METRICS,
     PARTITIONS,
     REFERENCES,
@@ -18,6 +19,7 @@ from db.tables.columns import (
     check,
     identity,
     integer,
+    json,
     key,
     metadata,
     number,
@@ -40,6 +42,17 @@ originals = Table(
     check("predicted_class", "predicted_class >= 0"),
     check("confidence", "confidence BETWEEN 0 AND 1"),
     check("margin", "margin >= 0"),
+)
+
+original_activations = Table(
+    "original_activations",
+    metadata,
+    reference("case_id", "originals.case_id", owned=True, primary_key=True),
+    reference("layer_id", "layers.id", primary_key=True, index=True),
+    json("shape"),
+    words("encoding"),
+    Column("data", LargeBinary, nullable=False),
+    one_of("encoding", ENCODINGS),
 )
 
 original_neighbors = Table(

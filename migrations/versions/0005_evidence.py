@@ -389,7 +389,7 @@ def downgrade() -> None:
     for name in VIEWS:
         op.execute(f"DROP VIEW {name}")
     tables = ("evaluations", "k_points", "detector_points", "detectors", "near_duplicate_pairs")
-    for name in (*tables, "attack_images", "original_neighbors", "originals"):
+    for name in (*tables, "attack_images", "original_neighbors", "original_activations", "originals"):
         op.drop_table(name)
     for name in WITH_METRIC:
         op.execute(f"DELETE FROM {name} WHERE metric NOT IN {OLD_METRICS}")
@@ -465,6 +465,19 @@ def make_originals() -> None:
         check(name, "margin", "margin >= 0"),
     )
     index(name, "image_id")
+    name = "original_activations"
+    op.create_table(
+        name,
+        *whole("case_id", "layer_id"),
+        sa.Column("shape", sa.JSON(none_as_null=True), nullable=False),
+        *words("encoding"),
+        sa.Column("data", sa.LargeBinary, nullable=False),
+        primary(name, "case_id", "layer_id"),
+        owned(name, "case_id", "originals.case_id"),
+        refers(name, "layer_id", "layers.id"),
+        one_of(name, "encoding", ("raw", "zlib")),
+    )
+    index(name, "layer_id")
     name = "original_neighbors"
     op.create_table(
         name,

@@ -1,0 +1,203 @@
+"""What detectors are evaluated on: cases with the network's output, originals, neighbours and repairs."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Table, func, select
+
+from db.schema import (
+    PARTITIONS,
+    attack_pixels,
+    attacks,
+    cases,
+    class_scores,
+    detectors,
+    evaluations,
+    originals,
+    reference_samples,
+    repairs,
+    runs,
+    samples,
+)
+
+
+class EvaluatedCases(NamedTuple):
+    """The cases of a network in the tuning and validation partitions, by id; N cases, K classes."""
+
+    ids: np.ndarray  # (N,) int
+    partitions: np.ndarray  # (N,) str
+    adversarial: np.ndarray  # (N,) bool
+    targeted: np.ndarray  # (N,) bool, of a batch whose attacks had targets; clean cases too
+    predicted: np.ndarray  # (N,) int
+    true: np.ndarray  # (N,) int
+    logits: np.ndarray  # (N, K) float64
+
+
+class Originals(NamedTuple):
+    """The originals of adversarial cases, by the case's id; A originals."""
+
+    case_ids: np.ndarray  # (A,) int
+    predicted: np.ndarray  # (A,) int
+    confidence: np.ndarray  # (A,) float64, [0, 1]
+    margin: np.ndarray  # (A,) float64, logits
+
+
+class Repairs(NamedTuple):
+    """What the repair sweep says of cases, by id; of N cases that have one."""
+
+    case_ids: np.ndarray  # (N,) int
+    scores: np.ndarray  # (N,) float64
+    original_scores: np.ndarray  # (N,) float64, NaN where the original has none
+    recovered: np.ndarray  # (N,) int, class
+    located: np.ndarray  # (N,) bool, at an attacked pixel
+
+
+def evaluated_cases(connection: Connection, network: int) -> EvaluatedCases:
+    """Every case of a network that is for tuning or validation."""
+    query = (
+        select(
+            cases.c.id,
+            cases.c.partition,
+            cases.c.kind,
+            cases.c.predicted_class,
+            cases.c.true_class,
+            attacks.c.target_class,
+            runs.c.parameters,
+        )
+        .join(runs, runs.c.id == cases.c.run_id)
+        .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
+        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .order_by(cases.c.id)
+    )
+    rows = connection.execute(query).all()
+    scores = (
+        select(class_scores.c.logit)
+        .join(cases, cases.c.id == class_scores.c.case_id)
+        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .order_by(class_scores.c.case_id, class_scores.c["class"])
+    )
+    logits = np.array(connection.execute(scores).scalars().all(), float)
+    ids, partitions, kinds, predicted, true, targets, parameters = (
+        zip(*rows, strict=True) if rows else [()] * 7
+    )
+    aimed = [_has_targets(p) if t is None else True for t, p in zip(targets, parameters, strict=True)]
+    return EvaluatedCases(
+        np.array(ids, int),
+        np.array(partitions, str),
+        np.array(kinds, str) == "adversarial",
+        np.array(aimed, bool),
+        np.array(predicted, int),
+        np.array(true, int),
+        logits.reshape(len(ids), -1) if rows else logits.reshape(0, 0),
+    )
+
+
+def _has_targets(parameters: Mapping) -> bool:
+    return parameters.get("targets", "none") != "none"
+
+
+def case_originals(connection: Connection, network: int) -> Originals:
+    """The originals of a network's adversarial cases."""
+    query = (
+        select(originals.c.case_id, originals.c.predicted_class, originals.c.confidence, originals.c.margin)
+        .join(cases, cases.c.id == originals.c.case_id)
+        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .order_by(originals.c.case_id)
+    )
+    columns = np.array(connection.execute(query).all(), float).reshape(-1, 4).T
+    return Originals(columns[0].astype(int), columns[1].astype(int), columns[2], columns[3])
+
+
+def case_repairs(connection: Connection, network: int) -> Repairs:
+    """The repair sweeps of a network's cases, with the score of the image before the attack."""
+    before = repairs.alias("before")
+    at_pixel = (
+        select(attack_pixels.c.pixel)
+        .where(
+            attack_pixels.c.attack_id == cases.c.attack_id,
+            attack_pixels.c.row == repairs.c.row,
+            attack_pixels.c.column == repairs.c.column,
+        )
+        .exists()
+    )
+    query = (
+        select(cases.c.id, repairs.c.score, before.c.score, repairs.c.recovered_class, at_pixel)
+        .join(repairs, (repairs.c.network_id == network) & (repairs.c.image_id == cases.c.image_id))
+        .join(samples, samples.c.id == cases.c.sample_id)
+        .outerjoin(before, (before.c.network_id == network) & (before.c.image_id == samples.c.image_id))
+        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .order_by(cases.c.id)
+    )
+    columns = np.array(connection.execute(query).all(), float).reshape(-1, 5).T  # NULL becomes NaN
+    return Repairs(
+        columns[0].astype(int), columns[1], columns[2], columns[3].astype(int), columns[4].astype(bool)
+    )
+
+
+def attacked_case_positions(connection: Connection, network: int, partition: str) -> list[int]:
+    """Test positions of the sources of adversarial cases in a partition, in the order of the cases."""
+    query = (
+        select(samples.c.position)
+        .join(cases, cases.c.sample_id == samples.c.id)
+        .where(
+            cases.c.network_id == network,
+            cases.c.partition == partition,
+            cases.c.kind == "adversarial",
+            samples.c.split == "test",
+        )
+    )
+    return list(connection.execute(query.order_by(cases.c.id)).scalars())
+
+
+def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (M,) of the reference samples, ascending, and their labels (M,)."""
+    query = select(reference_samples.c.id, samples.c.label).join(
+        samples, samples.c.id == reference_samples.c.sample_id
+    )
+    query = query.where(reference_samples.c.network_id == network).order_by(reference_samples.c.id)
+    both = np.array(connection.execute(query).all(), int).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def neighbor_ids(
+    connection: Connection, table: Table, network: int, layer_id: int, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (N,) of the cases that have neighbours there, ascending, and these (N, k) by rank.
+
+    table: `neighbors`, of the cases' images, or `original_neighbors`, of what they were before the attack.
+    """
+    query = (
+        select(table.c.case_id, table.c.reference_sample_id)
+        .join(cases, cases.c.id == table.c.case_id)
+        .where(table.c.layer_id == layer_id, table.c.metric == metric)
+        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .order_by(table.c.case_id, table.c.rank)
+    )
+    both = np.array(connection.execute(query).all(), int).reshape(-1, 2)
+    ids = np.unique(both[:, 0])
+    return ids, both[:, 1].reshape(len(ids), -1)
+
+
+def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict]:
+    """By name of every detector that was evaluated: the parameters of the run that did it."""
+    query = (
+        select(detectors.c.name, runs.c.parameters)
+        .join(evaluations, evaluations.c.detector_id == detectors.c.id)
+        .join(runs, runs.c.id == evaluations.c.run_id)
+        .where(detectors.c.network_id == network)
+        .distinct()
+    )
+    return dict(map(tuple, connection.execute(query)))
+
+
+def references(connection: Connection, network: int) -> list[str]:
+    """The kinds of reference set that detectors of a network were evaluated with."""
+    query = select(detectors.c.reference).where(detectors.c.network_id == network).distinct()
+    return list(connection.execute(query.where(detectors.c.reference.is_not(None))).scalars())
+
+
+def repair_count(connection: Connection, network: int) -> int:
+    """How many images of a network were repaired."""
+    query = select(func.count()).select_from(repairs).where(repairs.c.network_id == network)
+    return connection.scalar(query)

@@ -1,0 +1,67 @@
+"""The stage `originals`: the images of adversarial cases as they were before the attack.
+
+Each is the counterpart of its case in paired evaluation, so it gets what a case gets: what the network says
+of it, and its activations in the compared layers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from db import write
+from db.engine import writing
+from db.read import batches
+from db.read.images import image_files
+from db.read.originals import cases_without_original
+from db.schema import original_activations, originals
+from ingest import rows
+from ingest.runs import stage
+from ingest.task import Task
+from model.cnn import activate
+from model.data import decode_png
+from model.layers import COMPOSED
+from model.progress import progress
+
+CHUNK = 64  # images a transaction
+
+
+def write_originals(task: Task) -> int:
+    """Write what is missing of the originals, a chunk a transaction; gives how many those were."""
+    with task.engine.connect() as connection:
+        layer_ids = {
+            row.name: row.id
+            for row in batches.layer_rows(connection, task.network_id)
+            if row.compared and row.kind != COMPOSED
+        }
+        lacking = cases_without_original(connection, task.network_id, list(layer_ids.values()))
+        if not lacking:
+            return 0
+        pictures = [decode_png(png) for png in image_files(connection, [entry.image_id for entry in lacking])]
+    logits_name = task.checkpoint.network.architecture.layers[-1].name
+    names = tuple(layer_ids)
+    with (
+        stage(task.engine, "originals", task.network_id, {"layers": list(names)}),
+        progress("originals", len(lacking), "images") as shown,
+    ):
+        first = 0
+        for outputs in activate(task.checkpoint.network, np.stack(pictures), names, batch_size=CHUNK):
+            entries = lacking[first : first + len(outputs[logits_name])]
+            new = [
+                {
+                    "case_id": entry.case_id,
+                    "image_id": entry.image_id,
+                    **rows.certainty(outputs[logits_name][i]),
+                }
+                for i, entry in enumerate(entries)
+            ]
+            activations = [
+                {"case_id": entry.case_id, "layer_id": layer_ids[name], **rows.activation_blob(values)}
+                for name in names
+                for entry, values in zip(entries, outputs[name], strict=True)
+            ]
+            with writing(task.engine) as connection:
+                write.insert_missing(connection, originals, new)
+                write.insert_missing(connection, original_activations, activations)
+            first += len(entries)
+            shown.to(first)
+    return len(lacking)

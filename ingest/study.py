@@ -1,0 +1,145 @@
+"""`xpixels study`: the paper's section 4.4 and appendix at its own scale, and what it leaves open.
+
+Two sets of cases, targeted as in the paper and untargeted, found by sweeps; the originals of all attacked
+images; every layer, metric and rule beside the repair sweep and the baselines; all of it once more without
+near-duplicates and hubs; and the attacker who keeps the colour near the median. Each stage does only what is
+missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Engine
+
+from db import engine as databases
+from db.read import evaluated
+from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
+from ingest.batch import ALL, ANY, SWEEP, Batch
+from ingest.task import Task
+from model.layers import SCALED
+
+NEAR_MEDIAN_IMAGES = 96
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study is made of."""
+
+    dataset: str = "cifar10"
+    cases: int = 248  # adversarial ones in each partition of each set, and as many clean ones (paper: 248)
+    seed: int = 0
+    metrics: tuple[str, ...] = METRICS
+    layers: tuple[str, ...] = (SCALED,)  # compared besides flatten, the dense ones and composed
+    distances: tuple[int, ...] = (16, 32, 64, 128)  # from the median, of the attacker who keeps near it
+
+    def batches(self) -> dict[str, Batch]:
+        """The two sets of cases; targets as in the paper, and any wrong class."""
+        sets = {"targeted": ALL, "untargeted": ANY}
+        return {
+            name: Batch(
+                dataset=self.dataset,
+                cases=self.cases,
+                attack=SWEEP,
+                targets=targets,
+                seed=self.seed,
+                metrics=self.metrics,
+                layers=self.layers,
+            )
+            for name, targets in sets.items()
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a study."""
+
+    network_id: int
+    lacking: dict[tuple[str, str, str], int]  # cases by set, partition and kind that could not be had
+    evaluated: bool
+
+
+def study(
+    engine: Engine, plan: Plan, *, weights: Path | None = None, load: Callable | None = None
+) -> Outcome:
+    """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises."""
+    from ingest.duplicates import find_duplicates
+    from ingest.evaluation import evaluate_detectors
+    from ingest.near_median import attack_near_median
+    from ingest.pipeline import add_cases, explain_cases
+    from model import checkpoint, data
+
+    options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load}
+    lacking = {}
+    for name, batch in plan.batches().items():
+        found = add_cases(engine, batch, **options)
+        lacking |= {(name, *key): count for key, count in found.missing.items()}
+    task = found.task
+    find_duplicates(task, options["load"](plan.dataset, "train"))
+    explain_cases(task, plan.metrics, maps=False)
+    attack_near_median(task, _fooled(task), plan.distances)
+    done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)
+    return Outcome(task.network_id, lacking, done)
+
+
+def _fooled(task: Task) -> np.ndarray:
+    """Some test images that a corner colour fools, by index: the first adversarial cases of validation."""
+    with task.engine.connect() as connection:
+        positions = evaluated.attacked_case_positions(connection, task.network_id, PARTITIONS[1])
+    places = {int(position): index for index, position in enumerate(task.test.positions)}
+    return np.array([places[position] for position in positions[:NEAR_MEDIAN_IMAGES]], int)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a study, with their defaults."""
+    usual = Plan()
+    parser.add_argument("--dataset", default=usual.dataset, choices=("cifar10", "cifar10-sample"))
+    parser.add_argument(
+        "--cases",
+        type=int,
+        default=usual.cases,
+        metavar="N",
+        help="adversarial cases in each partition of each set, and as many clean ones (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--metric", action="append", choices=METRICS, help="repeat for several (default: all five)"
+    )
+    parser.add_argument(
+        "--layer",
+        action="append",
+        metavar="NAME",
+        help=f"compare this one too: a conv layer, or {SCALED} (default: {SCALED})",
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
+    parser.add_argument(
+        "--report", type=Path, metavar="FOLDER", help="write tables and figures there, from the database"
+    )
+
+
+def run_options(options: argparse.Namespace) -> Outcome:
+    """Do what parsed options ask for, and say in a few lines what came of it."""
+    from model import devices
+
+    usual = Plan()
+    plan = Plan(
+        dataset=options.dataset,
+        cases=options.cases,
+        seed=options.seed,
+        metrics=tuple(dict.fromkeys(options.metric or usual.metrics)),
+        layers=tuple(dict.fromkeys(options.layer or usual.layers)),
+    )
+    devices.use_all_cores()
+    outcome = study(databases.create(options.database), plan, weights=options.weights)
+    for (name, partition, kind), count in sorted(outcome.lacking.items()):
+        print(
+            f"{name}, {partition}: {plan.cases - count} of {plan.cases} {kind} cases; every image was tried "
+            "(fewer --cases, or the full cifar10, would do)"
+        )
+    if not outcome.evaluated:
+        print("nothing could be evaluated: that takes adversarial and clean cases in the tuning partition")
+    return outcome

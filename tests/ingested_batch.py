@@ -1,0 +1,21 @@
+"""A real ingest, as small as can be: the bundled network on a part of the bundled sample."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ingest.batch import Batch
+from model.data import Dataset
+
+BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
+SIZES = {"train": 400, "test": 160}
+
+
+def cut(sample, name: str, split: str) -> Dataset:
+    """A split of the bundled sample, cut to what a test can wait for."""
+    assert name == "cifar10-sample"
+    part = getattr(sample, split)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(part))[: SIZES[split]])
+    return replace(
+        part, images=part.images[chosen], labels=part.labels[chosen], positions=part.positions[chosen]
+    )
