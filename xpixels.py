@@ -1,6 +1,6 @@
 """The command line: it parses, delegates, and turns what went wrong into one clear line.
 
-Exit status: 0 done, 1 failed, 2 wrong usage.
+Exit status: 0 done, 1 failed, 2 wrong usage; of `check` also 3, an alarm.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def parser() -> Parser:
     _data(commands)
     _training(commands)
     _ingest(commands)
+    _study(commands)
+    _check(commands)
     _serve(commands)
     _sql(commands)
     _db(commands)
@@ -144,10 +146,10 @@ def _training(commands) -> None:
 
 
 def _ingest(commands) -> None:
-    from ingest.__main__ import add_options
+    from ingest.__main__ import add_options, run_options
 
     command = _command(
-        commands, "ingest", _run_ingest, "attack, compare and write the next batch of cases; resumes"
+        commands, "ingest", run_options, "attack, compare and write the next batch of cases; resumes"
     )
     _with_database(command)
     add_options(command)
@@ -155,16 +157,40 @@ def _ingest(commands) -> None:
     _with_database(command)
 
 
-def _run_ingest(options: argparse.Namespace) -> None:
-    from ingest.__main__ import run_options
+def _study(commands) -> None:
+    from ingest.study import add_options
+
+    help = "the paper's evaluation at its own scale, with baselines, pairs and intervals; resumes"
+    command = _command(commands, "study", _run_study, help)
+    _with_database(command)
+    add_options(command)
+
+
+def _run_study(options: argparse.Namespace) -> None:
+    from ingest.study import run_options
 
     run_options(options)
+    if options.report:
+        from dashapp.report import write_report
+        from db import engine
+
+        print(
+            "\n".join(map(str, write_report(engine.create(options.database, read_only=True), options.report)))
+        )
 
 
 def _run_tune(options: argparse.Namespace) -> None:
     from ingest.__main__ import retune
 
     retune(options.database)
+
+
+def _check(commands) -> None:
+    from ingest.check import add_options, run_options
+
+    command = _command(commands, "check", run_options, "judge images: prediction, alarms and their reasons")
+    _with_database(command)
+    add_options(command)
 
 
 def _serve(commands) -> None:
@@ -257,11 +283,8 @@ def _run_upgrade(options: argparse.Namespace) -> None:
     from db import engine, migrate
 
     before, after = migrate.upgrade(engine.create(options.database))
-    print(
-        f"{options.database}: {before or 'empty'} -> {after}"
-        if before != after
-        else f"revision {after} already"
-    )
+    done = f"{options.database}: {before or 'empty'} -> {after}"
+    print(done if before != after else f"revision {after} already")
 
 
 def _run_check(options: argparse.Namespace) -> int:

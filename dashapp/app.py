@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
-from dashapp.pages import case, cases, not_found
+from dashapp.pages import case, cases, detectors, not_found
 from dashapp.words import percent
 
 APP_NAME = "Explainable Pixels"
@@ -69,10 +69,12 @@ def create_app(engine: Engine, *, base_path: str = "/") -> Dash:
     )
     app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
-    app.validation_layout = html.Div([shell(app, engine), case.validation_layout()])
+    app.validation_layout = html.Div(
+        [shell(app, engine), case.validation_layout(), detectors.validation_layout()]
+    )
     app.layout = lambda: shell(app, engine)
     register_shell(app, engine)
-    for page in (cases, case):
+    for page in (cases, case, detectors):
         page.register(app, engine)
     register_routes(app, engine)
     return app
@@ -100,6 +102,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         href=app.get_relative_path("/"),
                         className="app-name",
                     ),
+                    html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Pages"}),
                     html.Dl(
                         [
                             html.Div([html.Dt(name), html.Dd(value)], className="app-fact")
@@ -127,6 +130,19 @@ def shell(app: Dash, engine: Engine) -> html.Div:
     )
 
 
+def nav(app: Dash, pathname: str | None = None) -> list[html.Span]:
+    """Links to the pages, the one at `pathname` marked; a case belongs to the list."""
+    path = "" if pathname is None else app.strip_relative_path(pathname) or ""
+    here = None if pathname is None else "/" if not path or case_id(app, pathname) else f"/{path}"
+    return [
+        html.Span(
+            dcc.Link(title, href=app.get_relative_path(to), id=ids.nav_link(to), className="app-nav-link"),
+            **({"aria-current": "page"} if to == here else {}),
+        )
+        for to, title in (("/", "Cases"), (detectors.PATH, "Detectors"))
+    ]
+
+
 def register_shell(app: Dash, engine: Engine) -> None:
     """Connect the router, the page's title and the theme toggle."""
 
@@ -149,6 +165,10 @@ def register_shell(app: Dash, engine: Engine) -> None:
             return no_update, no_update, no_update
         page = page_at(app, engine, pathname, search or "")
         return page.body, f"{page.title} · {APP_NAME}", pathname
+
+    @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
+    def mark_page(pathname: str | None) -> list:
+        return nav(app, pathname)
 
     @app.callback(
         Output(ids.LOCATION, "pathname"),
@@ -174,10 +194,17 @@ def case_id(app: Dash, pathname: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def is_detectors(app: Dash, pathname: str) -> bool:
+    """Whether a path is the detectors' page."""
+    return app.strip_relative_path(pathname) == detectors.PATH.strip("/")
+
+
 def page_at(app: Dash, engine: Engine, pathname: str, search: str) -> Page:
     """The page at `pathname` (with the base path) and query string `search`."""
     if not app.strip_relative_path(pathname):
         return Page("Cases", cases.layout(engine, search, app))
+    if is_detectors(app, pathname):
+        return Page("Detectors", detectors.layout(engine, search, app))
     case_number = case_id(app, pathname)
     if case_number is None:
         return Page("Not found", not_found.layout(app, pathname, "is no page of this dashboard."))
@@ -211,6 +238,7 @@ def register_routes(app: Dash, engine: Engine) -> None:
         rule = flask.request.url_rule
         if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
             number = case_id(app, flask.request.path)
-            if number is None or not db.read.case_exists(engine, number):
+            known = number is not None and db.read.case_exists(engine, number)
+            if not known and not is_detectors(app, flask.request.path):
                 response.status_code = 404
         return response

@@ -9,6 +9,12 @@ TITLE_DONE = "title-done"  # dcc.Store: sink of the callback that does so
 THEME = "theme"  # dcc.Store: 'light' or 'dark', what is shown now; an Input for figures
 THEME_TOGGLE = "theme-toggle"  # html.Button in the header
 GO_TO_CASE = "go-to-case"  # dcc.Input in the header: a case id, Enter opens it
+NAV = "nav"  # html.Nav in the header: the pages, the current one marked
+
+
+def nav_link(to: str) -> dict[str, str]:
+    """A link in the header to the page at `to`; it keeps its id, and so the keyboard its place."""
+    return {"type": "nav-link", "to": to}
 
 
 # The case list.
@@ -50,3 +56,15 @@ def case_range(shown: str) -> dict[str, str]:
 def case_link(to: str) -> dict[str, str]:
     """A link that keeps the address's choices: to the 'list', the 'previous' or the 'next' case."""
     return {"type": "case-link", "to": to}
+
+
+# The detectors' page.
+DETECTORS_SEARCH = "detectors-search"  # dcc.Store: the query string that the page shows
+DETECTORS_ROC = "detectors-roc"  # dcc.Graph
+DETECTORS_THRESHOLDS = "detectors-thresholds"  # dcc.Graph: rates of the chosen detector
+DETECTORS_K = "detectors-k"  # dcc.Graph: its accuracy against k
+
+
+def detector_link(part: str, value: str) -> dict[str, str]:
+    """A control of the detectors' page: a filter's value, a column to sort by, a detector to look at."""
+    return {"type": "detector-link", "part": part, "value": value}

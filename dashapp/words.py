@@ -251,3 +251,19 @@ def distance(value: float) -> str:
 def signed(number: int) -> str:
     """An integer with a typographic minus."""
     return f"−{-number}" if number < 0 else str(number)
+
+
+def threshold(value: float) -> str:
+    """A threshold: a whole number as such, a score with three significant digits."""
+    if value == int(value) and abs(value) < 1000:
+        return signed(int(value))
+    return f"{value:.3g}".replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    """A 95 % interval of shares, '.82–.88': short, as the value beside it has the leading digits."""
+    return f"{_bare(low)}–{_bare(high)}"
+
+
+def _bare(share: float) -> str:
+    return f"{share:.2f}".removeprefix("0") if share < 0.995 else "1.0"

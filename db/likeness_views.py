@@ -72,11 +72,7 @@ SELECT
     counted.metric AS metric,
     classes.name AS reference_class,
     counted.occurrences AS occurrences,
-    CAST(counted.occurrences AS DOUBLE PRECISION) / (
-        SELECT COUNT(*)
-        FROM cases
-        WHERE cases.network_id = layers.network_id
-    ) AS share,
+    CAST(counted.occurrences AS DOUBLE PRECISION) / searched.cases AS share,
     samples.split AS split,
     samples.position AS "position",
     images.sha256 AS image_sha256,
@@ -92,6 +88,11 @@ FROM (
 ) AS counted
 JOIN layers ON layers.id = counted.layer_id
 JOIN networks ON networks.id = layers.network_id
+JOIN (
+    SELECT cases.network_id AS network_id, COUNT(*) AS cases
+    FROM cases
+    GROUP BY cases.network_id
+) AS searched ON searched.network_id = layers.network_id
 JOIN reference_samples ON reference_samples.id = counted.reference_sample_id
 JOIN samples ON samples.id = reference_samples.sample_id
 JOIN images ON images.id = samples.image_id

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from db import write
 from db.engine import writing
 from db.read import batches, evaluated
+from db.read.likeness import hub_references, near_duplicate_references
 from db.schema import detectors, neighbors, original_neighbors
 from ingest import judging
 from ingest.judging import PAPER_K, Judged, Scored
@@ -233,8 +234,6 @@ def _stored(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.nd
 
 def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """The same without near-duplicates and hubs, which leaves fewer to choose from."""
-    from db.read.likeness import hub_references, near_duplicate_references
-
     cases = known.cases.ids.tolist()
     before = known.originals.case_ids.tolist() if known.paired else []
     with known.engine.connect() as connection:

@@ -26,7 +26,7 @@ from model import tuning
 from model.cnn import Network, activate
 from model.data import decode_png
 from model.layers import COMPOSED, SCALED
-from model.neighbors import nearest
+from model.neighbors import nearest, nearest_in_blocks
 from model.progress import progress
 
 K_MAX = tuning.K_MAX
@@ -159,8 +159,6 @@ def _searcher(
                 f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbours wanted"
             )
         if space.streamed:
-            from model.neighbors import nearest_in_blocks
-
             images = reference_image_ids(connection, network_id)
             blocks = partial(_conv_maps, engine, images, network, space.layer.name)
             return (lambda queries, k, metric: nearest_in_blocks(queries, blocks, k, metric)), np.ones(1), ids

@@ -1,4 +1,5 @@
-"""The stages in order: reference set, attacks, cases, originals, sweeps, neighbours, tuning, evaluation.
+"""The stages in order: reference set, near-duplicates, attacks, cases, originals, sweeps, neighbours, tuning,
+evaluation.
 
 Each stage writes in chunks, a transaction each, and does only what is missing; so an ingest that was
 stopped goes on when the same command is given again, and one that is complete does nothing.
@@ -19,6 +20,7 @@ from db.read import batches
 from db.schema import RULES
 from ingest import cases, choice, defense, reference
 from ingest.batch import Batch, check_possible
+from ingest.duplicates import find_duplicates
 from ingest.evaluation import evaluate_detectors
 from ingest.neighbors import find_neighbors
 from ingest.originals import write_originals
@@ -90,6 +92,7 @@ def add_cases(
         correct = predict(loaded.network, test.images).argmax(-1) == test.labels
         check_possible(batch, int(correct.sum()))
         reference.build_reference(engine, task.network_id, task.dataset_id, loaded, training)
+        find_duplicates(task, training)
         _make_cases(task, batch, correct)
     after = _counts(task, batch)
     added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}

@@ -67,7 +67,6 @@ def study(
     engine: Engine, plan: Plan, *, weights: Path | None = None, load: Callable | None = None
 ) -> Outcome:
     """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises."""
-    from ingest.duplicates import find_duplicates
     from ingest.evaluation import evaluate_detectors
     from ingest.near_median import attack_near_median
     from ingest.pipeline import add_cases, explain_cases
@@ -79,7 +78,6 @@ def study(
         found = add_cases(engine, batch, **options)
         lacking |= {(name, *key): count for key, count in found.missing.items()}
     task = found.task
-    find_duplicates(task, options["load"](plan.dataset, "train"))
     explain_cases(task, plan.metrics, maps=False)
     attack_near_median(task, _fooled(task), plan.distances)
     done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)

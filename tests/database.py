@@ -9,6 +9,7 @@ import io
 
 import numpy as np
 from database_defense import LAYERS, activations, store, store_activations, store_defense
+from database_evidence import store_evidence
 from PIL import Image
 from sqlalchemy import Connection, Engine, inspect
 
@@ -17,9 +18,11 @@ from db import schema
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
-def fill(engine: Engine, *, per_group: int = 16, references: int = 200, seed: int = 0) -> None:
+def fill(
+    engine: Engine, *, per_group: int = 16, references: int = 200, seed: int = 0, evidence: bool = True
+) -> None:
     """Fill, and create the tables when there are none: `per_group` cases a partition and kind,
-    `references` (>= 50) reference samples.
+    `references` (>= 50) reference samples; `evidence`: detectors and what they are judged by, too.
     """
     random = np.random.default_rng(seed)
     if not inspect(engine).has_table("cases"):
@@ -32,6 +35,8 @@ def fill(engine: Engine, *, per_group: int = 16, references: int = 200, seed: in
         vectors = activations(random, cases, reference_labels)
         store_activations(connection, cases, *vectors)
         store_defense(connection, cases, *vectors, reference_labels)
+        if evidence:
+            store_evidence(connection, random, cases)
 
 
 def _network(connection: Connection) -> None:

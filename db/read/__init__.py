@@ -13,6 +13,31 @@ from db.read.case_rows import (
     CaseScore,
 )
 from db.read.cases import CaseList, CasePlace, Overview, case_exists, list_cases, neighbor_cases, overview
+from db.read.evidence import (
+    CurvePoint,
+    DetectorRow,
+    Divergence,
+    KPoint,
+    Measure,
+    Question,
+    curves_question,
+    divergence_question,
+    evidence_by_k,
+    evidence_curves,
+    evidence_divergence,
+    evidence_summary,
+    k_question,
+    summary_question,
+)
+from db.read.evidence_facts import fact_question, facts
+from db.read.evidence_query import (
+    ANY,
+    EVIDENCE_SORTS,
+    DetectorOption,
+    EvidenceOptions,
+    EvidenceQuery,
+    evidence_query,
+)
 from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
 from db.read.query import (
@@ -27,6 +52,8 @@ from db.read.query import (
 )
 
 __all__ = [
+    "ANY",
+    "EVIDENCE_SORTS",
     "PAGE_SIZE",
     "SORTS",
     "CaseActivation",
@@ -42,21 +69,41 @@ __all__ = [
     "CasePlace",
     "CaseQuery",
     "CaseScore",
+    "CurvePoint",
+    "DetectorOption",
+    "DetectorRow",
+    "Divergence",
+    "EvidenceOptions",
+    "EvidenceQuery",
+    "KPoint",
     "LayerOption",
     "ListedCase",
     "ListedDecision",
     "ListedPixel",
+    "Measure",
     "NetworkOption",
     "Overview",
     "QueryError",
+    "Question",
     "case_activations",
     "case_decisions",
     "case_detail",
     "case_exists",
     "case_neighbors",
     "case_query",
+    "curves_question",
+    "divergence_question",
+    "evidence_by_k",
+    "evidence_curves",
+    "evidence_divergence",
+    "evidence_query",
+    "evidence_summary",
+    "fact_question",
+    "facts",
     "image_png",
+    "k_question",
     "list_cases",
     "neighbor_cases",
     "overview",
+    "summary_question",
 ]

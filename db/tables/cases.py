@@ -3,8 +3,8 @@
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from db.tables.columns import (
-    KINDS,
-    PARTITIONS,
+    CASE_KINDS,
+    CASE_PARTITIONS,
     SCREENINGS,
     boolean,
     check,
@@ -121,7 +121,7 @@ cases = Table(
     reference("sample_id", "samples.id", index=True),
     reference("attack_id", "attacks.id", nullable=True, unique=True),
     reference("image_id", "images.id", index=True),  # what the network saw
-    integer("true_class"),
+    Column("true_class", Integer),  # NULL: nobody knows, of an unknown case
     integer("predicted_class"),
     number("confidence"),  # softmax probability of the predicted class, [0, 1]
     # A sample is the source of one case a network, so that the partitions share no image.
@@ -129,9 +129,13 @@ cases = Table(
     Index(None, "network_id", "partition", "kind"),
     Index(None, "network_id", "true_class", "predicted_class"),
     Index(None, "network_id", "predicted_class"),
-    one_of("kind", KINDS),
-    one_of("partition", PARTITIONS),
+    one_of("kind", CASE_KINDS),
+    one_of("partition", CASE_PARTITIONS),
     check("attack", "(kind = 'adversarial') = (attack_id IS NOT NULL)"),
+    check(
+        "unknown",
+        "(kind = 'unknown') = (\"partition\" = 'checked') AND (kind = 'unknown') = (true_class IS NULL)",
+    ),
     check("classes", "true_class >= 0 AND predicted_class >= 0"),
     check("confidence", "confidence BETWEEN 0 AND 1"),
     sqlite_autoincrement=True,  # case ids are in links: one is never used twice

@@ -20,7 +20,9 @@ from sqlalchemy.schema import CreateView
 
 SPLITS = ("train", "test")
 KINDS = ("clean", "adversarial")
+CASE_KINDS = (*KINDS, "unknown")  # unknown: an image from outside
 PARTITIONS = ("tuning", "validation")
+CASE_PARTITIONS = (*PARTITIONS, "checked")  # checked: kept by a check, and never counted
 METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
 RULES = ("total", "max-class")
 SCREENINGS = (

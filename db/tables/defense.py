@@ -122,7 +122,7 @@ decisions = Table(
     boolean("alarm"),
     Column("majority_class", Integer),  # most frequent among the first k; NULL: several are
     Column("recovered_class", Integer),  # the majority class, on alarm, when it is not the predicted one
-    words("outcome"),
+    Column("outcome", Text),  # NULL: of an unknown case
     Index(None, "layer_id", "metric", "rule", "outcome"),
     one_of("metric", METRICS),
     one_of("rule", RULES),

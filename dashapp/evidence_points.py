@@ -1,0 +1,51 @@
+"""What is read off a detector's points: the corners of a curve, the equal error rate, the best k. Pure."""
+
+from collections.abc import Sequence
+
+from db.read import CurvePoint, DetectorRow, KPoint
+
+PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}  # section 4.4
+
+
+def paper_k(row: DetectorRow) -> int | None:
+    """The k that the paper gives for a detector; None: it has none for this layer, metric or rule."""
+    as_there = row.metric == "euclidean" and row.rule == "total"
+    return PAPER_K.get(row.layer) if as_there else None
+
+
+def corners(points: Sequence[CurvePoint]) -> tuple[list[float], list[float], list[float | None]]:
+    """FPR, TPR and threshold of a curve from (0, 0) to (1, 1), without the points inside straight lines."""
+    found = [(point.fpr, point.tpr, point.threshold) for point in reversed(points)]
+    path = [(0.0, 0.0, None), *found, (1.0, 1.0, None)]
+    kept: list[tuple] = []
+    for point in path:
+        if kept and kept[-1][:2] == point[:2]:
+            kept[-1] = kept[-1] if point[2] is None else point
+            continue
+        while len(kept) > 1 and _straight(kept[-2], kept[-1], point):
+            kept.pop()
+        kept.append(point)
+    fpr, tpr, thresholds = zip(*kept, strict=True)
+    return list(fpr), list(tpr), list(thresholds)
+
+
+def equal_error(points: Sequence[CurvePoint]) -> float:
+    """The threshold where false alarms and misses are most alike; ties to accuracy, then the lower one.
+
+    So the thresholds of the tuning cases were found, too.
+    """
+
+    def order(point: CurvePoint) -> tuple[float, float, float]:
+        return round(abs(point.fpr - point.fnr), 9), -round(point.accuracy, 9), point.threshold
+
+    return min(points, key=order).threshold
+
+
+def best_k(points: Sequence[KPoint]) -> int:
+    """The k of the highest accuracy on validation, the smallest of several; so the paper marks it."""
+    judged = [point for point in points if point.partition == "validation"] or points
+    return min(judged, key=lambda point: (-point.accuracy, point.k)).k
+
+
+def _straight(a: tuple, b: tuple, c: tuple) -> bool:
+    return abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) < 1e-12

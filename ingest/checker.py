@@ -1,0 +1,237 @@
+"""New images, judged by the detectors that a database has tuned.
+
+Axis letters: N images, H rows, W columns, D dimensions of a layer, M reference samples, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from sqlalchemy import Connection
+
+from db.read import batches
+from db.read.detectors import (
+    KnownNetwork,
+    TunedLayer,
+    TunedScore,
+    reference_labels,
+    tuned_layers,
+    tuned_scores,
+)
+from ingest import rows, verdicts
+from ingest.verdicts import Finding, Verdict
+from model import defense
+from model.attack_step import Function
+from model.checkpoint import Checkpoint
+from model.cnn import activate
+from model.incremental import fastest
+from model.layers import COMPOSED
+from model.neighbors import nearest
+from model.repair import Repair, repair_stream
+from model.screen import screened_stream
+
+OTHERS = ("repair", "confidence", "logit-margin")  # besides the layers of the k-NN defence
+BATCH = 64  # images of one forward pass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The reference set, in the layers that are needed."""
+
+    labels: np.ndarray  # (M,) int
+    vectors: np.ndarray  # (M, D) float32, single layers side by side
+    places: dict[str, slice]  # by layer: its part of D
+
+    def within(self, layer: str, joined: np.ndarray) -> np.ndarray:
+        """A layer's part of vectors (N, D) of this form; `composed`: all of them."""
+        return joined if layer == COMPOSED else joined[:, self.places[layer]]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The detectors that are asked, and those that would be but were not tuned."""
+
+    layers: list[TunedLayer]
+    scores: list[TunedScore]
+    missing: list[str]
+
+
+def tuned(
+    connection: Connection, network_id: int, metric: str, rule: str, chosen: Sequence[str] | None
+) -> Tuned:
+    """The detectors of a network; chosen: their names, None for all.
+
+    Raises LookupError for a name that the network has no detector of.
+    """
+    every = batches.layer_rows(connection, network_id)
+    able = [
+        row.name
+        for row in every
+        if row.compared and (row.kind in ("flatten", "dense") or row.name == COMPOSED)
+    ]
+    for name in chosen or ():
+        if name not in (*able, *OTHERS):
+            raise LookupError(f"--detector {name}: expected one of {', '.join((*able, *OTHERS))}")
+    wanted = chosen or (*able, *OTHERS)
+    layers = [
+        row
+        for row in tuned_layers(connection, network_id, metric, rule)
+        if row.name in able and row.name in wanted
+    ]
+    scores = [
+        row for row in tuned_scores(connection, network_id) if row.name in OTHERS and row.name in wanted
+    ]
+    found = {row.name for row in (*layers, *scores)}
+    return Tuned(layers, scores, [name for name in wanted if name not in found])
+
+
+def load_reference(connection: Connection, network_id: int, wanted: Sequence[str]) -> Reference:
+    """The stored reference set in the layers of these names; `composed` takes all single ones."""
+    parts = [
+        row
+        for row in batches.layer_rows(connection, network_id)
+        if row.compared and row.kind in ("flatten", "dense") and (COMPOSED in wanted or row.name in wanted)
+    ]
+    labels, places, first = reference_labels(connection, network_id), {}, 0
+    blobs = {part.name: b"".join(batches.reference_blobs(connection, network_id, part.id)) for part in parts}
+    sizes = {
+        name: len(blob) // np.dtype(rows.STORED).itemsize // max(1, len(labels))
+        for name, blob in blobs.items()
+    }
+    joined = np.empty((len(labels), sum(sizes.values())), np.float32)
+    for name, size in sizes.items():
+        places[name] = slice(first, first + size)
+        joined[:, places[name]] = np.frombuffer(blobs.pop(name), rows.STORED).reshape(len(labels), size)
+        first += size
+    return Reference(labels, joined, places)
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A network with its tuned detectors, ready to judge images."""
+
+    network: KnownNetwork
+    checkpoint: Checkpoint
+    detectors: Tuned
+    reference: Reference | None  # None only where no layer is among the detectors
+    metric: str
+    rule: str
+    counting: Sequence[str] | None = None  # the detectors that make the verdict; None: all but the baselines
+    all_pixels: bool = False  # the whole repair sweep
+    few: bool = False  # whether so few images will come that compiling the incremental pass does not pay
+
+    @cached_property
+    def function(self) -> Function:
+        """The network as the repair sweep asks it."""
+        few = self.few and not self.all_pixels
+        return fastest(self.checkpoint.network, form="full" if few else "auto")[0]
+
+    def judge(self, images: np.ndarray) -> list[Verdict]:
+        """What is said of images (N, H, W, 3) uint8, N >= 1."""
+        logits, vectors = self._activations(images)
+        shares, predicted = rows.probabilities(logits), logits.argmax(1)
+        columns = [self._layer(layer, vectors, predicted) for layer in self.detectors.layers]
+        for score in self.detectors.scores:
+            if score.kind == "repair":
+                columns.append(self._repair(score, images))
+            else:
+                columns.append(self._baseline(score, logits, shares))
+        names = self.network.class_names
+        return [
+            Verdict(names[one], float(shares[i, one]), tuple(column[i] for column in columns))
+            for i, one in enumerate(predicted.tolist())
+        ]
+
+    def _activations(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (N, K), and activations (N, D) as the database would store them."""
+        wanted = tuple(self.reference.places) if self.reference else ()
+        last = self.checkpoint.network.architecture.layers[-1].name
+        size = min(BATCH, 1 << (len(images) - 1).bit_length())
+        found = list(
+            activate(self.checkpoint.network, images, tuple(dict.fromkeys((*wanted, last))), batch_size=size)
+        )
+        joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+        vectors = [joined[name].astype(rows.STORED).astype(np.float32) for name in wanted]
+        return joined[last], np.concatenate(vectors, 1) if vectors else np.zeros((len(images), 0), np.float32)
+
+    def _layer(self, layer: TunedLayer, vectors: np.ndarray, predicted: np.ndarray) -> list[Finding]:
+        reference, names = self.reference, self.network.class_names
+        queries, among = (reference.within(layer.name, joined) for joined in (vectors, reference.vectors))
+        _, indices = nearest(queries, among, layer.k, self.metric)
+        labels = reference.labels[indices]
+        counts = defense.unexpected_counts(labels, predicted, self.rule, classes=len(names))[:, -1]
+        majority = defense.majority_classes(labels, classes=len(names))[:, -1]
+        recovered = defense.recovered_classes(defense.alarms(counts, layer.threshold), majority, predicted)
+        return [
+            Finding(
+                layer.name,
+                "neighbors",
+                float(count),
+                float(layer.threshold),
+                self._counts(layer.name, "neighbors"),
+                verdicts.neighbors_reason(self.rule, layer.k, layer.threshold, count),
+                None if class_ < 0 else names[class_],
+                k=layer.k,
+            )
+            for count, class_ in zip(counts.tolist(), recovered.tolist(), strict=True)
+        ]
+
+    def _repair(self, tuned: TunedScore, images: np.ndarray) -> list[Finding]:
+        names, findings = self.network.class_names, []
+        for _, found in self._repaired(images):
+            for score, predicted, recovered, place in zip(
+                found.scores.tolist(), found.predicted, found.recovered, found.positions.tolist(), strict=True
+            ):
+                alarm, other = score > tuned.threshold, names[recovered]
+                findings.append(
+                    Finding(
+                        tuned.name,
+                        tuned.kind,
+                        score,
+                        tuned.threshold,
+                        self._counts(tuned.name, tuned.kind),
+                        verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], other),
+                        other if alarm else None,
+                        row=place[0] if alarm else None,
+                        column=place[1] if alarm else None,
+                    )
+                )
+        return findings
+
+    def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
+        if self.all_pixels:
+            return repair_stream(self.function, images)
+        return screened_stream(self.function, images)
+
+    def _baseline(self, tuned: TunedScore, logits: np.ndarray, shares: np.ndarray) -> list[Finding]:
+        names, findings = self.network.class_names, []
+        order = np.argsort(logits, axis=1)
+        for i, (second, first) in enumerate(order[:, -2:].tolist()):
+            if tuned.name == "confidence":
+                score = float(np.delete(shares[i], first).sum())  # 1 - confidence, without rounding to 0
+                reason = verdicts.confidence_reason(float(shares[i, first]), tuned.threshold, names[first])
+            else:
+                lead = float(logits[i, first]) - float(logits[i, second])
+                score, reason = (
+                    -lead,
+                    verdicts.lead_reason(lead, tuned.threshold, names[first], names[second]),
+                )
+            alarm = score > tuned.threshold
+            findings.append(
+                Finding(
+                    tuned.name,
+                    tuned.kind,
+                    score,
+                    tuned.threshold,
+                    self._counts(tuned.name, tuned.kind),
+                    reason,
+                    names[second] if alarm else None,
+                )
+            )
+        return findings
+
+    def _counts(self, name: str, kind: str) -> bool:
+        return kind != "baseline" if self.counting is None else name in self.counting

@@ -1,0 +1,165 @@
+"""`xpixels check --keep`: images from outside as cases of the partition `checked`.
+
+Nobody knows what such an image truly is, nor whether it was attacked: its kind is `unknown`, it has no true
+class and its decisions no outcome, and no tuning or evaluation counts it. Its sample belongs to a data set of
+its own, in the order of keeping; the label there is the predicted class, for want of a better one. The same
+pixels are one case, however often they are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from db import write
+from db.engine import writing
+from db.read import batches
+from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_layers
+from db.schema import RULES, case_activations, cases, class_scores, classes, datasets, decisions, now, samples
+from ingest import rows
+from ingest.neighbors import find_neighbors
+from ingest.reference import add_images
+from ingest.runs import stage
+from model import defense
+from model.checkpoint import Checkpoint
+from model.cnn import activate
+from model.layers import COMPOSED
+
+BATCH = 64  # images of one forward pass
+SPLIT = "test"  # of the data set of kept images, which has no other
+
+
+@contextmanager
+def keeping(
+    engine: Engine, network: KnownNetwork, checkpoint: Checkpoint
+) -> Iterator[Callable[[np.ndarray], list[int]]]:
+    """A run that keeps images: what is given writes (N, H, W, 3) uint8 and tells their case ids.
+
+    At its end the kept cases get neighbours and decisions, as all others have them.
+    """
+    with stage(engine, "check", network.id, {"dataset": _dataset(network)}) as run_id:
+        yield partial(keep, engine, network, checkpoint, run_id)
+        decide(engine, network, checkpoint)
+
+
+def keep(
+    engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int, images: np.ndarray
+) -> list[int]:
+    """Write images (N, H, W, 3) uint8 as cases with scores and activations; gives the ids of their cases."""
+    with engine.connect() as connection:
+        layer_ids = {
+            row.name: row.id for row in batches.layer_rows(connection, network.id) if row.kind != COMPOSED
+        }
+    last = checkpoint.network.architecture.layers[-1].name
+    parts = list(activate(checkpoint.network, images, tuple(layer_ids), batch_size=BATCH))
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in layer_ids}
+    logits, predicted = outputs[last], outputs[last].argmax(1).tolist()
+    with writing(engine) as connection:
+        sample_ids = _samples(connection, network, images, predicted)
+        shared = {"network_id": network.id, "run_id": run_id, "kind": "unknown", "partition": "checked"}
+        new = {
+            sample_id: {
+                **shared,
+                "sample_id": sample_id,
+                "attack_id": None,
+                "image_id": image_id,
+                "true_class": None,
+                "predicted_class": predicted[i],
+                "confidence": float(rows.probabilities(logits[i])[predicted[i]]),
+            }
+            for i, (sample_id, image_id) in enumerate(sample_ids)
+        }
+        write.insert_missing(connection, cases, new.values())
+        keys = [(network.id, sample_id) for sample_id, _ in sample_ids]
+        ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
+        scores = [row for i, id_ in enumerate(ids) for row in rows.score_rows(id_, logits[i])]
+        write.insert_missing(connection, class_scores, scores)
+        activations = [
+            {"case_id": id_, "layer_id": layer_ids[name], **rows.activation_blob(values)}
+            for name in layer_ids
+            for id_, values in zip(ids, outputs[name], strict=True)
+        ]
+        write.insert_missing(connection, case_activations, activations)
+    return ids
+
+
+def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> None:
+    """Find the neighbours that cases lack, and decide kept ones at the operating points that there are."""
+    with engine.connect() as connection:
+        metrics = sorted(batches.neighbor_counts(connection, network.id))
+    find_neighbors(engine, network.id, metrics, checkpoint.network)
+    for metric in metrics:
+        for rule in RULES:
+            with engine.connect() as connection:
+                points = tuned_layers(connection, network.id, metric, rule)
+            for point in points:
+                with engine.connect() as connection:
+                    ids, predicted, labels = kept_votes(
+                        connection, network.id, point.layer_id, metric, point.k
+                    )
+                key = {"layer_id": point.layer_id, "metric": metric, "rule": rule}
+                key |= {"k": point.k, "threshold": point.threshold}
+                found = _decisions(labels, predicted, key, len(network.class_names))
+                new = [{"case_id": id_, **row} for id_, row in zip(ids, found, strict=True)]
+                with writing(engine) as connection:
+                    write.insert_missing(connection, decisions, new)
+
+
+def _decisions(labels: np.ndarray, predicted: np.ndarray, key: dict, classes: int) -> list[dict]:
+    """Rows of `decisions`, but for the case, of neighbours' labels (N, k); without an outcome."""
+    counts = defense.unexpected_counts(labels, predicted, key["rule"], classes=classes)[:, -1]
+    majority = defense.majority_classes(labels, classes=classes)[:, -1]
+    alarm = defense.alarms(counts, key["threshold"])
+    recovered = defense.recovered_classes(alarm, majority, predicted)
+    return [
+        {
+            **key,
+            "unexpected_count": count,
+            "alarm": alarmed,
+            "majority_class": None if most < 0 else most,
+            "recovered_class": None if class_ < 0 else class_,
+            "outcome": None,
+        }
+        for count, alarmed, most, class_ in zip(
+            *(values.tolist() for values in (counts, alarm, majority, recovered)), strict=True
+        )
+    ]
+
+
+def _samples(
+    connection: Connection, network: KnownNetwork, images: np.ndarray, predicted: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Sample and image ids, written down if new."""
+    facts = {"source": "images given to `xpixels check --keep`", "created_at": now()}
+    dataset_id = write.ensure(connection, datasets, {"name": _dataset(network)}, facts)
+    names = enumerate(network.class_names)
+    write.insert_missing(
+        connection, classes, [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in names]
+    )
+    image_ids = add_images(connection, [rows.image_row(image) for image in images])
+    known, following = kept_samples(connection, dataset_id)
+    new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
+    labels = dict(zip(image_ids, predicted, strict=True))
+    places = [(dataset_id, SPLIT, following + i) for i in range(len(new))]
+    fresh = [
+        {
+            "dataset_id": dataset_id,
+            "split": SPLIT,
+            "position": place[2],
+            "label": labels[image_id],
+            "image_id": image_id,
+        }
+        for place, image_id in zip(places, new, strict=True)
+    ]
+    write.insert_missing(connection, samples, fresh)
+    ids = write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
+    known |= dict(zip(new, ids, strict=True))
+    return [(known[image_id], image_id) for image_id in image_ids]
+
+
+def _dataset(network: KnownNetwork) -> str:
+    return f"checked, as {network.dataset}"

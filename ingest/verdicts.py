@@ -1,0 +1,138 @@
+"""What detectors say of an image, as numbers, as JSON and as lines to be read: pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one detector says of an image."""
+
+    detector: str
+    kind: str  # neighbors, repair or baseline
+    score: float  # alarm when it is above the threshold
+    threshold: float
+    counts: bool  # towards the verdict; the others are there to compare
+    reason: str
+    recovered: str | None  # on alarm, the class it takes for the true one, where it names one
+    k: int | None = None  # neighbours looked at
+    row: int | None = None  # on alarm, the pixel that it suspects
+    column: int | None = None
+
+    @property
+    def alarm(self) -> bool:
+        """Strictly above, as everywhere."""
+        return self.score > self.threshold
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of an image."""
+
+    predicted: str
+    confidence: float  # softmax probability of the predicted class, [0, 1]
+    findings: tuple[Finding, ...]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a detector that counts alarms."""
+        return any(finding.alarm and finding.counts for finding in self.findings)
+
+
+def neighbors_reason(rule: str, k: int, threshold: int, count: int) -> str:
+    """Why a layer alarms or not: `count` of the first k neighbours are unexpected."""
+    single = count == 1 or rule != "total"
+    verb, whose = "is" if count == 1 else "are", "another class" if single else "other classes"
+    return f"{count} of {k} neighbours {verb} of {whose}, threshold {threshold}"
+
+
+def repair_reason(row: int, column: int, score: float, threshold: float, predicted: str, other: str) -> str:
+    """What the best repair of one pixel does. Scores are logits by which `other` leads."""
+    what = (
+        f"makes it {other} by {score:.1f}"
+        if score > 0
+        else f"leaves it {predicted}, {other} {-score:.1f} behind"
+    )
+    return f"repairing row {row}, column {column} {what}, threshold {threshold:.1f}"
+
+
+def confidence_reason(confidence: float, threshold: float, predicted: str) -> str:
+    """The softmax probability beside the one below which there is an alarm; threshold: of 1 - confidence."""
+    return f"{predicted} has {percent(confidence)}, alarm below {percent(1 - threshold)}"
+
+
+def lead_reason(lead: float, threshold: float, predicted: str, second: str) -> str:
+    """The lead in logits beside the one below which there is an alarm; threshold: of the negative lead."""
+    return f"{predicted} leads {second} by {lead:.1f}, alarm below {-threshold:.1f}"
+
+
+def as_lines(path: Path, verdict: Verdict, case_id: int | None = None) -> str:
+    """An image's verdict, then a line a detector."""
+    alarms = [finding.detector for finding in verdict.findings if finding.alarm and finding.counts]
+    said = f"ALARM by {', '.join(alarms)}" if alarms else "quiet"
+    kept = "" if case_id is None else f" (case {case_id})"
+    width = max((len(finding.reason) for finding in verdict.findings), default=0)
+    lines = [f"{shown(path)}: {verdict.predicted}, {percent(verdict.confidence)}: {said}{kept}"]
+    for finding in verdict.findings:
+        notes = [] if finding.recovered is None else [f"recovered: {finding.recovered}"]
+        notes += [] if finding.counts else ["to compare"]
+        state = "alarm" if finding.alarm else "quiet"
+        line = f"  {finding.detector:<12}  {state}  {finding.reason:<{width}}  {'; '.join(notes)}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def as_entry(path: Path, verdict: Verdict, case_id: int | None = None) -> dict:
+    """The same for JSON, its numbers as they are."""
+    entry = {
+        "file": str(path),
+        "prediction": verdict.predicted,
+        "confidence": verdict.confidence,
+        "alarm": verdict.alarm,
+        "detectors": [_finding_entry(finding) for finding in verdict.findings],
+    }
+    return entry if case_id is None else {**entry, "case": case_id}
+
+
+def _finding_entry(finding: Finding) -> dict:
+    entry = {
+        "detector": finding.detector,
+        "kind": finding.kind,
+        "alarm": finding.alarm,
+        "counts": finding.counts,
+        "score": finding.score,
+        "threshold": finding.threshold,
+        "reason": finding.reason,
+        "recovered": finding.recovered,
+    }
+    if finding.k is not None:
+        entry["k"] = finding.k
+    if finding.kind == "repair":
+        entry |= {"row": finding.row, "column": finding.column}
+    return entry
+
+
+def summary(alarmed: int, quiet: int, failed: int, seconds: float) -> str:
+    """What came of all images, in how long."""
+    judged = alarmed + quiet
+    said = [f"{alarmed:,} alarmed", f"{quiet:,} quiet"]
+    said += [f"{failed:,} could not be judged"] if failed else []
+    images = f"{judged:,} image{'' if judged == 1 else 's'}"
+    return f"{images} judged in {seconds:.1f} s ({judged / max(seconds, 1e-9):.1f}/s): {', '.join(said)}"
+
+
+def shown(path: Path) -> str:
+    """A path as it may be printed: one with control characters is escaped."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as a percentage that never rounds to a false 0 or 100."""
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    if 0.999 < share < 1:
+        return ">99.9 %"
+    return f"{100 * share:.1f} %"

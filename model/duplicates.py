@@ -1,0 +1,247 @@
+"""Near-duplicates: pairs of pictures alike to the network, and pairs alike pixel by pixel.
+
+After Barz and Denzler, "Do we train on test data? Purging CIFAR of near-duplicates" (arXiv 1902.00423), who
+search by the cosine distance of a network's activations and look at what they find. A pair is close to the
+network when both show the same object in the same pose; it is close in pixels also where both show little,
+two skies, say.
+
+Both searches are exact. Rows are projected orthogonally onto few axes, along which they differ most; this
+shortens differences, never lengthens them, so whoever is too far apart there is too far apart. What is left
+is measured in full, in float64.
+
+Axis letters: N rows or images, M others, D dimensions, H rows, W columns, C channels, P pairs.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+AXES = 64  # that the first look goes by
+SAMPLED = 4096  # rows from which the axes are taken
+ROUNDS = 3  # that it takes
+CELL = 4  # pixels, side of the squares whose means make a thumbnail
+BLOCK_BYTES = 2**25  # of the first look's float32 table at a time, and of float64 rows measured in full
+
+
+class Pairs(NamedTuple):
+    """Pairs by their indices, in ascending order of the first, then of the second."""
+
+    first: np.ndarray  # (P,) int64, into the rows
+    second: np.ndarray  # (P,) int64, into the others
+    distances: np.ndarray  # (P,) float64
+
+
+class Likeness(NamedTuple):
+    """Pairs close in one way or both, with their distances in both ways."""
+
+    first: np.ndarray  # (P,) int64, into the images
+    second: np.ndarray  # (P,) int64, into the others
+    activation: np.ndarray  # (P,) float64, cosine distance of the rows
+    pixels: np.ndarray  # (P,) float64, as of `pixel_distances`
+
+
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pairs' distances, of their indices (p,) and (p,)
+Tick = Callable[[int], None]  # hears how many rows have been compared with all others
+
+
+def alike(
+    rows: np.ndarray,
+    other_rows: np.ndarray | None,
+    images: np.ndarray,
+    other_images: np.ndarray | None,
+    *,
+    activation: float,
+    pixels: float,
+    tick: Tick | None = None,
+) -> Likeness:
+    """All pairs of images at most `activation` apart by their rows, or at most `pixels` apart by themselves.
+
+    rows as in `close_pairs`, images as in `close_pictures`, a row an image; without others pairs of one set,
+    each once, first < second. Ascending by first, then second. `tick` hears of up to 2 N rows, N a search.
+    Raises ValueError, in one line, for anything else.
+    """
+    for name, vectors, pictures in (("rows", rows, images), ("other rows", other_rows, other_images)):
+        sizes = [None if part is None else len(part) for part in (vectors, pictures)]
+        if sizes[0] != sizes[1]:
+            raise ValueError(f"{name}: there are {sizes[0]} for {sizes[1]} images")
+    later = None if tick is None else lambda done: tick(len(rows) + done)
+    found = (
+        close_pairs(rows, other_rows, activation, tick=tick),
+        close_pictures(images, other_images, pixels, tick=later),
+    )
+    pairs = np.concatenate([np.stack([part.first, part.second], axis=1) for part in found])
+    first, second = np.unique(pairs, axis=0).T
+    others, pictures = (rows, images) if other_rows is None else (other_rows, other_images)
+    return Likeness(
+        first,
+        second,
+        cosine_distances(rows[first], others[second]),
+        pixel_distances(images[first], pictures[second]),
+    )
+
+
+def close_pairs(
+    rows: np.ndarray, others: np.ndarray | None, most: float, *, tick: Tick | None = None
+) -> Pairs:
+    """All pairs whose cosine distance, 1 - cos in [0, 2], is at most `most`.
+
+    rows (N, D) and others (M, D): real and finite. Without others the pairs are of rows among themselves,
+    each once, first < second. A zero vector is at 0 from another one and at 1 from any other vector.
+    Raises ValueError, in one line, for anything else.
+    """
+    rows, others, alone = _matching("rows", rows, others, 2)
+    _require_most(most)
+    ready, other_ready = _projected(_directions(rows), None if alone else _directions(others))
+    # of two unit vectors the squared distance is 2 (1 - cos)
+    reach = np.sqrt(2 * most)
+    return _search(ready, other_ready, reach, most, lambda i, j: cosine_distances(rows[i], others[j]), tick)
+
+
+def close_pictures(
+    images: np.ndarray, others: np.ndarray | None, most: float, *, tick: Tick | None = None
+) -> Pairs:
+    """All pairs whose pixel distance (see `pixel_distances`) is at most `most`.
+
+    images (N, H, W, C) and others (M, H, W, C) uint8; without others as in `close_pairs`. Raises ValueError,
+    in one line, for anything else.
+    """
+    images, others, alone = _matching("images", images, others, 4)
+    _require_most(most)
+    ready, other_ready = _projected(_thumbnails(images), None if alone else _thumbnails(others))
+    reach = most * np.sqrt(np.prod(images.shape[1:]))
+    return _search(ready, other_ready, reach, most, lambda i, j: pixel_distances(images[i], others[j]), tick)
+
+
+def cosine_distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Cosine distances (P,) float64 of pairs (P, D) and (P, D), zero vectors as in `close_pairs`."""
+    differences = _directions(rows) - _directions(others)  # no cancellation where the two are close
+    return np.square(differences).sum(axis=1) / 2
+
+
+def pixel_distances(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Pixel distances (P,) float64, 0..255, of pairs (P, H, W, C) and (P, H, W, C) uint8.
+
+    The root of the mean squared difference over all pixels and channels.
+    """
+    differences = images.reshape(len(images), -1).astype(np.float64)
+    differences -= others.reshape(len(others), -1)
+    return np.sqrt(np.square(differences, out=differences).mean(axis=1))
+
+
+def _directions(rows: np.ndarray) -> np.ndarray:
+    """Rows as unit vectors (N, D + 1) float64; zero vectors point along an axis of their own."""
+    rows = rows.astype(np.float64)
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    zero = largest == 0
+    rows /= np.where(zero, 1.0, largest)  # squares of tiny values would vanish
+    norms = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
+    return np.concatenate([rows / np.where(zero, 1.0, norms), zero], axis=1)
+
+
+def _thumbnails(images: np.ndarray) -> np.ndarray:
+    """Means of squares of pixels as vectors (N, d) float64, scaled: no farther apart than all the pixels.
+
+    Of a square of s pixels the mean times the root of s is the projection onto one direction. Pixels beyond
+    the last whole square are left out.
+    """
+    count, height, width, channels = images.shape
+    cell = min(CELL, height, width)
+    down, across = height // cell, width // cell
+    whole = images[:, : down * cell, : across * cell]
+    sums = whole.reshape(count, down, cell, across, cell, channels).sum(axis=(2, 4), dtype=np.int64)
+    return sums.reshape(count, -1) / cell
+
+
+def _projected(rows: np.ndarray, others: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Both on axes along which `others`, or rows without them, differ much: (N, d) and (M, d) float32."""
+    wide = rows if others is None else others
+    center = wide.mean(axis=0)
+    some = wide[:: max(1, len(wide) // SAMPLED)] - center
+    # A few rounds of subspace iteration come near the principal axes, at a small part of their cost; any
+    # orthonormal axes would do.
+    axes = np.random.default_rng(0).normal(size=(wide.shape[1], min(AXES, wide.shape[1])))
+    for _ in range(ROUNDS):
+        axes = np.linalg.qr(some.T @ (some @ axes))[0]
+    return tuple(
+        None if vectors is None else ((vectors - center) @ axes).astype(np.float32)
+        for vectors in (rows, others)
+    )
+
+
+def _search(
+    rows: np.ndarray,
+    others: np.ndarray | None,
+    reach: float,
+    most: float,
+    measure: Measure,
+    tick: Tick | None,
+) -> Pairs:
+    """Pairs of projected rows within reach of each other that measure at most `most`."""
+    found = [Pairs(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))]
+    for done, first, second in _candidates(rows, others, reach):
+        distances = np.concatenate(
+            [np.zeros(0), *(measure(first[piece], second[piece]) for piece in _pieces(len(first)))]
+        )
+        near = distances <= most
+        found.append(Pairs(first[near], second[near], distances[near]))
+        if tick is not None:
+            tick(done)
+    return Pairs(*(np.concatenate(field) for field in zip(*found, strict=True)))
+
+
+def _candidates(
+    rows: np.ndarray, others: np.ndarray | None, reach: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Rows done so far, and pairs among which are all of those rows with distance at most `reach`.
+
+    Without others: first < second.
+    """
+    alone = others is None
+    others = rows if alone else others
+    # Float32 sums of d products are off by at most about d u of (|a| + |b|)^2 <= 2 (|a|^2 + |b|^2), with
+    # u = 2^-24; the rest covers the rounding of the projections and of the sums of squares.
+    slack = 1 - 2 * (rows.shape[1] + 32) * 2.0**-24
+    squares, other_squares = (
+        (slack * np.square(vectors, dtype=np.float64).sum(axis=1)) for vectors in (rows, others)
+    )
+    limits = (reach**2 - squares).astype(np.float32)
+    step = max(1, BLOCK_BYTES // (4 * max(1, len(others))))
+    for start in range(0, len(rows), step):
+        end = min(start + step, len(rows))
+        skipped = start if alone else 0
+        table = (-2 * rows[start:end]) @ others[skipped:].T
+        table += other_squares[skipped:].astype(np.float32)
+        first, second = np.nonzero(table <= limits[start:end, None])
+        first, second = first + start, second + skipped
+        kept = first < second if alone else slice(None)
+        yield end, first[kept], second[kept]
+
+
+def _pieces(count: int) -> list[slice]:
+    """Slices that cover range(count), of as many pairs as may be measured together."""
+    step = BLOCK_BYTES // (8 * 4096)
+    return [slice(start, start + step) for start in range(0, count, step)]
+
+
+def _matching(
+    name: str, rows: np.ndarray, others: np.ndarray | None, axes: int
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Both as arrays, checked, and whether there is but one set; the others of one set are itself."""
+    rows = np.asarray(rows)
+    alone = others is None
+    others = rows if alone else np.asarray(others)
+    wanted = "uint8 (N, H, W, C)" if axes == 4 else "real and finite, (N, D)"
+    for title, array in ((name, rows), ("others", others)):
+        good = array.ndim == axes and 0 not in array.shape
+        good = good and (array.dtype == np.uint8 if axes == 4 else array.dtype.kind in "fiu")
+        if not (good and (axes == 4 or np.isfinite(array).all())):
+            raise ValueError(f"{title} (={array.dtype} {array.shape}) must be {wanted}, none of them 0")
+    if rows.shape[1:] != others.shape[1:]:
+        raise ValueError(f"{name} (={rows.shape}) and others (={others.shape}) must be of one shape but N")
+    return rows, others, alone
+
+
+def _require_most(most: float) -> None:
+    if not (np.isfinite(most) and most >= 0):
+        raise ValueError(f"most (={most!r}) must be a distance of at least 0")

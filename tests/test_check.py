@@ -1,0 +1,409 @@
+"""`xpixels check`: what it says of images, in both forms, its exit status, and what it keeps."""
+
+import io
+import json
+import struct
+import warnings
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import select, text
+
+import xpixels
+from db import engine as engines
+from db import schema, upkeep
+from db.read.detectors import KnownNetwork
+from ingest import check, pipeline
+from ingest.batch import Batch
+from model import pictures, screen
+from model.data import encode_png
+from model.repair import repair_sweep
+
+BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
+LAYERS = ("flatten", "dense", "logits", "composed")
+RANDOM = np.random.default_rng(3)
+IMAGE = RANDOM.integers(0, 256, (32, 32, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def database(sample, tmp_path_factory):
+    """A small database with every detector tuned."""
+
+    def load(name, split):
+        part, size = (sample.train, 400) if split == "train" else (sample.test, 160)
+        chosen = np.sort(np.random.default_rng(0).permutation(len(part))[:size])
+        return replace(
+            part, images=part.images[chosen], labels=part.labels[chosen], positions=part.positions[chosen]
+        )
+
+    path = tmp_path_factory.mktemp("check") / "tuned.db"
+    report = pipeline.ingest(engines.create(path), BATCH, load=load, maps=False)
+    assert report.tuned
+    return path
+
+
+@pytest.fixture
+def copy(database, tmp_path):
+    """A function that gives a copy of the database after some statements."""
+
+    def make(*statements: str) -> Path:
+        target = tmp_path / "copy.db"
+        with engines.create(database).connect() as connection:
+            connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
+        with engines.writing(engines.create(target)) as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+        return target
+
+    return make
+
+
+@pytest.fixture
+def png(tmp_path):
+    """A function that writes an image and gives its path."""
+
+    def write(name="one.png", image=IMAGE):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(image))
+        return path
+
+    return write
+
+
+NEVER = (
+    "UPDATE operating_points SET threshold = k",
+    "UPDATE evaluations SET threshold = 1e9",
+)
+
+
+def run(database, *arguments):
+    return xpixels.main(["check", *map(str, arguments), "--database", str(database)])
+
+
+def entries(database, capsys, *arguments):
+    status = run(database, *arguments, "--json")
+    return status, json.loads(capsys.readouterr().out)
+
+
+def rows_of(path, query):
+    with engines.create(path).connect() as connection:
+        return connection.execute(query).all()
+
+
+# ---- What it says ----------------------------------------------------------------------------------
+
+
+def test_it_says_of_a_case_what_the_database_says(database, png, capsys):
+    cases = rows_of(
+        database,
+        select(schema.cases, schema.images.c.png).join(
+            schema.images, schema.images.c.id == schema.cases.c.image_id
+        ),
+    )
+    files = []
+    for case in cases:
+        path = png(f"{case.id}.png")
+        path.write_bytes(case.png)
+        files.append(path)
+    _, found = entries(database, capsys, *files, "--all-pixels")
+    names = [
+        name
+        for (name,) in rows_of(database, select(schema.classes.c.name).order_by(schema.classes.c["class"]))
+    ]
+    decided = {
+        (row.case_id, row.name): row
+        for row in rows_of(
+            database,
+            select(schema.decisions, schema.layers.c.name)
+            .join(schema.layers, schema.layers.c.id == schema.decisions.c.layer_id)
+            .where(schema.decisions.c.rule == "total"),
+        )
+    }
+    repaired = {row.image_id: row for row in rows_of(database, select(schema.repairs))}
+    for case, entry in zip(cases, found, strict=True):
+        assert entry["prediction"] == names[case.predicted_class]
+        assert entry["confidence"] == pytest.approx(case.confidence, abs=1e-5)
+        said = {detector["detector"]: detector for detector in entry["detectors"]}
+        assert list(said) == [*LAYERS, "confidence", "logit-margin", "repair"]
+        for layer in LAYERS:
+            row = decided[case.id, layer]
+            assert (said[layer]["score"], said[layer]["k"]) == (row.unexpected_count, row.k)
+            assert said[layer]["alarm"] == bool(row.alarm)
+            recovered = None if row.recovered_class is None else names[row.recovered_class]
+            assert said[layer]["recovered"] == recovered
+        repair, row = said["repair"], repaired[case.image_id]
+        assert repair["score"] == pytest.approx(row.score, abs=1e-4)
+        if repair["alarm"]:
+            place = (repair["row"], repair["column"], repair["recovered"])
+            assert place == (row.row, row.column, names[row.recovered_class])
+        assert said["confidence"]["score"] == pytest.approx(1 - case.confidence, abs=1e-5)
+        assert entry["alarm"] == any(said[name]["alarm"] for name in (*LAYERS, "repair"))
+
+
+def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, png, capsys):
+    path = png()
+    assert run(copy("UPDATE operating_points SET threshold = -1", NEVER[1]), path) == 3
+    out, err = capsys.readouterr()
+    head, *lines = out.splitlines()
+    assert err == ""
+    assert head.startswith(f"{path}: ")
+    assert head.endswith("ALARM by flatten, dense, logits, composed")
+    assert [line.split()[0] for line in lines] == [*LAYERS, "confidence", "logit-margin", "repair"]
+    assert {line[16:21] for line in lines} == {"alarm", "quiet"}
+    assert "neighbours" in lines[0]
+    assert "threshold -1" in lines[0]
+    assert lines[4].endswith("to compare")
+    assert "repairing row " in lines[6]
+
+
+def test_quiet_is_status_0(copy, png, capsys):
+    assert run(copy(*NEVER), png()) == 0
+    assert ": quiet" in capsys.readouterr().out
+
+
+def test_a_baseline_counts_only_when_it_is_named(copy, png, capsys):
+    database = copy(NEVER[0], "UPDATE evaluations SET threshold = -1e9")
+    database_quiet = ("--detector", "flatten")
+    assert run(database, png(), *database_quiet) == 0
+    assert run(database, png(), "--detector", "confidence") == 3
+    assert "confidence" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_folders_are_searched_sorted_and_at_any_depth(copy, png, tmp_path, capsys):
+    for name in ("folder/b.png", "folder/a/z.PNG", "folder/c.txt"):
+        png(name)
+    twice = tmp_path / "folder" / "b.png"
+    status, found = entries(copy(*NEVER), capsys, tmp_path / "folder", twice, "--detector", "logits")
+    assert status == 0
+    assert [Path(entry["file"]).name for entry in found] == ["z.PNG", "b.png"]
+
+
+def test_a_detector_that_is_not_tuned_is_left_out_and_named(copy, png, capsys):
+    database = copy("DELETE FROM evaluations", NEVER[0])
+    assert run(database, png()) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith("not tuned, so not asked: repair, confidence, logit-margin")
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(LAYERS)
+
+
+# ---- What goes wrong -------------------------------------------------------------------------------
+
+
+def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys):
+    wide = png("wide.png", RANDOM.integers(0, 256, (32, 64, 3), np.uint8))
+    empty, missing = tmp_path / "empty", tmp_path / "missing.png"
+    empty.mkdir()
+    database = copy("UPDATE operating_points SET threshold = -1")
+    status, found = entries(database, capsys, wide, empty, missing, png(), "--detector", "logits")
+    assert status == 1  # whatever was said of the others
+    assert [entry.get("error", "judged")[:24] for entry in found] == [
+        "64 x 32 pixels, expected",
+        "a folder without a *.png",
+        "no such file: expected a",
+        "judged",
+    ]
+    assert run(database, missing, "--detector", "logits") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == f"xpixels: {missing}: no such file: expected a PNG image or a folder of them\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--detector", "nose"], "--detector nose: expected one of flatten, dense, logits, composed, repair"),
+        (["--network", "7"], "--network 7: expected one of 1 (cifar10-cnn, weights "),
+        (
+            ["--metric", "cosine", "--detector", "dense"],
+            "no detector of cifar10-cnn is tuned (cosine, total)",
+        ),
+        (["--weights", "none.npz"], "weights: none.npz does not exist"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_line(database, png, options, said, capsys):
+    assert run(database, png(), *options) == 1
+    out, err = capsys.readouterr()
+    assert said in err
+    assert (out, err.count("\n")) == ("", 1)
+
+
+def test_a_missing_database_is_named(tmp_path, png, capsys):
+    assert run(tmp_path / "none.db", png()) == 1
+    assert "No database at" in capsys.readouterr().err
+
+
+def test_the_network_is_the_newest_with_these_weights():
+    known = [
+        KnownNetwork(i, name, sha * 64, "d", ())
+        for i, name, sha in ((1, "a", "0"), (2, "a", "1"), (3, "b", "0"))
+    ]
+    weights = Path("w.npz")
+    assert check.choose_network(known, "0" * 64, None, weights).id == 3
+    assert check.choose_network(known, "0" * 64, "a", weights).id == 1
+    assert check.choose_network(known, "1" * 64, "2", weights).id == 2
+    for wanted, sha in ((None, "2"), ("b", "1")):
+        with pytest.raises(LookupError, match=r"w.npz has sha256 .* the database knows 1"):
+            check.choose_network(known, sha * 64, wanted, weights)
+    with pytest.raises(LookupError, match="xpixels ingest"):
+        check.choose_network([], "0" * 64, None, weights)
+
+
+def test_parts_are_as_equal_as_can_be():
+    assert [list(part) for part in check.evenly(range(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert list(check.evenly([], 3)) == []
+
+
+# ---- Files -----------------------------------------------------------------------------------------
+
+
+def saved(image: Image.Image, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG", **options)
+    return stream.getvalue()
+
+
+def of_mode(mode: str) -> Image.Image:
+    return Image.fromarray(IMAGE).convert(mode)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def raw_png(header: bytes, *chunks: bytes) -> bytes:
+    return pictures.SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+BOMB = raw_png(
+    struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0), chunk(b"IDAT", zlib.compress(bytes(9999)))
+)
+DEEP = raw_png(
+    struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0), chunk(b"IDAT", zlib.compress(bytes(32 * (1 + 32 * 6))))
+)
+TEXT_BOMB = raw_png(
+    struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0),
+    chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**24))),
+    chunk(b"IDAT", zlib.compress(bytes(32 * (1 + 32 * 3)))),
+)
+GOOD = saved(of_mode("RGB"))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "LA"])
+def test_what_becomes_rgb_without_loss_is_taken(mode):
+    image = of_mode(mode)
+    expected = np.array(image.convert("RGB"))
+    np.testing.assert_array_equal(pictures.decode(saved(image), 32, 32), expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "an empty file"),
+        (b"GIF89a", "not a PNG"),
+        (GOOD[:20], "ends in its header"),
+        (GOOD[:8] + GOOD[33:], "does not begin with its header"),
+        (GOOD[: len(GOOD) // 2], "a damaged PNG"),
+        (GOOD[:-20] + bytes(8) + GOOD[-12:], "a damaged PNG"),
+        (BOMB, "60000 x 60000 pixels, expected 32 x 32"),
+        (TEXT_BOMB, "a damaged PNG"),
+        (DEEP, "16 bits a channel, expected 8"),
+        (saved(of_mode("L").convert("I;16")), "16 bits a channel"),
+        (saved(of_mode("P"), transparency=int(np.array(of_mode("P"))[0, 0])), "transparent pixels"),
+        (saved(Image.fromarray(np.dstack([IMAGE, IMAGE[..., :1]]))), "transparent pixels"),
+        (saved(of_mode("RGB"), save_all=True, append_images=[Image.new("RGB", (32, 32))]), "an animation"),
+    ],
+)
+def test_a_bad_file_is_one_line(content, said):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(pictures.PictureError, match=said) as error:
+            pictures.decode(content, 32, 32)
+    assert "\n" not in str(error.value)
+
+
+def test_a_bomb_is_not_even_opened(monkeypatch):
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(pictures.PictureError, match="60000"):
+        pictures.decode(BOMB, 32, 32)
+
+
+def test_a_file_of_many_bytes_is_not_read_whole(tmp_path):
+    path = tmp_path / "large.png"
+    path.write_bytes(GOOD + bytes(pictures.MOST_BYTES))
+    with pytest.raises(pictures.PictureError, match="more than 4,194,304 bytes"):
+        pictures.read(path, 32, 32)
+
+
+# ---- The screened repair sweep ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["incremental", "full"])
+def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
+    from networks import TINY, random_network
+
+    from model.incremental import fastest
+
+    network = random_network(TINY, np.random.default_rng(1))
+    images = np.random.default_rng(2).integers(0, 256, (5, 7, 6, 3), np.uint8)
+    whole, (function, _) = repair_sweep(network, images), fastest(network, form=form)
+    for most, tried in ((10, 10), (42, 42), (100, 42)):
+        ((_, found),) = screen.screened_stream(function, images, most)
+        looked = np.isfinite(found.margins)
+        assert (looked.sum((1, 2)) == tried).all()
+        np.testing.assert_allclose(found.margins[looked], whole.margins[looked], atol=1e-5)
+        np.testing.assert_array_equal(found.classes[looked], whole.classes[looked])
+    np.testing.assert_allclose(found.scores, whole.scores, atol=1e-5)
+
+
+def test_an_odd_pixel_is_looked_at_first():
+    from networks import TINY, random_network
+
+    from model import cnn
+
+    images = np.full((1, 7, 6, 3), 100, np.uint8)
+    images[0, 4, 2] = 255, 0, 255
+    function = cnn.logits_function(random_network(TINY, np.random.default_rng(1)))
+    ((_, found),) = screen.screened_stream(function, images, 1)
+    assert np.isfinite(found.margins[0, 4, 2])
+
+
+# ---- What it keeps ---------------------------------------------------------------------------------
+
+
+def test_kept_images_are_cases_that_nothing_counts(copy, png, capsys):
+    path = copy()
+    before = rows_of(path, select(schema.evaluations)), rows_of(path, select(schema.tuning_points))
+    files = png("a.png"), png("same.png"), png("b.png", RANDOM.integers(0, 256, (32, 32, 3), np.uint8))
+    _, found = entries(path, capsys, *files, "--keep")
+    ids = [entry["case"] for entry in found]
+    assert ids == [9, 9, 10]
+    assert entries(path, capsys, files[2], "--keep")[1][0]["case"] == 10
+    kept = rows_of(path, select(schema.cases).where(schema.cases.c.id > 8))
+    assert [(case.kind, case.partition, case.true_class, case.attack_id) for case in kept] == [
+        ("unknown", "checked", None, None)
+    ] * 2
+    decided = rows_of(
+        path,
+        select(schema.decisions, schema.layers.c.name)
+        .join(schema.layers, schema.layers.c.id == schema.decisions.c.layer_id)
+        .where(schema.decisions.c.case_id == 10, schema.decisions.c.rule == "total"),
+    )
+    said = {detector["detector"]: detector for detector in found[2]["detectors"]}
+    assert {row.name: row.unexpected_count for row in decided} == {
+        name: said[name]["score"] for name in LAYERS
+    }
+    assert {row.outcome for row in decided} == {None}
+    assert upkeep.check(engines.create(path)) == []
+    assert before == (rows_of(path, select(schema.evaluations)), rows_of(path, select(schema.tuning_points)))
+
+
+def test_without_keep_nothing_is_written(copy, png):
+    path = copy(*NEVER)
+    path.chmod(0o444)
+    assert run(path, png()) == 0
+    assert len(rows_of(path, select(schema.cases))) == 8

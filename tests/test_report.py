@@ -1,0 +1,150 @@
+"""The report of a synthetic database: Markdown that holds together, and figures with and without kaleido."""
+
+import re
+
+import database
+import numpy as np
+import pytest
+from test_evidence_figures import row
+
+import db.engine
+import db.read
+from dashapp import report_facts, report_figures, report_tables
+from dashapp.report import write_report
+from db.read import Measure
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    made = db.engine.create(tmp_path_factory.mktemp("report") / "report.db")
+    database.fill(made, per_group=4, references=60)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """As if kaleido were there: each picture holds what it was asked with."""
+    monkeypatch.setattr(report_figures, "kaleido_installed", lambda: True)
+
+    def write(figures, files, *, width, height):
+        for file, w, h in zip(files, width, height, strict=True):
+            file.write_text(
+                f'<svg width="{w}" height="{h}"><defs id="defs-12ab34"/><g id="clip12ab34"/></svg>'
+            )
+
+    monkeypatch.setattr(report_figures.plotly.io, "write_images", write)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """As if kaleido were not there."""
+    monkeypatch.setattr(report_figures, "kaleido_installed", lambda: False)
+
+
+def test_every_file_that_is_named_is_there_and_nothing_else(engine, drawn, tmp_path):
+    written = write_report(engine, tmp_path / "made" / "report")
+    assert sorted(path.name for path in written) == sorted(path.name for path in written[0].parent.iterdir())
+    text = written[0].read_text()
+    pictures = re.findall(r"!\[Figure \d+\]\((.*?)\)", text)
+    assert pictures == [f"figure-{number:02}.svg" for number in range(4, 13)]
+    assert set(pictures) == {path.name for path in written[1:]}
+    assert 'width="680" height="640"' in written[-1].read_text()
+
+
+def test_a_picture_is_the_same_each_time(engine, drawn, tmp_path):
+    svg = write_report(engine, tmp_path)[1].read_text()
+    assert '"defs-figure-04"' in svg
+    assert '"clipfigure-04"' in svg
+    assert report_figures.settled("<svg/>", "a") == "<svg/>"
+
+
+def test_the_report_is_the_same_each_time_and_its_tables_are_whole(engine, drawn, tmp_path):
+    text = write_report(engine, tmp_path / "a")[0].read_text()
+    assert write_report(engine, tmp_path / "b")[0].read_text() == text
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.MULTILINE):
+        widths = {line.count(" | ") for line in table.splitlines()}
+        assert len(widths) == 1, table
+        assert len(table.splitlines()) > 2, table
+    for heading in ("Attacks: untargeted", "Reference set", "Ways to choose k", "Near-duplicates", "Timings"):
+        assert heading in text
+    for word in ("nan", "None", "inf "):
+        assert not re.search(rf"\b{word}\b", text), word
+
+
+def test_the_report_has_the_numbers_of_the_database(engine, drawn, tmp_path):
+    text = write_report(engine, tmp_path)[0].read_text()
+    query, _ = db.read.evidence_query(engine, "")
+    rows = {one.detector: one for one in db.read.evidence_summary(engine, query)}
+    dense = rows["dense euclidean total"]
+    assert f"| dense euclidean total | {dense.k} |" in text
+    assert f"{dense.auc.value:.3f}".removeprefix("0") in text
+    assert "| dense | paper | 23 |" in text
+    assert "repair *(ours, not the paper's)*" in text
+    assert "confidence *(baseline)*" in text
+    assert "| within 8 | 8 |" in text
+
+
+def test_without_kaleido_there_is_one_page_and_the_way_to_pictures(engine, undrawn, tmp_path):
+    (tmp_path / "figure-04.svg").write_text("of an earlier report")
+    names = {path.name for path in write_report(engine, tmp_path)}
+    assert names == {"report.md", "figures.html", "plotly.min.js"}
+    assert names == {path.name for path in tmp_path.iterdir()}
+    text = (tmp_path / "report.md").read_text()
+    assert "install the extra `report`" in text
+    assert "BROWSER_PATH" in text
+    page = (tmp_path / "figures.html").read_text()
+    assert len(re.findall(r'<h2 id="figure-\d\d">', page)) == 9
+    assert re.findall(r'src="(.*?)"', page) == ["plotly.min.js"]
+    assert len(page) < 200_000  # plotly.js is beside it
+
+
+def test_a_chrome_that_does_not_start_is_named_in_one_line(engine, drawn, monkeypatch, tmp_path):
+    def fail(*_args, **_options):
+        raise RuntimeError("Kaleido requires Google Chrome.\nLong advice. More of it.")
+
+    monkeypatch.setattr(report_figures.plotly.io, "write_images", fail)
+    write_report(engine, tmp_path)
+    (line,) = [ln for ln in (tmp_path / "report.md").read_text().splitlines() if "No pictures" in ln]
+    assert "Kaleido requires Google Chrome" in line
+    assert "BROWSER_PATH" in line
+
+
+def test_a_database_without_evaluations_is_refused_with_the_command(tmp_path):
+    engine = db.engine.create(tmp_path / "none.db")
+    database.fill(engine, per_group=1, references=50, evidence=False)
+    with pytest.raises(ValueError, match="xpixels ingest") as error:
+        write_report(engine, tmp_path / "report")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "report").exists()
+    engine.dispose()
+
+
+def test_a_table_keeps_bars_in_its_cells():
+    table = report_tables.markdown(("a", "b"), [("x|y", 1), (None, 2.5)])
+    assert table == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n|  | 2.5 |"
+
+
+def test_the_best_of_a_summary_are_bold_and_the_rest_is_not():
+    weak = row("dense cosine total", auc=Measure(0.6, 0.5, 0.7), paired_auc=None, recovered=None)
+    lines = report_tables.summary([row(), weak]).splitlines()
+    assert "**.800 [.750, .850]**" in lines[2]
+    assert "**" not in lines[3]
+    assert report_tables.best_sentence([weak, row()]).startswith("Best k-NN detector: dense euclidean total")
+
+
+def test_a_pixel_is_measured_against_the_neighbors_that_it_has():
+    image = np.full((4, 4, 3), 100, np.uint8)
+    image[0, 0] = (255, 90, 100)
+    image[2, 2] = (100, 100, 0)
+    assert report_facts.neighbor_distance(image, 0, 0) == 155
+    assert report_facts.neighbor_distance(image, 2, 2) == 100
+    assert report_facts.neighbor_distance(image, 3, 3) == 0
+    assert report_facts.at_edge(image, 0, 2)
+    assert not report_facts.at_edge(image, 1, 2)
+
+
+def test_detectors_are_matched_by_layer_metric_and_rule():
+    whole, part = row(), row("dense euclidean total distinct", reference="distinct")
+    assert report_facts.matched([whole, row("repair", kind="repair")], [part]) == [(whole, part)]
+    assert report_facts.matched([row(metric="cosine")], [part]) == []
