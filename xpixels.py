@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 
-if TYPE_CHECKING:
-    from db import sql
-
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 DATABASE = "xpixels.db"
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from
@@ -207,11 +203,13 @@ def _run_serve(options: argparse.Namespace) -> None:
 
 
 def _sql(commands) -> None:
-    command = _command(commands, "sql", _run_sql, "run one SQL statement, read-only")
+    from db.sql_command import export, run
+
+    command = _command(commands, "sql", run, "run one SQL statement, read-only")
     _with_database(command)
     command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
     _with_format(command)
-    command = _command(commands, "export", _run_export, "write a whole table or view as CSV or JSON")
+    command = _command(commands, "export", export, "write a whole table or view as CSV or JSON")
     _with_database(command)
     command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
     command.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -223,45 +221,6 @@ def _with_format(command: Parser) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
     form.add_argument("--json", dest="form", action="store_const", const="json", help="a list of objects")
-
-
-def _run_sql(options: argparse.Namespace) -> None:
-    answer = _answer(options, options.statement)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    sys.stdout.write(_formatted(answer, options.form, width))
-    if answer.cut:
-        print(f"more rows than --limit {options.limit}", file=sys.stderr)
-
-
-def _run_export(options: argparse.Namespace) -> None:
-    from db.schema import metadata, views
-
-    known = sorted([*metadata.tables, *views.tables])
-    if options.name not in known:
-        raise LookupError(f"no table or view {options.name}: expected one of {', '.join(known)}")
-    text = _formatted(_answer(options, f'SELECT * FROM "{options.name}"'), options.form or "csv", None)
-    if options.output:
-        options.output.write_text(text)
-    else:
-        sys.stdout.write(text)
-
-
-def _answer(options: argparse.Namespace, statement: str) -> sql.Answer:
-    from db import engine, migrate, sql
-
-    database = engine.create(options.database, read_only=True)
-    migrate.require_current(database)
-    return sql.run(database, statement, limit=options.limit)
-
-
-def _formatted(answer: sql.Answer, form: str | None, width: int | None) -> str:
-    from db import sql
-
-    if form == "csv":
-        return sql.as_csv(answer)
-    if form == "json":
-        return sql.as_json(answer)
-    return sql.as_table(answer, width=width) + "\n"
 
 
 def _db(commands) -> None:

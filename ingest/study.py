@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sqlalchemy import Engine
@@ -20,8 +21,10 @@ from db import engine as databases
 from db.read import evaluated
 from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
 from ingest.batch import ALL, ANY, SWEEP, Batch
-from ingest.task import Task
 from model.layers import SCALED
+
+if TYPE_CHECKING:
+    from ingest.task import Task
 
 NEAR_MEDIAN_IMAGES = 96
 

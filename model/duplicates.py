@@ -124,9 +124,8 @@ def pixel_distances(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
     The root of the mean squared difference over all pixels and channels.
     """
-    differences = images.reshape(len(images), -1).astype(np.float64)
-    differences -= others.reshape(len(others), -1)
-    return np.sqrt(np.square(differences, out=differences).mean(axis=1))
+    differences = images.astype(np.float64) - others
+    return np.sqrt(np.square(differences, out=differences).mean(axis=(1, 2, 3)))
 
 
 def _directions(rows: np.ndarray) -> np.ndarray:

@@ -120,8 +120,10 @@ def test_alike_are_pairs_close_in_either_way_with_both_distances():
     assert listed(found) == sorted(wanted)
     np.testing.assert_allclose(found.activation, near[found.first, found.second], atol=1e-12)
     np.testing.assert_allclose(found.pixels, alike_pixels[found.first, found.second])
-    assert (found.activation > 0.02).any() and (found.pixels > 6.0).any()
-    assert ticks == sorted(ticks) and ticks[-1] == 2 * len(images)
+    assert (found.activation > 0.02).any()
+    assert (found.pixels > 6.0).any()
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == 2 * len(images)
 
 
 FEATURES, IMAGES = vectors(4, 3), pictures(4)
@@ -276,9 +278,6 @@ def test_repeated_references_are_left_out_by_either_distance(task, training):
         assert likeness.near_duplicate_references(connection, task.network_id + 1, 2.0, 255.0) == set()
 
 
-# ---- Hubs ----------------------------------------------------------------------------------------
-
-
 def test_hubs_are_far_above_all_references_those_that_are_never_near_included(tmp_path):
     engine = engines.create(tmp_path / "hubs.db")
     database.fill(engine, per_group=4, references=200, evidence=False)
@@ -298,3 +297,9 @@ def test_hubs_are_far_above_all_references_those_that_are_never_near_included(tm
         assert hubs != without_zeros  # so that the difference shows
         assert likeness.hub_references(connection, 1, layer, metric) == hubs
         assert likeness.hub_references(connection, 1, layer, "manhattan") == set()
+
+
+def test_what_is_all_different_makes_no_pair():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    found = alike(np.eye(3), None, pictures, None, activation=0.1, pixels=1)
+    assert [len(field) for field in found] == [0, 0, 0, 0]
