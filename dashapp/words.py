@@ -68,7 +68,7 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
 
 
 def recovery_sentence(
-    *, alarm: bool, k: int, majority: str | None, recovered: str | None, predicted: str, true: str
+    *, alarm: bool, k: int, majority: str | None, recovered: str | None, predicted: str, true: str | None
 ) -> str:
     """What the neighbours say the class really is (paper, section 4.2).
 
@@ -77,12 +77,14 @@ def recovery_sentence(
         k: neighbours looked at.
         majority: the unique most frequent class among them, None on a tie.
         recovered: the recovered class, None when there is none.
-        predicted, true: names of the predicted and the true class.
+        predicted, true: names of the predicted and the true class; None: nobody knows it.
     """
     if not alarm:
         return "No alarm, so the prediction stands."
     if recovered is not None:
         verdict = "and the true class" if recovered == true else f"but the true class is {true}"
+        if true is None:
+            verdict = "the true class is not known"
         whose = (
             "the class of the nearest neighbour"
             if k == 1
@@ -94,9 +96,13 @@ def recovery_sentence(
     return f"No class recovered: no single class is the most frequent among the {k} neighbours."
 
 
-def summary_sentence(*, attacked: bool, pixels: int, predicted: str, true: str, confidence: float) -> str:
+def summary_sentence(
+    *, attacked: bool, pixels: int, predicted: str, true: str | None, confidence: float
+) -> str:
     """One line over the page: what was shown, what the network made of it."""
     sees = f"The network sees {article(predicted)} with a confidence of {percent(confidence)}"
+    if true is None:
+        return f"{sees}. What it truly is, and whether it was attacked, nobody has said."
     if attacked:
         changed = "one pixel" if pixels == 1 else f"{pixels} pixels"
         return f"{sees}. This is {article(true)} with {changed} changed."
@@ -118,8 +124,10 @@ def alarms_sentence(alarms: Sequence[tuple[str, bool]]) -> str:
 
 def verdict_text(alarms: Sequence[tuple[str, bool]], layer: str, outcome: str | None) -> str:
     """The head of a case: how many layers alarm, and how the shown one did; '' before tuning."""
-    if outcome is None:
+    if not alarms:
         return ""
+    if outcome is None:
+        return alarms_sentence(alarms)
     return f"{alarms_sentence(alarms)} {layer}: {outcome_name(outcome)}."
 
 
@@ -165,8 +173,10 @@ def pixel_place(row: int, column: int) -> str:
 NO_NEIGHBORS = "No neighbours are stored for this layer yet. Run “xpixels ingest” and reload this page."
 
 
-def softmax_text(*, predicted: str, true: str, true_probability: float, rank: int) -> str:
+def softmax_text(*, predicted: str, true: str | None, true_probability: float, rank: int) -> str:
     """What the softmax output says of the true class; `rank` counts from 1, the predicted class."""
+    if true is None:
+        return "the true class is not known"
     if predicted == true:
         return "the network's prediction is the true class"
     return f"true class {true}: {ordinal(rank)}, {percent(true_probability)}"

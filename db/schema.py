@@ -24,6 +24,8 @@ from db.likeness_views import hubs, near_duplicates
 from db.sweep_views import case_repairs, near_median_attacks, vulnerability
 from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores, vulnerability_maps
 from db.tables.columns import (
+    CASE_KINDS,
+    CASE_PARTITIONS,
     CASE_SETS,
     CHOICES,
     DETECTORS,
@@ -68,6 +70,8 @@ from db.totals import attack_matrix, attack_positions
 from db.views import case_overview, layer_decisions
 
 __all__ = [
+    "CASE_KINDS",
+    "CASE_PARTITIONS",
     "CASE_SETS",
     "CHOICES",
     "DETECTORS",

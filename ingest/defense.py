@@ -120,7 +120,8 @@ def _decisions(
     alarm = defense.alarms(unexpected, point.threshold)
     majority = defense.majority_classes(votes.labels, classes=classes)[:, point.k - 1]
     recovered = defense.recovered_classes(alarm, majority, votes.predicted)
-    outcomes = defense.outcomes(alarm, votes.adversarial)
+    counted = np.isin(votes.partitions, PARTITIONS)  # of what a check kept nobody knows the truth
+    outcomes = np.where(counted, defense.outcomes(alarm, votes.adversarial), "")
     columns = (votes.case_ids, unexpected, alarm, majority, recovered, outcomes)
     return [
         {
@@ -132,7 +133,7 @@ def _decisions(
             "alarm": bool(alarmed),
             "majority_class": None if most < 0 else int(most),
             "recovered_class": None if class_ < 0 else int(class_),
-            "outcome": str(outcome),
+            "outcome": str(outcome) or None,
         }
         for case_id, count, alarmed, most, class_, outcome in zip(*columns, strict=True)
     ]

@@ -135,7 +135,7 @@ def test_names_of_the_case_view_in_an_address_do_not_disturb_the_place_in_the_li
         ("?true=cart", ("true", "cart", "airplane, automobile, bird")),
         ("?predicted=", ("predicted", "airplane")),
         ("?kind=dirty", ("kind", "dirty", "clean, adversarial")),
-        ("?partition=test", ("partition", "test", "validation, tuning, all")),
+        ("?partition=test", ("partition", "test", "validation, tuning, checked, all")),
         ("?outcome=tp", ("outcome", "tp", "TP, FP, TN, FN")),
         ("?layer=conv1", ("layer", "conv1", "flatten, dense, logits, composed")),
         ("?method=magic", ("method", "magic", "corner-sweep, differential-evolution")),

@@ -82,7 +82,7 @@ def _head(
         attacked=attacked,
         pixels=len(case.attack.pixels) if case.attack else 0,
         predicted=case.class_names[case.predicted_class],
-        true=case.class_names[case.true_class],
+        true=case.true_name,
         confidence=case.confidence,
     )
     return html.Header(

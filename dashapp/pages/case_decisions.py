@@ -79,7 +79,7 @@ def _decision(
 
 def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list:
     names = case.class_names
-    predicted, true = names[case.predicted_class], names[case.true_class]
+    predicted, true = names[case.predicted_class], case.true_name
     reason = words.reason_sentence(
         rule=decision.rule,
         k=decision.k,
@@ -108,10 +108,12 @@ def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> li
             ],
             className="decision-recovered",
         )
+    said = [html.P(reason, className="decision-reason"), recovered]
+    if decision.outcome is None:
+        return said
     name, truth = words.outcome_sentence(decision.outcome).split(": ")
     return [
-        html.P(reason, className="decision-reason"),
-        recovered,
+        *said,
         html.P(
             [
                 html.Span("✓" if right else "✗", className="outcome-mark", **{"aria-hidden": "true"}),

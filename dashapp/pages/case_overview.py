@@ -21,9 +21,10 @@ def image_address(app: Dash, sha256: str) -> str:
 def input_part(app: Dash, case: db.read.CaseDetail) -> html.Section:
     """The image that the network saw, beside the original when it was attacked."""
     attack = case.attack
-    true = case.class_names[case.true_class]
+    true = case.true_name
     if attack is None:
-        shown = [_picture(app, case.image, "unchanged", (), f"The image, {true}")]
+        caption, alt = ("as given", "The image") if true is None else ("unchanged", f"The image, {true}")
+        shown = [_picture(app, case.image, caption, (), alt)]
         facts = []
     else:
         rings = [(pixel.row, pixel.column) for pixel in attack.pixels]
@@ -205,7 +206,7 @@ def output_part(case: db.read.CaseDetail) -> html.Section:
     """What the network says, and what is true."""
     right = case.predicted_class == case.true_class
     predicted = class_name(case.class_names[case.predicted_class], case.predicted_class)
-    true = class_name(case.class_names[case.true_class], case.true_class)
+    true = "not known" if case.true_class is None else class_name(case.true_name, case.true_class)
     return html.Section(
         className="case-output",
         children=[
@@ -238,7 +239,9 @@ def output_part(case: db.read.CaseDetail) -> html.Section:
             html.P(
                 "✓ right" if right else "✗ wrong",
                 className=f"verdict {'verdict-good' if right else 'verdict-bad'}",
-            ),
+            )
+            if case.true_class is not None
+            else None,
         ],
         **{"aria-label": "Output"},
     )

@@ -80,6 +80,7 @@ def shown(
         "true": case.true_class,
         "theme": theme,
     }
+    true_probability = 0.0 if case.true_class is None else case.scores[case.true_class].probability
     now_shown = f"{case_id}/{view.layer}/{len(neighbors)}"
     same = version == now_shown
     here = {"list": list_search(search, names)}
@@ -101,9 +102,9 @@ def shown(
         else figures.softmax_bars([score.probability for score in case.scores], **marks),
         "softmax_text": words.softmax_text(
             predicted=case.class_names[case.predicted_class],
-            true=case.class_names[case.true_class],
-            true_probability=case.scores[case.true_class].probability,
-            rank=1 + sum(s.probability > case.scores[case.true_class].probability for s in case.scores),
+            true=case.true_name,
+            true_probability=true_probability,
+            rank=1 + sum(score.probability > true_probability for score in case.scores),
         ),
         "counts": figures.neighbor_bars(
             class_counts(counted, len(case.class_names)),

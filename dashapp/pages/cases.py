@@ -109,7 +109,7 @@ def _outcomes(
 ) -> Component:
     """The layer that is looked at, and how its decisions turned out: each outcome is a filter."""
     counts = listed.facets["outcome"]
-    if listed.rows and not sum(counts.values()):
+    if listed.rows and not any(query.layer in row.decisions for row in listed.rows):
         text = f"No decisions of {query.layer} about these cases yet: run “xpixels tune” and reload."
         return html.P(text, className="card untuned muted")
     layers = [

@@ -122,7 +122,7 @@ def _row(
     adversarial = row.kind == "adversarial"
     before = _image(row.original, row, app, "before the attack") if adversarial else None
     partition = html.Span(row.partition, className="muted sub") if query.partition == "all" else None
-    wrong = row.predicted_class != row.true_class
+    wrong = row.true_class is not None and row.predicted_class != row.true_class
     confidence = {"--share": f"{row.confidence:.4f}"}
     marks = [_mark(layer.name, row, chosen=layer.name == query.layer) for layer in options.layers]
     return html.Tr(
@@ -131,7 +131,9 @@ def _row(
             html.Td(_marked_image(row, app), className="c-image"),
             html.Td(before, className="c-image"),
             html.Td([row.kind, partition], className="c-kind"),
-            _class(row.true_class, options),
+            html.Td("not known", className="c-class muted")
+            if row.true_class is None
+            else _class(row.true_class, options),
             _class(row.predicted_class, options, wrong=wrong),
             html.Td(percent(row.confidence), className="c-confidence", style=confidence),
             html.Td(marks, className="c-alarms"),
@@ -178,7 +180,8 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
         outcome, words = "none", f"{layer}: not decided"
     else:
         counted = f"{decision.unexpected_count} of {decision.k} unexpected, threshold {decision.threshold}"
-        outcome, words = decision.outcome, f"{layer}: {OUTCOME_NAMES[decision.outcome]} ({counted})"
+        outcome = decision.outcome or ("TP" if decision.alarm else "TN")  # the plain marks
+        words = f"{layer}: {_outcome_name(decision)} ({counted})"
     return html.Span(
         className=f"mark mark-{outcome}" + " mark-shown" * chosen,
         title=words,
@@ -191,7 +194,14 @@ def _outcome(decision: db.read.ListedDecision | None) -> Component:
     if decision is None:
         return html.Td("not decided", className="c-outcome")
     wrong = decision.outcome in ("FP", "FN")
-    return html.Td(OUTCOME_NAMES[decision.outcome], className="c-outcome" + " c-wrong" * wrong)
+    return html.Td(_outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
+
+
+def _outcome_name(decision: db.read.ListedDecision) -> str:
+    """How a decision turned out; where nobody knows that, what it was."""
+    if decision.outcome is None:
+        return "alarm" if decision.alarm else "quiet"
+    return OUTCOME_NAMES[decision.outcome]
 
 
 def _pixel(row: db.read.ListedCase) -> list[Component] | None:

@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, Table, and_, case, distinct, func, select
 
 from db.schema import (
+    PARTITIONS,
     attack_pixels,
     attacks,
     cases,
@@ -62,7 +63,6 @@ class CaseVotes(NamedTuple):
     partitions: np.ndarray  # (N,) str
     adversarial: np.ndarray  # (N,) bool
     predicted: np.ndarray  # (N,) int
-    true: np.ndarray  # (N,) int
     labels: np.ndarray  # (N, k) int, nearest first
 
 
@@ -145,6 +145,7 @@ def used_positions(
         select(samples.c.position, cases.c.kind)
         .join(samples, samples.c.id == cases.c.sample_id)
         .where(cases.c.network_id == network, cases.c.run_id.not_in(except_runs))
+        .where(cases.c.partition.in_(PARTITIONS))  # what a check kept is of no split
     )
     return dict(map(tuple, connection.execute(query)))
 
@@ -231,7 +232,6 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
             cases.c.partition,
             cases.c.kind,
             cases.c.predicted_class,
-            cases.c.true_class,
             samples.c.label,
         )
         .join(neighbors, neighbors.c.case_id == cases.c.id)
@@ -242,16 +242,15 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
     ).all()
     labels: dict[int, list[int]] = {}
     facts: dict[int, tuple] = {}
-    for case_id, partition, kind, predicted, true, label in rows:
-        facts[case_id] = (partition, kind == "adversarial", predicted, true)
+    for case_id, partition, kind, predicted, label in rows:
+        facts[case_id] = (partition, kind == "adversarial", predicted)
         labels.setdefault(case_id, []).append(label)
-    partitions, adversarial, predicted, true = zip(*facts.values(), strict=True) if facts else ((),) * 4
+    partitions, adversarial, predicted = zip(*facts.values(), strict=True) if facts else ((),) * 3
     return CaseVotes(
         list(facts),
         np.array(partitions, str),
         np.array(adversarial, bool),
         np.array(predicted, np.int64),
-        np.array(true, np.int64),
         np.array(list(labels.values()), np.int64),
     )
 

@@ -60,11 +60,11 @@ class CaseDetail(NamedTuple):
     network: str
     dataset: str
     class_names: tuple[str, ...]  # by class id
-    kind: Literal["clean", "adversarial"]
-    partition: Literal["tuning", "validation"]
+    kind: Literal["clean", "adversarial", "unknown"]
+    partition: Literal["tuning", "validation", "checked"]
     split: str
     position: int  # of the sample in its split
-    true_class: int
+    true_class: int | None  # None: of an unknown case
     predicted_class: int
     confidence: float  # softmax probability of the predicted class
     image: CaseImage  # what the network saw
@@ -72,6 +72,11 @@ class CaseDetail(NamedTuple):
     attack: CaseAttack | None
     scores: tuple[CaseScore, ...]  # in class order
     layers: tuple[CaseLayer, ...]  # in network order
+
+    @property
+    def true_name(self) -> str | None:
+        """The true class by its name; None where nobody knows it."""
+        return None if self.true_class is None else self.class_names[self.true_class]
 
     @property
     def compared_layers(self) -> tuple[CaseLayer, ...]:
@@ -91,7 +96,7 @@ class CaseDecision(NamedTuple):
     alarm: bool
     majority_class: int | None  # None: several classes are most frequent
     recovered_class: int | None
-    outcome: Literal["TP", "FP", "TN", "FN"]
+    outcome: Literal["TP", "FP", "TN", "FN"] | None  # None: of an unknown case
 
 
 class CaseNeighbor(NamedTuple):

@@ -159,8 +159,8 @@ def _facet(counts: list, query: CaseQuery, options: CaseOptions, facet: str) -> 
     if facet in ("true", "predicted"):
         return {name: numbers.get(number, 0) for number, name in options.class_names.items()}
     known = {
-        "partition": ("validation", "tuning"),
-        "kind": schema.KINDS,
+        "partition": ("validation", "tuning", "checked"),
+        "kind": schema.CASE_KINDS,
         "outcome": ("TP", "FN", "TN", "FP"),
         "method": options.methods,
     }

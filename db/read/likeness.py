@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, or_, select
 
-from db.schema import near_duplicate_pairs, neighbors, reference_samples, samples
+from db.schema import PARTITIONS, cases, near_duplicate_pairs, neighbors, reference_samples, samples
 
 # What a person calls near-duplicates, in CIFAR-10 under the bundled network: one object in one pose, cropped,
 # shifted, re-coloured, with a border or a watermark. Looked at by eye, 97 in 100 pairs that are this close by
@@ -54,7 +54,9 @@ def hub_references(connection: Connection, network: int, layer_id: int, metric: 
     members = select(func.count()).where(reference_samples.c.network_id == network)
     query = (
         select(neighbors.c.reference_sample_id, func.count())
+        .join(cases, cases.c.id == neighbors.c.case_id)
         .where(neighbors.c.layer_id == layer_id, neighbors.c.metric == metric)
+        .where(cases.c.partition.in_(PARTITIONS))
         .group_by(neighbors.c.reference_sample_id)
     )
     occurrences = dict(map(tuple, connection.execute(query)))

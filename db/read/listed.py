@@ -22,7 +22,7 @@ class ListedDecision(NamedTuple):
     """What one layer decided about a case."""
 
     alarm: bool
-    outcome: str
+    outcome: str | None  # None: of an unknown case
     unexpected_count: int
     k: int
     threshold: int
@@ -34,7 +34,7 @@ class ListedCase(NamedTuple):
     id: int
     kind: str
     partition: str
-    true_class: int
+    true_class: int | None  # None: of an unknown case
     predicted_class: int
     confidence: float  # [0, 1]
     image: str  # sha256 of what the network saw

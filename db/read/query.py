@@ -14,7 +14,12 @@ from db import schema
 
 PAGE_SIZE = 50
 SORTS = ("case", "kind", "true", "predicted", "confidence", "alarms", "outcome", "pixel")
-PARTITIONS = ("validation", "tuning", "all")  # the first is what is shown when nothing is asked for
+PARTITIONS = (
+    "validation",
+    "tuning",
+    "checked",
+    "all",
+)  # the first is what is shown when nothing is asked for
 
 
 class QueryError(ValueError):
@@ -127,7 +132,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         options = _options(connection, fields.get("network"))
     one_of = {
         "partition": PARTITIONS,
-        "kind": schema.KINDS,
+        "kind": schema.CASE_KINDS,
         "layer": tuple(layer.name for layer in options.layers),
         "outcome": schema.OUTCOMES,
         "true": tuple(options.class_names.values()),

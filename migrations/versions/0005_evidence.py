@@ -259,6 +259,7 @@ FROM (
         neighbors.layer_id AS layer_id, neighbors.metric AS metric,
         neighbors.reference_sample_id AS reference_sample_id, COUNT(*) AS occurrences
     FROM neighbors
+    JOIN cases ON cases.id = neighbors.case_id AND cases.kind <> 'unknown'
     GROUP BY neighbors.layer_id, neighbors.metric, neighbors.reference_sample_id
 ) AS counted
 JOIN layers ON layers.id = counted.layer_id
@@ -266,6 +267,7 @@ JOIN networks ON networks.id = layers.network_id
 JOIN (
     SELECT cases.network_id AS network_id, COUNT(*) AS cases
     FROM cases
+    WHERE cases.kind <> 'unknown'
     GROUP BY cases.network_id
 ) AS searched ON searched.network_id = layers.network_id
 JOIN reference_samples ON reference_samples.id = counted.reference_sample_id
