@@ -101,8 +101,12 @@ def evaluate_detectors(
         before = evaluated.evaluated_detectors(connection, network_id)
         # what was evaluated once is kept up to date
         references = dict.fromkeys((*references, *evaluated.references(connection, network_id)))
-        repaired = evaluated.repair_count(connection, network_id)
-    facts = {"cases": len(known.cases.ids), "last": int(known.cases.ids[-1]), "repaired": repaired}
+        repaired = evaluated.case_repairs(connection, network_id)
+    facts = {
+        "cases": len(known.cases.ids),
+        "last": int(known.cases.ids[-1]),
+        "repaired": len(repaired.case_ids),
+    }
     facts["originals"] = len(known.originals.case_ids)
     done = {name for name, parameters in before.items() if facts.items() <= parameters.items()}
     wanted = [

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Select, Table, select
 
 from db.schema import (
     PARTITIONS,
@@ -105,7 +105,7 @@ def case_originals(connection: Connection, network: int) -> Originals:
         .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
         .order_by(originals.c.case_id)
     )
-    columns = np.array(connection.execute(query).all(), float).reshape(-1, 4).T
+    columns = _columns(connection, query, float)
     return Originals(columns[0].astype(int), columns[1].astype(int), columns[2], columns[3])
 
 
@@ -129,7 +129,7 @@ def case_repairs(connection: Connection, network: int) -> Repairs:
         .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
         .order_by(cases.c.id)
     )
-    columns = np.array(connection.execute(query).all(), float).reshape(-1, 5).T  # NULL becomes NaN
+    columns = _columns(connection, query, float)  # NULL becomes NaN
     return Repairs(
         columns[0].astype(int), columns[1], columns[2], columns[3].astype(int), columns[4].astype(bool)
     )
@@ -156,8 +156,8 @@ def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, 
         samples, samples.c.id == reference_samples.c.sample_id
     )
     query = query.where(reference_samples.c.network_id == network).order_by(reference_samples.c.id)
-    both = np.array(connection.execute(query).all(), int).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+    ids, labels = _columns(connection, query, int)
+    return ids, labels
 
 
 def neighbor_ids(
@@ -174,9 +174,16 @@ def neighbor_ids(
         .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
         .order_by(table.c.case_id, table.c.rank)
     )
-    both = np.array(connection.execute(query).all(), int).reshape(-1, 2)
-    ids = np.unique(both[:, 0])
-    return ids, both[:, 1].reshape(len(ids), -1)
+    case_ids, references = _columns(connection, query, int)
+    ids = np.unique(case_ids)
+    return ids, references.reshape(len(ids), -1)
+
+
+def _columns(connection: Connection, query: Select, kind: type) -> list[np.ndarray]:
+    """The answer's columns as arrays; one by one, since an array of rows takes NumPy many times as long."""
+    rows = connection.execute(query).all()
+    columns = zip(*rows, strict=True) if rows else [()] * len(query.selected_columns)
+    return [np.array(column, kind) for column in columns]
 
 
 def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict]:
@@ -195,9 +202,3 @@ def references(connection: Connection, network: int) -> list[str]:
     """The kinds of reference set that detectors of a network were evaluated with."""
     query = select(detectors.c.reference).where(detectors.c.network_id == network).distinct()
     return list(connection.execute(query.where(detectors.c.reference.is_not(None))).scalars())
-
-
-def repair_count(connection: Connection, network: int) -> int:
-    """How many images of a network were repaired."""
-    query = select(func.count()).select_from(repairs).where(repairs.c.network_id == network)
-    return connection.scalar(query)
