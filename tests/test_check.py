@@ -5,7 +5,6 @@ import json
 import struct
 import warnings
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,33 +16,20 @@ import xpixels
 from db import engine as engines
 from db import schema, upkeep
 from db.read.detectors import KnownNetwork
-from ingest import check, pipeline
-from ingest.batch import Batch
+from ingest import check
 from model import pictures, screen
 from model.data import encode_png
 from model.repair import repair_sweep
 
-BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
 LAYERS = ("flatten", "dense", "logits", "composed")
 RANDOM = np.random.default_rng(3)
 IMAGE = RANDOM.integers(0, 256, (32, 32, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def database(sample, tmp_path_factory):
-    """A small database with every detector tuned."""
-
-    def load(name, split):
-        part, size = (sample.train, 400) if split == "train" else (sample.test, 160)
-        chosen = np.sort(np.random.default_rng(0).permutation(len(part))[:size])
-        return replace(
-            part, images=part.images[chosen], labels=part.labels[chosen], positions=part.positions[chosen]
-        )
-
-    path = tmp_path_factory.mktemp("check") / "tuned.db"
-    report = pipeline.ingest(engines.create(path), BATCH, load=load, maps=False)
-    assert report.tuned
-    return path
+def database(ingested):
+    """The file of a small database with every detector tuned."""
+    return Path(ingested.url.database)
 
 
 @pytest.fixture
