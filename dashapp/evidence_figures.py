@@ -162,7 +162,8 @@ def threshold_rates(points: Sequence[CurvePoint], row: DetectorRow, *, theme: th
         edge = 0.02 * (high - low or 1)
         figure.update_xaxes(range=[low - edge, high + edge])
     counted = f"threshold, of {row.k} neighbours" if row.k else "threshold of the score"
-    figure.update_xaxes(title_text=counted, zeroline=False)
+    few = 1 if row.k and row.k <= 10 else None  # neighbours are counted in whole numbers
+    figure.update_xaxes(title_text=counted, zeroline=False, dtick=few)
     # Room above for the words of the marks.
     figure.update_yaxes(range=[-0.02, 1.2], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     figure.update_layout(hovermode="x unified")

@@ -11,8 +11,8 @@ import db.read
 from dashapp.report_tables import distinct, layer_order, markdown
 from db.read import DetectorRow, EvidenceQuery
 from db.read import evidence_facts as ask
+from db.read.likeness import NEAR_ACTIVATION, NEAR_PIXELS
 
-ALIKE = {"activation": 0.3, "pixels": 20.0}  # cosine distance; root of the mean squared difference, 0..255
 REACHES = (8, 16, 32, 64, 128, 256)  # a channel differs from its neighbours' median by less than
 PAIRS = 10  # class pairs that are shown
 
@@ -104,7 +104,9 @@ def _pairs(engine: Engine, query: EvidenceQuery, layers: list[str]) -> str:
 
 
 def _likeness(engine: Engine, query: EvidenceQuery) -> str:
-    pairs = db.read.facts(engine, ask.Duplicates, query.network, **ALIKE)
+    pairs = db.read.facts(
+        engine, ask.Duplicates, query.network, activation=NEAR_ACTIVATION, pixels=NEAR_PIXELS
+    )
     hubs = db.read.facts(engine, ask.HubCount, query.network)
     parts = ["## Near-duplicates and hubs"]
     if pairs:
@@ -120,8 +122,8 @@ def _likeness(engine: Engine, query: EvidenceQuery) -> str:
             for row in pairs
         ]
         parts.append(
-            f"Pairs of images less than {ALIKE['activation']} apart in the hidden layer (cosine) and "
-            f"{ALIKE['pixels']:.0f} in the pixels (root of the mean squared difference, 0 to 255):\n\n"
+            f"Pairs of images at most {NEAR_ACTIVATION} apart in the hidden layer (cosine) or "
+            f"{NEAR_PIXELS:.0f} in the pixels (root of the mean squared difference, 0 to 255):\n\n"
             + markdown(head, lines)
         )
     if hubs:
@@ -167,7 +169,8 @@ def _repair(engine: Engine, query: EvidenceQuery) -> str:
     text = (
         "## The repair sweep\n\n"
         "Ours, not the paper's. Each pixel in turn becomes the median of its neighbours; where the answer "
-        "changes, that pixel is suspected. Numbers of cases:\n\n"
+        "changes, that pixel is suspected. Where none does, the pixel and the class that come nearest are "
+        "still named. Numbers of cases:\n\n"
     )
     return text + markdown(head, lines, texts=2) + "\n\n" + _missed(engine, query)
 
@@ -192,7 +195,7 @@ def _missed(engine: Engine, query: EvidenceQuery) -> str:
         of = [pixel for pixel, inside in zip(pixels, mask, strict=True) if inside]
         if of:
             missed = sum(pixel.score <= threshold for pixel in of)
-            right = sum(bool(pixel.recovered_right) and pixel.score > 0 for pixel in of)
+            right = sum(bool(pixel.recovered_right) for pixel in of)
             located = sum(bool(pixel.located) for pixel in of)
             lines.append((name, len(of), missed, _percent(missed, len(of)), located, right))
     head = ("attacked pixel", "cases", "missed", "missed, %", "located", "recovered")
@@ -245,7 +248,9 @@ def _timings(engine: Engine, query: EvidenceQuery) -> str:
     rows = db.read.facts(engine, ask.StageTime, query.network)
     head = ("stage", "status", "runs", "seconds")
     lines = [(r.stage, r.status, r.runs, "" if r.seconds is None else f"{r.seconds:,.1f}") for r in rows]
-    return "## Timings\n\n" + markdown(head, lines, texts=2) if lines else ""
+    whole = sum(r.seconds or 0.0 for r in rows)
+    text = f"## Timings\n\nOf every run of a stage, together {whole / 60:.0f} minutes.\n\n"
+    return text + markdown(head, lines, texts=2) if lines else ""
 
 
 def _percent(part: int, whole: int) -> str:

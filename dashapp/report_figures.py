@@ -107,7 +107,8 @@ def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
 
 
 def settled(svg: str, name: str) -> str:
-    """The same picture with ids that do not change from one drawing to the next."""
+    """The same picture without what changes from one drawing to the next: ids of clips and of traces."""
+    svg = re.sub(r' trace[0-9a-f]{6}(?=")', "", svg)
     drawn = re.search(r'id="defs-([0-9a-f]+)"', svg)
     return svg.replace(drawn[1], name) if drawn else svg
 

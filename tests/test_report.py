@@ -30,7 +30,8 @@ def drawn(monkeypatch):
     def write(figures, files, *, width, height):
         for file, w, h in zip(files, width, height, strict=True):
             file.write_text(
-                f'<svg width="{w}" height="{h}"><defs id="defs-12ab34"/><g id="clip12ab34"/></svg>'
+                f'<svg width="{w}" height="{h}"><defs id="defs-12ab34"/><g id="clip12ab34"/>'
+                '<g class="trace scatter trace0a1b2c"/></svg>'
             )
 
     monkeypatch.setattr(report_figures.plotly.io, "write_images", write)
@@ -56,6 +57,7 @@ def test_a_picture_is_the_same_each_time(engine, drawn, tmp_path):
     svg = write_report(engine, tmp_path)[1].read_text()
     assert '"defs-figure-04"' in svg
     assert '"clipfigure-04"' in svg
+    assert 'class="trace scatter"' in svg
     assert report_figures.settled("<svg/>", "a") == "<svg/>"
 
 

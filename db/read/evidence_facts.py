@@ -127,7 +127,7 @@ ORDER BY layer_position NULLS LAST
 SELECT split, other_split, COUNT(*) AS pairs, COUNT(CASE WHEN same_picture THEN 1 END) AS same_picture,
     COUNT(CASE WHEN NOT same_class THEN 1 END) AS other_label, COUNT(case_id) AS with_case
 FROM near_duplicates
-WHERE network_id = :network AND activation_distance < :activation AND pixel_distance < :pixels
+WHERE network_id = :network AND (activation_distance <= :activation OR pixel_distance <= :pixels)
 GROUP BY split, other_split
 ORDER BY split, other_split
 """,
@@ -160,7 +160,7 @@ ORDER BY MIN(attack_id)
     RepairCount: """
 SELECT "partition", kind, COUNT(*) AS cases, COUNT(CASE WHEN score > 0 THEN 1 END) AS changed,
     COUNT(CASE WHEN located THEN 1 END) AS located,
-    COUNT(CASE WHEN recovered_right AND score > 0 THEN 1 END) AS recovered_right,
+    COUNT(CASE WHEN recovered_right THEN 1 END) AS recovered_right,
     COUNT(CASE WHEN original_score > 0 THEN 1 END) AS originals_changed
 FROM case_repairs
 WHERE network_id = :network
