@@ -181,7 +181,7 @@ def everything(load, tmp_path_factory):
     """A database with cases of every kind of attack: evolved, swept, screened, targeted, of three pixels."""
     engine = engines.create(tmp_path_factory.mktemp("every") / "kind.db")
     small = replace(BATCH, cases=1)
-    pipeline.ingest(engine, replace(small, attack="corner-sweep", cases=2), load=load)
+    ingest(engine, replace(small, attack="corner-sweep", cases=2), load=load)
     for seed, changes in enumerate(
         (
             {"attack": "corner-sweep", "targets": "all"},
@@ -480,7 +480,7 @@ def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
 def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_path, monkeypatch, capsys):
     def few(name, split):
         part = load(name, split)
-        return replace(part, images=part.images[:20], labels=part.labels[:20], positions=part.positions[:20])
+        return replace(part, images=part.images[:12], labels=part.labels[:12], positions=part.positions[:12])
 
     engine = engines.create(tmp_path / "all.db")
     batch = replace(BATCH, attack="corner-sweep")
@@ -501,7 +501,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_pa
 
     def counting(function, images, *arguments, **options):
         asked.append(len(images))
-        return whole(function, images, *arguments, **options)
+        return whole(function, images, *arguments, together=4, **options)
 
     monkeypatch.setattr(sweeps, "sweep_stream", counting)
     task = pipeline.attack_all(engine, batch, load=few)
