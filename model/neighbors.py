@@ -210,7 +210,7 @@ def _settle(part: _Part, block: np.ndarray, lengths: np.ndarray, first: int, sea
             part.ranked[query] = distances[best]
             part.indices[query] = np.concatenate([part.indices[query], own + first])[best]
 
-    list(search.pool.map(rank, slices(len(part.queries), 16)))
+    list(search.pool.map(rank, slices(len(part.queries), 64)))
 
 
 def _distances(
