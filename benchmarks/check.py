@@ -56,10 +56,12 @@ def agreement(database, function, network_id: int) -> None:
     for name, some in (("adversarial", attacked), ("other", ~attacked)):
         place = (places[some] == wanted[some, 1:3]).all(1)
         off = np.abs(scores[some] - wanted[some, 0])
+        other = (scores[some] > 0) != (wanted[some, 0] > 0)
         print(
             f"screened repair, {some.sum()} {name} images: place {100 * place.mean():.1f} %, "
             f"class {100 * (classes[some] == wanted[some, 3]).mean():.1f} % as in the whole sweep; "
-            f"score off by at most {off.max():.3f} logits"
+            f"score off by at most {off.max():.3f} logits; another answer to whether repairing changes "
+            f"the prediction in {other.sum()}"
         )
 
 
