@@ -23,9 +23,9 @@ from model.devices import in_blocks
 from model.incremental import Incremental
 from model.repair import Repair, neighbor_medians
 
-# Of 1,024. On the trained network and 3,116 images (`benchmarks.check`) score, place and class are those of the
-# whole sweep in all 992 attacked ones; of the 2,124 others 97.4 % have the same place and 99.8 % the same class,
-# no score is off by more than 0.53 logits, and three are on the other side of 0.
+# Of 1,024. On the trained network and 3,116 images (`benchmarks.check`) score, place and class are those of
+# the whole sweep in all 992 attacked ones; of the 2,124 others 97.4 % have the same place and 99.8 % the same
+# class, no score is off by more than 0.53 logits, and three are on the other side of 0.
 POSITIONS = 128
 
 
