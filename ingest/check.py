@@ -88,9 +88,8 @@ def run_options(options: argparse.Namespace) -> int:
     Raises LookupError or ValueError, in one line, where nothing can be judged.
     """
     began = time.monotonic()
-    engines.create(
-        options.database, read_only=True
-    ).dispose()  # a missing database is an error, not a new one
+    # a missing database is an error, not a new one
+    engines.create(options.database, read_only=True).dispose()
     database = engines.create(options.database, read_only=not options.keep)
     migrate.require_current(database)
     with database.connect() as connection:

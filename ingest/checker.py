@@ -6,18 +6,17 @@ Axis letters: N images, H rows, W columns, D dimensions of a layer, M reference 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from sqlalchemy import Connection
 
-from db.read import batches
+from db.read import batches, evaluated
 from db.read.detectors import (
     KnownNetwork,
     TunedLayer,
     TunedScore,
-    reference_labels,
     tuned_layers,
     tuned_scores,
 )
@@ -95,7 +94,7 @@ def load_reference(connection: Connection, network_id: int, wanted: Sequence[str
         for row in batches.layer_rows(connection, network_id)
         if row.compared and row.kind in ("flatten", "dense") and (COMPOSED in wanted or row.name in wanted)
     ]
-    labels, places, first = reference_labels(connection, network_id), {}, 0
+    (_, labels), places, first = evaluated.reference_labels(connection, network_id), {}, 0
     blobs = {part.name: b"".join(batches.reference_blobs(connection, network_id, part.id)) for part in parts}
     sizes = {
         name: len(blob) // np.dtype(rows.STORED).itemsize // max(1, len(labels))
@@ -185,20 +184,9 @@ class Checker:
             for score, predicted, recovered, place in zip(
                 found.scores.tolist(), found.predicted, found.recovered, found.positions.tolist(), strict=True
             ):
-                alarm, other = score > tuned.threshold, names[recovered]
-                findings.append(
-                    Finding(
-                        tuned.name,
-                        tuned.kind,
-                        score,
-                        tuned.threshold,
-                        self._counts(tuned.name, tuned.kind),
-                        verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], other),
-                        other if alarm else None,
-                        row=place[0] if alarm else None,
-                        column=place[1] if alarm else None,
-                    )
-                )
+                other = names[recovered]
+                reason = verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], other)
+                findings.append(self._finding(tuned, score, reason, other, *place))
         return findings
 
     def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
@@ -219,19 +207,24 @@ class Checker:
                     -lead,
                     verdicts.lead_reason(lead, tuned.threshold, names[first], names[second]),
                 )
-            alarm = score > tuned.threshold
-            findings.append(
-                Finding(
-                    tuned.name,
-                    tuned.kind,
-                    score,
-                    tuned.threshold,
-                    self._counts(tuned.name, tuned.kind),
-                    reason,
-                    names[second] if alarm else None,
-                )
-            )
+            findings.append(self._finding(tuned, score, reason, names[second]))
         return findings
+
+    def _finding(
+        self,
+        tuned: TunedScore,
+        score: float,
+        reason: str,
+        other: str,
+        row: int | None = None,
+        column: int | None = None,
+    ) -> Finding:
+        """What a detector without neighbours says; the other class and the pixel count on alarm only."""
+        counts = self._counts(tuned.name, tuned.kind)
+        found = Finding(
+            tuned.name, tuned.kind, score, tuned.threshold, counts, reason, other, None, row, column
+        )
+        return found if found.alarm else replace(found, recovered=None, row=None, column=None)
 
     def _counts(self, name: str, kind: str) -> bool:
         return kind != "baseline" if self.counting is None else name in self.counting

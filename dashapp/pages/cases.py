@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
-from dashapp.pages import cases_table
+from dashapp.pages import cases_table, not_found
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES, alarm_rule_text, percent
 from db.read.listed import METRIC, RULE
@@ -249,15 +249,8 @@ def _no_match(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> 
 
 
 def _refused(error: db.read.QueryError, way_out: str) -> Component:
-    return html.Div(
-        className="notice card",
-        children=[
-            html.H1("This address cannot be shown"),
-            html.P(f"{error.problem}."),
-            html.P(f"Expected: {_named(error.allowed)}.", className="muted"),
-            dcc.Link("Show all validation cases", href=way_out, className="button"),
-        ],
-    )
+    allowed = _named(error.allowed)
+    return not_found.refused(error.problem, allowed, "Show all validation cases", way_out)
 
 
 def _named(allowed: str) -> str:

@@ -16,6 +16,7 @@ from dashapp import evidence_figures, figures, ids
 from dashapp.evidence_figures import Curve
 from dashapp.evidence_points import paper_k
 from dashapp.pages import detectors_parts as parts
+from dashapp.pages import not_found
 from dashapp.pages.detectors_table import table
 from db.read import DetectorRow, EvidenceQuery
 
@@ -28,7 +29,7 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
     try:
         query, options = db.read.evidence_query(engine, search)
     except db.read.QueryError as error:
-        return parts.refused(error, home)
+        return not_found.refused(error.problem, error.allowed, "Show the detectors", home)
     if not options.detectors:
         return parts.empty_database()
     rows = db.read.evidence_summary(engine, query)
@@ -39,7 +40,7 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
             dcc.Store(id=ids.DETECTORS_SEARCH, data=search),
             parts.head(query, rows, chosen),
             parts.filters(query, options, home),
-            *(_evidence(query, rows, chosen, home) if chosen else [parts.no_match(query, home)]),
+            *(_evidence(query, rows, chosen, home) if chosen else [parts.no_match(home)]),
             html.Div(
                 [
                     parts.divergence(

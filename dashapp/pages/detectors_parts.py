@@ -232,7 +232,7 @@ def reading() -> Component:
     )
 
 
-def no_match(query: EvidenceQuery, home: str) -> Component:
+def no_match(home: str) -> Component:
     """No detector under the filters."""
     return html.Div(
         [
@@ -240,19 +240,6 @@ def no_match(query: EvidenceQuery, home: str) -> Component:
             dcc.Link("Reset the filters", href=home, className="button"),
         ],
         className="nothing card",
-    )
-
-
-def refused(error: db.read.QueryError, home: str) -> Component:
-    """The address means nothing: what is wrong, what would be right, and the way on."""
-    return html.Div(
-        className="notice card",
-        children=[
-            html.H1("This address cannot be shown"),
-            html.P(f"{error.problem}."),
-            html.P(f"Expected: {error.allowed}.", className="muted"),
-            dcc.Link("Show the detectors", href=home, className="button"),
-        ],
     )
 
 

@@ -15,6 +15,19 @@ def layout(app: Dash, path: str, reason: str) -> html.Div:
     )
 
 
+def refused(problem: str, allowed: str, label: str, way_out: str) -> html.Div:
+    """Say what is wrong with an address, what would be right, and offer the way on."""
+    return html.Div(
+        className="notice card",
+        children=[
+            html.H1("This address cannot be shown"),
+            html.P(f"{problem}."),
+            html.P(f"Expected: {allowed}.", className="muted"),
+            dcc.Link(label, href=way_out, className="button"),
+        ],
+    )
+
+
 def broken(app: Dash, error: Exception) -> html.Div:
     """Say that a page failed, with the first line of the error; the server's log has the rest."""
     return html.Div(

@@ -103,17 +103,6 @@ def tuned_scores(connection: Connection, network: int) -> list[TunedScore]:
     return [TunedScore(*row) for row in connection.execute(query)]
 
 
-def reference_labels(connection: Connection, network: int) -> np.ndarray:
-    """The labels (M,) of the reference set, in the order of `batches.reference_ids`."""
-    query = (
-        select(samples.c.label)
-        .join(reference_samples, reference_samples.c.sample_id == samples.c.id)
-        .where(reference_samples.c.network_id == network)
-        .order_by(reference_samples.c.id)
-    )
-    return np.array(connection.execute(query).scalars().all(), np.int64)
-
-
 def kept_votes(
     connection: Connection, network: int, layer_id: int, metric: str, k: int
 ) -> tuple[list[int], np.ndarray, np.ndarray]:

@@ -14,12 +14,7 @@ from db import schema
 
 PAGE_SIZE = 50
 SORTS = ("case", "kind", "true", "predicted", "confidence", "alarms", "outcome", "pixel")
-PARTITIONS = (
-    "validation",
-    "tuning",
-    "checked",
-    "all",
-)  # the first is what is shown when nothing is asked for
+PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is shown when nothing is asked for
 
 
 class QueryError(ValueError):
