@@ -24,7 +24,8 @@ def serve(
     """Serve the dashboard over a database until interrupted, by a production WSGI server.
 
     Args:
-        database_url: URL or path; it is opened read-only.
+        database_url: URL or path. Pages read through a read-only connection; annotations and saved views
+            are written through a second one.
         host: address to listen on.
         port: 1..65535, or 0 for any free one.
         base_path: path under which the pages are, '/' or '/name/'.
@@ -38,7 +39,8 @@ def serve(
         raise ValueError(f"Port {port} does not exist; expected 1 to 65535, or 0 for any free one.")
     engine = db.engine.create(database_url, read_only=True)
     db.migrate.require_current(engine)
-    app = create_app(engine, base_path=base_path)
+    writer = db.engine.create(database_url)
+    app = create_app(engine, writer=writer, base_path=base_path)
     with listen(host, port) as listening:
         # The socket listens already: who connects now is answered as soon as the server runs.
         server = waitress.create_server(app.server, sockets=[listening], threads=8, ident=None)
@@ -50,6 +52,7 @@ def serve(
         finally:
             server.close()
             engine.dispose()
+            writer.dispose()
 
 
 def listen(host: str, port: int) -> socket.socket:

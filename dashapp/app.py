@@ -50,10 +50,11 @@ class Page(NamedTuple):
     body: Component
 
 
-def create_app(engine: Engine, *, base_path: str = "/") -> Dash:
+def create_app(engine: Engine, *, writer: Engine | None = None, base_path: str = "/") -> Dash:
     """Make the dashboard over the database behind `engine`, served under `base_path` ('/' or '/name/').
 
-    The app only reads. Its WSGI application is the attribute `server`.
+    Pages read through `engine`. What people write (annotations, saved views) goes through `writer`; without
+    one the pages show it and offer no way to change it. The WSGI application is the attribute `server`.
     """
     app = Dash(
         "dashapp",
@@ -75,7 +76,7 @@ def create_app(engine: Engine, *, base_path: str = "/") -> Dash:
     app.layout = lambda: shell(app, engine)
     register_shell(app, engine)
     for page in (cases, case, detectors):
-        page.register(app, engine)
+        page.register(app, engine, writer)
     register_routes(app, engine)
     return app
 

@@ -141,7 +141,7 @@ def validation_layout() -> html.Div:
     )
 
 
-def register(app: Dash, engine: Engine) -> None:
+def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
     """Connect the page: clicks write the address, the address and the theme decide what is shown."""
     layer_buttons = ids.case_layer(ALL, ALL)
     range_buttons = ids.case_range(ALL)

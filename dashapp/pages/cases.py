@@ -60,7 +60,7 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
     )
 
 
-def register(app: Dash, engine: Engine) -> None:
+def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
     """Connect nothing: the router shows this page for every address of the list."""
 
 

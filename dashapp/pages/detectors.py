@@ -59,7 +59,7 @@ def validation_layout() -> html.Div:
     return html.Div([dcc.Store(id=ids.DETECTORS_SEARCH), *_charts(None, None, None)])
 
 
-def register(app: Dash, engine: Engine) -> None:
+def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
     """Connect the charts: the address that is shown and the theme decide what they are."""
 
     @app.callback(
