@@ -64,6 +64,7 @@ from db.tables.evidence import (
     original_neighbors,
     originals,
 )
+from db.tables.facets import case_facets, detector_decisions, saved_views
 from db.tables.repairs import repairs
 from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
 from db.totals import attack_matrix, attack_positions
@@ -93,6 +94,7 @@ __all__ = [
     "attack_positions",
     "attacks",
     "case_activations",
+    "case_facets",
     "case_overview",
     "case_repairs",
     "cases",
@@ -100,6 +102,7 @@ __all__ = [
     "classes",
     "datasets",
     "decisions",
+    "detector_decisions",
     "detector_points",
     "detector_summary",
     "detectors",
@@ -128,6 +131,7 @@ __all__ = [
     "roc_curve",
     "runs",
     "samples",
+    "saved_views",
     "tuning_points",
     "views",
     "vulnerability",

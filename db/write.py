@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, and_, column, delete, insert, select, update, values
 
-from db import schema
+from db import facets, schema
 from db.engine import insert_or_skip, writing
 
 VARIABLES = 900  # values bound in one statement; some databases take no more than 999
@@ -213,6 +213,10 @@ def replace_tuning(
         connection.execute(delete(table).where(old))
         if rows:
             connection.execute(insert(table), rows)
+    if (metric, rule) == (facets.METRIC, facets.RULE):
+        of_layers = select(schema.layers.c.network_id).where(schema.layers.c.id.in_(layer_ids)).distinct()
+        for network_id in connection.scalars(of_layers).all():
+            facets.refresh(connection, network_id)
 
 
 def replace_evaluation(

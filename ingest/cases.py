@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from db import write
+from db import facets, write
 from db.engine import writing
 from db.read import batches
 from db.schema import case_activations, cases, class_scores
@@ -113,6 +113,7 @@ def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
                     for case_id, activation in zip(ids, outputs[name], strict=True)
                 ]
                 write.insert_missing(connection, case_activations, activations)
+                facets.add_cases(connection, task.network_id)
             first = chunk.stop
             shown.to(first)
 

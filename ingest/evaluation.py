@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from sqlalchemy import Engine
 
-from db import write
+from db import facets, write
 from db.engine import writing
 from db.read import batches, evaluated
 from db.read.likeness import hub_references, near_duplicate_references
@@ -102,6 +102,7 @@ def evaluate_detectors(
         # what was evaluated once is kept up to date
         references = dict.fromkeys((*references, *evaluated.references(connection, network_id)))
         repaired = evaluated.case_repairs(connection, network_id)
+        decided = evaluated.deciding_detectors(connection, network_id)
     facts = {
         "cases": len(known.cases.ids),
         "last": int(known.cases.ids[-1]),
@@ -109,6 +110,7 @@ def evaluate_detectors(
     }
     facts["originals"] = len(known.originals.case_ids)
     done = {name for name, parameters in before.items() if facts.items() <= parameters.items()}
+    done -= {detector.name for detector in (CONFIDENCE, MARGIN, REPAIR)} - decided
     wanted = [
         knn_detector(layer, metric, rule, reference)
         for reference in references
@@ -138,7 +140,7 @@ def evaluate_detectors(
             else:
                 judged = _judge_neighbors(known, detector)
             if judged is not None:
-                _write(known, run_id, detector, judged)
+                _write(known, run_id, detector, judged, scored.get(detector))
             shown.to(count, detector.name)
     return True
 
@@ -255,7 +257,8 @@ def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.
     return labels[: len(cases)], labels[len(cases) :]
 
 
-def _write(known: _Known, run_id: int, detector: Detector, judged: Judged) -> None:
+def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, scored: Scored | None) -> None:
+    """`scored`: of a detector without neighbours, whose decision about each case is written too."""
     with writing(known.engine) as connection:
         key = {"network_id": known.network_id, "name": detector.name}
         detector_id = write.ensure(connection, detectors, key, detector.row())
@@ -266,3 +269,6 @@ def _write(known: _Known, run_id: int, detector: Detector, judged: Judged) -> No
             k_points=judged.k_points,
             evaluations=[{**row, "run_id": run_id} for row in judged.evaluations],
         )
+        if scored is not None:
+            rows = judging.decision_rows(known.cases, scored, judged)
+            facets.replace_detector(connection, known.network_id, detector.name, rows)

@@ -65,6 +65,33 @@ def judge_scores(cases: EvaluatedCases, scored: Scored) -> Judged:
     return judged
 
 
+def decision_rows(cases: EvaluatedCases, scored: Scored, judged: Judged) -> list[dict]:
+    """What such a detector decides about each case, at the threshold that all tuning cases gave."""
+    chosen = (row for row in judged.evaluations if row["case_set"] == CASE_SETS[0])
+    threshold = next((row["threshold"] for row in chosen), None)
+    if threshold is None:
+        return []
+    alarms = scored.cases > threshold
+    outcomes = np.where(
+        alarms, np.where(cases.adversarial, "TP", "FP"), np.where(cases.adversarial, "FN", "TN")
+    )
+    columns = (cases.ids, cases.partitions, scored.cases, alarms, outcomes, scored.named)
+    return [
+        {
+            "case_id": case_id,
+            "partition": partition,
+            "score": score,
+            "threshold": threshold,
+            "alarm": alarm,
+            "outcome": outcome,
+            "recovered_class": named if alarm and named >= 0 else None,
+        }
+        for case_id, partition, score, alarm, outcome, named in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]
+
+
 def judge_neighbors(
     cases: EvaluatedCases,
     labels: np.ndarray,

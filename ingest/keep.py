@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from db import write
+from db import facets, write
 from db.engine import writing
 from db.read import batches
 from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_layers
@@ -84,6 +84,7 @@ def keep(
             for id_, values in zip(ids, outputs[name], strict=True)
         ]
         write.insert_missing(connection, case_activations, activations)
+        facets.add_cases(connection, network.id)
     return ids
 
 
@@ -107,6 +108,8 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> Non
                 new = [{"case_id": id_, **row} for id_, row in zip(ids, found, strict=True)]
                 with writing(engine) as connection:
                     write.insert_missing(connection, decisions, new)
+    with writing(engine) as connection:
+        facets.refresh(connection, network.id)
 
 
 def _decisions(labels: np.ndarray, predicted: np.ndarray, key: dict, classes: int) -> list[dict]:

@@ -12,6 +12,7 @@ from db.schema import (
     attacks,
     cases,
     class_scores,
+    detector_decisions,
     detectors,
     evaluations,
     originals,
@@ -202,3 +203,9 @@ def references(connection: Connection, network: int) -> list[str]:
     """The kinds of reference set that detectors of a network were evaluated with."""
     query = select(detectors.c.reference).where(detectors.c.network_id == network).distinct()
     return list(connection.execute(query.where(detectors.c.reference.is_not(None))).scalars())
+
+
+def deciding_detectors(connection: Connection, network: int) -> set[str]:
+    """Names of the detectors whose decision about each case is written down."""
+    table = detector_decisions
+    return set(connection.scalars(select(table.c.detector).where(table.c.network_id == network).distinct()))

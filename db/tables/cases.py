@@ -161,5 +161,6 @@ annotations = Table(
     words("kind"),
     words("body"),
     words("created_at"),
+    Index(None, "kind", "body"),
     check("kind", "length(kind) > 0"),
 )

@@ -1,0 +1,129 @@
+"""Keeping `case_facets` and `detector_decisions` true: both follow from other tables, within one transaction.
+
+New cases get their row with `add_cases`; where decisions change, `refresh` makes the rows of a network anew.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, literal, select
+
+from db.schema import (
+    attack_pixels,
+    attacks,
+    case_facets,
+    cases,
+    decisions,
+    detector_decisions,
+    layers,
+)
+
+METRIC, RULE = "euclidean", "total"  # of the decisions that lists are filtered by
+Row = dict
+
+
+def add_cases(connection: Connection, network_id: int) -> None:
+    """Write the rows of cases that have none yet."""
+    new = cases.c.id.not_in(select(case_facets.c.case_id).where(case_facets.c.network_id == network_id))
+    _insert(connection, _facets(network_id).where(new))
+
+
+def refresh(connection: Connection, network_id: int) -> None:
+    """Write all rows of a network anew: what the layers decide has changed."""
+    connection.execute(delete(case_facets).where(case_facets.c.network_id == network_id))
+    _insert(connection, _facets(network_id))
+    of_layers = select(layers.c.name).where(layers.c.network_id == network_id)
+    own, detector = detector_decisions.c.network_id == network_id, detector_decisions.c.detector
+    connection.execute(delete(detector_decisions).where(own, detector.in_(of_layers)))
+    chosen = (
+        select(
+            cases.c.network_id,
+            layers.c.name.label("detector"),
+            cases.c.partition,
+            cases.c.id.label("case_id"),
+            decisions.c.unexpected_count.label("score"),
+            decisions.c.threshold,
+            decisions.c.alarm,
+            decisions.c.outcome,
+            decisions.c.recovered_class,
+        )
+        .join(layers, layers.c.id == decisions.c.layer_id)
+        .join(cases, cases.c.id == decisions.c.case_id)
+        .where(layers.c.network_id == network_id, _listed())
+        # in the order of the key: each page of the table is written once
+        .order_by(layers.c.name, cases.c.partition, cases.c.id)
+    )
+    connection.execute(insert(detector_decisions).from_select(list(chosen.selected_columns.keys()), chosen))
+
+
+def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:
+    """Put new decisions of a detector without neighbours in the place of the old ones.
+
+    rows: without `network_id` and `detector`.
+    """
+    table = detector_decisions
+    connection.execute(delete(table).where(table.c.network_id == network_id, table.c.detector == detector))
+    if rows:
+        key = {"network_id": network_id, "detector": detector}
+        connection.execute(insert(table), [key | row for row in rows])
+
+
+def _insert(connection: Connection, chosen: Select) -> None:
+    connection.execute(insert(case_facets).from_select(list(chosen.selected_columns.keys()), chosen))
+
+
+def _listed() -> ColumnElement[bool]:
+    return and_(decisions.c.metric == METRIC, decisions.c.rule == RULE)
+
+
+def _facets(network_id: int) -> Select:
+    """The rows of a network's cases, from the tables that they follow from."""
+    decided = (
+        select(func.sum(case((decisions.c.alarm, 1), else_=0)))
+        .where(decisions.c.case_id == cases.c.id, _listed())
+        .correlate(cases)
+        .scalar_subquery()
+    )
+    of_case = (
+        select(layers.c.name, layers.c.position)
+        .join(decisions, decisions.c.layer_id == layers.c.id)
+        .where(decisions.c.case_id == cases.c.id, _listed())
+        .order_by(layers.c.position)
+        .correlate(cases)
+    )
+    alarming = of_case.where(decisions.c.alarm).subquery()
+    names = select(func.aggregate_strings(alarming.c.name, "+")).correlate(cases).scalar_subquery()
+    left = of_case.with_only_columns(layers.c.name).where(
+        layers.c.name != "composed", decisions.c.majority_class != cases.c.true_class
+    )
+    goal = case((attacks.c.target_class.is_(None), literal("untargeted")), else_=literal("targeted"))
+    return (
+        select(
+            cases.c.id.label("case_id"),
+            cases.c.network_id,
+            cases.c.partition,
+            cases.c.kind,
+            attacks.c.method,
+            case((attacks.c.id.is_not(None), goal)).label("goal"),
+            attacks.c.target_class,
+            cases.c.true_class,
+            cases.c.predicted_class,
+            cases.c.confidence,
+            attacks.c.queries,
+            attack_pixels.c.row,
+            attack_pixels.c.column,
+            case((decided.is_not(None), func.coalesce(names, "none"))).label("alarms"),
+            decided.label("alarm_count"),
+            case(
+                (
+                    and_(decided.is_not(None), cases.c.true_class.is_not(None)),
+                    func.coalesce(left.limit(1).scalar_subquery(), "none"),
+                )
+            ).label("divergence"),
+        )
+        .select_from(cases)
+        .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
+        .outerjoin(
+            attack_pixels, and_(attack_pixels.c.attack_id == cases.c.attack_id, attack_pixels.c.pixel == 0)
+        )
+        .where(cases.c.network_id == network_id)
+    )
