@@ -15,7 +15,7 @@ from dashapp import ids
 from dashapp.pages import cases_table, not_found
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES, alarm_rule_text, percent
-from db.read.listed import METRIC, RULE
+from db.facets import METRIC, RULE
 
 OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
 POPULATION = "clean: correctly classified images; adversarial: successful attacks"

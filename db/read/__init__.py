@@ -12,7 +12,17 @@ from db.read.case_rows import (
     CasePixel,
     CaseScore,
 )
-from db.read.cases import CaseList, CasePlace, Overview, case_exists, list_cases, neighbor_cases, overview
+from db.read.cases import (
+    CaseList,
+    CasePlace,
+    Overview,
+    case_exists,
+    list_cases,
+    list_sql,
+    neighbor_cases,
+    overview,
+    random_case,
+)
 from db.read.evidence import (
     CurvePoint,
     DetectorRow,
@@ -40,16 +50,9 @@ from db.read.evidence_query import (
 )
 from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
-from db.read.query import (
-    PAGE_SIZE,
-    SORTS,
-    CaseOptions,
-    CaseQuery,
-    LayerOption,
-    NetworkOption,
-    QueryError,
-    case_query,
-)
+from db.read.options import CaseOptions, LayerOption, NetworkOption
+from db.read.query import PAGE_SIZE, SORTS, CaseQuery, Order, Range, case_query
+from db.read.refusal import QueryError
 
 __all__ = [
     "ANY",
@@ -82,9 +85,11 @@ __all__ = [
     "ListedPixel",
     "Measure",
     "NetworkOption",
+    "Order",
     "Overview",
     "QueryError",
     "Question",
+    "Range",
     "case_activations",
     "case_decisions",
     "case_detail",
@@ -103,7 +108,9 @@ __all__ = [
     "image_png",
     "k_question",
     "list_cases",
+    "list_sql",
     "neighbor_cases",
     "overview",
+    "random_case",
     "summary_question",
 ]

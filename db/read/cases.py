@@ -1,14 +1,41 @@
 """The case list: one page of rows, the count of every filter's options, the neighbours in the list."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, literal_column, select, union_all
 
 from db import schema
-from db.read.listed import METRIC, RULE, ListedCase, listed_cases
-from db.read.query import PAGE_SIZE, CaseOptions, CaseQuery, QueryError, case_query
+from db.read.cases_filtered import (
+    ANNOTATIONS,
+    CLASSES,
+    COLUMNS,
+    DECIDED,
+    FACETS,
+    OF_DETECTOR,
+    Condition,
+    comes_after,
+    comes_before,
+    conditions,
+    decided_alone,
+    order_keys,
+    ordered,
+    population,
+    sorts_by_decision,
+)
+from db.read.listed import ListedCase, listed_cases
+from db.read.options import CaseOptions, case_options
+from db.read.query import PAGE_SIZE, CaseQuery, case_query
+from db.read.refusal import QueryError
+from db.read.written import written
 
-FACETS = ("partition", "kind", "outcome", "true", "predicted", "method")
+COUNTED = (  # filters whose options are counted
+    *("partition", "kind", "outcome", "alarms", "divergence", "true", "predicted", "target"),
+    *("recovered", "method", "goal"),
+)
+
+EXTENTS = ("confidence", "queries")  # ranges whose ends are told
 
 
 class Overview(NamedTuple):
@@ -28,6 +55,7 @@ class CaseList(NamedTuple):
     pages: int  # at least 1
     stored: int  # cases of this network, whatever the filters
     facets: dict[str, dict[str, int]]  # filter -> value -> cases, under all the *other* filters
+    extents: dict[str, tuple[float, float] | None]  # range -> smallest and largest value in the partition
 
 
 class CasePlace(NamedTuple):
@@ -41,18 +69,18 @@ class CasePlace(NamedTuple):
 
 def overview(engine: Engine) -> Overview:
     """Network (of the newest case), its accuracy and data set, and the number of its cases."""
-    _, options = case_query(engine, "")
     networks, datasets, cases = schema.networks, schema.datasets, schema.cases
-    if options.network_id is None:
-        return Overview(None, None, None, 0)
     with engine.connect() as connection:
+        network_id = case_options(connection, None).network_id
+        if network_id is None:
+            return Overview(None, None, None, 0)
         name, accuracy, dataset = connection.execute(
             select(networks.c.name, networks.c.test_accuracy, datasets.c.name)
             .join(datasets)
-            .where(networks.c.id == options.network_id)
+            .where(networks.c.id == network_id)
         ).one()
-        of_network = select(func.count()).where(cases.c.network_id == options.network_id)
-        return Overview(name, accuracy, dataset, connection.scalar(of_network))
+        stored = select(func.count()).where(cases.c.network_id == network_id)
+        return Overview(name, accuracy, dataset, connection.scalar(stored))
 
 
 def case_exists(engine: Engine, case_id: int) -> bool:
@@ -66,19 +94,52 @@ def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseLi
 
     Raises `QueryError` for a page after the last.
     """
+    held = conditions(query, options)
     with engine.connect() as connection:
-        counts = _crosstab(connection, query, options)
-        facets = {facet: _facet(counts, query, options, facet) for facet in FACETS}
-        wanted = _wanted(query, options)
-        total = sum(number for values, number in counts if _passes(values, wanted))
+        facets = _facets(connection, query, options, held)
+        of_partitions = facets["partition"]  # under all the other filters
+        total = sum(of_partitions.values()) if query.partition == "all" else of_partitions[query.partition]
         pages = max(1, -(-total // PAGE_SIZE))
         if query.page > pages:
             expected = f"1 to {pages}" if pages > 1 else "1"
             raise QueryError(f"The address asks for page '{query.page}', which does not exist", expected)
-        selected = _selected(query, options).limit(PAGE_SIZE).offset((query.page - 1) * PAGE_SIZE)
-        ids = list(connection.scalars(selected))
-        rows = listed_cases(connection, ids)
-        return CaseList(rows, total, pages, sum(number for _, number in counts), facets)
+        chosen = filtered(query, options).limit(PAGE_SIZE).offset((query.page - 1) * PAGE_SIZE)
+        rows = listed_cases(connection, list(connection.scalars(chosen)), query.detector)
+        stored = select(func.count()).where(schema.cases.c.network_id == options.network_id)
+        extents = {name: _extent(connection, query, options, name) for name in EXTENTS}
+        return CaseList(rows, total, pages, connection.scalar(stored), facets, extents)
+
+
+def filtered(query: CaseQuery, options: CaseOptions) -> Select:
+    """SELECT of the ids of the filtered cases in order."""
+    chosen = population(
+        query,
+        options,
+        conditions(query, options),
+        FACETS.c.case_id,
+        with_decision=sorts_by_decision(query),
+    )
+    return chosen.order_by(*ordered(order_keys(query)))
+
+
+def list_sql(engine: Engine, search: str) -> str:
+    """The query behind a list as text, for `xpixels sql`: every column of `case_overview`, in its order.
+
+    Raises `QueryError` as `case_query` does.
+    """
+    query, options = case_query(engine, search)
+    overview_ = schema.case_overview
+    chosen = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
+    joined = chosen.get_final_froms()[0].join(overview_, overview_.c.case_id == FACETS.c.case_id)
+    return written(chosen.select_from(joined), engine.dialect)
+
+
+def random_case(engine: Engine, search: str) -> int | None:
+    """A case under the filters of a query string, each as likely as the others; None: there is none."""
+    query, options = case_query(engine, search, others=True)
+    chosen = population(query, options, conditions(query, options), FACETS.c.case_id)
+    with engine.connect() as connection:
+        return connection.scalar(chosen.order_by(func.random()).limit(1))
 
 
 def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
@@ -87,153 +148,115 @@ def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
     Names in `search` that are not the list's are passed over. Raises `QueryError` for a wrong value.
     """
     query, options = case_query(engine, search, others=True)
-    numbered = _selected(query, options, around=True).subquery()
+    held, keys, decided = conditions(query, options), order_keys(query), sorts_by_decision(query)
+
+    def of(*columns: ColumnElement) -> Select:
+        return population(query, options, held, *columns, with_decision=decided)
+
     with engine.connect() as connection:
-        row = connection.execute(select(numbered).where(numbered.c.id == case_id)).one_or_none()
-        if row is None:
-            counts, wanted = _crosstab(connection, query, options), _wanted(query, options)
-            return CasePlace(None, None, None, sum(n for values, n in counts if _passes(values, wanted)))
-        return CasePlace(row.previous, row.next, row.position, row.total)
+        total = connection.scalar(population(query, options, held, func.count()))
+        own = of(*(column for column, _ in keys)).where(FACETS.c.case_id == case_id)
+        values = connection.execute(own).one_or_none()
+        if values is None:
+            return CasePlace(None, None, None, total)
+        before, after = comes_before(keys, values), comes_after(keys, values)
+        ids = of(FACETS.c.case_id)
+        previous = ids.where(before).order_by(*ordered(keys, backwards=True)).limit(1)
+        following = ids.where(after).order_by(*ordered(keys)).limit(1)
+        position = 1 + connection.scalar(of(func.count()).where(before))
+        return CasePlace(connection.scalar(previous), connection.scalar(following), position, total)
 
 
-def _decision_of(query: CaseQuery, options: CaseOptions):
-    """The decision table, and the condition that joins a case to its decision in the query's layer."""
-    decision = schema.decisions.alias("shown_decision")
-    layer_id = next((layer.id for layer in options.layers if layer.name == query.layer), None)
-    return decision, and_(
-        decision.c.case_id == schema.cases.c.id,
-        decision.c.layer_id == layer_id,
-        decision.c.metric == METRIC,
-        decision.c.rule == RULE,
-    )
+def _facets(
+    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition]
+) -> dict[str, dict[str, int]]:
+    """Filter -> value -> cases under the other filters, for every value that could be chosen."""
+    free = [name for name in COUNTED if all(condition.filter != name for condition in held)]
+    counts = _counts_alone(connection, query, options, held, free)
+    for name in COUNTED:
+        if name not in free:
+            others = [condition for condition in held if condition.filter != name]
+            counts[name] = _count(connection, query, options, others, name)
+    known = options.values() | {"partition": schema.CASE_PARTITIONS}
+    facets = {}
+    for name in COUNTED:
+        found = counts[name]
+        if name in CLASSES:
+            found = {options.class_names[number]: n for number, n in found.items() if number is not None}
+        facets[name] = {value: found.get(value, 0) for value in known[name]}
+    for kind in ("verdict", "tag", "note"):
+        facets[kind] = _annotated(connection, query, options, held, kind)
+    return facets
 
 
-def _crosstab(connection: Connection, query: CaseQuery, options: CaseOptions) -> list[tuple[tuple, int]]:
-    """How many cases the network has of each combination of the facets' values: all counts from one query."""
-    cases, attacks = schema.cases, schema.attacks
-    decision, of_case = _decision_of(query, options)
-    columns = (
-        cases.c.partition,
-        cases.c.kind,
-        decision.c.outcome,
-        cases.c.true_class,
-        cases.c.predicted_class,
-        attacks.c.method,
-    )
-    rows = connection.execute(
-        select(*columns, func.count())
-        .select_from(cases)
-        .outerjoin(decision, of_case)
-        .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
-        .where(cases.c.network_id == options.network_id)
-        .group_by(*columns)
-    )
-    return [(tuple(values), number) for *values, number in rows]
-
-
-def _wanted(query: CaseQuery, options: CaseOptions) -> tuple:
-    """The query's filters as values in the order of FACETS; None lets everything through."""
-    classes = {name: number for number, name in options.class_names.items()}
-    return (
-        None if query.partition == "all" else query.partition,
-        query.kind,
-        query.outcome,
-        classes.get(query.true),
-        classes.get(query.predicted),
-        query.method,
-    )
-
-
-def _passes(values: tuple, wanted: tuple) -> bool:
-    return all(want is None or want == value for value, want in zip(values, wanted, strict=True))
-
-
-def _facet(counts: list, query: CaseQuery, options: CaseOptions, facet: str) -> dict[str, int]:
-    """Value -> number of cases under the other filters, for every value that could be chosen."""
-    place = FACETS.index(facet)
-    others = tuple(None if i == place else want for i, want in enumerate(_wanted(query, options)))
-    numbers: dict = {}
-    for values, number in counts:
-        if _passes(values, others):
-            numbers[values[place]] = numbers.get(values[place], 0) + number
-    if facet in ("true", "predicted"):
-        return {name: numbers.get(number, 0) for number, name in options.class_names.items()}
-    known = {
-        "partition": ("validation", "tuning", "checked"),
-        "kind": schema.CASE_KINDS,
-        "outcome": ("TP", "FN", "TN", "FP"),
-        "method": options.methods,
-    }
-    return {value: numbers.get(value, 0) for value in known[facet]}
-
-
-def _dataset(options: CaseOptions):
-    networks = schema.networks
-    return select(networks.c.dataset_id).where(networks.c.id == options.network_id).scalar_subquery()
-
-
-def _selected(query: CaseQuery, options: CaseOptions, *, around: bool = False) -> Select:
-    """The ids of the filtered cases in order; `around`: with place, count and the ids before and after."""
-    cases, attacks, pixels = schema.cases, schema.attacks, schema.attack_pixels
-    decision, of_case = _decision_of(query, options)
-    true, predicted = schema.classes.alias("true_name"), schema.classes.alias("predicted_name")
-    alarms = (
-        select(func.count())
-        .where(
-            schema.decisions.c.case_id == cases.c.id,
-            schema.decisions.c.metric == METRIC,
-            schema.decisions.c.rule == RULE,
-            schema.decisions.c.alarm,
-        )
-        .correlate(cases)
-        .scalar_subquery()
-    )
-    sorts = {
-        "case": (),
-        "kind": (cases.c.kind,),
-        "true": (true.c.name,),
-        "predicted": (predicted.c.name,),
-        "confidence": (cases.c.confidence,),
-        "alarms": (alarms,),
-        "outcome": (decision.c.outcome,),
-        "pixel": (pixels.c.row, pixels.c.column),
-    }
-    # What has no value comes last either way; the id makes the order of equals the same on every page.
-    way = "desc" if query.descending else "asc"
-    order = [getattr(key, way)().nulls_last() for key in sorts[query.sort]]
-    order.append(getattr(cases.c.id, way if query.sort == "case" else "asc")())
-    source = cases
-    for name, table, column in (("true", true, "true_class"), ("predicted", predicted, "predicted_class")):
-        if query.sort == name:
-            named = and_(table.c.dataset_id == _dataset(options), table.c["class"] == cases.c[column])
-            source = source.outerjoin(table, named)
-    if query.sort == "pixel":
-        source = source.outerjoin(pixels, and_(pixels.c.attack_id == cases.c.attack_id, pixels.c.pixel == 0))
-    if query.sort == "outcome" or query.outcome is not None:
-        source = source.outerjoin(decision, of_case)
-    if query.method is not None:
-        source = source.outerjoin(attacks, attacks.c.id == cases.c.attack_id)
-    filtered = (
-        cases.c.partition,
-        cases.c.kind,
-        decision.c.outcome,
-        cases.c.true_class,
-        cases.c.predicted_class,
-        attacks.c.method,
-    )
-    conditions = [
-        column == want
-        for column, want in zip(filtered, _wanted(query, options), strict=True)
-        if want is not None
+def _counts_alone(
+    connection: Connection,
+    query: CaseQuery,
+    options: CaseOptions,
+    held: Sequence[Condition],
+    names: Sequence[str],
+) -> dict[str, dict]:
+    """The counts of filters that are off: all are of the same cases."""
+    if all(condition.filter == "partition" for condition in held):
+        return {name: _count(connection, query, options, held, name) for name in names}
+    # Filtered once, then counted by each column in turn, in one statement.
+    matched = population(
+        query,
+        options,
+        held,
+        *(COLUMNS[name].label(f"{name}_value") for name in names),
+        with_decision=any(name in OF_DETECTOR for name in names),
+    ).cte("matched")
+    counted = [
+        select(literal(name), matched.c[f"{name}_value"], func.count()).group_by(matched.c[f"{name}_value"])
+        for name in names
     ]
-    columns = [cases.c.id]
-    if around:
-        columns += [
-            func.lag(cases.c.id).over(order_by=order).label("previous"),
-            func.lead(cases.c.id).over(order_by=order).label("next"),
-            func.row_number().over(order_by=order).label("position"),
-            func.count().over().label("total"),
-        ]
-    chosen = select(*columns).select_from(source)
-    chosen = chosen.where(cases.c.network_id == options.network_id, *conditions)
-    return chosen if around else chosen.order_by(*order)
+    found: dict[str, dict] = {name: {} for name in names}
+    for name, value, number in connection.execute(union_all(*counted)):
+        found[name][value] = number
+    return found
+
+
+def _count(
+    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition], name: str
+) -> dict:
+    """Value -> cases, of one column under some conditions."""
+    column, chosen = COLUMNS[name], None
+    # Of all partitions by partition too, as the indexes are: they give the groups without any sorting.
+    several = query.partition == "all" or name == "partition"
+    if name in OF_DETECTOR:
+        grouped = (DECIDED.c.partition, column) if several else (column,)
+        chosen = decided_alone(query, options, held, column, func.count())
+    if chosen is None:
+        grouped = (FACETS.c.partition, column) if several else (column,)
+        with_decision = name in OF_DETECTOR
+        chosen = population(query, options, held, column, func.count(), with_decision=with_decision)
+    found: Counter = Counter()
+    for value, number in connection.execute(chosen.group_by(*grouped)):
+        found[value] += number
+    return found
+
+
+def _annotated(
+    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition], kind: str
+) -> dict[str, int]:
+    """Tag (or verdict, or `yes` for notes) -> cases under the other filters; the most frequent first."""
+    others = [condition for condition in held if condition.filter != kind]
+    value = literal("yes") if kind == "note" else ANNOTATIONS.c.body
+    number = func.count(FACETS.c.case_id.distinct())
+    chosen = population(query, options, others, value, number)
+    joined = chosen.get_final_froms()[0].join(ANNOTATIONS, ANNOTATIONS.c.case_id == FACETS.c.case_id)
+    chosen = chosen.select_from(joined).where(ANNOTATIONS.c.kind == kind)
+    found = dict(map(tuple, connection.execute(chosen.group_by(value).order_by(number.desc(), value))))
+    return found | {chosen: 0 for chosen in query.filters.get(kind, ()) if chosen not in found}
+
+
+def _extent(
+    connection: Connection, query: CaseQuery, options: CaseOptions, name: str
+) -> tuple[float, float] | None:
+    """Smallest and largest value of a range in the partition, each from its index; None: no case has one."""
+    column = COLUMNS[name]
+    of_partition = [c for c in conditions(query, options) if c.filter == "partition"]
+    values = population(query, options, of_partition, column).where(column.is_not(None)).limit(1)
+    low, high = (connection.scalar(values.order_by(end)) for end in (column.asc(), column.desc()))
+    return None if low is None else (low, high)

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl, urlencode
 from sqlalchemy import Connection, Engine, select
 
 from db import schema
-from db.read.query import NetworkOption, QueryError
+from db.read.options import NetworkOption
+from db.read.refusal import QueryError
 
 HOW_CHOSEN = "tuning"  # k and threshold are of the tuning cases only: what validation says is then honest
 ANY = "any"  # a filter that lets every value through

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, select
 
 from db import schema
+from db.facets import METRIC, RULE
 
-METRIC, RULE = "euclidean", "total"  # of the decisions that the list shows
 
 
 class ListedPixel(NamedTuple):
@@ -19,13 +19,14 @@ class ListedPixel(NamedTuple):
 
 
 class ListedDecision(NamedTuple):
-    """What one layer decided about a case."""
+    """What one detector decided about a case."""
 
     alarm: bool
     outcome: str | None  # None: of an unknown case
-    unexpected_count: int
-    k: int
-    threshold: int
+    score: float  # of a layer the unexpected count
+    threshold: float
+    k: int | None  # neighbours counted; None: a detector without neighbours
+    recovered_class: int | None
 
 
 class ListedCase(NamedTuple):
@@ -44,11 +45,18 @@ class ListedCase(NamedTuple):
     method: str | None
     pixel_count: int  # attacked pixels; 0 for a clean case
     pixel: ListedPixel | None
+    target_class: int | None
+    queries: int | None
+    divergence: str | None  # first layer whose neighbours leave the true class; none; None: not decided
+    verdict: str | None  # of a person, as what follows
+    tags: tuple[str, ...]
+    note: bool
     decisions: dict[str, ListedDecision]  # layer -> decision; empty until the layers are tuned
+    decision: ListedDecision | None  # of the shown detector
 
 
-def listed_cases(connection: Connection, ids: list[int]) -> tuple[ListedCase, ...]:
-    """The rows of these cases, in this order."""
+def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple[ListedCase, ...]:
+    """The rows of these cases, in this order; `detector`: whose decision is shown."""
     cases, pixels, attacks = schema.cases, schema.attack_pixels, schema.attacks
     shown, original = schema.images.alias("shown"), schema.images.alias("original")
     found = connection.execute(
@@ -60,17 +68,22 @@ def listed_cases(connection: Connection, ids: list[int]) -> tuple[ListedCase, ..
             shown.c.width,
             attacks.c.method,
             attacks.c.pixel_count,
+            attacks.c.target_class,
+            attacks.c.queries,
+            schema.case_facets.c.divergence,
             *(column for column in pixels.c if column.name not in ("attack_id", "pixel")),
         )
         .select_from(cases)
         .join(shown, shown.c.id == cases.c.image_id)
         .join(schema.samples, schema.samples.c.id == cases.c.sample_id)
         .join(original, original.c.id == schema.samples.c.image_id)
+        .outerjoin(schema.case_facets, schema.case_facets.c.case_id == cases.c.id)
         .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
         .outerjoin(pixels, and_(pixels.c.attack_id == cases.c.attack_id, pixels.c.pixel == 0))
         .where(cases.c.id.in_(ids))
     )
-    decisions = _decisions(connection, ids)
+    decisions, shown_decisions = _decisions(connection, ids), _shown(connection, ids, detector)
+    written = _annotations(connection, ids)
     rows = {
         row.id: ListedCase(
             row.id,
@@ -93,7 +106,14 @@ def listed_cases(connection: Connection, ids: list[int]) -> tuple[ListedCase, ..
                 (row.red, row.green, row.blue),
                 (row.original_red, row.original_green, row.original_blue),
             ),
+            row.target_class,
+            row.queries,
+            row.divergence,
+            next(iter(written.get((row.id, "verdict"), ())), None),
+            tuple(written.get((row.id, "tag"), ())),
+            (row.id, "note") in written,
             decisions.get(row.id, {}),
+            decisions.get(row.id, {}).get(detector) or shown_decisions.get(row.id),
         )
         for row in found
     }
@@ -101,14 +121,53 @@ def listed_cases(connection: Connection, ids: list[int]) -> tuple[ListedCase, ..
 
 
 def _decisions(connection: Connection, ids: list[int]) -> dict[int, dict[str, ListedDecision]]:
-    decisions, layers = schema.decisions, schema.layers
-    columns = [decisions.c[name] for name in ListedDecision._fields]
+    decisions, layers = schema.decisions.c, schema.layers.c
     found: dict[int, dict[str, ListedDecision]] = {}
     for case_id, layer, *values in connection.execute(
-        select(decisions.c.case_id, layers.c.name, *columns)
-        .join(layers, layers.c.id == decisions.c.layer_id)
-        .where(decisions.c.case_id.in_(ids), decisions.c.metric == METRIC, decisions.c.rule == RULE)
-        .order_by(layers.c.position)
+        select(
+            decisions.case_id,
+            layers.name,
+            decisions.alarm,
+            decisions.outcome,
+            decisions.unexpected_count,
+            decisions.threshold,
+            decisions.k,
+            decisions.recovered_class,
+        )
+        .join(schema.layers, layers.id == decisions.layer_id)
+        .where(decisions.case_id.in_(ids), decisions.metric == METRIC, decisions.rule == RULE)
+        .order_by(layers.position)
     ):
         found.setdefault(case_id, {})[layer] = ListedDecision(*values)
+    return found
+
+
+def _shown(connection: Connection, ids: list[int], detector: str) -> dict[int, ListedDecision]:
+    """Decisions of a detector without neighbours."""
+    decided = schema.detector_decisions.c
+    rows = connection.execute(
+        select(
+            decided.case_id,
+            decided.alarm,
+            decided.outcome,
+            decided.score,
+            decided.threshold,
+            decided.recovered_class,
+        ).where(decided.case_id.in_(ids), decided.detector == detector)
+    )
+    return {
+        row.case_id: ListedDecision(
+            row.alarm, row.outcome, row.score, row.threshold, None, row.recovered_class
+        )
+        for row in rows
+    }
+
+
+def _annotations(connection: Connection, ids: list[int]) -> dict[tuple[int, str], list[str]]:
+    """(case, kind) -> what people wrote; tags in the order of the alphabet."""
+    notes = schema.annotations.c
+    found: dict[tuple[int, str], list[str]] = {}
+    query = select(notes.case_id, notes.kind, notes.body).where(notes.case_id.in_(ids))
+    for case_id, kind, body in connection.execute(query.order_by(notes.kind, notes.body, notes.id)):
+        found.setdefault((case_id, kind), []).append(body)
     return found

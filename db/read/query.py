@@ -1,111 +1,159 @@
-"""What the case list shows, as the query string of an address: filters, sort, page.
+"""What the case list shows, as the query string of an address: filters, ranges, order, view, page.
 
 Names and values are checked against what the database holds before they come near SQL; a wrong one
 raises `QueryError`, which says which value it was and what is allowed.
 """
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine
 
-from db import schema
+from db.read.options import CaseOptions, case_options
+from db.read.refusal import QueryError
 
 PAGE_SIZE = 50
-SORTS = ("case", "kind", "true", "predicted", "confidence", "alarms", "outcome", "pixel")
 PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is shown when nothing is asked for
+VIEWS = ("table", "gallery")
+FILTERS = (  # each may be given several times: a case has to have one of the values
+    "kind",
+    "outcome",
+    "alarms",
+    "divergence",
+    "true",
+    "predicted",
+    "target",
+    "recovered",
+    "method",
+    "goal",
+    "verdict",
+    "tag",
+    "note",
+)
+RANGES = ("confidence", "unexpected", "queries")  # low..high, either end may be left out
+SORTS = (
+    "case",
+    "kind",
+    "true",
+    "predicted",
+    "confidence",
+    "alarms",
+    "outcome",
+    "unexpected",
+    "queries",
+    "pixel",
+)
 
 
-class QueryError(ValueError):
-    """A name or value in an address that means nothing here; the text is one line for the reader."""
+class Range(NamedTuple):
+    """Bounds, both included; None: open."""
 
-    def __init__(self, problem: str, allowed: tuple[str, ...] | str):
-        """`problem`: what is wrong, without a full stop; `allowed`: what would be right, or words for it."""
-        self.problem = problem
-        self.allowed = allowed if isinstance(allowed, str) else ", ".join(allowed) or "nothing yet"
-        super().__init__(f"{self.problem}; expected: {self.allowed}.")
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        """As an address has it."""
+        return f"{_number(self.low)}..{_number(self.high)}"
 
 
-class NetworkOption(NamedTuple):
-    """A network that can be chosen."""
+class Order(NamedTuple):
+    """One key of the order."""
 
-    id: int
     name: str
+    descending: bool = False
+
+    def __str__(self) -> str:
+        """As an address has it: the name, with '-' before it for descending."""
+        return "-" * self.descending + self.name
 
 
-class LayerOption(NamedTuple):
-    """A compared layer, in the order of the network."""
-
-    id: int
-    name: str
-
-
-class CaseOptions(NamedTuple):
-    """What the database holds of each filter, for one network."""
-
-    network_id: int | None  # chosen; None: the database has no network yet
-    default_network: int | None  # when none is asked for: the one of the newest case
-    networks: tuple[NetworkOption, ...]
-    layers: tuple[LayerOption, ...]
-    class_names: dict[int, str]  # class -> name, in class order
-    methods: tuple[str, ...]  # attack methods
+DEFAULT_ORDER = (Order("case"),)
 
 
 @dataclass(frozen=True)
 class CaseQuery:
-    """Filters, sort and page of the case list; None is 'any'. Made by `case_query`, which checks it."""
+    """Filters, order, view and page of the case list. Made by `case_query`, which checks it."""
 
-    partition: str = "validation"
-    kind: str | None = None
-    layer: str = ""  # whose outcome is filtered and summed up
-    outcome: str | None = None
-    true: str | None = None  # a class by its name
-    predicted: str | None = None
-    method: str | None = None
-    network: int | None = None
-    sort: str = "case"
-    descending: bool = False
+    partition: str = PARTITIONS[0]
+    detector: str = ""  # whose outcome is shown, filtered and counted: a layer, `repair` or a baseline
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # no entry: any value
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    find: str = ""  # case numbers, or words of a note
+    order: tuple[Order, ...] = DEFAULT_ORDER
+    view: str = VIEWS[0]
     page: int = 1
-    default_layer: str = ""  # the one an address leaves out
+    network: int | None = None
+    default_detector: str = ""  # the one an address leaves out
     default_network: int | None = None
 
     def search(self) -> str:
         """The query string, '?...' in a fixed order and without what is default, or ''."""
-        fields = {
-            "network": None if self.network == self.default_network else self.network,
-            "partition": None if self.partition == PARTITIONS[0] else self.partition,
-            "kind": self.kind,
-            "layer": None if self.layer == self.default_layer else self.layer,
-            "outcome": self.outcome,
-            "true": self.true,
-            "predicted": self.predicted,
-            "method": self.method,
-            "sort": None
-            if self.sort == "case" and not self.descending
-            else "-" * self.descending + self.sort,
-            "page": None if self.page == 1 else self.page,
-        }
-        text = urlencode({name: value for name, value in fields.items() if value is not None})
+        fields: list[tuple[str, object]] = []
+        if self.network != self.default_network:
+            fields.append(("network", self.network))
+        if self.partition != PARTITIONS[0]:
+            fields.append(("partition", self.partition))
+        if self.detector != self.default_detector:
+            fields.append(("detector", self.detector))
+        fields += [(name, value) for name in FILTERS for value in self.filters.get(name, ())]
+        fields += [(name, self.ranges[name]) for name in RANGES if name in self.ranges]
+        if self.find:
+            fields.append(("find", self.find))
+        if self.order != DEFAULT_ORDER:
+            fields.append(("sort", ",".join(map(str, self.order))))
+        if self.view != VIEWS[0]:
+            fields.append(("view", self.view))
+        if self.page != 1:
+            fields.append(("page", self.page))
+        text = urlencode(fields, safe=",")
         return f"?{text}" if text else ""
-
-    @property
-    def sort_value(self) -> str:
-        """The sort as an address has it: the name, with '-' before it for descending."""
-        return "-" * self.descending + self.sort
 
     def but(self, **changes) -> "CaseQuery":
         """The same with `changes`, back on the first page unless a page is given."""
         return replace(self, **{"page": 1} | changes)
 
+    def only(self, name: str, *values: str) -> "CaseQuery":
+        """The same with these values of a filter; none: any."""
+        kept = {other: chosen for other, chosen in self.filters.items() if other != name}
+        return self.but(filters=kept | ({name: values} if values else {}))
+
+    def toggled(self, name: str, value: str) -> "CaseQuery":
+        """The same with a value of a filter added, or taken off when it is chosen already."""
+        chosen = self.filters.get(name, ())
+        left = tuple(other for other in chosen if other != value)
+        return self.only(name, *(left if value in chosen else (*chosen, value)))
+
+    def within(self, name: str, bounds: Range | None) -> "CaseQuery":
+        """The same with a range; None: any value."""
+        kept = {other: chosen for other, chosen in self.ranges.items() if other != name}
+        return self.but(ranges=kept | ({name: bounds} if bounds else {}))
+
+    def sorted_by(self, name: str, *, descending_first: bool) -> "CaseQuery":
+        """The same with `name` as the first key, the other way round when it is that already.
+
+        The key that was first becomes the second: two clicks sort by two columns.
+        """
+        first = self.order[0]
+        descending = not first.descending if first.name == name else descending_first
+        others = tuple(key for key in self.order if key.name not in (name, "case"))
+        chosen = (Order(name, descending), *others[:2])
+        return self.but(order=chosen if name != "case" else (Order("case", descending),))
+
+    def unfiltered(self) -> "CaseQuery":
+        """The same network, detector, order and view, with nothing filtered."""
+        return self.but(partition=PARTITIONS[0], filters={}, ranges={}, find="")
+
     @property
     def is_filtered(self) -> bool:
         """Whether something is left out beyond the default partition."""
-        chosen = (self.kind, self.outcome, self.true, self.predicted, self.method)
-        return self.partition != PARTITIONS[0] or any(value is not None for value in chosen)
+        return bool(self.partition != PARTITIONS[0] or self.filters or self.ranges or self.find)
 
 
-NAMES = ("network", "partition", "kind", "layer", "outcome", "true", "predicted", "method", "sort", "page")
+ONCE = ("network", "partition", "detector", *RANGES, "find", "sort", "view", "page")
+NAMES = ("network", "partition", "detector", *FILTERS, *ONCE[3:])
 
 
 def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[CaseQuery, CaseOptions]:
@@ -114,102 +162,94 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     `others`: names that are not the list's are passed over (the case view has its own) instead of refused.
     Raises `QueryError` for a name, a value or a repetition that means nothing.
     """
-    fields: dict[str, str] = {}
+    given: dict[str, list[str]] = {}
     for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
         if name not in NAMES:
             if others:
                 continue
             raise QueryError(f"There is no filter '{name}'", NAMES)
-        if name in fields:
-            raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
-        fields[name] = value
+        if name in given and name in ONCE:
+            shown = f"'{given[name][0]}' and '{value}'"
+            raise QueryError(f"The address has two values of {name}, {shown}", "one")
+        given.setdefault(name, []).append(value)
+    once = {name: values[0] for name, values in given.items() if name in ONCE}
     with engine.connect() as connection:
-        options = _options(connection, fields.get("network"))
-    one_of = {
-        "partition": PARTITIONS,
-        "kind": schema.CASE_KINDS,
-        "layer": tuple(layer.name for layer in options.layers),
-        "outcome": schema.OUTCOMES,
-        "true": tuple(options.class_names.values()),
-        "predicted": tuple(options.class_names.values()),
-        "method": options.methods,
-    }
-    for name, allowed in one_of.items():
-        if name in fields and fields[name] not in allowed:
-            raise QueryError(f"The address asks for {name} '{fields[name]}', which does not exist", allowed)
-    sort = fields.get("sort", "case")
-    if sort.removeprefix("-") not in SORTS:
-        raise QueryError(
-            f"The address asks for sort '{sort}', which does not exist",
-            (*SORTS, "each also with '-' before it, descending"),
-        )
-    page = fields.get("page", "1")
-    if not (page.isascii() and page.isdigit() and int(page[:12]) > 0 and len(page) <= 9):
-        raise QueryError(f"The address asks for page '{page}', which does not exist", "a whole number from 1")
-    default_layer = options.layers[-1].name if options.layers else ""
+        options = case_options(connection, once.get("network"))
+    allowed = options.values()
+    for name in FILTERS:
+        for value in given.get(name, ()):
+            # What people write comes and goes: a tag that nobody uses any more just matches nothing.
+            if name != "tag" and value not in allowed[name]:
+                raise _unknown(name, value, allowed[name])
+    singles = {"partition": PARTITIONS, "detector": options.detectors, "view": VIEWS}
+    for name, values in singles.items():
+        if name in once and once[name] not in values:
+            raise _unknown(name, once[name], values)
+    default = options.default_detector
     return CaseQuery(
-        partition=fields.get("partition", PARTITIONS[0]),
-        kind=fields.get("kind"),
-        layer=fields.get("layer", default_layer),
-        outcome=fields.get("outcome"),
-        true=fields.get("true"),
-        predicted=fields.get("predicted"),
-        method=fields.get("method"),
+        partition=once.get("partition", PARTITIONS[0]),
+        detector=once.get("detector", default),
+        filters={name: tuple(dict.fromkeys(given[name])) for name in FILTERS if name in given},
+        ranges={name: _range(name, once[name]) for name in RANGES if name in once},
+        find=_find(once.get("find", "")),
+        order=_order(once.get("sort", "case")),
+        view=once.get("view", VIEWS[0]),
+        page=_page(once.get("page", "1")),
         network=options.network_id,
-        sort=sort.removeprefix("-"),
-        descending=sort.startswith("-"),
-        page=int(page),
-        default_layer=default_layer,
+        default_detector=default,
         default_network=options.default_network,
     ), options
 
 
-def _options(connection: Connection, network: str | None) -> CaseOptions:
-    """What can be chosen, for the network whose id is the text `network` (None: the newest)."""
-    networks = tuple(
-        NetworkOption(*row)
-        for row in connection.execute(
-            select(schema.networks.c.id, schema.networks.c.name).order_by(schema.networks.c.id)
-        )
-    )
-    ids = tuple(str(option.id) for option in networks)
-    if network is not None and network not in ids:
-        raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
-    if not networks:
-        return CaseOptions(None, None, (), (), {}, ())
-    newest = connection.scalar(select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1))
-    default = networks[-1].id if newest is None else newest
-    network_id = default if network is None else int(network)
-    layers = schema.layers
-    names = schema.classes
-    return CaseOptions(
-        network_id,
-        default,
-        networks,
-        tuple(
-            LayerOption(*row)
-            for row in connection.execute(
-                select(layers.c.id, layers.c.name)
-                .where(layers.c.network_id == network_id, layers.c.compared)
-                .order_by(layers.c.position)
+def found_ids(find: str) -> tuple[tuple[int, int], ...] | None:
+    """The case numbers that `find` lists ('12, 15-20'), as ranges; None: it is words."""
+    parts = [part.strip().lstrip("#") for part in find.split(",") if part.strip()]
+    matches = [re.fullmatch(r"([0-9]{1,18})(?:\s*-\s*([0-9]{1,18}))?", part) for part in parts]
+    if not parts or not all(matches):
+        return None
+    return tuple((int(match[1]), int(match[2] or match[1])) for match in matches)
+
+
+def _unknown(name: str, value: str, allowed: tuple[str, ...]) -> QueryError:
+    return QueryError(f"The address asks for {name} '{value}', which does not exist", allowed)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.12g}"
+
+
+def _range(name: str, text: str) -> Range:
+    number = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
+    match = re.fullmatch(rf"({number})?\.\.({number})?", text, re.ASCII)
+    bounds = match and Range(*(None if end is None else float(end) for end in match.groups()))
+    if not bounds or bounds == (None, None) or (None not in bounds and bounds.low > bounds.high):
+        expected = "low..high, low.. or ..high with numbers from 0, such as 0.5..0.9"
+        raise QueryError(f"The address asks for {name} '{text}', which is no range", expected)
+    return bounds
+
+
+def _find(text: str) -> str:
+    text = text.strip()
+    if len(text) > 200:
+        raise QueryError(f"The address looks for a text of {len(text)} characters", "200 at most")
+    return text
+
+
+def _order(text: str) -> tuple[Order, ...]:
+    keys = tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in text.split(","))
+    for key in keys:
+        if key.name not in SORTS:
+            raise QueryError(
+                f"The address asks for sort '{key}', which does not exist",
+                (*SORTS, "each also with '-' before it, descending; several with ',' between them"),
             )
-        ),
-        dict(
-            tuple(row)
-            for row in connection.execute(
-                select(names.c["class"], names.c.name)
-                .join(schema.networks, schema.networks.c.dataset_id == names.c.dataset_id)
-                .where(schema.networks.c.id == network_id)
-                .order_by(names.c["class"])
-            )
-        ),
-        tuple(
-            connection.scalars(
-                select(schema.attacks.c.method)
-                .join(schema.cases, schema.cases.c.attack_id == schema.attacks.c.id)
-                .where(schema.cases.c.network_id == network_id)
-                .distinct()
-                .order_by(schema.attacks.c.method)
-            )
-        ),
-    )
+    if len({key.name for key in keys}) < len(keys):
+        raise QueryError(f"The address asks for sort '{text}', which has a name twice", SORTS)
+    return keys
+
+
+def _page(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise QueryError(f"The address asks for page '{text}', which does not exist", "a whole number from 1")
+    return int(text)
+

@@ -31,6 +31,7 @@ COUNTED = (
     "alarms",
     "divergence",
     "confidence",
+    "queries",
 )
 
 # One row a case, written with it. Decisions here are those of metric euclidean and rule total.

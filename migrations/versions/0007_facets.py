@@ -22,6 +22,7 @@ COUNTED = (
     "alarms",
     "divergence",
     "confidence",
+    "queries",
 )
 PARTITIONS = "partition IN ('tuning', 'validation', 'checked')"
 

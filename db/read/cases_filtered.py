@@ -1,0 +1,191 @@
+"""The filters and the order of the case list as SQL: over one narrow row a case, joined to the decision of
+the shown detector only where a question needs it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
+
+from db import schema
+from db.read.options import CaseOptions
+from db.read.query import FILTERS, CaseQuery, found_ids
+
+FACETS = schema.case_facets.alias("facets")
+DECIDED = schema.detector_decisions.alias("decided")
+ANNOTATIONS = schema.annotations
+
+OF_DETECTOR = ("outcome", "recovered", "unexpected")  # filters on what the shown detector decided
+COLUMNS = {
+    "partition": FACETS.c.partition,
+    "kind": FACETS.c.kind,
+    "method": FACETS.c.method,
+    "goal": FACETS.c.goal,
+    "true": FACETS.c.true_class,
+    "predicted": FACETS.c.predicted_class,
+    "target": FACETS.c.target_class,
+    "alarms": FACETS.c.alarms,
+    "divergence": FACETS.c.divergence,
+    "confidence": FACETS.c.confidence,
+    "queries": FACETS.c.queries,
+    "outcome": DECIDED.c.outcome,
+    "recovered": DECIDED.c.recovered_class,
+    "unexpected": DECIDED.c.score,
+}
+CLASSES = ("true", "predicted", "target", "recovered")  # filters whose values are classes by name
+
+
+class Condition(NamedTuple):
+    """What one filter asks of a case."""
+
+    filter: str
+    holds: ColumnElement[bool]
+
+    @property
+    def of_detector(self) -> bool:
+        """Whether it asks something of the shown detector's decision."""
+        return self.filter in OF_DETECTOR
+
+
+def conditions(query: CaseQuery, options: CaseOptions) -> tuple[Condition, ...]:
+    """The filters that are on, the partition first."""
+    numbers = {name: number for number, name in options.class_names.items()}
+    found = []
+    if query.partition != "all":
+        found.append(Condition("partition", FACETS.c.partition == query.partition))
+    for name in FILTERS:
+        values = query.filters.get(name, ())
+        if not values:
+            continue
+        if name in ("tag", "verdict", "note"):
+            found.append(Condition(name, FACETS.c.case_id.in_(_annotated(name, values))))
+        else:
+            wanted = [numbers[value] for value in values] if name in CLASSES else list(values)
+            found.append(Condition(name, _among(COLUMNS[name], wanted)))
+    for name, (low, high) in query.ranges.items():
+        column = COLUMNS[name]
+        bounds = [*([] if low is None else [column >= low]), *([] if high is None else [column <= high])]
+        found.append(Condition(name, and_(*bounds)))
+    if query.find:
+        found.append(Condition("find", _found(query.find)))
+    return tuple(found)
+
+
+def population(
+    query: CaseQuery,
+    options: CaseOptions,
+    conditions: Iterable[Condition],
+    *columns: ColumnElement,
+    with_decision: bool = False,
+) -> Select:
+    """SELECT of columns of the cases under some conditions.
+
+    with_decision: `columns` has some of the shown detector's decision, which a case may lack.
+    """
+    held = list(conditions)
+    source: FromClause = FACETS
+    mine = [FACETS.c.network_id == options.network_id]
+    if with_decision or any(condition.of_detector for condition in held):
+        source = FACETS.outerjoin(DECIDED, _decided(query))
+    return select(*columns).select_from(source).where(*mine, *(condition.holds for condition in held))
+
+
+def decided_alone(
+    query: CaseQuery, options: CaseOptions, conditions: Iterable[Condition], *columns: ColumnElement
+) -> Select | None:
+    """The same where nothing but partition and decision is asked: then the decisions alone can tell.
+
+    None: something else is asked.
+    """
+    held = list(conditions)
+    if not all(condition.of_detector or condition.filter == "partition" for condition in held):
+        return None
+    mine = [DECIDED.c.network_id == options.network_id, DECIDED.c.detector == query.detector]
+    if query.partition != "all":
+        mine.append(DECIDED.c.partition == query.partition)
+    return select(*columns).where(*mine, *(c.holds for c in held if c.of_detector))
+
+
+def order_keys(query: CaseQuery) -> list[tuple[ColumnElement, bool]]:
+    """Columns to sort by, and whether descending; the case's id is the last one and makes the order whole."""
+    named = {
+        **COLUMNS,
+        "case": FACETS.c.case_id,
+        "alarms": FACETS.c.alarm_count,
+    }
+    keys = []
+    for name, descending in query.order:
+        columns = (FACETS.c.row, FACETS.c.column) if name == "pixel" else (named[name],)
+        keys += [(column, descending) for column in columns]
+    if query.order[-1].name != "case":
+        keys.append((FACETS.c.case_id, False))
+    return keys
+
+
+def sorts_by_decision(query: CaseQuery) -> bool:
+    """Whether the order needs the shown detector's decision."""
+    return any(key.name in OF_DETECTOR for key in query.order)
+
+
+def ordered(keys: Sequence[tuple[ColumnElement, bool]], *, backwards: bool = False) -> list[ColumnElement]:
+    """ORDER BY of these keys: what has no value comes last, whichever way the others go."""
+    by = []
+    for column, descending in keys:
+        turned = column.desc() if descending != backwards else column.asc()
+        nullable = column.nullable or column.table is DECIDED
+        by.append((turned.nulls_first() if backwards else turned.nulls_last()) if nullable else turned)
+    return by
+
+
+def comes_before(keys: Sequence[tuple[ColumnElement, bool]], values: Sequence) -> ColumnElement[bool]:
+    """Whether a case comes before the one that has these values of the keys."""
+    return or_(*_steps(keys, values, before=True))
+
+
+def comes_after(keys: Sequence[tuple[ColumnElement, bool]], values: Sequence) -> ColumnElement[bool]:
+    """Whether a case comes after the one that has these values of the keys."""
+    return or_(*_steps(keys, values, before=False))
+
+
+def _steps(keys, values, *, before: bool) -> list[ColumnElement[bool]]:
+    """Equal in the first keys and earlier (or later) in the next one, for every such next one."""
+    steps, equal = [], []
+    for (column, descending), value in zip(keys, values, strict=True):
+        if value is None:  # these come last
+            further = column.is_not(None) if before else false()
+            same = column.is_(None)
+        else:
+            further = column > value if descending == before else column < value
+            if not before:
+                further = or_(further, column.is_(None))
+            same = column == value
+        steps.append(and_(*equal, further))
+        equal = [*equal, same]
+    return steps
+
+
+def _decided(query: CaseQuery) -> ColumnElement[bool]:
+    return and_(
+        DECIDED.c.network_id == FACETS.c.network_id,
+        DECIDED.c.detector == query.detector,
+        DECIDED.c.partition == FACETS.c.partition,
+        DECIDED.c.case_id == FACETS.c.case_id,
+    )
+
+
+def _among(column: ColumnElement, values: list) -> ColumnElement[bool]:
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+def _annotated(kind: str, values: Sequence[str]) -> Select:
+    chosen = select(ANNOTATIONS.c.case_id).where(ANNOTATIONS.c.kind == kind)
+    return chosen if kind == "note" else chosen.where(_among(ANNOTATIONS.c.body, list(values)))
+
+
+def _found(find: str) -> ColumnElement[bool]:
+    ranges = found_ids(find)
+    if ranges is not None:
+        return or_(*(FACETS.c.case_id.between(low, high) for low, high in ranges))
+    lower = func.lower(ANNOTATIONS.c.body)
+    words = (lower.contains(word.lower(), autoescape=True) for word in find.split())
+    return FACETS.c.case_id.in_(select(ANNOTATIONS.c.case_id).where(and_(*words)))

@@ -1,0 +1,141 @@
+"""What the database holds of each filter of the case list, for one network."""
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from db import schema
+from db.read.refusal import QueryError
+
+SCORED = ("repair", "confidence", "logit-margin")  # detectors without neighbours, as lists show them
+
+
+class NetworkOption(NamedTuple):
+    """A network that can be chosen."""
+
+    id: int
+    name: str
+
+
+class LayerOption(NamedTuple):
+    """A compared layer, in the order of the network."""
+
+    id: int
+    name: str
+
+
+class CaseOptions(NamedTuple):
+    """What can be chosen."""
+
+    network_id: int | None  # chosen; None: the database has no network yet
+    default_network: int | None  # when none is asked for: the one of the newest case
+    networks: tuple[NetworkOption, ...]
+    layers: tuple[LayerOption, ...]
+    detectors: tuple[str, ...]  # the layers, then those without neighbours that have decided
+    class_names: dict[int, str]  # class -> name, in class order
+    methods: tuple[str, ...]  # attack methods
+    alarms: tuple[str, ...]  # combinations of alarming layers
+    verdicts: tuple[str, ...]  # of people
+
+    @property
+    def default_detector(self) -> str:
+        """The one shown when none is asked for: the last layer."""
+        return self.layers[-1].name if self.layers else ""
+
+    def values(self) -> dict[str, tuple[str, ...]]:
+        """What each filter can be, but for tags."""
+        names = tuple(self.class_names.values())
+        first = tuple(layer.name for layer in self.layers if layer.name != "composed")
+        return {
+            "kind": schema.CASE_KINDS,
+            "outcome": schema.OUTCOMES,
+            "alarms": self.alarms,
+            "divergence": (*first, "none"),
+            "true": names,
+            "predicted": names,
+            "target": names,
+            "recovered": names,
+            "method": self.methods,
+            "goal": ("untargeted", "targeted"),
+            "verdict": self.verdicts,
+            "note": ("yes",),
+        }
+
+
+def case_options(connection: Connection, network: str | None) -> CaseOptions:
+    """What can be chosen for the network whose id is the text `network` (None: the newest).
+
+    Raises `QueryError` for a network that does not exist.
+    """
+    names = schema.networks
+    networks = tuple(
+        NetworkOption(*row)
+        for row in connection.execute(select(names.c.id, names.c.name).order_by(names.c.id))
+    )
+    ids = tuple(str(option.id) for option in networks)
+    if network is not None and network not in ids:
+        raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
+    if not networks:
+        return CaseOptions(None, None, (), (), (), {}, (), (), ())
+    newest = connection.scalar(select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1))
+    default = networks[-1].id if newest is None else newest
+    network_id = default if network is None else int(network)
+    layers = _layers(connection, network_id)
+    facets, verdicts = schema.case_facets.c, schema.annotations.c
+    return CaseOptions(
+        network_id,
+        default,
+        networks,
+        layers,
+        (*(layer.name for layer in layers), *_scored(connection, network_id)),
+        _class_names(connection, network_id),
+        _distinct(connection, network_id, facets.method),
+        _distinct(connection, network_id, facets.alarms),
+        tuple(
+            connection.scalars(
+                select(verdicts.body).where(verdicts.kind == "verdict").distinct().order_by(verdicts.body)
+            )
+        ),
+    )
+
+
+def _layers(connection: Connection, network_id: int) -> tuple[LayerOption, ...]:
+    layers = schema.layers.c
+    query = select(layers.id, layers.name).where(layers.network_id == network_id, layers.compared)
+    return tuple(LayerOption(*row) for row in connection.execute(query.order_by(layers.position)))
+
+
+def _scored(connection: Connection, network_id: int) -> list[str]:
+    decided = schema.detector_decisions.c
+    return [
+        name
+        for name in SCORED
+        if connection.scalar(
+            select(decided.case_id).where(decided.network_id == network_id, decided.detector == name).limit(1)
+        )
+        is not None
+    ]
+
+
+def _class_names(connection: Connection, network_id: int) -> dict[int, str]:
+    names = schema.classes
+    query = (
+        select(names.c["class"], names.c.name)
+        .join(schema.networks, schema.networks.c.dataset_id == names.c.dataset_id)
+        .where(schema.networks.c.id == network_id)
+    )
+    return dict(map(tuple, connection.execute(query.order_by(names.c["class"]))))
+
+
+def _distinct(connection: Connection, network_id: int, column) -> tuple[str, ...]:
+    """The values of a counted column, by steps from one to the next: its index has far more rows than values."""
+    facets, found = schema.case_facets.c, set()
+    for partition in schema.CASE_PARTITIONS:
+        value = ""
+        while value is not None:
+            smallest = select(column).where(
+                facets.network_id == network_id, facets.partition == partition, column > value
+            )
+            value = connection.scalar(smallest.order_by(column).limit(1))
+            found.add(value)
+    return tuple(sorted(found - {None}))

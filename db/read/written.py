@@ -1,0 +1,16 @@
+"""A SELECT as text that people can read, change and run."""
+
+import re
+
+from sqlalchemy import Dialect, Select
+
+BREAKS = ((r" (LEFT OUTER JOIN|JOIN|ORDER BY) ", r"\n\1 "), (r" AND (?=[a-z(])", r"\n    AND "))
+
+
+def written(query: Select, dialect: Dialect) -> str:
+    """The query with its values in it; each clause on a line of its own."""
+    text = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    text = re.sub(r"\s*\n\s*", "\n", text).strip()
+    for pattern, replacement in BREAKS:
+        text = re.sub(pattern, replacement, text)
+    return text + "\n"
