@@ -1,8 +1,8 @@
 """A database of many cases, for timings: the cases of a real one, multiplied.
 
 Every copy has a sample, an attack, scores and decisions of its own, with the values of the case that it is a
-copy of. Activations, neighbours and maps stay those of the cases that were there: they would be gigabytes, and
-no list reads them.
+copy of. Activations, neighbours and maps stay those of the cases that were there: they would be gigabytes,
+and no list reads them.
 """
 
 from pathlib import Path

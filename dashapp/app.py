@@ -14,7 +14,7 @@ from dash.development.base_component import Component
 from sqlalchemy import Engine
 
 import db.read
-from dashapp import ids
+from dashapp import exports, ids
 from dashapp.pages import case, cases, detectors, not_found
 from dashapp.words import percent
 
@@ -71,12 +71,18 @@ def create_app(engine: Engine, *, writer: Engine | None = None, base_path: str =
     app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
     app.validation_layout = html.Div(
-        [shell(app, engine), case.validation_layout(), detectors.validation_layout()]
+        [
+            shell(app, engine),
+            cases.validation_layout(),
+            case.validation_layout(),
+            detectors.validation_layout(),
+        ]
     )
     app.layout = lambda: shell(app, engine)
-    register_shell(app, engine)
+    register_shell(app, engine, writable=writer is not None)
     for page in (cases, case, detectors):
         page.register(app, engine, writer)
+    exports.register(app, engine)
     register_routes(app, engine)
     return app
 
@@ -144,7 +150,7 @@ def nav(app: Dash, pathname: str | None = None) -> list[html.Span]:
     ]
 
 
-def register_shell(app: Dash, engine: Engine) -> None:
+def register_shell(app: Dash, engine: Engine, *, writable: bool) -> None:
     """Connect the router, the page's title and the theme toggle."""
 
     def failed(error: Exception) -> tuple:
@@ -164,7 +170,7 @@ def register_shell(app: Dash, engine: Engine) -> None:
         # Within one case the page itself follows what its address says (the layer, ...).
         if pathname == shown_path and case_id(app, pathname) is not None:
             return no_update, no_update, no_update
-        page = page_at(app, engine, pathname, search or "")
+        page = page_at(app, engine, pathname, search or "", writable=writable)
         return page.body, f"{page.title} · {APP_NAME}", pathname
 
     @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
@@ -200,10 +206,10 @@ def is_detectors(app: Dash, pathname: str) -> bool:
     return app.strip_relative_path(pathname) == detectors.PATH.strip("/")
 
 
-def page_at(app: Dash, engine: Engine, pathname: str, search: str) -> Page:
+def page_at(app: Dash, engine: Engine, pathname: str, search: str, *, writable: bool = False) -> Page:
     """The page at `pathname` (with the base path) and query string `search`."""
     if not app.strip_relative_path(pathname):
-        return Page("Cases", cases.layout(engine, search, app))
+        return Page("Cases", cases.layout(engine, search, app, writable=writable))
     if is_detectors(app, pathname):
         return Page("Detectors", detectors.layout(engine, search, app))
     case_number = case_id(app, pathname)

@@ -23,6 +23,18 @@ def list_link(part: str, value: str) -> dict[str, str]:
     return {"type": "list-link", "part": part, "value": value}
 
 
+LIST_FIND = "list-find"  # field: case numbers, or words of notes
+LIST_RANDOM = "list-random"  # html.Button: some case under the filters
+LIST_SAVED = "list-saved"  # the saved views, with their form
+LIST_SAVE_NAME = "list-save-name"  # dcc.Input: the name of a new one; Enter saves it
+LIST_SAVE = "list-save"  # html.Button
+
+
+def saved_view(number: int) -> dict[str, str | int]:
+    """The button that forgets a saved view."""
+    return {"type": "saved-view", "view": number}
+
+
 # The case view.
 CASE_ID = "case-id"  # dcc.Store: id of the case on the page
 CASE_NOTICE = "case-notice"  # a line about an address that is not understood, or nothing

@@ -13,7 +13,7 @@ from database_evidence import store_evidence
 from PIL import Image
 from sqlalchemy import Connection, Engine, inspect
 
-from db import schema
+from db import facets, schema
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -37,6 +37,7 @@ def fill(
         store_defense(connection, cases, *vectors, reference_labels)
         if evidence:
             store_evidence(connection, random, cases)
+        facets.refresh(connection, 1)
 
 
 def _network(connection: Connection) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from database_defense import LAYERS, RULE, store
 from sqlalchemy import Connection, select
 
-from db import schema
+from db import facets, schema
 
 METRICS = ("euclidean", "cosine")
 CASE_SETS = ("all", "untargeted")
@@ -42,7 +42,9 @@ def store_evidence(connection: Connection, random: np.random.Generator, cases: l
         if detector["layer"] is not None:
             _evaluate(connection, detector, points[detector["layer"]])
         else:
-            _evaluate(connection, detector, _score_points(_scores(random, detector["name"], cases), cases))
+            scores = _scores(random, detector["name"], cases)
+            _evaluate(connection, detector, _score_points(scores, cases))
+            _decide(connection, detector["name"], scores, cases)
 
 
 def _repairs(connection: Connection, random: np.random.Generator, cases: list[dict]) -> None:
@@ -183,6 +185,18 @@ def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> Non
             for p in schema.PARTITIONS
         ]
         store(connection, "evaluations", evaluations)
+
+
+def _decide(connection: Connection, detector: str, scores: np.ndarray, cases: list[dict]) -> None:
+    """What a detector without neighbours says of every case."""
+    rows = []
+    for case, score in zip(cases, scores.tolist(), strict=True):
+        alarm = score > 1.0
+        outcome = {(True, True): "TP", (True, False): "FP", (False, True): "FN", (False, False): "TN"}
+        row = {"case_id": case["id"], "partition": case["partition"], "score": score, "threshold": 1.0}
+        row |= {"outcome": outcome[alarm, case["kind"] == "adversarial"]}
+        rows.append(row | {"alarm": alarm, "recovered_class": case["true_class"] if alarm else None})
+    facets.replace_detector(connection, 1, detector, rows)
 
 
 def _plain(point: dict) -> dict:

@@ -1,5 +1,6 @@
 """The case list as a person uses it: in a browser, against the served dashboard."""
 
+import csv
 import re
 
 import pytest
@@ -72,8 +73,8 @@ def test_a_filter_changes_address_rows_and_counts_and_comes_off_again(cases):
 def test_another_layer_shows_its_own_outcomes(cases):
     before = cases.locator(".tile-count").all_inner_texts()
     cases.locator(".segment", has_text="logits").click()
-    address(cases, "/?layer=logits")
-    expect(cases.locator(".segment-on")).to_have_text("logits")
+    address(cases, "/?detector=logits")
+    expect(cases.locator(".layer-choice .segment-on")).to_have_text("logits")
     assert cases.locator(".tile-count").all_inner_texts() != before
 
 
@@ -204,3 +205,59 @@ def test_nothing_is_cut_off_at_either_side(page, width):
         assert box[0] <= box[1], (selector, box)
     cells = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
     assert page.eval_on_selector_all("tbody td:not(.c-image)", cells) == []
+
+
+def test_an_expert_narrows_the_list_sorts_it_saves_it_and_takes_it_along(cases, tmp_path):
+    """One walk over the tools above the list, as they are used together."""
+    cases.locator(".facet-confidence summary").click()
+    cases.get_by_label("Confidence, from").fill("0.3")
+    cases.get_by_label("Confidence, from").press("Enter")
+    address(cases, "/?confidence=0.3..")
+    expect(cases.locator(".chip", has_text="confidence from 0.3")).to_be_visible()
+    facet(cases, "kind", "adversarial").click()
+    cases.locator("th.c-confidence a").click()
+    cases.locator("th.c-class a").first.click()
+    address(cases, "/?kind=adversarial&confidence=0.3..&sort=true,-confidence")
+    expect(cases.locator("th.c-confidence .sort-arrow")).to_have_text("↓2")
+
+    cases.locator(".saved-views > summary").click()
+    cases.get_by_label("Name of a new view").fill("sure attacks")
+    cases.get_by_role("button", name="Save", exact=True).click()
+    expect(cases.get_by_role("link", name="sure attacks")).to_be_visible()
+    cases.keyboard.press("Escape")
+    expect(cases.get_by_role("link", name="sure attacks")).to_be_hidden()
+    ids = column(cases, "id")
+
+    cases.locator(".menu-of > summary", has_text="Export").click()
+    with cases.expect_download() as download:
+        cases.get_by_role("link", name="CSV").click()
+    download.value.save_as(tmp_path / "cases.csv")
+    rows = list(csv.DictReader((tmp_path / "cases.csv").open(newline="")))
+    assert [row["case_id"] for row in rows] == ids
+    cases.locator(".list-sql summary").click()
+    expect(cases.locator(".list-sql code")).to_contain_text("ORDER BY facets.true_class")
+
+    cases.get_by_role("link", name="Gallery").click()
+    address(cases, "/?kind=adversarial&confidence=0.3..&sort=true,-confidence&view=gallery")
+    expect(cases.locator(".gallery-tile")).to_have_count(len(ids))
+    cases.goto("/")
+    cases.locator(".saved-views > summary").click()
+    cases.get_by_role("link", name="sure attacks").click()
+    address(cases, "/?kind=adversarial&confidence=0.3..&sort=true,-confidence")
+    expect(cases.locator("tbody tr")).to_have_count(len(ids))
+    cases.get_by_role("button", name="Random case").click()
+    expect(cases).to_have_url(re.compile(r"/case/\d+\?kind=adversarial"))
+    assert re.search(r"/case/(\d+)", cases.url)[1] in ids
+    cases.goto("/")
+    cases.locator(".saved-views > summary").click()
+    cases.get_by_role("button", name="Forget sure attacks").click()
+    expect(cases.get_by_role("link", name="sure attacks")).to_have_count(0)
+
+
+def test_words_and_numbers_are_found(cases):
+    cases.get_by_label("Find case numbers").fill("40-41, 33")
+    cases.keyboard.press("Enter")
+    expect(cases.locator("tbody tr")).to_have_count(3)
+    assert column(cases, "id") == ["33", "40", "41"]
+    cases.reload()
+    expect(cases.get_by_label("Find case numbers")).to_have_value("40-41, 33")

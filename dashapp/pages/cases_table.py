@@ -18,9 +18,11 @@ COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column
     ("confidence", "Confidence", "c-confidence"),
     ("alarms", "Alarms", "c-alarms"),
     ("outcome", "Outcome", "c-outcome"),
+    ("unexpected", "Score", "c-score"),
+    ("queries", "Queries", "c-queries"),
     ("pixel", "Attacked pixel", "c-pixel"),
 )
-DESCENDING_FIRST = ("confidence", "alarms")
+DESCENDING_FIRST = ("confidence", "alarms", "unexpected", "queries")
 
 
 def table(
@@ -31,7 +33,9 @@ def table(
     layers = ", ".join(layer.name for layer in options.layers)
     hints = {
         "alarms": f"One cell a layer: {layers}. Sorts by the number of alarms",
-        "outcome": f"How the decision of {query.layer} turned out",
+        "outcome": f"How the decision of {query.detector} turned out",
+        "unexpected": f"Score of {query.detector}; of a layer the unexpected neighbours among the first k",
+        "queries": "Candidates that the attack asked the network about",
         "pixel": "Row and column from the top left (0, 0), colour before and after",
     }
     head = [_header(sort, title, name, hints.get(sort), query, home) for sort, title, name in COLUMNS]
@@ -85,21 +89,21 @@ def _header(
 ) -> Component:
     if sort is None:
         return html.Th(title, scope="col", className=name)
-    current = query.sort == sort
-    descending = not query.descending if current else sort in DESCENDING_FIRST
-    order = ("descending" if query.descending else "ascending") if current else None
+    place = next((place for place, key in enumerate(query.order) if key.name == sort), None)
+    order = None if place is None else ("ascending", "descending")[query.order[place].descending]
     arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    rank = str(place + 1) if place is not None and len(query.order) > 1 else ""
     return html.Th(
         dcc.Link(
-            [title, html.Span(arrow, className="sort-arrow")],
+            [title, html.Span(arrow + rank, className="sort-arrow")],
             id=ids.list_link("sort", sort),
-            href=home + query.but(sort=sort, descending=descending).search(),
-            className="sort" + " sort-on" * current,
-            title=hint or "",
+            href=home + query.sorted_by(sort, descending_first=sort in DESCENDING_FIRST).search(),
+            className="sort" + " sort-on" * (place is not None),
+            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second",
         ),
         scope="col",
         className=name,
-        **({"aria-sort": order} if order else {}),
+        **({"aria-sort": order} if place == 0 else {}),
     )
 
 
@@ -120,15 +124,18 @@ def _row(
     # Few components a row and one link: a page of them is quick to draw and to tab through.
     href = app.get_relative_path(f"/case/{row.id}") + query.search()
     adversarial = row.kind == "adversarial"
-    before = _image(row.original, row, app, "before the attack") if adversarial else None
+    before = image(row.original, row, app, "before the attack") if adversarial else None
     partition = html.Span(row.partition, className="muted sub") if query.partition == "all" else None
     wrong = row.true_class is not None and row.predicted_class != row.true_class
     confidence = {"--share": f"{row.confidence:.4f}"}
-    marks = [_mark(layer.name, row, chosen=layer.name == query.layer) for layer in options.layers]
     return html.Tr(
         [
-            html.Th(dcc.Link(str(row.id), href=href, className="row-link"), scope="row", className="c-id"),
-            html.Td(_marked_image(row, app), className="c-image"),
+            html.Th(
+                [dcc.Link(str(row.id), href=href, className="row-link"), written(row)],
+                scope="row",
+                className="c-id",
+            ),
+            html.Td(marked_image(row, app), className="c-image"),
             html.Td(before, className="c-image"),
             html.Td([row.kind, partition], className="c-kind"),
             html.Td("not known", className="c-class muted")
@@ -136,14 +143,36 @@ def _row(
             else _class(row.true_class, options),
             _class(row.predicted_class, options, wrong=wrong),
             html.Td(percent(row.confidence), className="c-confidence", style=confidence),
-            html.Td(marks, className="c-alarms"),
-            _outcome(row.decisions.get(query.layer)),
+            html.Td(marks(row, query, options), className="c-alarms"),
+            _outcome(row.decision),
+            html.Td(_score(row.decision), className="c-score"),
+            html.Td("" if row.queries is None else f"{row.queries:,}", className="c-queries"),
             html.Td(_pixel(row), className="c-pixel"),
         ]
     )
 
 
-def _image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Component:
+def written(row: db.read.ListedCase) -> Component | None:
+    """What people wrote about a case, as small signs: verdict, tags, a note."""
+    if not (row.verdict or row.tags or row.note):
+        return None
+    signs = [html.Span(tag, className="tag") for tag in row.tags]
+    if row.verdict:
+        signs.insert(0, html.Span(row.verdict, className="tag tag-verdict", title="Verdict"))
+    if row.note:
+        signs.append(
+            html.Span("✎", className="tag", title="Has a note", role="img", **{"aria-label": "note"})
+        )
+    return html.Span(signs, className="written")
+
+
+def marks(row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions) -> list[Component]:
+    """One cell a layer, in the order of the network."""
+    return [_mark(layer.name, row, chosen=layer.name == query.detector) for layer in options.layers]
+
+
+def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Component:
+    """An image of a case, its pixels as they are."""
     return html.Img(
         src=app.get_relative_path(f"/images/{sha256}.png"),
         alt=f"Case {row.id} {what}",
@@ -153,16 +182,16 @@ def _image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Compon
     )
 
 
-def _marked_image(row: db.read.ListedCase, app: Dash) -> Component:
+def marked_image(row: db.read.ListedCase, app: Dash) -> Component:
     """What the network saw, the first attacked pixel ringed."""
-    image = _image(row.image, row, app, "as the network saw it")
+    seen = image(row.image, row, app, "as the network saw it")
     if row.pixel is None:
-        return image
+        return seen
     place = {
         "left": f"{100 * (row.pixel.column + 0.5) / row.width:.2f}%",
         "top": f"{100 * (row.pixel.row + 0.5) / row.height:.2f}%",
     }
-    return html.Div([image, html.Span(className="ring", style=place)], className="thumb")
+    return html.Div([seen, html.Span(className="ring", style=place)], className="thumb")
 
 
 def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) -> Component:
@@ -179,9 +208,9 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
     if decision is None:
         outcome, words = "none", f"{layer}: not decided"
     else:
-        counted = f"{decision.unexpected_count} of {decision.k} unexpected, threshold {decision.threshold}"
+        counted = f"{decision.score} of {decision.k} unexpected, threshold {decision.threshold}"
         outcome = decision.outcome or ("TP" if decision.alarm else "TN")  # the plain marks
-        words = f"{layer}: {_outcome_name(decision)} ({counted})"
+        words = f"{layer}: {outcome_name(decision)} ({counted})"
     return html.Span(
         className=f"mark mark-{outcome}" + " mark-shown" * chosen,
         title=words,
@@ -191,17 +220,23 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
 
 
 def _outcome(decision: db.read.ListedDecision | None) -> Component:
-    if decision is None:
-        return html.Td("not decided", className="c-outcome")
-    wrong = decision.outcome in ("FP", "FN")
-    return html.Td(_outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
+    wrong = decision is not None and decision.outcome in ("FP", "FN")
+    return html.Td(outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
 
 
-def _outcome_name(decision: db.read.ListedDecision) -> str:
+def outcome_name(decision: db.read.ListedDecision | None) -> str:
     """How a decision turned out; where nobody knows that, what it was."""
+    if decision is None:
+        return "not decided"
     if decision.outcome is None:
         return "alarm" if decision.alarm else "quiet"
     return OUTCOME_NAMES[decision.outcome]
+
+
+def _score(decision: db.read.ListedDecision | None) -> str:
+    if decision is None:
+        return ""
+    return f"{decision.score:.3g}" if decision.k is None else f"{decision.score:.0f} of {decision.k}"
 
 
 def _pixel(row: db.read.ListedCase) -> list[Component] | None:

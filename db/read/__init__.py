@@ -48,6 +48,7 @@ from db.read.evidence_query import (
     EvidenceQuery,
     evidence_query,
 )
+from db.read.exported import export_cases, exported_columns
 from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
 from db.read.options import CaseOptions, LayerOption, NetworkOption
@@ -103,6 +104,8 @@ __all__ = [
     "evidence_divergence",
     "evidence_query",
     "evidence_summary",
+    "export_cases",
+    "exported_columns",
     "fact_question",
     "facts",
     "image_png",

@@ -4,7 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, literal_column, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
 from db import schema
 from db.read.cases_filtered import (

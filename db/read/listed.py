@@ -8,7 +8,6 @@ from db import schema
 from db.facets import METRIC, RULE
 
 
-
 class ListedPixel(NamedTuple):
     """The first attacked pixel: its place from the top left (0, 0), and its colours (0..255 each)."""
 

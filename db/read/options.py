@@ -128,7 +128,7 @@ def _class_names(connection: Connection, network_id: int) -> dict[int, str]:
 
 
 def _distinct(connection: Connection, network_id: int, column) -> tuple[str, ...]:
-    """The values of a counted column, by steps from one to the next: its index has far more rows than values."""
+    """The values of a counted column, by steps from one to the next: it has far more rows than values."""
     facets, found = schema.case_facets.c, set()
     for partition in schema.CASE_PARTITIONS:
         value = ""

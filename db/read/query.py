@@ -252,4 +252,3 @@ def _page(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
         raise QueryError(f"The address asks for page '{text}', which does not exist", "a whole number from 1")
     return int(text)
-

@@ -1,0 +1,88 @@
+/* The case list: what is typed into its fields goes into the address, which everything else follows. */
+(function () {
+  "use strict";
+  const NUMBER = /^[0-9]{1,12}(\.[0-9]{1,12})?$/;
+  const OPENED = "explainable-pixels:facets";
+
+  /* The address for what stands in the fields now; what is no number leaves its range as it is. */
+  function typed() {
+    const fields = new URLSearchParams(window.location.search);
+    const before = fields.toString();
+    const words = document.querySelector("[data-find]").value.trim();
+    if (words) fields.set("find", words);
+    else fields.delete("find");
+    const ends = {};
+    for (const field of document.querySelectorAll("[data-range]")) {
+      const { range, end } = field.dataset;
+      ends[range] = { ...ends[range], [end]: field.value.trim() };
+    }
+    for (const [range, { low, high }] of Object.entries(ends)) {
+      if (!low && !high) fields.delete(range);
+      else if ([low, high].every((end) => !end || NUMBER.test(end))) fields.set(range, `${low}..${high}`);
+    }
+    if (fields.toString() === before) return;
+    fields.delete("page");
+    const next = fields.toString().replaceAll("%2C", ",");
+    window.explainablePixels.follow(window.location.pathname + (next ? `?${next}` : ""));
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-find], [data-range]")) typed();
+  });
+  document.addEventListener("search", (event) => {
+    if (event.target.matches("[data-find]")) typed();
+  });
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest && event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = button.parentElement.querySelector(button.dataset.copy).textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Select and copy";
+    }
+  });
+
+  /* Which filters a reader has opened or closed stays so while the list is drawn anew. */
+  function opened() {
+    try {
+      return JSON.parse(window.sessionStorage.getItem(OPENED)) || {};
+    } catch {
+      return {};
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const summary = event.target.closest && event.target.closest(".facet > summary");
+    if (!summary) return;
+    const facet = summary.parentElement;
+    try {
+      window.sessionStorage.setItem(OPENED, JSON.stringify({ ...opened(), [facet.dataset.facet]: !facet.open }));
+    } catch {
+      // storage may be forbidden; the filters then open as they come
+    }
+  });
+
+  document.addEventListener("drawn", (event) => {
+    const choices = opened();
+    for (const facet of event.target.querySelectorAll(".facet[data-facet]")) {
+      const choice = choices[facet.dataset.facet];
+      if (choice !== undefined && !facet.querySelector(".facet-on")) facet.open = choice;
+    }
+  });
+
+  /* A menu closes when something else is used, and by Escape. */
+  const menus = () => document.querySelectorAll("details.menu-of[open]");
+  document.addEventListener("pointerdown", (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus()) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+})();

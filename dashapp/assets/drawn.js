@@ -1,0 +1,44 @@
+/* Parts of a page that were sent as HTML (dashapp/drawn.py): into their place before the next paint, and
+   their links followed without loading the page anew, as Dash's own are. */
+(function () {
+  "use strict";
+  function fill(element) {
+    const text = element.dataset.html;
+    if (element.drawn === text) return;
+    element.drawn = text;
+    element.innerHTML = text;
+    element.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
+  }
+
+  new MutationObserver((changes) => {
+    for (const change of changes) {
+      if (change.type === "attributes") fill(change.target);
+      for (const added of change.addedNodes) {
+        if (added.nodeType !== Node.ELEMENT_NODE) continue;
+        if (added.hasAttribute("data-html")) fill(added);
+        added.querySelectorAll("[data-html]").forEach(fill);
+      }
+    }
+  }).observe(document.documentElement, {
+    attributeFilter: ["data-html"],
+    childList: true,
+    subtree: true,
+  });
+
+  /* Go to an address of this app. */
+  function follow(href) {
+    window.history.pushState({}, "", href);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    window.scrollTo(0, 0);
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest && event.target.closest("a[data-link]");
+    const own = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+    if (!link || !own || event.defaultPrevented) return;
+    event.preventDefault();
+    if (link.href !== window.location.href) follow(link.href);
+  });
+
+  window.explainablePixels = { follow };
+})();

@@ -1,0 +1,43 @@
+"""The filtered list with everything that is known of each case, to be written to a file."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Engine, Select, func, select
+
+from db import schema
+from db.read.cases import filtered
+from db.read.cases_filtered import FACETS
+from db.read.options import CaseOptions
+from db.read.query import CaseQuery
+
+CHUNK = 2000  # rows read at a time
+
+
+def exported_columns() -> list[tuple[str, type]]:
+    """Names and Python types of the columns: those of `case_overview`, then what people wrote."""
+    known = [(column.name, column.type.python_type) for column in schema.case_overview.c]
+    return [*known, ("verdict", str), ("tags", str), ("note", str)]
+
+
+def export_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> Iterator[Sequence[tuple]]:
+    """Rows of the filtered cases in the order of the list, some at a time; tags are joined by ', '."""
+    overview = schema.case_overview
+    chosen = filtered(query, options)
+    joined = chosen.get_final_froms()[0].join(overview, overview.c.case_id == FACETS.c.case_id)
+    chosen = chosen.with_only_columns(overview, _one("verdict"), _tags(), _one("note")).select_from(joined)
+    with engine.connect() as connection:
+        result = connection.execution_options(yield_per=CHUNK).execute(chosen)
+        yield from result.partitions()
+
+
+def _one(kind: str) -> Select:
+    notes = schema.annotations.c
+    query = select(notes.body).where(notes.case_id == FACETS.c.case_id, notes.kind == kind)
+    return query.order_by(notes.id.desc()).limit(1).scalar_subquery().label(kind)
+
+
+def _tags() -> Select:
+    notes = schema.annotations.c
+    query = select(notes.body).where(notes.case_id == FACETS.c.case_id, notes.kind == "tag")
+    tags = query.order_by(notes.body).correlate(FACETS).subquery()
+    return select(func.aggregate_strings(tags.c.body, ", ")).scalar_subquery().label("tags")
