@@ -26,8 +26,10 @@ def column(page, name):
 
 
 def address(page, path):
-    """Wait for the path and query string."""
+    """Wait for the path and query string, and for the list to show it."""
     expect(page).to_have_url(re.compile(re.escape(path) + "$"))
+    if not path.startswith("/case/"):
+        expect(page.locator(f".cases[data-search='{path[1:]}']")).to_be_attached()
 
 
 def test_the_list_shows_the_validation_cases_with_all_their_images(cases):
@@ -215,7 +217,11 @@ def test_an_expert_narrows_the_list_sorts_it_saves_it_and_takes_it_along(cases, 
     address(cases, "/?confidence=0.3..")
     expect(cases.locator(".chip", has_text="confidence from 0.3")).to_be_visible()
     facet(cases, "kind", "adversarial").click()
-    cases.locator("th.c-confidence a").click()
+    address(cases, "/?kind=adversarial&confidence=0.3..")
+    expect(cases.locator(".chip", has_text="kind adversarial")).to_be_visible()
+    header = cases.locator("th.c-confidence")
+    header.locator("a").click()
+    expect(header).to_have_attribute("aria-sort", "descending")
     cases.locator("th.c-class a").first.click()
     address(cases, "/?kind=adversarial&confidence=0.3..&sort=true,-confidence")
     expect(cases.locator("th.c-confidence .sort-arrow")).to_have_text("↓2")

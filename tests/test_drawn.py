@@ -16,9 +16,9 @@ def test_elements_keep_their_attributes_under_the_names_of_html():
         **{"aria-label": "named"},
     )
     assert to_html(part) == (
-        '<label class="one two" for="f" id="{&quot;part&quot;:&quot;p&quot;,&quot;type&quot;:&quot;t&quot;}" '
+        '<label id="{&quot;part&quot;:&quot;p&quot;,&quot;type&quot;:&quot;t&quot;}" class="one two" for="f" '
         'style="--share:0.5;background-color:red" aria-label="named">'
-        'a<img src="/i.png" alt="x" width="32">7</label>'
+        'a<img alt="x" src="/i.png" width="32">7</label>'
     )
 
 
