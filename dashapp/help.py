@@ -29,17 +29,22 @@ GLOSSARY: dict[str, Entry] = {
         "The same against the very same images before the attack. Attacks succeed on images near a class "
         "boundary; what only tells those from other images falls back here.",
     ),
-    "accuracy": Entry("Accuracy", "The share of right decisions, alarm or none, at the threshold that is set."),
+    "accuracy": Entry(
+        "Accuracy", "The share of right decisions, alarm or none, at the threshold that is set."
+    ),
     "eer": Entry(
         "EER",
         "Equal error rate: the rate at the threshold where false alarms and misses are equally frequent. "
         "Smaller is better.",
     ),
     "tpr": Entry("TPR", "True positive rate: the share of the attacked images that alarm."),
-    "fpr": Entry("FPR", "False positive rate: the share of the clean images that alarm, though nothing is wrong."),
+    "fpr": Entry(
+        "FPR", "False positive rate: the share of the clean images that alarm, though nothing is wrong."
+    ),
     "interval": Entry(
         "95 % interval",
-        "From resampled cases. Where two intervals overlap widely, these cases cannot tell the detectors apart.",
+        "From resampled cases; the thin line in a bar is chance. Where two intervals overlap widely, these "
+        "cases cannot tell the detectors apart.",
     ),
     "baseline": Entry(
         "Baseline",
@@ -72,8 +77,8 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "threshold": Entry(
         "Threshold",
-        "A layer alarms when its score, for neighbours the unexpected count, is larger than this. Lower: more "
-        "attacks found, more false alarms. It is chosen on the tuning cases.",
+        "A layer alarms when its score, for neighbours the unexpected count, is larger than this. A lower "
+        "one finds more attacks and raises more false alarms. It is chosen on the tuning cases.",
     ),
     "alarms": Entry(
         "Alarms", "Which layers raise an alarm. Red: alarm; green: none; a dot in it: the decision is wrong."
@@ -100,7 +105,9 @@ GLOSSARY: dict[str, Entry] = {
         "The best wrong (or wanted) class’s logit minus the true class’s. Above 0 the network is fooled; the "
         "nearer to 0 from below, the nearer an attack came.",
     ),
-    "queries": Entry("Queries", "How many changed images the attack showed to the network until it was done."),
+    "queries": Entry(
+        "Queries", "How many changed images the attack showed to the network until it was done."
+    ),
     "vulnerability": Entry(
         "Vulnerability map",
         "For each position: how far the best of the tried colours brings another class, were this one pixel "
