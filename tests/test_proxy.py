@@ -118,6 +118,8 @@ def test_first_answers_keep_their_status_and_redirects_stay_below_the_path(proxy
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_pages_images_callbacks_and_deep_links_work_below_the_path(chromium, proxy, prefix):
+    from browser import wait_until
+
     with chromium.new_context(base_url=proxy, viewport={"width": 1280, "height": 900}) as window:
         page, wrong = window.new_page(), []
 
@@ -132,7 +134,7 @@ def test_pages_images_callbacks_and_deep_links_work_below_the_path(chromium, pro
         link = page.locator(f'main a[href^="{prefix}case/"]').first
         expect(link).to_be_visible()
         loaded = 'document.querySelectorAll("main img").length && [...document.querySelectorAll("main img")]'
-        page.wait_for_function(f"{loaded}.every((one) => one.complete && one.naturalWidth)")
+        wait_until(page, f"{loaded}.every((one) => one.complete && one.naturalWidth)")
         link.click(force=True)
         expect(page.locator("h1")).to_contain_text("Case ")
         page.locator(".layer-compared", has_text="dense").click()
