@@ -117,6 +117,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
             dcc.Store(id=ids.PAGE_TITLE),
             dcc.Store(id=ids.TITLE_DONE),
             dcc.Store(id=ids.THEME),
+            html.A("Skip to the content", href=f"#{ids.PAGE}", className="skip-link"),
             html.Header(
                 className="app-header",
                 children=[
@@ -125,7 +126,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         href=app.get_relative_path("/"),
                         className="app-name",
                     ),
-                    html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Pages"}),
+                    html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
                     html.Dl(
                         [
                             html.Div([html.Dt(name), html.Dd(value)], className="app-fact")
@@ -148,7 +149,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                     ),
                 ],
             ),
-            html.Main(id=ids.PAGE, className="app-main"),
+            html.Main(id=ids.PAGE, className="app-main", tabIndex=-1),
         ],
     )
 

@@ -160,8 +160,3 @@ def about(key: str) -> html.Span:
         ],
         className="help",
     )
-
-
-def titled(title: str, key: str) -> list:
-    """A heading's or a column's children: its words, then the help."""
-    return [title, about(key)]
