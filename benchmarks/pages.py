@@ -29,6 +29,7 @@ class Cost(NamedTuple):
 
     seconds: float  # all answers one after the other
     slowest: float  # the slowest of them, seconds
+    busy: float  # seconds of a processor for all of them: what others do on the machine does not count
     requests: int  # without images
     text: int  # bytes of documents and JSON
     images: int  # bytes
@@ -41,18 +42,21 @@ class Visit:
     def __init__(self, client, callbacks: list[dict]) -> None:
         self.client, self.callbacks = client, callbacks
         self.times: list[float] = []
+        self.busy = 0.0
         self.text = 0
         self.seen: set[str] = set()
         self.components: dict[str, dict] = {}  # id as JSON or text -> properties
 
     def cost(self) -> Cost:
         sizes = [len(self.client.get(address, headers=ACCEPTED, buffered=True).data) for address in self.seen]
-        return Cost(sum(self.times), max(self.times), len(self.times), self.text, sum(sizes), len(sizes))
+        count = len(self.times)
+        return Cost(sum(self.times), max(self.times), self.busy, count, self.text, sum(sizes), len(sizes))
 
     def ask(self, method: str, address: str, **body):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         answer = self.client.open(address, method=method, headers=ACCEPTED, buffered=True, **body)
         self.times.append(time.perf_counter() - began)
+        self.busy += time.process_time() - busy
         self.text += len(answer.data)
         if answer.status_code == 204:
             return None
@@ -181,7 +185,7 @@ def measured(database: str, repeats: int) -> Iterator[tuple[str, Cost]]:
             visit = Visit(client, callbacks)
             visit.open(path, search)
             if then is not None:
-                visit.times, visit.text, before = [], 0, visit.seen
+                visit.times, visit.busy, visit.text, before = [], 0.0, 0, visit.seen
                 visit.seen = set()
                 visit.follow(then)
                 visit.seen -= before
@@ -192,6 +196,7 @@ def measured(database: str, repeats: int) -> Iterator[tuple[str, Cost]]:
             costs[0]._replace(
                 seconds=statistics.median(one.seconds for one in costs),
                 slowest=statistics.median(one.slowest for one in costs),
+                busy=statistics.median(one.busy for one in costs),
             ),
         )
     engine.dispose()
@@ -202,13 +207,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("database", metavar="DATABASE", help="path or URL")
     parser.add_argument("--repeats", type=int, default=9)
     options = parser.parse_args(arguments)
-    head = ("page", "requests", "server ms", "slowest ms", "text KB", "images", "images KB", "KB in all")
+    head = (
+        "page",
+        "requests",
+        "server ms",
+        "slowest ms",
+        "CPU ms",
+        "text KB",
+        "images",
+        "images KB",
+        "KB in all",
+    )
     print(f"{head[0]:28}" + "".join(f"{name:>12}" for name in head[1:]))
     for name, cost in measured(options.database, options.repeats):
         numbers = (
             f"{cost.requests}",
             f"{1000 * cost.seconds:.0f}",
             f"{1000 * cost.slowest:.0f}",
+            f"{1000 * cost.busy:.0f}",
             f"{cost.text / 1000:.0f}",
             f"{cost.image_count}",
             f"{cost.images / 1000:.0f}",
