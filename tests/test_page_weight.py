@@ -1,4 +1,4 @@
-"""The promise of the case view, kept by the benchmark that measures it: at most 300 KB beside the libraries."""
+"""The promise of the case view, kept by the benchmark that measures it: 300 KB at most beside libraries."""
 
 import database
 
