@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 
-.PHONY: demo test lint bench rivals browser
+.PHONY: demo test lint bench rivals browsers
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
 
-test: $(VENV)/test.stamp browser
+test: $(VENV)/test.stamp browsers
 	$(BIN)/pytest
 
 lint: $(VENV)/test.stamp
@@ -23,8 +23,8 @@ bench: $(VENV)/test.stamp
 rivals: $(VENV)/test.stamp $(RIVALS)/rivals.stamp
 	$(BIN)/python -m benchmarks.rivals --python $(RIVALS)/bin/python
 
-browser:
-	@sh tests/chromium.sh
+browsers:
+	@sh tests/browsers.sh
 
 $(VENV)/demo.stamp: setup.cfg pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

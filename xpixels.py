@@ -84,11 +84,9 @@ def _with_database(command: Parser) -> None:
 
 
 def _with_address(command: Parser) -> None:
-    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    command.add_argument("--port", type=int, default=8050, help="port to listen on (default: %(default)s)")
-    command.add_argument(
-        "--base-path", default="/", help="path that a proxy serves the app under (default: /)"
-    )
+    from dashapp.options import add_options
+
+    add_options(command)
 
 
 def _demo(commands) -> None:
@@ -102,6 +100,7 @@ def _demo(commands) -> None:
 
 def _run_demo(options: argparse.Namespace) -> None:
     from dashapp.__main__ import listen
+    from dashapp.options import as_arguments
     from ingest.__main__ import run
     from ingest.demo import DEMO, explain
 
@@ -111,9 +110,9 @@ def _run_demo(options: argparse.Namespace) -> None:
     run(options.database, DEMO)
     if not options.no_serve:
         # A process of its own serves: it never loads JAX, and gives back what the attacks used.
-        address = ["--host", options.host, "--port", str(options.port), "--base-path", options.base_path]
+        address = ["--database", options.database, *as_arguments(options)]
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "dashapp", "--database", options.database, *address])
+        os.execv(sys.executable, [sys.executable, "-m", "dashapp", *address])
 
 
 def _data(commands) -> None:
@@ -197,9 +196,10 @@ def _serve(commands) -> None:
 
 def _run_serve(options: argparse.Namespace) -> None:
     from dashapp.__main__ import serve
+    from dashapp.options import serve_keywords
 
     with suppress(KeyboardInterrupt):  # the usual way to end it
-        serve(options.database, host=options.host, port=options.port, base_path=options.base_path)
+        serve(options.database, **serve_keywords(options))
 
 
 def _sql(commands) -> None:

@@ -12,6 +12,7 @@ import waitress
 import db.engine
 import db.migrate
 from dashapp.app import create_app
+from dashapp.options import add_options, serve_keywords
 
 
 def serve(
@@ -19,6 +20,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8050,
     base_path: str = "/",
+    proxy_strips: bool = False,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the dashboard over a database until interrupted, by a production WSGI server.
@@ -28,19 +30,21 @@ def serve(
             are written through a second one.
         host: address to listen on.
         port: 1..65535, or 0 for any free one.
-        base_path: path under which the pages are, '/' or '/name/'.
+        base_path: path that browsers see the pages under, '/' or '/name/'.
+        proxy_strips: a proxy takes the base path off before it passes a request on.
         ready: called with the address once it answers; without it the address is printed.
 
     Raises:
         FileNotFoundError: no such database.
-        ValueError: the port is taken or may not be used, no such host, not a database of this revision.
+        ValueError: the port is taken or may not be used, no such host, no path, not a database of this
+            revision.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"Port {port} does not exist; expected 1 to 65535, or 0 for any free one.")
     engine = db.engine.create(database_url, read_only=True)
     db.migrate.require_current(engine)
     writer = db.engine.create(database_url)
-    app = create_app(engine, writer=writer, base_path=base_path)
+    app = create_app(engine, writer=writer, base_path=base_path, proxy_strips=proxy_strips)
     with listen(host, port) as listening:
         # The socket listens already: who connects now is answered as soon as the server runs.
         server = waitress.create_server(app.server, sockets=[listening], threads=8, ident=None)
@@ -78,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m dashapp", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    add_arguments(parser)
+    add_options(parser)
     parser.add_argument(
         "--database",
         default=os.environ.get("XPIXELS_DATABASE_URL", "xpixels.db"),
@@ -86,24 +90,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        serve(given.database, given.host, given.port, given.base_path)
+        serve(given.database, **serve_keywords(given))
     except KeyboardInterrupt:
         return 0
     except (ValueError, LookupError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --host, --port and --base-path, with their defaults, to a command's parser."""
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--port", type=int, default=8050, help="port, 0 for any free one (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--base-path", default="/", help="path under which the pages are (default: %(default)s)"
-    )
 
 
 def _announce(address: str) -> None:

@@ -15,6 +15,8 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import exports, ids
+from dashapp.compression import add_compression
+from dashapp.headers import add_headers, keep_for_ever
 from dashapp.pages import case, cases, detectors, not_found
 from dashapp.words import percent
 
@@ -36,11 +38,7 @@ INDEX = """<!DOCTYPE html>
   </body>
 </html>"""
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "Referrer-Policy": "same-origin",
-}
+BASE_PATH = re.compile(r"/?([\w~-][\w.~-]*/)*([\w~-][\w.~-]*)?", re.ASCII)
 
 
 class Page(NamedTuple):
@@ -50,24 +48,37 @@ class Page(NamedTuple):
     body: Component
 
 
-def create_app(engine: Engine, *, writer: Engine | None = None, base_path: str = "/") -> Dash:
-    """Make the dashboard over the database behind `engine`, served under `base_path` ('/' or '/name/').
+def create_app(
+    engine: Engine, *, writer: Engine | None = None, base_path: str = "/", proxy_strips: bool = False
+) -> Dash:
+    """Make the dashboard over the database behind `engine`. The WSGI application is the attribute `server`.
 
-    Pages read through `engine`. What people write (annotations, saved views) goes through `writer`; without
-    one the pages show it and offer no way to change it. The WSGI application is the attribute `server`.
+    Args:
+        engine: pages read through it.
+        writer: what people write (annotations, saved views) goes through it; without one the pages show it
+            and offer no way to change it.
+        base_path: path that the browser sees the pages under, '/' or '/name/'.
+        proxy_strips: a proxy takes the base path off before it passes a request on, so requests come in
+            without it; links, images and scripts still go out with it.
+
+    Raises:
+        ValueError: the base path is no path.
     """
+    outside = base_prefix(base_path)
     app = Dash(
         "dashapp",
         title=APP_NAME,
         update_title=None,
-        url_base_pathname=f"/{base_path.strip('/')}/".replace("//", "/"),
+        requests_pathname_prefix=outside,
+        routes_pathname_prefix="/" if proxy_strips else outside,
         use_pages=False,
         pages_folder="",
         assets_ignore=r"^theme\.js$",
         serve_locally=True,
-        compress=True,
+        compress=False,
         health_endpoint="healthz",
     )
+    add_compression(app)
     app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
     app.validation_layout = html.Div(
@@ -84,7 +95,18 @@ def create_app(engine: Engine, *, writer: Engine | None = None, base_path: str =
         page.register(app, engine, writer)
     exports.register(app, engine)
     register_routes(app, engine)
+    add_headers(app)
     return app
+
+
+def base_prefix(base_path: str) -> str:
+    """A base path with its slashes, '/' or '/name/'. Raises ValueError when it is no path."""
+    if not BASE_PATH.fullmatch(base_path):
+        raise ValueError(
+            f"Base path '{base_path}' is no path; expected letters, digits, '-', '_', '.' and '~' between "
+            "slashes, as in --base-path /pixels/."
+        )
+    return f"/{base_path.strip('/')}/".replace("//", "/")
 
 
 def shell(app: Dash, engine: Engine) -> html.Div:
@@ -101,6 +123,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
             dcc.Store(id=ids.PAGE_TITLE),
             dcc.Store(id=ids.TITLE_DONE),
             dcc.Store(id=ids.THEME),
+            html.A("Skip to the content", href=f"#{ids.PAGE}", className="skip-link"),
             html.Header(
                 className="app-header",
                 children=[
@@ -109,7 +132,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         href=app.get_relative_path("/"),
                         className="app-name",
                     ),
-                    html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Pages"}),
+                    html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
                     html.Dl(
                         [
                             html.Div([html.Dt(name), html.Dd(value)], className="app-fact")
@@ -132,7 +155,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                     ),
                 ],
             ),
-            html.Main(id=ids.PAGE, className="app-main"),
+            html.Main(id=ids.PAGE, className="app-main", tabIndex=-1),
         ],
     )
 
@@ -233,19 +256,25 @@ def register_routes(app: Dash, engine: Engine) -> None:
             return flask.Response("No image has this hash.\n", status=404, mimetype="text/plain")
         response = flask.Response(png, mimetype="image/png")
         response.set_etag(sha256)
-        response.cache_control.public = True
-        response.cache_control.max_age = 31_536_000
-        response.cache_control.immutable = True
+        keep_for_ever(response)
         return response.make_conditional(flask.request)
 
+    if prefix != "/":
+
+        @server.get(prefix.rstrip("/"))
+        def with_slash() -> flask.Response:
+            # Relative, so that it holds whatever name and scheme a proxy gives the server outside.
+            query = flask.request.query_string.decode("ascii", "replace")
+            return flask.redirect(prefix + (f"?{query}" if query else ""), code=308)
+
     @server.after_request
-    def finish(response: flask.Response) -> flask.Response:
-        response.headers.update(HEADERS)
+    def missing(response: flask.Response) -> flask.Response:
         # Dash answers every path with the same document and decides in the browser.
         rule = flask.request.url_rule
         if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
-            number = case_id(app, flask.request.path)
+            pathname = app.config.requests_pathname_prefix + flask.request.path.removeprefix(prefix)
+            number = case_id(app, pathname)
             known = number is not None and db.read.case_exists(engine, number)
-            if not known and not is_detectors(app, flask.request.path):
+            if not known and not is_detectors(app, pathname):
                 response.status_code = 404
         return response

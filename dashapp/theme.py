@@ -10,20 +10,22 @@ import plotly.graph_objects as go
 
 Theme = Literal["light", "dark"]
 
-# One colour a class, in class order (0..9), the same in both themes. Found by a search for ten colours far
-# from one another (in OKLab) for normal sight and for each of the three kinds of colour blindness, on white
-# and on the dark surface; tests/test_theme.py measures it. Red and green of alarms are not among them.
+# One colour a class, in class order (0..9), the same in both themes. Found by a search for ten colours that
+# have a contrast of 3 : 1 with the surface of either theme, none of them a vivid red or green as alarms are,
+# and far from one another (in OKLab) for normal sight and for each of the three kinds of colour blindness;
+# tests/test_theme.py measures it. Classes that are often taken for one another (cat and dog, automobile and
+# truck) have colours far apart. A class's name always stands beside its colour.
 CLASS_COLORS = (
-    "#63c1fb",
-    "#833ad5",
-    "#a6c722",
-    "#e19f9e",
-    "#8e4608",
-    "#a08f31",
-    "#18826c",
-    "#cd60b2",
-    "#3e588c",
-    "#7681f8",
+    "#c67906",
+    "#796500",
+    "#0e7370",
+    "#d40468",
+    "#a92dbe",
+    "#8037fe",
+    "#ca69fd",
+    "#969679",
+    "#518cac",
+    "#ff35c5",
 )
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import database
@@ -63,7 +64,7 @@ def chromium() -> Iterator[Browser]:
     """One Chromium for all tests."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        pytest.fail("the browser tests need Chromium: run `sh tests/chromium.sh`")
+        pytest.fail("the browser tests need Chromium: run `sh tests/browsers.sh`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
@@ -87,11 +88,32 @@ def window(chromium, site) -> Iterator[BrowserContext]:
     window.close()
 
 
+def wait_until(page: Page, expression: str, *, arg: object = None, timeout: float = 15_000) -> None:
+    """Wait until an expression, or a function of `arg`, is true in the page; `timeout` in milliseconds.
+
+    In place of Playwright's `wait_for_function`, which needs `eval`, and that our policy forbids.
+    """
+    done = page.evaluate(
+        """async ([arg, timeout]) => {
+            const end = performance.now() + timeout;
+            while (performance.now() < end) {
+                const found = (EXPRESSION);
+                if (await (typeof found === "function" ? found(arg) : found)) return true;
+                await new Promise(requestAnimationFrame);
+            }
+            return false;
+        }""".replace("EXPRESSION", expression),
+        [arg, timeout],
+    )
+    assert done, f"after {timeout / 1000} s not yet: {expression}"
+
+
 @pytest.fixture
 def page(window, site, expected_errors) -> Iterator[Page]:
     """A fresh tab that remembers nothing; paths are relative to the site: `page.goto("/")`."""
     errors: list[str] = []
     opened = window.new_page()
+    opened.wait_for_function = partial(wait_until, opened)
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened

@@ -1,5 +1,8 @@
 """The app without a browser: routes, status codes, callbacks, and what its process does not do."""
 
+import base64
+import gzip
+import hashlib
 import json
 import re
 from html import unescape
@@ -15,6 +18,7 @@ import db.migrate
 import db.read
 from dashapp import ids
 from dashapp.app import create_app
+from dashapp.compression import KeptLibraries
 from db import facets, schema
 
 
@@ -158,6 +162,39 @@ def test_an_image_comes_by_its_hash_and_is_kept_for_good(client, engine):
     assert (again.status_code, again.data) == (304, b"")
 
 
+def test_every_answer_carries_a_policy_without_eval_and_inline_scripts(app, client):
+    html = client.get("/").text
+    for address in ("/", "/case/65", "/healthz", "/_dash-layout", "/assets/base.css", "/images/no.png"):
+        policy = client.get(address, buffered=True).headers["Content-Security-Policy"]
+        rules = {name: values for name, *values in (part.split() for part in policy.split(";"))}
+        assert rules["default-src"] == rules["connect-src"] == rules["base-uri"] == ["'self'"]
+        assert rules["object-src"] == ["'none'"]
+        assert all(value == "'self'" or value.startswith("'sha256-") for value in rules["script-src"])
+    # The hashes are those of what the document holds.
+    inline = re.findall(r"<script(?![^>]*(?:src=|json))[^>]*>(.*?)</script>", html, re.DOTALL)
+    hashes = {base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in inline}
+    assert hashes
+    assert {f"'sha256-{one}'" for one in hashes} <= set(rules["script-src"])
+
+
+def test_libraries_and_assets_are_kept_for_good_and_compressed_once(client):
+    html = client.get("/").text
+    accepted = {"Accept-Encoding": "gzip"}
+    for part in ("dash_cytoscape", "base.css"):
+        address = next(one for one in Addresses(html).found if part in one)
+        first, second = (client.get(address, headers=accepted, buffered=True) for _ in range(2))
+        assert first.headers["Content-Encoding"] == "gzip"
+        assert set(first.cache_control) == {"public", "max-age", "immutable"}
+        assert first.cache_control.max_age == 31_536_000
+        assert gzip.decompress(first.data) == client.get(address, buffered=True).data
+        assert first.data == second.data
+    kept = KeptLibraries()
+    kept.set("gzip;/_dash-component-suites/x.js", b"x")
+    kept.set("gzip;", b"a page")
+    assert kept.get("gzip;/_dash-component-suites/x.js") == b"x"
+    assert kept.get("gzip;") is None
+
+
 def test_what_is_sent_is_compressed(client):
     accepted = {"Accept-Encoding": "gzip, deflate, br, zstd"}  # as browsers say
     for address in ("/", "/_dash-layout"):
@@ -198,6 +235,30 @@ def test_under_a_base_path_every_address_is_below_it(engine):
         links = links_of(routed(app, pathname)[ids.PAGE])
         assert links
         assert all(link.startswith(("/pixels/", "data:")) for link in links), links
+
+
+def test_behind_a_proxy_that_strips_requests_come_without_the_path_and_links_have_it(engine):
+    app = create_app(engine, base_path="/pixels/", proxy_strips=True)
+    client = app.server.test_client()
+    assert client.get("/").status_code == client.get("/case/1").status_code == 200
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/case/65").status_code == client.get("/pixels/").status_code == 404
+    assert all(address.startswith("/pixels/") for address in Addresses(client.get("/").text).found)
+    links = re.findall(r'"(?:href|src)": ?"([^"]*)"', json.dumps(routed(app, "/pixels/case/49")[ids.PAGE]))
+    assert links
+    assert all(link.startswith(("/pixels/", "data:")) for link in links), links
+
+
+@pytest.mark.parametrize("base_path", ["http://elsewhere/", "/a b/", "/a/../b/", "/a?b", "//"])
+def test_a_base_path_that_is_no_path_is_refused(engine, base_path):
+    with pytest.raises(ValueError, match=r"is no path; expected .* --base-path /pixels/"):
+        create_app(engine, base_path=base_path)
+
+
+def test_a_base_path_without_its_slash_leads_to_the_one_with_it(engine):
+    client = create_app(engine, base_path="/pixels").server.test_client()
+    answer = client.get("/pixels?kind=clean")
+    assert (answer.status_code, answer.headers["Location"]) == (308, "/pixels/?kind=clean")
 
 
 def ids_of(component):

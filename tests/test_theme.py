@@ -35,12 +35,18 @@ def contrast(a, b):
 @pytest.mark.parametrize("sight", SIGHT)
 def test_class_colors_are_apart_for_every_kind_of_color_vision(sight):
     seen = [oklab(SIGHT[sight] @ linear(color)) for color in CLASS_COLORS]
-    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.09
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.088
 
 
 @pytest.mark.parametrize("theme", COLORS)
 def test_class_colors_stand_out_from_the_surface_of_both_themes(theme):
-    assert min(contrast(color, COLORS[theme]["surface"]) for color in CLASS_COLORS) > 1.9
+    assert min(contrast(color, COLORS[theme]["surface"]) for color in CLASS_COLORS) >= 3
+
+
+def test_class_colors_are_not_taken_for_those_of_alarms():
+    signals = [oklab(linear(COLORS[theme][name])) for theme in COLORS for name in ("alarm", "clear")]
+    seen = [oklab(linear(color)) for color in CLASS_COLORS]
+    assert min(np.linalg.norm(a - b) for a in seen for b in signals) > 0.06
 
 
 @pytest.mark.parametrize("theme", COLORS)

@@ -6,6 +6,7 @@ from dash import html
 
 import db.read
 from dashapp import ids, words
+from dashapp.help import about
 from dashapp.pages.case_overview import alarm_state, class_name
 
 
@@ -35,7 +36,7 @@ def decisions_part(
         children=[
             html.Div(
                 className="part-head",
-                children=[html.H2("Decisions of the defence"), _how(metric, rule)],
+                children=[html.H2("Decisions of the defence"), about("outcome"), _how(metric, rule)],
             ),
             *intro,
             *(

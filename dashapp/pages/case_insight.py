@@ -8,6 +8,7 @@ from dash import Dash, dcc, html
 
 import db.read
 from dashapp import elements, figures, ids, words
+from dashapp.help import about
 from dashapp.pages.case_overview import class_name, image_address
 
 HELP = (
@@ -21,11 +22,14 @@ HELP = (
 def charts_part() -> html.Div:
     """The two bar charts; the page's callback fills them."""
 
-    def chart(title: str, figure_id: str, text_id: str) -> html.Section:
+    def chart(title: str, explained: str, figure_id: str, text_id: str) -> html.Section:
         return html.Section(
             className="card chart",
             children=[
-                html.Div([html.H2(title), html.Span(id=text_id, className="muted")], className="part-head"),
+                html.Div(
+                    [html.H2(title), about(explained), html.Span(id=text_id, className="muted")],
+                    className="part-head",
+                ),
                 dcc.Graph(id=figure_id, config=figures.CONFIG, className=f"chart-figure {figure_id}"),
             ],
         )
@@ -33,8 +37,8 @@ def charts_part() -> html.Div:
     return html.Div(
         className="charts",
         children=[
-            chart("Softmax output", ids.CASE_SOFTMAX, ids.CASE_SOFTMAX_TEXT),
-            chart("Neighbors distribution", ids.CASE_COUNTS, ids.CASE_COUNTS_TEXT),
+            chart("Softmax output", "softmax", ids.CASE_SOFTMAX, ids.CASE_SOFTMAX_TEXT),
+            chart("Neighbors distribution", "unexpected", ids.CASE_COUNTS, ids.CASE_COUNTS_TEXT),
         ],
     )
 
@@ -48,6 +52,7 @@ def neighbors_part() -> html.Section:
                 className="part-head neighbors-head",
                 children=[
                     html.H2(id=ids.CASE_LAYER_TITLE),
+                    about("neighbors"),
                     html.Div(
                         [
                             html.Button(id=ids.case_range(shown), type="button", **{"aria-pressed": "false"})

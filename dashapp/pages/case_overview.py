@@ -6,6 +6,7 @@ from dash import Dash, html
 
 import db.read
 from dashapp import activation_maps, ids, theme, words
+from dashapp.help import about
 
 
 def class_name(name: str, class_id: int) -> html.Span:
@@ -218,7 +219,7 @@ def output_part(case: db.read.CaseDetail) -> html.Section:
                     ),
                     html.Div(
                         [
-                            html.Dt("confidence"),
+                            html.Dt(["confidence", about("confidence")]),
                             html.Dd(
                                 [
                                     html.Span(words.percent(case.confidence), className="output-confidence"),

@@ -7,6 +7,7 @@ from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
+from dashapp.help import GLOSSARY, about
 from dashapp.words import percent
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
 
@@ -25,34 +26,8 @@ HINTS = {
     "max-class": "Only the most frequent other class counts",
     "distinct": "Without training images that are near-duplicates of others or neighbours of far too many",
 }
-READING = (
-    ("AUC", "How often an attacked image scores higher than a clean one. .5 is chance, 1 never fails."),
-    (
-        "AUC, paired",
-        "Against the very same images before the attack. Attacks succeed on images near a class boundary; "
-        "what only tells those from other images falls back here.",
-    ),
-    (
-        "Baselines",
-        "They need the network’s output alone, no neighbours. A detector that is no better finds no attacks, "
-        "it finds unsure images.",
-    ),
-    (
-        "False alarm",
-        "A clean image that alarms (FP; their share is the FPR). A miss: an attack that does not.",
-    ),
-    ("EER", "The rate where false alarms and misses are equally frequent; smaller is better."),
-    (
-        "Recovered, located",
-        "Of the attacked images: true class named; attacked pixel named. A baseline names the network’s "
-        "second choice.",
-    ),
-    (
-        "Bars",
-        "95 % intervals from resampled cases; the thin line is chance. Where two overlap widely, "
-        "these cases cannot tell the detectors apart.",
-    ),
-)
+READING = ("auc", "paired", "baseline", "fpr", "eer", "recovered", "located", "interval")  # of the glossary
+EXPLAINED = ("metric", "rule", "reference")  # filters that the glossary explains
 
 
 def head(query: EvidenceQuery, rows: Sequence[DetectorRow], chosen: DetectorRow | None) -> Component:
@@ -163,7 +138,10 @@ def divergence(found: Sequence[Divergence], question: Question) -> Component:
         [
             html.Div(
                 [
-                    html.H2("Where neighbours first leave the true class"),
+                    html.Div(
+                        [html.H2("Where neighbours first leave the true class"), about("divergence")],
+                        className="detector-title",
+                    ),
                     html.P(
                         f"Attacked images by the first layer where the most frequent class among the first k "
                         f"neighbours is another ({how}).",
@@ -226,7 +204,12 @@ def reading() -> Component:
     return html.Section(
         [
             html.H2("How to read this"),
-            html.Dl([html.Div([html.Dt(what), html.Dd(says)]) for what, says in READING]),
+            html.Dl(
+                [
+                    html.Div([html.Dt(entry.term), html.Dd(entry.text)])
+                    for entry in (GLOSSARY[key] for key in READING)
+                ]
+            ),
         ],
         className="card detector-chart detector-reading",
     )
@@ -264,7 +247,13 @@ def empty_database() -> Component:
 
 def _group(name: str, links: list[Component]) -> Component:
     return html.Div(
-        [html.H2(FILTERS[name]), html.Ul(links, className="segments")],
+        [
+            html.Div(
+                [html.H2(FILTERS[name]), about(name) if name in EXPLAINED else None],
+                className="detector-filter-head",
+            ),
+            html.Ul(links, className="segments"),
+        ],
         className=f"detector-filter filter-{name}",
     )
 

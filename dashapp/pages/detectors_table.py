@@ -7,30 +7,31 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashapp import ids, words
+from dashapp.help import about
 from db.read import ANY, DetectorRow, EvidenceQuery, Measure
 
 
 class Column(NamedTuple):
-    """A column: its sort name, title, what it says on hover, and what makes a value the best one."""
+    """A column: its sort name, title, the glossary's entry, and what makes a value the best one."""
 
     sort: str
     title: str
-    hint: str
+    help: str | None  # None: the title says it
     best: Callable | None = None  # max or min; None: no value is better than another
 
 
 COLUMNS = (
-    Column("detector", "Detector", "Layer, metric and rule of the k-NN defence, or what stands beside it"),
-    Column("k", "k", "Neighbours counted, chosen on the tuning cases"),
-    Column("threshold", "Threshold", "Scores above it alarm; chosen on the tuning cases"),
-    Column("auc", "AUC", "Area under the ROC curve, against other clean images; .5 is chance", max),
-    Column("paired", "AUC, paired", "The same against the very same images before their attack", max),
-    Column("accuracy", "Accuracy", "Right decisions at the threshold", max),
-    Column("eer", "EER", "Equal error rate: where as many clean images alarm as attacks are missed", min),
-    Column("tpr", "TPR", "Attacked images that alarm", max),
-    Column("fpr", "FPR", "Clean images that alarm: false alarms", min),
-    Column("recovered", "Recovered", "Attacked images whose true class the detector names", max),
-    Column("located", "Located", "Attacked images whose attacked pixel the detector names", max),
+    Column("detector", "Detector", None),
+    Column("k", "k", "k"),
+    Column("threshold", "Threshold", "threshold"),
+    Column("auc", "AUC", "auc", max),
+    Column("paired", "AUC, paired", "paired", max),
+    Column("accuracy", "Accuracy", "accuracy", max),
+    Column("eer", "EER", "eer", min),
+    Column("tpr", "TPR", "tpr", max),
+    Column("fpr", "FPR", "fpr", min),
+    Column("recovered", "Recovered", "recovered", max),
+    Column("located", "Located", "located", max),
 )
 MEASURED = {"auc": "auc", "paired": "paired_auc", "accuracy": "accuracy", "recovered": "recovered"}
 BETTER_FIRST = {column.sort: column.best is max for column in COLUMNS}  # whether descending comes first
@@ -91,14 +92,14 @@ def _header(column: Column, query: EvidenceQuery, home: str) -> Component:
     descending = not query.descending if current else BETTER_FIRST[column.sort]
     order = ("descending" if query.descending else "ascending") if current else None
     arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    link = dcc.Link(
+        [column.title, html.Span(arrow, className="sort-arrow")],
+        id=ids.detector_link("sort", column.sort),
+        href=home + query.but(sort=column.sort, descending=descending).search(),
+        className="sort" + " sort-on" * current,
+    )
     return html.Th(
-        dcc.Link(
-            [column.title, html.Span(arrow, className="sort-arrow")],
-            id=ids.detector_link("sort", column.sort),
-            href=home + query.but(sort=column.sort, descending=descending).search(),
-            className="sort" + " sort-on" * current,
-            title=column.hint,
-        ),
+        [link, about(column.help) if column.help else None],
         scope="col",
         className=f"d-{column.sort}",
         **({"aria-sort": order} if order else {}),
