@@ -56,6 +56,10 @@ WHAT_IF_CASE = "what-if-case"  # this case's decision there
 WHAT_IF_COUNTS = "what-if-counts"  # the validation cases by outcome, with the change
 WHAT_IF_ROC = "what-if-roc"  # dcc.Graph
 WHAT_IF_FLIPS = "what-if-flips"  # the cases whose alarm flips
+PAIR = "pair"  # part of the page: the case beside one neighbour; hidden without one
+PAIR_BODY = "pair-body"  # what it shows
+PAIR_SHOWN = "pair-shown"  # dcc.Store: which pair that is
+PAIR_DONE = "pair-done"  # dcc.Store: sink of a browser callback
 
 
 def case_layer(part: str, layer: str) -> dict[str, str]:

@@ -41,8 +41,11 @@
     return search;
   }
 
+  let opening = null; // the neighbour whose pair the reader has just asked for
+
   /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */
   function choose(field, value) {
+    opening = field === "pair" && value !== "" ? value : null;
     const fields = new URLSearchParams(window.location.search);
     if (value === "") fields.delete(field);
     else fields.set(field, value);
@@ -52,11 +55,39 @@
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest(".case-page [data-field]");
-    if (button) choose(button.dataset.field, button.dataset.value);
+    if (!button) return;
+    choose(button.dataset.field, button.dataset.value);
+    if (button.classList.contains("pair-close")) backToList();
+  });
+
+  function backToList() {
+    document.querySelector(".neighbor-list")?.focus({ preventScroll: true });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const pair = document.getElementById("pair");
+    const typing = event.target.closest && event.target.closest("input, textarea, select, dialog");
+    if (event.key !== "Escape" || event.defaultPrevented || typing || !pair || pair.hidden) return;
+    if (pair.contains(document.activeElement)) backToList();
+    choose("pair", "");
   });
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.caseChoice = { choose };
+  window.dash_clientside.pairView = {
+    /* A pair that the reader has asked for comes into view, and the keyboard goes there. */
+    opened: function (shown) {
+      const pair = document.getElementById("pair");
+      if (opening && pair && shown && shown.split("/")[1] === opening) {
+        opening = null;
+        window.requestAnimationFrame(() => {
+          pair.focus({ preventScroll: true });
+          pair.scrollIntoView({ block: "nearest" });
+        });
+      }
+      return noUpdate();
+    },
+  };
   window.dash_clientside.whatIf = {
     moved: function (k, threshold, shown) {
       if (!shown || !shown.tuned || !isPoint(k, threshold)) return noUpdate();
@@ -83,6 +114,7 @@
       const reset = triggered.some((one) => one.prop_id.startsWith("what-if-reset.") && one.value);
       const point = reset ? shown.tuned : [k, Math.min(threshold, k)];
       if (!isPoint(...point)) return noUpdate();
+      if (shown.settled && point[0] === shown.k && point[1] === shown.threshold) return noUpdate();
       const next = withPoint(search, shown, ...point);
       window.clearTimeout(waiting.timer);
       const same = new URLSearchParams(next).toString() === new URLSearchParams(search || "").toString();

@@ -222,6 +222,7 @@ def previewed(
         "k": state.k,
         "threshold": state.threshold,
         "tuned": state.tuned and list(state.tuned),
+        "settled": not moving,  # the address says so too
     }
     if now == shown:
         raise PreventUpdate

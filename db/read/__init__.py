@@ -40,6 +40,16 @@ from db.read.evidence_query import (
 )
 from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
+from db.read.pairs import (
+    PairPart,
+    PairPlace,
+    PairSample,
+    pair_parts,
+    pair_places,
+    pair_sample,
+    reference_blocks,
+    reference_count,
+)
 from db.read.query import (
     PAGE_SIZE,
     SORTS,
@@ -98,6 +108,9 @@ __all__ = [
     "NetworkOption",
     "Outcomes",
     "Overview",
+    "PairPart",
+    "PairPlace",
+    "PairSample",
     "QueryError",
     "Question",
     "Tuned",
@@ -124,6 +137,11 @@ __all__ = [
     "list_cases",
     "neighbor_cases",
     "overview",
+    "pair_parts",
+    "pair_places",
+    "pair_sample",
+    "reference_blocks",
+    "reference_count",
     "summary_question",
     "tuned_point",
     "tuned_rules",
