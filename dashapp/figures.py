@@ -15,6 +15,7 @@ from dashapp import words
 ROW_HEIGHT = 21  # pixels
 LABEL_WIDTH = 164  # pixels left of the bars
 AXIS_HEIGHT = 40  # pixels below the bars: ticks and title
+KEY_HEIGHT = 20  # pixels below the axis for a line of words
 SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbours
 
 CONFIG = {"displayModeBar": False, "showSendToCloud": False}
@@ -59,15 +60,15 @@ def softmax_bars(
     )
     data = [bars]
     if original is not None:
-        # Where the outline is the longer one the number would lie across its end.
-        longer = [was > now for now, was in zip(probabilities, original, strict=True)]
-        bars["textposition"] = ["none" if over else "outside" for over in longer]
+        # A number that would lie across the end of the outline stands after it.
+        after = [now < was < now + 0.16 for now, was in zip(probabilities, original, strict=True)]
+        bars["textposition"] = ["none" if over else "outside" for over in after]
         outline = _bars(
-            list(original),
+            [was if was >= 0.0005 else None for was in original],
             classes,
             name="original",
             width=0.82,
-            text=[text if over else "" for text, over in zip(bars["text"], longer, strict=True)],
+            text=[text if over else "" for text, over in zip(bars["text"], after, strict=True)],
             customdata=list(class_names),
             hovertemplate="%{customdata}, before the attack: %{x:.6f}<extra></extra>",
         )
@@ -75,6 +76,8 @@ def softmax_bars(
         data = [outline, bars]
     figure = _figure(data, rows=float(len(class_names)), theme=theme)
     figure["layout"]["barmode"] = "overlay"
+    if original is not None:
+        _add_key(figure, "bar: attacked   ▭ outline: the original", theme)
     figure["layout"]["xaxis"] |= {
         "range": [0, 1.14],
         "tickvals": [0, 0.25, 0.5, 0.75, 1],
@@ -235,6 +238,8 @@ def _bars(x: list, y: list, **options: Any) -> dict[str, Any]:
         "width": 0.72,
         "marker": {"color": [themes.class_color(c) for c in range(len(x))]},
         "textposition": "outside",
+        "textfont": {"size": 12},
+        "constraintext": "none",
         "cliponaxis": False,
     } | options
 
@@ -255,6 +260,27 @@ def _figure(data: list[dict], *, rows: float, theme: themes.Theme) -> Figure:
             "yaxis": axis | {"range": [rows - 0.5, -0.5], "showgrid": False, "zeroline": False},
         },
     }
+
+
+def _add_key(figure: Figure, text: str, theme: themes.Theme) -> None:
+    """A line of words below the axis."""
+    layout = figure["layout"]
+    layout["annotations"] = [
+        {
+            "text": text,
+            "xref": "paper",
+            "yref": "paper",
+            "x": 0,
+            "y": 0,
+            "xanchor": "left",
+            "yanchor": "top",
+            "yshift": -AXIS_HEIGHT,
+            "showarrow": False,
+            "font": {"size": 11, "color": themes.COLORS[theme]["text-muted"]},
+        }
+    ]
+    layout["height"] += KEY_HEIGHT
+    layout["margin"] |= {"b": AXIS_HEIGHT + KEY_HEIGHT}
 
 
 def _title(text: str, theme: themes.Theme) -> dict:

@@ -59,6 +59,9 @@ WHAT_IF_FLIPS = "what-if-flips"  # the cases whose alarm flips
 PAIR = "pair"  # part of the page: the case beside one neighbour; hidden without one
 PAIR_BODY = "pair-body"  # what it shows
 PAIR_SHOWN = "pair-shown"  # dcc.Store: which pair that is
+TWIN = "twin"  # part of the page: the original's neighbours beside these; hidden at first
+TWIN_BODY = "twin-body"  # what it shows
+TWIN_SHOWN = "twin-shown"  # dcc.Store: which twins those are
 PAIR_DONE = "pair-done"  # dcc.Store: sink of a browser callback
 
 

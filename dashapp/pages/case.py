@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
-from dashapp.pages import case_controls, case_pair, case_what_if
+from dashapp.pages import case_controls, case_pair, case_twin, case_what_if
 from dashapp.pages.case_address import list_search, other_case_search
 from dashapp.pages.case_decisions import decisions_part
 from dashapp.pages.case_insight import charts_part, neighbors_part
@@ -65,6 +65,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
                             case_what_if.what_if_part(),
                             neighbors_part(),
                             case_pair.pair_part(),
+                            case_twin.twin_part(),
                         ],
                     ),
                     decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
@@ -155,6 +156,7 @@ def validation_layout() -> html.Div:
             case_what_if.what_if_part(),
             neighbors_part(),
             case_pair.pair_part(),
+            case_twin.twin_part(),
             html.Button(id=ids.case_layer("network", "")),
             dcc.Link(id=ids.case_link("list"), href=""),
         ]
@@ -163,7 +165,7 @@ def validation_layout() -> html.Div:
 
 def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
     """Connect the page: clicks write the address, the address and the theme decide what is shown."""
-    for part in (case_controls, case_what_if, case_pair):
+    for part in (case_controls, case_what_if, case_pair, case_twin):
         part.register(app, engine)
     layer_buttons = ids.case_layer(ALL, ALL)
     range_buttons = ids.case_range(ALL)

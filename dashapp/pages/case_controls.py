@@ -78,7 +78,20 @@ def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list:
     """How the neighbours are shown; the graph as a picture; the view of both images."""
     view = state.view
     name = f"case-{case.case_id}-{view.layer}-{view.metric}.png"
+    twin = html.Button(
+        "Twin view",
+        className="button twin-toggle",
+        type="button",
+        hidden=case.attack is None,
+        title="The neighbours of the image before the attack beside these",
+        **{
+            "aria-pressed": str(view.twin).lower(),
+            "data-field": "twin",
+            "data-value": "" if view.twin else "1",
+        },
+    )
     return [
+        twin,
         segmented("Shown as", "panel", PANELS, view.panel, PANEL_NAMES, PANEL_NOTES),
         html.Button(
             "PNG",

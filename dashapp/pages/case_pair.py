@@ -100,7 +100,8 @@ def body(
     title = pair_words.title(
         case.case_id, sample.position, case.class_names[sample.label], here and here.rank, view.layer
     )
-    head = _head([html.H2(title)])
+    order = segmented("Units sorted", "order", ORDERS, view.order, pair_words.ORDERS, pair_words.ORDER_NOTES)
+    head = _head([html.H2(title), order])
     pair = _pair(engine, case, state, sample.reference_sample_id, statistics)
     if pair is None:
         return [head, _line(pair_words.no_activations_sentence(view.layer))]
@@ -124,7 +125,6 @@ def body(
         theme=theme,
     )
     curve = pair_figures.carried_curve(shares, count=count, quantity=quantity, theme=theme)
-    order = segmented("Units sorted", "order", ORDERS, view.order, pair_words.ORDERS, pair_words.ORDER_NOTES)
     return [
         head,
         html.Div(
@@ -133,7 +133,6 @@ def body(
                 html.Span("⇄", className="muted", **{"aria-hidden": "true"}),
                 _picture(app, sample.image, f"training image {sample.position:,}", case, sample.label),
                 html.P(said, className="pair-said"),
-                order,
             ],
             className="pair-top",
         ),

@@ -13,6 +13,7 @@ from dashapp.pages.case_address import list_search, other_case_search
 from dashapp.pages.case_controls import panel_switch
 from dashapp.pages.case_insight import graph, legend, range_text, ranked_list
 from dashapp.pages.case_state import UNTUNED_SHOWN, case_state
+from dashapp.pages.case_twin import original_softmax
 
 
 def place_in_list(
@@ -99,7 +100,11 @@ def shown(
         "notice": notice([*view.complaints, *place_in_list(engine, search, names, case)[1]]),
         "softmax": no_update
         if layer_only
-        else figures.softmax_bars([score.probability for score in case.scores], **marks),
+        else figures.softmax_bars(
+            [score.probability for score in case.scores],
+            original=original_softmax(engine, case),
+            **marks,
+        ),
         "softmax_text": words.softmax_text(
             predicted=case.class_names[case.predicted_class],
             true=case.true_name,

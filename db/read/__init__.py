@@ -60,6 +60,7 @@ from db.read.query import (
     QueryError,
     case_query,
 )
+from db.read.twins import CaseOriginal, case_original, twin_neighbors
 from db.read.what_if import (
     Flip,
     Flips,
@@ -87,6 +88,7 @@ __all__ = [
     "CaseList",
     "CaseNeighbor",
     "CaseOptions",
+    "CaseOriginal",
     "CasePixel",
     "CasePlace",
     "CaseQuery",
@@ -121,6 +123,7 @@ __all__ = [
     "case_exists",
     "case_metrics",
     "case_neighbors",
+    "case_original",
     "case_query",
     "curves_question",
     "divergence_question",
@@ -145,5 +148,6 @@ __all__ = [
     "summary_question",
     "tuned_point",
     "tuned_rules",
+    "twin_neighbors",
     "what_if",
 ]
