@@ -129,8 +129,7 @@ def neighbor_bars(
     ticks: list[float] = list(classes)
     labels = _labels(class_names, predicted, true, theme)
     rows = float(len(classes))
-    shapes, notes = [], []
-    summed = rule == "total"
+    shapes, notes, summed = [], [], rule == "total"
     if summed:
         level = len(classes) - 1 + SUM_ROWS - 0.3
         rows += SUM_ROWS
@@ -265,20 +264,9 @@ def _figure(data: list[dict], *, rows: float, theme: themes.Theme) -> Figure:
 def _add_key(figure: Figure, text: str, theme: themes.Theme) -> None:
     """A line of words below the axis."""
     layout = figure["layout"]
-    layout["annotations"] = [
-        {
-            "text": text,
-            "xref": "paper",
-            "yref": "paper",
-            "x": 0,
-            "y": 0,
-            "xanchor": "left",
-            "yanchor": "top",
-            "yshift": -AXIS_HEIGHT,
-            "showarrow": False,
-            "font": {"size": 11, "color": themes.COLORS[theme]["text-muted"]},
-        }
-    ]
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top"}
+    font = {"size": 11, "color": themes.COLORS[theme]["text-muted"]}
+    layout["annotations"] = [place | {"text": text, "yshift": -AXIS_HEIGHT, "showarrow": False, "font": font}]
     layout["height"] += KEY_HEIGHT
     layout["margin"] |= {"b": AXIS_HEIGHT + KEY_HEIGHT}
 

@@ -24,6 +24,14 @@
     waiting.timer = window.setTimeout(ask, Math.max(0, wait));
   }
 
+  /* dcc.Slider has no way to name its thumb and its number. */
+  function nameSliders() {
+    document.querySelectorAll(".what-if-slider").forEach((slider) => {
+      const name = slider.querySelector("strong").textContent;
+      slider.querySelectorAll("[role=slider], input").forEach((one) => one.setAttribute("aria-label", name));
+    });
+  }
+
   function withPoint(search, shown, k, threshold) {
     const fields = new URLSearchParams(search || "");
     const [tunedK, tunedThreshold] = shown.tuned;
@@ -101,6 +109,7 @@
     },
     /* What is shown now has come from the server. */
     answered: function (shown) {
+      nameSliders();
       const { asked, point, timer } = waiting;
       const mine = shown && asked && asked.point.k === shown.k && asked.point.threshold === shown.threshold;
       if (!mine) return noUpdate();

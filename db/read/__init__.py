@@ -71,7 +71,7 @@ from db.read.what_if import (
     flips,
     tuned_point,
     tuned_rules,
-    what_if,
+    what_if_outcomes,
 )
 
 __all__ = [
@@ -149,5 +149,5 @@ __all__ = [
     "tuned_point",
     "tuned_rules",
     "twin_neighbors",
-    "what_if",
+    "what_if_outcomes",
 ]

@@ -91,7 +91,9 @@ def tuned_point(engine: Engine, layer_id: int, *, metric: str, rule: str) -> Tun
     return None if row is None else Tuned(*row)
 
 
-def what_if(engine: Engine, layer_id: int, tuned: Tuned, k: int, *, metric: str, rule: str) -> WhatIf | None:
+def what_if_outcomes(
+    engine: Engine, layer_id: int, tuned: Tuned, k: int, *, metric: str, rule: str
+) -> WhatIf | None:
     """Outcomes of the validation cases at the tuned point and at every threshold of `k`.
 
     None: there are no swept validation cases.
