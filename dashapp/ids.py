@@ -43,6 +43,7 @@ CASE_LIST_HEAD = "case-list-head"  # what the columns of the ranked list are
 CASE_LIST = "case-list"  # the neighbours as a ranked list
 CASE_PAGE = "case-page"  # the whole page of a case
 CASE_DRAWN = "case-drawn"  # dcc.Store: metric and rule that the page was drawn for
+CASE_REDRAWN = "case-redrawn"  # dcc.Store: sink of a browser callback
 CASE_TOOLBAR = "case-toolbar"  # the metric and the rule, to be switched
 CASE_PANEL = "case-panel"  # how the neighbours are shown, and the graph as a picture
 WHAT_IF = "what-if"  # part of the page; hidden before tuning

@@ -9,6 +9,10 @@ METRIC_NOTES = {
     "manhattan": "the sum of the absolute differences of all units",
     "chebyshev": "the largest absolute difference of any unit",
 }
+SWITCHES_NOTE = (
+    "The metric decides what near means, the rule what counts against the prediction. Other metrics are "
+    "stored by “xpixels ingest --metric NAME” and tuned by “xpixels tune”."
+)
 K_NOTE = "How many of the nearest neighbours are counted."
 THRESHOLD_NOTE = (
     "More unexpected neighbours are an alarm. Lower: more attacks are found, and more false alarms."
@@ -52,6 +56,11 @@ def flips_sentence(now_alarm: int, no_longer: int, shown: int) -> str:
     cases = "validation case flips" if total == 1 else "validation cases flip"
     of = f"; {shown} are shown" if shown < total else ""
     return f"{total:,} {cases}: {', '.join(parts)}{of}."
+
+
+def many_sentence(cases: int) -> str:
+    """What stands in place of the flips while a slider moves over very many cases."""
+    return f"Let go of the slider to see which of the {cases:,} validation cases flip."
 
 
 def at_tuned_sentence(k: int, threshold: int) -> str:

@@ -49,6 +49,7 @@
     return search;
   }
 
+  let chosen = null; // the switch above part C that the reader has just pressed
   let opening = null; // the neighbour whose pair the reader has just asked for
 
   /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */
@@ -64,6 +65,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest(".case-page [data-field]");
     if (!button) return;
+    chosen = ["metric", "rule"].includes(button.dataset.field) ? button.dataset.field : null;
     choose(button.dataset.field, button.dataset.value);
     if (button.classList.contains("pair-close")) backToList();
   });
@@ -81,7 +83,19 @@
   });
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.caseChoice = { choose };
+  window.dash_clientside.caseChoice = {
+    choose,
+    /* Another metric or rule draws the page anew: the keyboard keeps its place on the switch. */
+    redrawn: function () {
+      const field = chosen;
+      chosen = null;
+      if (!field || document.activeElement !== document.body) return noUpdate();
+      window.requestAnimationFrame(() => {
+        document.querySelector(`.insight-toolbar [data-field="${field}"][aria-pressed="true"]`)?.focus();
+      });
+      return noUpdate();
+    },
+  };
   window.dash_clientside.pairView = {
     /* A pair that the reader has asked for comes into view, and the keyboard goes there. */
     opened: function (shown) {

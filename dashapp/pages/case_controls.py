@@ -5,7 +5,7 @@ The buttons say in `data-field` and `data-value` what they write into the addres
 
 from collections.abc import Sequence
 
-from dash import Dash, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 from sqlalchemy import Engine
 
@@ -29,12 +29,20 @@ def toolbar_part(metric: str, rule: str) -> html.Div:
         [
             html.Div(id=ids.CASE_TOOLBAR, className="insight-toolbar"),
             dcc.Store(id=ids.CASE_DRAWN, data=f"{metric}/{rule}"),
+            dcc.Store(id=ids.CASE_REDRAWN),
         ]
     )
 
 
 def register(app: Dash, engine: Engine) -> None:
     """Keep the switches of metric and rule in step with the address."""
+
+    app.clientside_callback(
+        ClientsideFunction("caseChoice", "redrawn"),
+        Output(ids.CASE_REDRAWN, "data"),
+        Input(ids.CASE_TOOLBAR, "children"),
+        prevent_initial_call=True,
+    )
 
     @app.callback(
         Output(ids.CASE_TOOLBAR, "children"), Input(ids.LOCATION, "search"), State(ids.CASE_ID, "data")
@@ -54,19 +62,20 @@ def toolbar(state: CaseState) -> list:
         html.Details(
             [
                 html.Summary("?", title="What metric and rule mean"),
-                html.Dl(
+                html.Div(
                     [
-                        html.Div([html.Dt(name), html.Dd(f"{note}.")])
-                        for name, note in (
-                            *((one, said.METRIC_NOTES[one]) for one in state.metrics),
-                            *((one, words.RULE_NOTES[one]) for one in state.rules),
-                        )
-                    ]
-                ),
-                html.P(
-                    "The metric decides what near means, the rule what counts against the prediction. Other "
-                    "metrics are stored by “xpixels ingest --metric NAME” and tuned by “xpixels tune”.",
-                    className="muted",
+                        html.Dl(
+                            [
+                                html.Div([html.Dt(name), html.Dd(f"{note}.")])
+                                for name, note in (
+                                    *((one, said.METRIC_NOTES[one]) for one in state.metrics),
+                                    *((one, words.RULE_NOTES[one]) for one in state.rules),
+                                )
+                            ]
+                        ),
+                        html.P(said.SWITCHES_NOTE, className="muted"),
+                    ],
+                    className="insight-help-text",
                 ),
             ],
             className="insight-help",
