@@ -81,6 +81,8 @@ def overlay(
     layout["legend"] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}}
     layout["margin"] |= {"t": 28}
     layout["xaxis"] |= {"title": _title(what, theme), "range": [0.2, shown + 0.8]}
+    if few:
+        layout["xaxis"] |= {"tickvals": places, "ticktext": labels}
     layout["yaxis"] |= {"title": _title("activation", theme), "fixedrange": True, "zeroline": True}
     return {"data": data, "layout": layout}
 

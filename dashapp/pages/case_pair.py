@@ -118,7 +118,7 @@ def body(
         pair.mine,
         pair.theirs,
         order=largest if by_difference else np.arange(len(added)),
-        top=largest[: min(LISTED, len(added))].tolist(),
+        top=largest[:count].tolist(),
         names=pair.names,
         theirs_name=f"training image {sample.position:,}",
         by_difference=by_difference,

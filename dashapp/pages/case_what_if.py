@@ -184,8 +184,9 @@ def register(app: Dash, engine: Engine) -> None:
         if case_id is None:
             raise PreventUpdate
         case = db.read.case_detail(engine, case_id)
-        state = _state(engine, case, search, live, moving=ctx.triggered_id == ids.WHAT_IF_LIVE)
-        return flips_part(app, engine, case, state, search or "")
+        moving = ctx.triggered_id == ids.WHAT_IF_LIVE
+        state = _state(engine, case, search, live, moving=moving)
+        return flips_part(app, engine, case, state, search or "", moving=moving)
 
 
 def _state(

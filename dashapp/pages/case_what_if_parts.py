@@ -8,10 +8,12 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import votes, words
 from dashapp import what_if_words as said
+from dashapp.pages.case_address import other_case_search
 from dashapp.pages.case_overview import class_name, image_address
 from dashapp.pages.case_state import CaseState
 
 OUTCOMES = ("TP", "FN", "TN", "FP")
+FOLLOWED = 3000  # validation cases whose flips are found while a slider moves: about 0.2 s
 
 
 def marks(lowest: int, highest: int, tuned: int) -> dict[str, Any]:
@@ -136,13 +138,25 @@ def _better(now: int, before: int, *, up: bool) -> str:
     return "is-better" if (now > before) == up else "is-worse"
 
 
-def flips_part(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, search: str) -> list:
-    """The validation cases that flip, as small pictures that lead to them."""
+def flips_part(
+    app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, search: str, *, moving: bool
+) -> list:
+    """The validation cases that flip, as small pictures that lead to them.
+
+    `moving`: a slider is being moved; very many cases then have to wait.
+    """
     if state.tuned is None or state.k is None or state.threshold is None:
         return []
     if not state.moved:
         return [html.P(said.at_tuned_sentence(*state.tuned), className="muted")]
     view = state.view
+    if moving:
+        other = db.read.what_if_outcomes(
+            engine, state.layer_id, state.tuned, state.k, metric=view.metric, rule=view.rule
+        )
+        cases = 0 if other is None else sum(other.tuned[2:])
+        if cases > FOLLOWED:
+            return [html.P(said.many_sentence(cases), className="muted")]
     found = db.read.flips(
         engine,
         case.network_id,
@@ -174,7 +188,7 @@ def _flip(app: Dash, case: db.read.CaseDetail, one: db.read.Flip, search: str) -
                 ]
             ),
         ],
-        href=app.get_relative_path(f"/case/{one.case_id}") + search,
+        href=app.get_relative_path(f"/case/{one.case_id}") + other_case_search(search),
         className=f"flip {'is-alarm' if one.alarms else 'is-clear'}{here}",
         title=f"Case {one.case_id} {turned}: {what}, predicted {names[one.predicted_class]}, "
         f"truly {names[one.true_class]}",
