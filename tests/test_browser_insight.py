@@ -97,6 +97,7 @@ def test_an_edge_and_the_list_open_both_activations(page):
     chosen = pair.locator(".is-chosen td")
     expect(chosen).to_have_text([distance, "4"])
     expect(pair.locator(".js-plotly-plot")).to_have_count(2)
+    expect(page.locator(".neighbor-row[data-paired] .neighbor-rank")).to_have_text("4")
     pair.get_by_role("button", name="As stored").click()
     expect(pair.get_by_role("button", name="As stored")).to_have_attribute("aria-pressed", "true")
     assert "order=stored" in page.url
@@ -138,6 +139,7 @@ def test_the_twin_view_and_another_metric_are_in_the_address(page):
 
     page.get_by_role("button", name="cosine", exact=True).click()
     expect(page.locator(".case-decisions .how")).to_contain_text("cosine")
+    expect(page.get_by_role("button", name="cosine", exact=True)).to_be_focused()
     expect(page.locator("#case-layer-title")).to_have_text("No neighbours in flatten")
     expect(page.locator("#what-if")).to_be_hidden()
     page.locator(".layer[data-layer=dense]").click()

@@ -88,8 +88,8 @@
     /* Another metric or rule draws the page anew: the keyboard keeps its place on the switch. */
     redrawn: function () {
       const field = chosen;
+      if (!field || document.activeElement !== document.body) return noUpdate(); // not yet, or never lost
       chosen = null;
-      if (!field || document.activeElement !== document.body) return noUpdate();
       window.requestAnimationFrame(() => {
         document.querySelector(`.insight-toolbar [data-field="${field}"][aria-pressed="true"]`)?.focus();
       });
@@ -100,7 +100,11 @@
     /* A pair that the reader has asked for comes into view, and the keyboard goes there. */
     opened: function (shown) {
       const pair = document.getElementById("pair");
-      if (opening && pair && shown && shown.split("/")[1] === opening) {
+      const sample = shown && shown.split("/")[1];
+      document.querySelectorAll(".neighbor-row").forEach((row) => {
+        row.toggleAttribute("data-paired", row.dataset.node === `n${sample}`);
+      });
+      if (opening && pair && sample === opening) {
         opening = null;
         window.requestAnimationFrame(() => {
           pair.focus({ preventScroll: true });
