@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 pytest_plugins = ("browser",)
+expect.set_options(timeout=15_000)  # as long as the window waits
 
 ATTACKED = 49  # the first adversarial validation case of the synthetic database
 SETTLED = '#case-graph[data-settled="true"]'
@@ -72,6 +73,7 @@ def test_a_slider_moves_the_page_at_once_and_the_address_when_it_is_let_go(page)
     assert page.evaluate("history.length") == entries
 
     page.reload()
+    page.wait_for_selector(SETTLED)
     expect(page.locator(REASON)).to_contain_text(f"of {k} neighbours")
     assert (number(page, "k"), number(page, "threshold")) == (k, -1)
     page.locator(".layer[data-layer=logits]").click()

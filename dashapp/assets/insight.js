@@ -4,6 +4,7 @@
 (function () {
   "use strict";
   const PATIENCE = 400; // milliseconds that an answer of the server is waited for while a slider moves
+  const REDRAWN_WITHIN = 5000; // milliseconds in which the page is drawn anew for another metric or rule
   const waiting = { timer: null, point: null, asked: null };
 
   const noUpdate = () => window.dash_clientside.no_update;
@@ -65,7 +66,9 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest(".case-page [data-field]");
     if (!button) return;
-    chosen = ["metric", "rule"].includes(button.dataset.field) ? button.dataset.field : null;
+    const { field } = button.dataset;
+    const redraws = field === "metric" || field === "rule";
+    chosen = redraws ? { field, until: window.performance.now() + REDRAWN_WITHIN } : null;
     choose(button.dataset.field, button.dataset.value);
     if (button.classList.contains("pair-close")) backToList();
   });
@@ -87,11 +90,13 @@
     choose,
     /* Another metric or rule draws the page anew: the keyboard keeps its place on the switch. */
     redrawn: function () {
-      const field = chosen;
-      if (!field || document.activeElement !== document.body) return noUpdate(); // not yet, or never lost
-      chosen = null;
+      if (!chosen) return noUpdate();
+      const { field, until } = chosen;
+      // The switch is drawn more than once until everything has come.
       window.requestAnimationFrame(() => {
-        document.querySelector(`.insight-toolbar [data-field="${field}"][aria-pressed="true"]`)?.focus();
+        if (document.activeElement !== document.body || window.performance.now() > until) return;
+        const switches = `.insight-toolbar [data-field="${field}"][aria-pressed="true"]`;
+        document.querySelector(switches)?.focus({ preventScroll: true });
       });
       return noUpdate();
     },
