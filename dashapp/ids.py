@@ -53,6 +53,29 @@ CASE_FIT = "case-fit"  # html.Button: the whole graph into view
 CASE_LEGEND = "case-legend"  # classes among the neighbours, with their counts
 CASE_LIST_HEAD = "case-list-head"  # what the columns of the ranked list are
 CASE_LIST = "case-list"  # the neighbours as a ranked list
+CASE_PAGE = "case-page"  # the whole page of a case
+CASE_DRAWN = "case-drawn"  # dcc.Store: metric and rule that the page was drawn for
+CASE_REDRAWN = "case-redrawn"  # dcc.Store: sink of a browser callback
+CASE_TOOLBAR = "case-toolbar"  # the metric and the rule, to be switched
+CASE_PANEL = "case-panel"  # how the neighbours are shown, and the graph as a picture
+WHAT_IF = "what-if"  # part of the page; hidden before tuning
+WHAT_IF_K = "what-if-k"  # dcc.Slider
+WHAT_IF_THRESHOLD = "what-if-threshold"  # dcc.Slider
+WHAT_IF_RESET = "what-if-reset"  # html.Button: back to the tuned point
+WHAT_IF_SHOWN = "what-if-shown"  # dcc.Store: what is shown now: case, layer, ..., k, threshold, and the tuned
+WHAT_IF_LIVE = "what-if-live"  # dcc.Store: k and threshold while a slider is being moved
+WHAT_IF_DONE = "what-if-done"  # dcc.Store: sink of a browser callback
+WHAT_IF_CASE = "what-if-case"  # this case's decision there
+WHAT_IF_COUNTS = "what-if-counts"  # the validation cases by outcome, with the change
+WHAT_IF_ROC = "what-if-roc"  # dcc.Graph
+WHAT_IF_FLIPS = "what-if-flips"  # the cases whose alarm flips
+PAIR = "pair"  # part of the page: the case beside one neighbour; hidden without one
+PAIR_BODY = "pair-body"  # what it shows
+PAIR_SHOWN = "pair-shown"  # dcc.Store: which pair that is
+TWIN = "twin"  # part of the page: the original's neighbours beside these; hidden at first
+TWIN_BODY = "twin-body"  # what it shows
+TWIN_SHOWN = "twin-shown"  # dcc.Store: which twins those are
+PAIR_DONE = "pair-done"  # dcc.Store: sink of a browser callback
 
 
 def case_layer(part: str, layer: str) -> dict[str, str]:

@@ -152,6 +152,11 @@ def unknown_range_sentence(value: str) -> str:
     return f"The address asks for neighbors “{value}”; it can be “all”, or left out for the first k."
 
 
+def threshold_too_large_sentence(threshold: int, k: int) -> str:
+    """The address asks for a threshold that no count of k neighbours can pass."""
+    return f"The address asks for threshold “{threshold}”, more than the k of {k}. Shown instead: {k}."
+
+
 def unknown_filter_sentence(problem: str) -> str:
     """The address's list filters mean nothing: `problem` says which."""
     said = problem.rstrip(".")

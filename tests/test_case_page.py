@@ -13,8 +13,10 @@ LAYERS = ["flatten", "dense", "logits", "composed"]
 
 
 def test_the_address_chooses_the_layer_and_how_many_neighbors():
-    assert case_view("", LAYERS) == ("composed", False, ())
-    assert case_view("?layer=dense&neighbors=all&true=cat", LAYERS) == ("dense", True, ())
+    view = case_view("", LAYERS)
+    assert (view.layer, view.show_all, view.complaints) == ("composed", False, ())
+    view = case_view("?layer=dense&neighbors=all&true=cat", LAYERS)
+    assert (view.layer, view.show_all, view.complaints) == ("dense", True, ())
 
 
 def test_values_that_are_not_understood_are_named_one_by_one():

@@ -1,3 +1,4 @@
+import plotly.graph_objects as go
 import pytest
 
 from dashapp import figures, theme
@@ -16,7 +17,12 @@ def neighbor_bars(**changes):
         "rule": "total",
         "theme": "light",
     }
-    return figures.neighbor_bars(COUNTS, **{**options, **changes})
+    return go.Figure(figures.neighbor_bars(COUNTS, **{**options, **changes}))
+
+
+def softmax_bars(probabilities, **changes):
+    options = {"class_names": NAMES, "predicted": 2, "true": 6, "theme": "light"}
+    return go.Figure(figures.softmax_bars(probabilities, **{**options, **changes}))
 
 
 def threshold_lines(figure):
@@ -25,7 +31,7 @@ def threshold_lines(figure):
 
 def test_softmax_bars_show_every_class_on_a_fixed_axis():
     probabilities = [0.01] * 9 + [0.91]
-    figure = figures.softmax_bars(probabilities, class_names=NAMES, predicted=9, true=9, theme="dark")
+    figure = softmax_bars(probabilities, predicted=9, true=9, theme="dark")
     bars = figure.data[0]
     assert list(bars.x) == probabilities
     assert list(bars.marker.color) == list(theme.CLASS_COLORS)
@@ -46,7 +52,7 @@ def test_predicted_and_true_class_are_marked_in_words():
 
 
 def test_both_charts_have_each_class_at_the_same_height():
-    softmax = figures.softmax_bars([0.1] * 10, class_names=NAMES, predicted=2, true=6, theme="light")
+    softmax = softmax_bars([0.1] * 10)
     neighbors = neighbor_bars()
 
     def top_offset(figure, row):  # pixels below the top of the figure

@@ -29,6 +29,8 @@
         if (!fields.has("list_layer") && (fields.has("outcome") || sort === "outcome")) {
           fields.set("list_layer", fields.get("layer") || "");
         }
+        // A k and a threshold are a layer's: the next one begins at its own tuned point.
+        if (fields.get("layer") !== clicked.layer) ["k", "threshold"].forEach((name) => fields.delete(name));
         fields.set("layer", clicked.layer);
       }
       const next = `?${fields}`;

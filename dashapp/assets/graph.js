@@ -166,6 +166,7 @@
     /* View */
     function fit(animated) {
       if (cy.elements().empty()) return;
+      if (cy.width() < 2 * PADDING) return; // not shown
       const { x1, y1, w, h } = cy.elements().boundingBox();
       const [width, height] = [cy.width(), cy.height()];
       const zoom = Math.min((width - 2 * PADDING) / w, (height - 2 * PADDING) / h, LARGEST);
@@ -252,6 +253,10 @@
     cy.on("mouseover", "edge", (event) => point(event.target.target()));
     cy.on("mouseout", "node, edge", unpoint);
     cy.on("tap", IMAGES, (event) => point(event.target));
+    cy.on("tap", "edge", (event) => compare(event.target.target().id()));
+    cy.on("mouseover mouseout", "edge", (event) => {
+      element.style.cursor = event.type === "mouseover" ? "pointer" : "";
+    });
     cy.on("grab", "node", (event) => {
       held = event.target.id();
       hideCard();
@@ -298,8 +303,18 @@
       if (!moved) fit(false);
     }).observe(frame);
 
+    /* The whole graph as a picture, on the colour of the page. */
+    async function picture(name) {
+      const bg = window.getComputedStyle(frame).getPropertyValue("--surface").trim();
+      const blob = await cy.png({ output: "blob-promise", full: true, scale: 2, bg });
+      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+      link.click();
+      window.setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    }
+
     return {
       cy,
+      picture,
       refresh,
       point: (id) => point(cy.getElementById(id)),
       unpoint,
@@ -308,6 +323,11 @@
         fit(true);
       },
     };
+  }
+
+  /* Both activations of a neighbour's edge: its node is `n` and the id of its reference sample. */
+  function compare(node) {
+    window.dash_clientside.caseChoice.choose("pair", node.slice(1));
   }
 
   const here = () => controllerOf(document.getElementById(GRAPH));
@@ -321,6 +341,11 @@
   }
   for (const kind of ["mouseover", "mouseout"]) document.addEventListener(kind, onPointer);
 
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest(".graph-png");
+    if (button) here()?.picture(button.dataset.name);
+  });
+
   /* The list is one stop of the keyboard; the arrow keys point at its rows. */
   function onKey(event) {
     const list = event.target.closest && event.target.closest(".neighbor-list");
@@ -329,6 +354,10 @@
     const rows = [...list.querySelectorAll(".neighbor-row")];
     const now = rows.findIndex((row) => row.hasAttribute("data-pointed"));
     const last = rows.length - 1;
+    if (event.key === "Enter" && event.target === list && now >= 0) {
+      event.preventDefault();
+      compare(rows[now].dataset.node);
+    }
     const to = { ArrowDown: Math.min(now + 1, last), ArrowUp: Math.max(now - 1, 0), Home: 0, End: last }[event.key];
     if (event.key === "Escape") graph.unpoint();
     if (to === undefined || last < 0) return;

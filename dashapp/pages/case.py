@@ -10,11 +10,13 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
-from dashapp.pages.case_address import case_view, list_search
+from dashapp.pages import case_controls, case_pair, case_twin, case_what_if
+from dashapp.pages.case_address import list_search, other_case_search
 from dashapp.pages.case_decisions import decisions_part
 from dashapp.pages.case_insight import charts_part, neighbors_part
 from dashapp.pages.case_overview import input_part, network_part, output_part
-from dashapp.pages.case_shown import METRIC, RULE, notice, place_in_list, shown
+from dashapp.pages.case_shown import notice, place_in_list, shown
+from dashapp.pages.case_state import case_state
 
 
 def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
@@ -24,12 +26,14 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
         LookupError: there is no such case.
     """
     case = db.read.case_detail(engine, case_id)
-    decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
     names = [layer.name for layer in case.compared_layers]
-    view = case_view(search, names)
+    view = case_state(engine, case, search).view
+    metric, rule = view.metric, view.rule
+    decisions = db.read.case_decisions(engine, case_id, metric=metric, rule=rule)
     place, complaint = place_in_list(engine, search, names, case)
     several = len(db.read.case_query(engine, "")[1].networks) > 1
     return html.Div(
+        id=ids.CASE_PAGE,
         className="case-page",
         children=[
             dcc.Store(id=ids.CASE_ID, data=case_id),
@@ -55,13 +59,26 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
                 children=[
                     html.Div(
                         className="case-insight",
-                        children=[charts_part(), neighbors_part()],
+                        children=[
+                            case_controls.toolbar_part(metric, rule),
+                            charts_part(),
+                            case_what_if.what_if_part(),
+                            neighbors_part(),
+                            case_pair.pair_part(),
+                            case_twin.twin_part(),
+                        ],
                     ),
-                    decisions_part(case, decisions, view.layer, metric=METRIC, rule=RULE),
+                    decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
                 ],
             ),
         ],
     )
+
+
+def drawn_for(engine: Engine, case_id: int, search: str) -> str:
+    """The metric and rule that an address asks for, as CASE_DRAWN has them."""
+    view = case_state(engine, db.read.case_detail(engine, case_id), search).view
+    return f"{view.metric}/{view.rule}"
 
 
 def _head(
@@ -122,7 +139,7 @@ def _head(
 def _step(app: Dash, to: str, text: str, case_id: int | None, search: str) -> dcc.Link | html.Span:
     if case_id is None:
         return html.Span(text, className="button is-disabled", **{"aria-disabled": "true"})
-    href = app.get_relative_path(f"/case/{case_id}") + search
+    href = app.get_relative_path(f"/case/{case_id}") + other_case_search(search)
     return dcc.Link(text, id=ids.case_link(to), href=href, className="button")
 
 
@@ -133,8 +150,13 @@ def validation_layout() -> html.Div:
             *(dcc.Store(id=one) for one in (ids.CASE_ID, ids.CASE_GRAPH_VERSION, ids.CASE_GRAPH_PLACED)),
             html.Div(id=ids.CASE_NOTICE),
             html.P(id=ids.CASE_VERDICT),
+            html.Div(id=ids.CASE_PAGE),
+            case_controls.toolbar_part("", ""),
             charts_part(),
+            case_what_if.what_if_part(),
             neighbors_part(),
+            case_pair.pair_part(),
+            case_twin.twin_part(),
             html.Button(id=ids.case_layer("network", "")),
             dcc.Link(id=ids.case_link("list"), href=""),
         ]
@@ -143,6 +165,8 @@ def validation_layout() -> html.Div:
 
 def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
     """Connect the page: clicks write the address, the address and the theme decide what is shown."""
+    for part in (case_controls, case_what_if, case_pair, case_twin):
+        part.register(app, engine)
     layer_buttons = ids.case_layer(ALL, ALL)
     range_buttons = ids.case_range(ALL)
     app.clientside_callback(
@@ -166,6 +190,21 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
     )
 
     @app.callback(
+        Output(ids.CASE_PAGE, "children"),
+        Input(ids.LOCATION, "search"),
+        State(ids.LOCATION, "pathname"),
+        State(ids.SHOWN_PATH, "data"),
+        State(ids.CASE_ID, "data"),
+        State(ids.CASE_DRAWN, "data"),
+        prevent_initial_call=True,
+    )
+    def redraw(search: str | None, path: str, shown_path: str, case_id: int | None, drawn: str) -> list:
+        """Another metric or rule: every decision of the page is another."""
+        if case_id is None or path != shown_path or drawn_for(engine, case_id, search or "") == drawn:
+            raise PreventUpdate
+        return layout(engine, case_id, search or "", app).children
+
+    @app.callback(
         output={
             "pressed_layers": Output(layer_buttons, "aria-pressed"),
             "pressed_ranges": Output(range_buttons, "aria-pressed"),
@@ -174,8 +213,6 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
             "notice": Output(ids.CASE_NOTICE, "children"),
             "softmax": Output(ids.CASE_SOFTMAX, "figure"),
             "softmax_text": Output(ids.CASE_SOFTMAX_TEXT, "children"),
-            "counts": Output(ids.CASE_COUNTS, "figure"),
-            "counts_text": Output(ids.CASE_COUNTS_TEXT, "children"),
             "title": Output(ids.CASE_LAYER_TITLE, "children"),
             "no_neighbors": Output(ids.CASE_NEIGHBORS, "hidden"),
             "elements": Output(ids.CASE_GRAPH, "elements"),
@@ -186,16 +223,22 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
             "list": Output(ids.CASE_LIST, "children"),
             "list_head": Output(ids.CASE_LIST_HEAD, "children"),
             "verdict": Output(ids.CASE_VERDICT, "children"),
+            "panel": Output(ids.CASE_NEIGHBORS, "className"),
+            "panel_switch": Output(ids.CASE_PANEL, "children"),
         },
         inputs={"search": Input(ids.LOCATION, "search"), "theme": Input(ids.THEME, "data")},
         state={
             "case_id": State(ids.CASE_ID, "data"),
             "version": State(ids.CASE_GRAPH_VERSION, "data"),
             "links": State(ids.case_link(ALL), "href"),
+            "drawn": State(ids.CASE_DRAWN, "data"),
         },
     )
-    def show(search: str | None, theme: str | None, case_id: int, version: str | None, links: list) -> dict:
-        if case_id is None:  # the page is being left
+    def show(
+        search: str | None, theme: str | None, case_id: int, version: str | None, links: list, drawn: str
+    ) -> dict:
+        # The page is being left, or drawn anew.
+        if case_id is None or drawn_for(engine, case_id, search or "") != drawn:
             raise PreventUpdate
         layer_only = version is not None and ctx.triggered_id == ids.LOCATION
         ask = ctx.outputs_grouping

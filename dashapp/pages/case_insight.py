@@ -13,6 +13,7 @@ from dashapp.pages.case_overview import class_name, image_address
 
 HELP = (
     ("point at an image", "enlarge"),
+    ("click an edge", "compare activations"),
     ("wheel", "zoom"),
     ("drag", "move around"),
     ("pull an image", "uncover"),
@@ -62,7 +63,14 @@ def neighbors_part() -> html.Section:
                         role="group",
                         **{"aria-label": "Neighbours shown"},
                     ),
-                    html.Button("Fit", id=ids.CASE_FIT, className="button", type="button"),
+                    html.Div(id=ids.CASE_PANEL, className="panel-switch"),
+                    html.Button(
+                        "Fit",
+                        id=ids.CASE_FIT,
+                        className="button",
+                        type="button",
+                        title="The whole graph into view",
+                    ),
                 ],
             ),
             html.Div(
@@ -98,7 +106,7 @@ def neighbors_part() -> html.Section:
                                 id=ids.CASE_LIST,
                                 className="neighbor-list",
                                 tabIndex=0,
-                                **{"aria-label": "Neighbours, nearest first; arrow keys point at them"},
+                                **{"aria-label": "Neighbours, nearest first: arrow keys, Enter compares"},
                             ),
                         ],
                         className="neighbor-side",
@@ -180,6 +188,18 @@ def ranked_list(
                 ),
                 class_name(case.class_names[neighbor.label], neighbor.label),
                 html.Span(words.distance(neighbor.distance), className="neighbor-distance"),
+                html.Button(
+                    "⇄",
+                    type="button",
+                    className="neighbor-compare",
+                    tabIndex=-1,
+                    title="Compare both activations",
+                    **{
+                        "aria-label": f"Compare activations with the neighbour of rank {neighbor.rank}",
+                        "data-field": "pair",
+                        "data-value": str(neighbor.reference_sample_id),
+                    },
+                ),
             ],
             **{"data-node": neighbor_key(neighbor)},
         )

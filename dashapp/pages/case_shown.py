@@ -9,11 +9,11 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import elements, figures, theme, words
-from dashapp.pages.case_address import case_view, list_search
-from dashapp.pages.case_insight import class_counts, graph, legend, range_text, ranked_list
-
-METRIC, RULE = "euclidean", "total"
-UNTUNED_SHOWN = 12  # neighbours shown at first when no k has been chosen
+from dashapp.pages.case_address import list_search, other_case_search
+from dashapp.pages.case_controls import panel_switch
+from dashapp.pages.case_insight import graph, legend, range_text, ranked_list
+from dashapp.pages.case_state import UNTUNED_SHOWN, case_state
+from dashapp.pages.case_twin import original_softmax
 
 
 def place_in_list(
@@ -67,12 +67,12 @@ def shown(
     """
     case = db.read.case_detail(engine, case_id)
     names = [layer.name for layer in case.compared_layers]
-    view = case_view(search, names)
-    decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
+    state = case_state(engine, case, search)
+    view, metric = state.view, state.view.metric
+    decisions = db.read.case_decisions(engine, case_id, metric=metric, rule=view.rule)
     decision = next((decision for decision in decisions if decision.layer == view.layer), None)
-    k = None if decision is None else decision.k
-    stored = db.read.case_neighbors(engine, case_id, view.layer, metric=METRIC)
-    counted = stored[: k or UNTUNED_SHOWN]
+    stored = db.read.case_neighbors(engine, case_id, view.layer, metric=metric)
+    counted = stored[: state.k or UNTUNED_SHOWN]
     neighbors = stored if view.show_all else counted
     marks = {
         "class_names": case.class_names,
@@ -81,9 +81,10 @@ def shown(
         "theme": theme,
     }
     true_probability = 0.0 if case.true_class is None else case.scores[case.true_class].probability
-    now_shown = f"{case_id}/{view.layer}/{len(neighbors)}"
+    now_shown = f"{case_id}/{view.layer}/{metric}/{len(neighbors)}/{state.k}"
     same = version == now_shown
     here = {"list": list_search(search, names)}
+    other = other_case_search(search)
     return {
         "pressed_layers": [_pressed(one["id"]["layer"] == view.layer) for one in ask["pressed_layers"]],
         "pressed_ranges": [
@@ -93,35 +94,31 @@ def shown(
             range_text(one["id"]["range"], len(counted), len(stored)) for one in ask["range_texts"]
         ],
         "links": [
-            href.split("?")[0] + here.get(one["id"]["to"], search)
+            href.split("?")[0] + here.get(one["id"]["to"], other)
             for href, one in zip(links, ask["links"], strict=True)
         ],
         "notice": notice([*view.complaints, *place_in_list(engine, search, names, case)[1]]),
         "softmax": no_update
         if layer_only
-        else figures.softmax_bars([score.probability for score in case.scores], **marks),
+        else figures.softmax_bars(
+            [score.probability for score in case.scores],
+            original=original_softmax(engine, case),
+            **marks,
+        ),
         "softmax_text": words.softmax_text(
             predicted=case.class_names[case.predicted_class],
             true=case.true_name,
             true_probability=true_probability,
             rank=1 + sum(score.probability > true_probability for score in case.scores),
         ),
-        "counts": figures.neighbor_bars(
-            class_counts(counted, len(case.class_names)),
-            k=len(counted),
-            threshold=None if decision is None else decision.threshold,
-            rule=RULE,
-            **marks,
-        ),
-        "counts_text": words.counts_text(
-            layer=view.layer, metric=METRIC, rule=RULE, tuned=decision is not None
-        ),
         "title": words.neighbors_title(view.layer, len(neighbors)),
         "no_neighbors": not neighbors,
-        "elements": no_update if same else graph(app, case, neighbors, k=k, metric=METRIC, layer=view.layer),
+        "elements": no_update
+        if same
+        else graph(app, case, neighbors, k=state.k, metric=metric, layer=view.layer),
         "stylesheet": elements.graph_stylesheet(theme),
         "graph_text": words.scale_sentence(
-            metric=METRIC,
+            metric=metric,
             layer=view.layer,
             nearest=neighbors[0].distance,
             farthest=neighbors[-1].distance,
@@ -130,11 +127,13 @@ def shown(
         else words.NO_NEIGHBORS,
         "version": no_update if same else now_shown,
         "legend": no_update if same else legend(case, neighbors),
-        "list_head": f"rank · label · distance ({METRIC})",
+        "list_head": f"rank · label · distance ({metric})",
         "verdict": words.verdict_text(
             [(one.layer, one.alarm) for one in decisions], view.layer, decision and decision.outcome
         ),
-        "list": no_update if same else ranked_list(app, case, neighbors, k=k),
+        "panel": f"neighbors-body shows-{view.panel}",
+        "panel_switch": panel_switch(state, case),
+        "list": no_update if same else ranked_list(app, case, neighbors, k=state.k),
     }
 
 
