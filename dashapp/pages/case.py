@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
+from dashapp.pages import case_notes
 from dashapp.pages.case_address import case_view, list_search
 from dashapp.pages.case_decisions import decisions_part
 from dashapp.pages.case_insight import charts_part, neighbors_part
@@ -37,6 +38,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
             _head(app, case, place, search, names, several=several),
             html.Div(notice([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
+            case_notes.notes_part(app, engine, case_id),
             html.Div(
                 className="card case-overview",
                 children=[
@@ -137,12 +139,14 @@ def validation_layout() -> html.Div:
             neighbors_part(),
             html.Button(id=ids.case_layer("network", "")),
             dcc.Link(id=ids.case_link("list"), href=""),
+            case_notes.validation_layout(),
         ]
     )
 
 
-def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
+def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
     """Connect the page: clicks write the address, the address and the theme decide what is shown."""
+    case_notes.register(app, engine, writer)
     layer_buttons = ids.case_layer(ALL, ALL)
     range_buttons = ids.case_range(ALL)
     app.clientside_callback(

@@ -1,5 +1,6 @@
 """Questions that a page or a command asks, one function each, with typed rows for answers."""
 
+from db.read.annotations import CaseAnnotations, TagCount, case_annotations, tag_counts
 from db.read.case import case_activations, case_decisions, case_detail, case_neighbors
 from db.read.case_rows import (
     CaseActivation,
@@ -57,6 +58,7 @@ __all__ = [
     "PAGE_SIZE",
     "SORTS",
     "CaseActivation",
+    "CaseAnnotations",
     "CaseAttack",
     "CaseDecision",
     "CaseDetail",
@@ -85,7 +87,9 @@ __all__ = [
     "Overview",
     "QueryError",
     "Question",
+    "TagCount",
     "case_activations",
+    "case_annotations",
     "case_decisions",
     "case_detail",
     "case_exists",
@@ -106,4 +110,5 @@ __all__ = [
     "neighbor_cases",
     "overview",
     "summary_question",
+    "tag_counts",
 ]
