@@ -13,6 +13,7 @@ from dashapp import ids, words
 from dashapp.pages import case_notes
 from dashapp.pages.case_address import case_view, list_search
 from dashapp.pages.case_decisions import decisions_part
+from dashapp.pages.case_detectors import detectors_part
 from dashapp.pages.case_insight import charts_part, neighbors_part
 from dashapp.pages.case_overview import input_part, network_part, output_part
 from dashapp.pages.case_shown import METRIC, RULE, notice, place_in_list, shown
@@ -59,7 +60,13 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
                         className="case-insight",
                         children=[charts_part(), neighbors_part()],
                     ),
-                    decisions_part(case, decisions, view.layer, metric=METRIC, rule=RULE),
+                    html.Div(
+                        [
+                            decisions_part(case, decisions, view.layer, metric=METRIC, rule=RULE),
+                            detectors_part(case, db.read.detector_decisions(engine, case_id)),
+                        ],
+                        className="case-side",
+                    ),
                 ],
             ),
         ],

@@ -14,6 +14,7 @@ from db.read.case_rows import (
     CaseScore,
 )
 from db.read.cases import CaseList, CasePlace, Overview, case_exists, list_cases, neighbor_cases, overview
+from db.read.detector_decisions import DetectorDecision, detector_decisions
 from db.read.evidence import (
     CurvePoint,
     DetectorRow,
@@ -72,6 +73,7 @@ __all__ = [
     "CaseQuery",
     "CaseScore",
     "CurvePoint",
+    "DetectorDecision",
     "DetectorOption",
     "DetectorRow",
     "Divergence",
@@ -96,6 +98,7 @@ __all__ = [
     "case_neighbors",
     "case_query",
     "curves_question",
+    "detector_decisions",
     "divergence_question",
     "evidence_by_k",
     "evidence_curves",
