@@ -88,14 +88,12 @@ def test_the_repair_sweeps_reason_has_place_class_and_numbers(score, threshold, 
 
 def test_the_baselines_say_below_what_they_alarm():
     sentence = words.confidence_reason(confidence=0.572, threshold=0.641, alarm=True, predicted="bird")
-    assert (
-        sentence
-        == "The network gives bird 57.2\N{NO-BREAK SPACE}%; the alarm is for less than 64.1\N{NO-BREAK SPACE}%: alarm."
+    assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
+        "The network gives bird 57.2 %; the alarm is for less than 64.1 %: alarm."
     )
     sentence = words.lead_reason(lead=6.57, threshold=1.01, alarm=False, predicted="bird", second="cat")
-    assert sentence.endswith(
-        "bird ahead of cat by 6.57 in logits; the alarm is for less than 1.01: no alarm."
-    )
+    assert "bird ahead of cat by 6.57 in logits" in sentence
+    assert sentence.endswith("less than 1.01: no alarm.")
     ends = [
         words.recovery_sentence(detector="repair", recovered="cat", true=true)
         for true in ("cat", "dog", None)
