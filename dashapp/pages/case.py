@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
-from dashapp.pages import case_notes
+from dashapp.pages import case_channels, case_maps, case_notes
 from dashapp.pages.case_address import case_view, list_search
 from dashapp.pages.case_decisions import decisions_part
 from dashapp.pages.case_detectors import detectors_part
@@ -28,7 +28,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
     case = db.read.case_detail(engine, case_id)
     decisions = db.read.case_decisions(engine, case_id, metric=METRIC, rule=RULE)
     names = [layer.name for layer in case.compared_layers]
-    view = case_view(search, names)
+    view, maps = case_view(search, names), case_maps.case_view_of(case, search)
     place, complaint = place_in_list(engine, search, names, case)
     several = len(db.read.case_query(engine, "")[1].networks) > 1
     return html.Div(
@@ -43,16 +43,20 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
             html.Div(
                 className="card case-overview",
                 children=[
-                    input_part(app, case),
+                    input_part(
+                        case, case_maps.switch(maps), case_maps.pictures_part(app, engine, case, search)
+                    ),
                     network_part(
                         case,
                         {decision.layer: decision.alarm for decision in decisions},
                         db.read.case_activations(engine, case_id),
                         view.layer,
+                        maps.layer,
                     ),
                     output_part(case),
                 ],
             ),
+            *case_channels.channels_part(engine, case, search),
             html.Div(
                 className="case-body",
                 children=[
@@ -146,14 +150,15 @@ def validation_layout() -> html.Div:
             neighbors_part(),
             html.Button(id=ids.case_layer("network", "")),
             dcc.Link(id=ids.case_link("list"), href=""),
-            case_notes.validation_layout(),
+            *(part.validation_layout() for part in (case_notes, case_maps, case_channels)),
         ]
     )
 
 
 def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
     """Connect the page: clicks write the address, the address and the theme decide what is shown."""
-    case_notes.register(app, engine, writer)
+    for part in (case_notes, case_maps, case_channels):
+        part.register(app, engine, writer)
     layer_buttons = ids.case_layer(ALL, ALL)
     range_buttons = ids.case_range(ALL)
     app.clientside_callback(

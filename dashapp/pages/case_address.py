@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from dashapp import words
+from dashapp.pages.case_maps_address import NAMES as MAPS
 
 
 class CaseView(NamedTuple):
@@ -50,7 +51,7 @@ def list_search(search: str, layers: Sequence[str]) -> str:
             value = value if kept is None else kept
             if value not in layers:
                 continue
-        elif name in ("list_layer", "neighbors"):
+        elif name in ("list_layer", "neighbors", *MAPS):
             continue
         result.append((name, value))
     return f"?{urlencode(result)}" if result else ""

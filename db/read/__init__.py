@@ -42,6 +42,7 @@ from db.read.evidence_query import (
 )
 from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
+from db.read.maps import PixelMap, RepairMaps, original_activation, repair_maps, vulnerability_map
 from db.read.query import (
     PAGE_SIZE,
     SORTS,
@@ -87,8 +88,10 @@ __all__ = [
     "Measure",
     "NetworkOption",
     "Overview",
+    "PixelMap",
     "QueryError",
     "Question",
+    "RepairMaps",
     "TagCount",
     "case_activations",
     "case_annotations",
@@ -111,7 +114,10 @@ __all__ = [
     "k_question",
     "list_cases",
     "neighbor_cases",
+    "original_activation",
     "overview",
+    "repair_maps",
     "summary_question",
     "tag_counts",
+    "vulnerability_map",
 ]
