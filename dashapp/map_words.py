@@ -44,11 +44,11 @@ def vulnerability_sentences(
         names: of the classes.
         attacked: whether the case shows an attacked image; the map is of the original then.
     """
-    colors = "the 8 corner colours" if levels == 2 else f"{levels**3:,} colours"
-    where = "of the original image " if attacked else ""
+    colors = "8 corner colours" if levels == 2 else f"{levels**3:,} colours"
+    where = "At each position of the original" if attacked else "At each position"
     meaning = (
-        f"At each position {where}the best of {colors}: by how many logits another class then leads {true}. "
-        "Above 0, in orange, this one pixel fools the network."
+        f"{where}: by how many logits another class leads {true} when that pixel gets the best of {colors}. "
+        "Above 0, in orange, that fools the network."
     )
     fooled = margins > 0
     count = int(fooled.sum())
@@ -80,8 +80,8 @@ def repair_sentences(
         before: (H, W), the margins of the image before its attack; None: it was not attacked, or not known.
     """
     meaning = (
-        "At each position, with that pixel replaced by the median of its neighbours: by how many logits "
-        f"another class then leads {predicted}. Above 0, in orange, this repair changes the answer."
+        f"At each position: by how many logits another class leads {predicted} when that pixel becomes the "
+        "median of its neighbours. Above 0, in orange, that changes the answer."
     )
     row, column = np.unravel_index(int(margins.argmax()), margins.shape)
     other = names[int(classes[row, column])]

@@ -10,6 +10,7 @@ import io
 import numpy as np
 from database_defense import LAYERS, activations, store, store_activations, store_defense
 from database_evidence import store_evidence
+from database_maps import store_maps
 from PIL import Image
 from sqlalchemy import Connection, Engine, inspect
 
@@ -37,6 +38,7 @@ def fill(
         store_defense(connection, cases, *vectors, reference_labels)
         if evidence:
             store_evidence(connection, random, cases)
+            store_maps(connection, cases)
 
 
 def _network(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
+from dashapp.keys import keys_button
 from dashapp.pages import case_channels, case_maps, case_notes
 from dashapp.pages.case_address import case_view, list_search
 from dashapp.pages.case_decisions import decisions_part
@@ -121,6 +122,7 @@ def _head(
                             html.Span(words.place_text(place.position, place.total), className="muted"),
                             _step(app, "previous", "‹ Previous", place.previous, search),
                             _step(app, "next", "Next ›", place.next, search),
+                            keys_button(),
                         ],
                         **{"aria-label": "Cases of the list"},
                     ),

@@ -106,7 +106,7 @@ def _grid(values: np.ndarray, difference: bool) -> list:
 
 def _number(value: float) -> str:
     """Two significant digits, without an exponent."""
-    if abs(value) < 5e-5:
+    if abs(value) < 5e-4:
         return "0"
     digits = max(0, 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{digits}f}".replace("-", "−")

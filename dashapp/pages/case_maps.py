@@ -67,7 +67,8 @@ def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView
         ]
     if "map" in view.complaints:
         legend = [html.P(view.complaints["map"], className="notice-line", role="status")]
-    return [html.Div(shown, className="case-images"), *legend]
+    said = [html.Div(legend, className="map-said")] if legend else []
+    return [html.Div(shown, className="case-images"), *said]
 
 
 def _maps(
@@ -172,7 +173,7 @@ def _picture(
         extras = {
             "tabIndex": 0,
             "data-map": _values(case, over),
-            "aria-label": f"{alt}: values by position; arrow keys move",
+            "aria-label": f"{alt}: arrow keys tell the numbers of a position",
             "role": "application",
         }
     name = "case-image-frame" + " has-map" * (over is not None) + " can-hold" * (held is not None)
