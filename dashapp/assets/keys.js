@@ -97,6 +97,14 @@
     return entry && entry[3];
   }
 
+  /* Controls with keys of their own, as entries of the table. */
+  function asking() {
+    const known = new Set(KEYS.flatMap(([keys]) => keys.split(" ")));
+    return all("[data-key]")
+      .filter((one) => !known.has(one.dataset.key))
+      .map((one) => [one.dataset.key, one.title || one.getAttribute("aria-label") || one.textContent, ""]);
+  }
+
   /* The help */
   function help() {
     let dialog = find("dialog.keys-help");
@@ -109,7 +117,7 @@
     const close = Object.assign(document.createElement("button"), { className: "button", textContent: "Close" });
     close.addEventListener("click", () => dialog.close());
     const list = document.createElement("dl");
-    for (const [keys, does, selector] of KEYS) {
+    for (const [keys, does, selector] of [...KEYS, ...asking()]) {
       if (!here(selector)) continue;
       const row = document.createElement("div");
       const term = document.createElement("dt");
@@ -160,7 +168,7 @@
     if (open && !(event.key === "?" && open.classList.contains("keys-help"))) return;
     // Arrows belong to what has the keyboard where that moves by them: maps, lists, sliders.
     const arrows = event.key.startsWith("Arrow");
-    if (arrows && event.target.closest("[tabindex='0'], [role='slider'], [role='radiogroup']")) return;
+    if (arrows && event.target.closest && event.target.closest("[tabindex='0'], [role='slider'], [role='radiogroup']")) return;
     const asked = /^[a-z0-9]$/.test(event.key) && find(`[data-key="${event.key}"]`);
     const action = actionOf(event.key);
     if (!action && !asked) return;
@@ -181,7 +189,7 @@
 
   /* Held with the mouse or a finger. */
   document.addEventListener("pointerdown", (event) => {
-    if (event.button === 0 && event.target.closest(".can-hold")) hold("original", true);
+    if (event.button === 0 && event.target.closest && event.target.closest(".can-hold")) hold("original", true);
   });
   for (const kind of ["pointerup", "pointercancel"]) {
     document.addEventListener(kind, () => hold("original", false));
