@@ -93,6 +93,39 @@ def case_link(to: str) -> dict[str, str]:
     return {"type": "case-link", "to": to}
 
 
+# The case view: notes. Ids hold the case, so that a late answer never lands on the next one.
+def case_notes(case: int, part: str) -> dict[str, str | int]:
+    """A part of what people say of a case: its texts, fields and their states."""
+    return {"type": "case-notes", "case": case, "part": part}
+
+
+def case_verdict(case: int, verdict: str) -> dict[str, str | int]:
+    """A button that says what an expert takes the case for."""
+    return {"type": "case-verdict", "case": case, "verdict": verdict}
+
+
+def case_tag(case: int, tag: str) -> dict[str, str | int]:
+    """A button that takes a tag off the case."""
+    return {"type": "case-tag", "case": case, "tag": tag}
+
+
+# The case view: maps over the images, and of a layer.
+CASE_PICTURES = "case-pictures"  # the images with the map that lies over them
+CASE_PICTURES_SHOWN = "case-pictures-shown"  # dcc.Store: the case and the map that they show
+CASE_CHANNELS = "case-channels"  # the panel of a conv layer's maps, or nothing
+CASE_CHANNELS_SHOWN = "case-channels-shown"  # dcc.Store: the case, layer and way of drawing that it shows
+
+
+def case_map(over: str) -> dict[str, str]:
+    """A button that lays a map over the images: 'plain', 'vulnerability' or 'repair'."""
+    return {"type": "case-map", "over": over}
+
+
+def case_channels(part: str, layer: str) -> dict[str, str]:
+    """A button: 'open' the maps of a conv layer, show their 'difference', 'close' them."""
+    return {"type": "case-channels", "part": part, "layer": layer}
+
+
 # The detectors' page.
 DETECTORS_SEARCH = "detectors-search"  # dcc.Store: the query string that the page shows
 DETECTORS_ROC = "detectors-roc"  # dcc.Graph

@@ -1,7 +1,8 @@
 """The stage `originals`: the images of adversarial cases as they were before the attack.
 
-Each is the counterpart of its case in paired evaluation, so it gets what a case gets: what the network says
-of it, and its activations in the compared layers.
+Each is the counterpart of its case in paired evaluation and in the case view, so it gets what a case gets:
+what the network says of it, and its activations in every layer. Where those of a layer are missing, as the
+conv maps are in a database of an earlier version, they are added.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def write_originals(task: Task) -> int:
         layer_ids = {
             row.name: row.id
             for row in batches.layer_rows(connection, task.network_id)
-            if row.compared and row.kind != COMPOSED
+            if row.kind != COMPOSED
         }
         lacking = cases_without_original(connection, task.network_id, list(layer_ids.values()))
         if not lacking:

@@ -10,6 +10,7 @@ import io
 import numpy as np
 from database_defense import LAYERS, activations, store, store_activations, store_defense
 from database_evidence import store_evidence
+from database_maps import store_maps
 from database_twins import store_twins
 from PIL import Image
 from sqlalchemy import Connection, Engine, inspect
@@ -39,6 +40,7 @@ def fill(
         if evidence:
             store_evidence(connection, random, cases)
             store_twins(connection, cases)
+            store_maps(connection, cases)
         facets.refresh(connection, 1)
 
 

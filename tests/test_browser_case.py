@@ -77,7 +77,8 @@ def test_a_case_shows_what_was_changed_and_what_the_network_made_of_it(page):
     assert page.locator(".layer-name").all_inner_texts() == (
         ["conv1", "conv2", "conv3", "conv4", "flatten", "dense", "logits", "composed"]
     )
-    expect(page.locator(".decision")).to_have_count(4)
+    expect(page.locator(".decision[data-layer]")).to_have_count(4)
+    expect(page.locator(".decision[data-detector] .decision-reason")).to_have_count(3)
     expect(page.locator(".pixel .swatch")).to_have_count(2)
     assert page.locator(".case-page img").evaluate_all("all => all.every((one) => one.naturalWidth > 0)")
 

@@ -32,15 +32,13 @@ def test_values_that_are_not_understood_are_named_one_by_one():
     ("search", "of_list"),
     [
         ("", ""),
-        ("?layer=dense", "?layer=dense"),
-        ("?true=cat&layer=dense&neighbors=all&page=2", "?true=cat&layer=dense&page=2"),
-        ("?outcome=FN&layer=dense&list_layer=logits", "?outcome=FN&layer=logits"),
-        ("?outcome=FN&layer=dense&list_layer=", "?outcome=FN"),
-        ("?layer=conv1", ""),
+        ("?layer=dense", ""),
+        ("?true=cat&detector=dense&layer=logits&neighbors=all&page=2", "?true=cat&detector=dense&page=2"),
+        ("?outcome=FN&map=repair&k=3&sort=-confidence,true", "?outcome=FN&sort=-confidence,true"),
     ],
 )
 def test_the_way_back_leads_to_the_list_as_it_was(search, of_list):
-    assert list_search(search, LAYERS) == of_list
+    assert list_search(search) == of_list
 
 
 def test_stored_activations_are_decoded_either_way():

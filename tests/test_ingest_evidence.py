@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from db import schema
+from db import schema, upkeep
 from db.read import batches, evaluated
 from ingest import pipeline, rows
 from ingest.evaluation import evaluate_detectors
@@ -82,6 +82,29 @@ def test_the_original_of_an_attacked_case_is_its_image_before_the_attack(ingeste
     np.testing.assert_allclose(originals.confidence, rows.probabilities(logits).max(1), atol=1e-4)
     ordered = np.sort(logits, axis=1)
     np.testing.assert_allclose(originals.margin, ordered[:, -1] - ordered[:, -2], atol=1e-3)
+
+
+def test_conv_maps_of_originals_that_an_earlier_version_left_out_are_added(copy, load):
+    query = (
+        select(schema.original_activations.c.case_id, schema.original_activations.c.data)
+        .join(schema.layers, schema.layers.c.id == schema.original_activations.c.layer_id)
+        .where(schema.layers.c.name == "conv3")
+        .order_by(schema.original_activations.c.case_id)
+    )
+    with copy.begin() as connection:
+        before = connection.execute(query).all()
+        conv = "(SELECT id FROM layers WHERE kind = 'conv')"
+        connection.execute(text(f"DELETE FROM original_activations WHERE layer_id IN {conv}"))
+        kept = connection.scalar(text("SELECT COUNT(*) FROM original_activations"))
+    again(copy, load)
+    ids, images = original_images(copy)
+    with copy.connect() as connection:
+        assert connection.execute(query).all() == before
+        assert connection.scalar(text("SELECT COUNT(*) FROM original_activations")) == kept + 4 * len(ids)
+    assert [row.case_id for row in before] == ids
+    drawn = rows.activation_vectors([row.data for row in before], "zlib")
+    np.testing.assert_allclose(drawn, vectors(images, "conv3"), atol=1e-2)
+    assert upkeep.check(copy) == []
 
 
 @pytest.mark.parametrize("layer", COMPARED)

@@ -190,6 +190,11 @@ def test_what_is_default_is_left_out_of_the_address(engine):
     assert query.search() == ""
 
 
+def test_an_address_of_before_still_means_what_it_meant(engine):
+    query, _ = db.read.case_query(engine, "?layer=dense&outcome=FN")
+    assert query.search() == "?detector=dense&outcome=FN"
+
+
 def test_another_filter_leads_back_to_the_first_page(engine):
     query, _ = db.read.case_query(engine, "?partition=all&page=2")
     assert query.toggled("kind", "clean").page == 1

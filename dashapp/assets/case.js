@@ -24,11 +24,6 @@
         if (clicked.range === "all") fields.set("neighbors", "all");
         else fields.delete("neighbors");
       } else {
-        // `layer` is also the list's: whose outcome is filtered. Keep the list's choice for the way back.
-        const sort = (fields.get("sort") || "").replace(/^-/, "");
-        if (!fields.has("list_layer") && (fields.has("outcome") || sort === "outcome")) {
-          fields.set("list_layer", fields.get("layer") || "");
-        }
         // A k and a threshold are a layer's: the next one begins at its own tuned point.
         if (fields.get("layer") !== clicked.layer) ["k", "threshold"].forEach((name) => fields.delete(name));
         fields.set("layer", clicked.layer);

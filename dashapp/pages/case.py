@@ -10,9 +10,19 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
-from dashapp.pages import case_controls, case_pair, case_twin, case_what_if
+from dashapp.keys import keys_button
+from dashapp.pages import (
+    case_channels,
+    case_controls,
+    case_maps,
+    case_notes,
+    case_pair,
+    case_twin,
+    case_what_if,
+)
 from dashapp.pages.case_address import list_search, other_case_search
 from dashapp.pages.case_decisions import decisions_part
+from dashapp.pages.case_detectors import detectors_part
 from dashapp.pages.case_insight import charts_part, neighbors_part
 from dashapp.pages.case_overview import input_part, network_part, output_part
 from dashapp.pages.case_shown import notice, place_in_list, shown
@@ -27,7 +37,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
     """
     case = db.read.case_detail(engine, case_id)
     names = [layer.name for layer in case.compared_layers]
-    view = case_state(engine, case, search).view
+    view, maps = case_state(engine, case, search).view, case_maps.case_view_of(case, search)
     metric, rule = view.metric, view.rule
     decisions = db.read.case_decisions(engine, case_id, metric=metric, rule=rule)
     place, complaint = place_in_list(engine, search, names, case)
@@ -41,19 +51,24 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
             _head(app, case, place, search, names, several=several),
             html.Div(notice([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
+            case_notes.notes_part(app, engine, case_id),
             html.Div(
                 className="card case-overview",
                 children=[
-                    input_part(app, case),
+                    input_part(
+                        case, case_maps.switch(maps), case_maps.pictures_part(app, engine, case, search)
+                    ),
                     network_part(
                         case,
                         {decision.layer: decision.alarm for decision in decisions},
                         db.read.case_activations(engine, case_id),
                         view.layer,
+                        maps.layer,
                     ),
                     output_part(case),
                 ],
             ),
+            *case_channels.channels_part(engine, case, search),
             html.Div(
                 className="case-body",
                 children=[
@@ -68,7 +83,13 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
                             case_twin.twin_part(),
                         ],
                     ),
-                    decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
+                    html.Div(
+                        [
+                            decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
+                            detectors_part(case, db.read.detector_decisions(engine, case_id)),
+                        ],
+                        className="case-side",
+                    ),
                 ],
             ),
         ],
@@ -111,7 +132,7 @@ def _head(
                     dcc.Link(
                         "← Cases",
                         id=ids.case_link("list"),
-                        href=app.get_relative_path("/") + list_search(search, names),
+                        href=app.get_relative_path("/") + list_search(search),
                         className="button",
                     ),
                     html.H1(f"Case {case.case_id}"),
@@ -125,6 +146,7 @@ def _head(
                             html.Span(words.place_text(place.position, place.total), className="muted"),
                             _step(app, "previous", "‹ Previous", place.previous, search),
                             _step(app, "next", "Next ›", place.next, search),
+                            keys_button(),
                         ],
                         **{"aria-label": "Cases of the list"},
                     ),
@@ -159,14 +181,17 @@ def validation_layout() -> html.Div:
             case_twin.twin_part(),
             html.Button(id=ids.case_layer("network", "")),
             dcc.Link(id=ids.case_link("list"), href=""),
+            *(part.validation_layout() for part in (case_notes, case_maps, case_channels)),
         ]
     )
 
 
-def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
+def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
     """Connect the page: clicks write the address, the address and the theme decide what is shown."""
     for part in (case_controls, case_what_if, case_pair, case_twin):
         part.register(app, engine)
+    for part in (case_notes, case_maps, case_channels):
+        part.register(app, engine, writer)
     layer_buttons = ids.case_layer(ALL, ALL)
     range_buttons = ids.case_range(ALL)
     app.clientside_callback(

@@ -1,8 +1,6 @@
 """The state of the case view, which lives in its address: `/case/17?layer=dense&neighbors=all&...`.
 
 The rest of the query string is the case list's, kept for the way back and for the previous and next case.
-`layer` belongs to both: the list filters by the outcome in it. When the reader chooses another layer here
-while such a filter is on, `list_layer` remembers the list's (assets/case.js writes it).
 """
 
 from collections.abc import Sequence
@@ -10,12 +8,13 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from dashapp import words
+from dashapp.pages.case_maps_address import NAMES as MAPS
 
 K_MOST = 50  # neighbours that are stored of a case
 PANELS = ("both", "graph", "list")  # how the neighbours are shown, the default first
 ORDERS = ("difference", "stored")  # of a pair's units, the default first
 # What only a case's page understands; its list knows none of them.
-OWN = ("list_layer", "neighbors", "metric", "rule", "k", "threshold", "panel", "pair", "order", "twin")
+OWN = ("layer", "neighbors", "metric", "rule", "k", "threshold", "panel", "pair", "order", "twin", *MAPS)
 
 
 class CaseView(NamedTuple):
@@ -40,7 +39,7 @@ def case_view(
     metrics: Sequence[str] = ("euclidean",),
     rules: Sequence[str] = ("total",),
 ) -> CaseView:
-    """Read a query string ('?...' or ''); without a layer the last compared one, as in the list.
+    """Read a query string ('?...' or ''); without a layer the list's detector, if it is a layer, or the last.
 
     Args:
         search: the query string.
@@ -49,7 +48,8 @@ def case_view(
         rules: those that are tuned; the first is the default.
     """
     fields = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
-    asked, layer = fields.get("layer"), layers[-1]
+    asked, shown_in_list = fields.get("layer"), fields.get("detector")
+    layer = shown_in_list if shown_in_list in layers else layers[-1]
     complaints = []
     if asked in layers:
         layer = asked
@@ -107,17 +107,8 @@ def other_case_search(search: str) -> str:
     return f"?{urlencode(kept)}" if kept else ""
 
 
-def list_search(search: str, layers: Sequence[str]) -> str:
+def list_search(search: str) -> str:
     """The list's part of a case's query string: '?...' or ''."""
     fields = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
-    kept = next((value for name, value in fields if name == "list_layer"), None)
-    result = []
-    for name, value in fields:
-        if name == "layer":
-            value = value if kept is None else kept
-            if value not in layers:
-                continue
-        elif name in OWN:
-            continue
-        result.append((name, value))
-    return f"?{urlencode(result)}" if result else ""
+    kept = [(name, value) for name, value in fields if name not in OWN]
+    return f"?{urlencode(kept, safe=',')}" if kept else ""

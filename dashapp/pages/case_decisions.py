@@ -1,4 +1,7 @@
-"""Part B of the case view (paper, 4.3: right column): each layer's decision, why, what it recovers."""
+"""Part B of the case view (paper, 4.3: right column): each layer's decision, why, what it recovers.
+
+The detectors without neighbours follow in `case_detectors`.
+"""
 
 from collections.abc import Sequence
 
@@ -80,7 +83,7 @@ def _decision(
 
 def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list:
     names = case.class_names
-    predicted, true = names[case.predicted_class], case.true_name
+    predicted = names[case.predicted_class]
     reason = words.reason_sentence(
         rule=decision.rule,
         k=decision.k,
@@ -95,26 +98,30 @@ def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> li
         majority=None if decision.majority_class is None else names[decision.majority_class],
         recovered=None if decision.recovered_class is None else names[decision.recovered_class],
         predicted=predicted,
-        true=true,
+        true=case.true_name,
     )
-    right = decision.outcome in ("TP", "TN")
     if decision.recovered_class is None:
         recovered = html.P(recovery, className="muted")
     else:
-        recovered = html.P(
-            [
-                "Recovered class: ",
-                class_name(names[decision.recovered_class], decision.recovered_class),
-                html.Span(recovery, className="muted recovery-why"),
-            ],
-            className="decision-recovered",
-        )
-    said = [html.P(reason, className="decision-reason"), recovered]
-    if decision.outcome is None:
-        return said
-    name, truth = words.outcome_sentence(decision.outcome).split(": ")
+        recovered = recovered_line(names[decision.recovered_class], decision.recovered_class, recovery)
+    return [html.P(reason, className="decision-reason"), recovered, *outcome_line(decision.outcome)]
+
+
+def recovered_line(name: str, class_id: int, why: str) -> html.P:
+    """The class that an alarm recovers, and where it comes from."""
+    return html.P(
+        ["Recovered class: ", class_name(name, class_id), html.Span(why, className="muted recovery-why")],
+        className="decision-recovered",
+    )
+
+
+def outcome_line(outcome: str | None) -> list[html.P]:
+    """The outcome by its plain name; nothing where nobody knows it."""
+    if outcome is None:
+        return []
+    right = outcome in ("TP", "TN")
+    name, truth = words.outcome_sentence(outcome).split(": ")
     return [
-        *said,
         html.P(
             [
                 html.Span("✓" if right else "✗", className="outcome-mark", **{"aria-hidden": "true"}),
@@ -122,5 +129,5 @@ def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> li
                 f": {truth}",
             ],
             className=f"outcome {'outcome-right' if right else 'outcome-wrong'}",
-        ),
+        )
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from dash import Dash, html
+from dash.development.base_component import Component
 
 import db.read
 from dashapp import activation_maps, ids, theme, words
@@ -19,54 +20,22 @@ def image_address(app: Dash, sha256: str) -> str:
     return app.get_relative_path(f"/images/{sha256}.png")
 
 
-def input_part(app: Dash, case: db.read.CaseDetail) -> html.Section:
-    """The image that the network saw, beside the original when it was attacked."""
-    attack = case.attack
-    true = case.true_name
-    if attack is None:
-        caption, alt = ("as given", "The image") if true is None else ("unchanged", f"The image, {true}")
-        shown = [_picture(app, case.image, caption, (), alt)]
-        facts = []
-    else:
-        rings = [(pixel.row, pixel.column) for pixel in attack.pixels]
-        shown = [
-            _picture(app, case.original, "original", rings, f"The original image, {true}"),
-            html.Span("→", className="image-arrow", **{"aria-hidden": "true"}),
-            _picture(app, case.image, "attacked", rings, "The attacked image"),
-        ]
-        facts = [_pixel(pixel) for pixel in attack.pixels]
+def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[Component]) -> html.Section:
+    """The image that the network saw, beside the original when it was attacked, and how it was attacked.
+
+    switch, pictures: what `case_maps` makes of the images and the maps over them.
+    """
+    attack, facts = case.attack, []
+    if attack is not None:
         target = None if attack.target_class is None else case.class_names[attack.target_class]
+        facts = [_pixel(pixel) for pixel in attack.pixels]
         facts.append(
-            html.P(
-                words.attack_text(attack.method, target, attack.queries),
-                className="muted attack-facts",
-            )
+            html.P(words.attack_text(attack.method, target, attack.queries), className="muted attack-facts")
         )
     return html.Section(
         className="case-input",
-        children=[html.H2("Input"), html.Div(shown, className="case-images"), *facts],
+        children=[html.Div([html.H2("Input"), switch], className="part-head"), *pictures, *facts],
         **{"aria-label": "Input"},
-    )
-
-
-def _picture(
-    app: Dash, image: db.read.CaseImage, caption: str, rings: Sequence[tuple[int, int]], alt: str
-) -> html.Figure:
-    """An image with its pixels as they are; `rings` are (row, column) of the pixels to mark."""
-    marks = [
-        html.Span(
-            className="pixel-ring",
-            style={
-                "left": f"{100 * (column + 0.5) / image.width:.3f}%",
-                "top": f"{100 * (row + 0.5) / image.height:.3f}%",
-            },
-        )
-        for row, column in rings
-    ]
-    picture = html.Img(src=image_address(app, image.sha256), alt=alt, className="pixels")
-    return html.Figure(
-        className="case-image",
-        children=[html.Div([picture, *marks], className="case-image-frame"), html.Figcaption(caption)],
     )
 
 
@@ -106,6 +75,7 @@ def network_part(
     alarms: Mapping[str, bool],
     activations: Sequence[db.read.CaseActivation],
     shown: str,
+    opened: str | None = None,
 ) -> html.Section:
     """The network drawn layer by layer; compared layers can be chosen and have the colour of their alarm.
 
@@ -114,6 +84,7 @@ def network_part(
         alarms: layer -> alarm; empty before tuning.
         activations: the stored ones of this case; a layer without any is drawn plainly.
         shown: name of the layer that is chosen.
+        opened: name of the conv layer whose maps are open.
     """
     stored = {a.layer: activation_maps.decode(a.data, a.encoding, a.shape) for a in activations}
     parts = [layer.name for layer in case.compared_layers if layer.kind != "composed"]
@@ -125,7 +96,8 @@ def network_part(
             drawing = html.Span([_strip(stored.get(name), name) for name in parts], className="layer-joined")
         else:
             drawing = _strip(stored.get(layer.name), layer.name)
-        drawn.append(_layer(layer, drawing, alarms.get(layer.name), layer.name == shown))
+        chosen = layer.name == (shown if layer.compared else opened)
+        drawn.append(_layer(layer, drawing, alarms.get(layer.name), chosen))
     return html.Section(
         className="case-network",
         children=[
@@ -150,9 +122,7 @@ def network_part(
     )
 
 
-def _layer(
-    layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, chosen: bool
-) -> html.Button | html.Div:
+def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, chosen: bool) -> html.Button:
     inside = [
         html.Span(drawing, className="layer-drawing"),
         html.Span(layer.name, className="layer-name"),
@@ -160,8 +130,13 @@ def _layer(
     ]
     kind = f"layer layer-{layer.kind}"
     if not layer.compared:
-        return html.Div(
-            inside, className=kind, title=f"{layer.name}: its strongest maps; not compared by the defence"
+        return html.Button(
+            [*inside, html.Span(f"all {layer.shape[-1]} maps", className="layer-more")],
+            id=ids.case_channels("open", layer.name),
+            className=kind,
+            type="button",
+            title=f"{layer.name}: its strongest maps; a click shows all. The defence does not compare them.",
+            **{"aria-expanded": str(chosen).lower()},
         )
     state, text = alarm_state(alarm)
     return html.Button(

@@ -23,7 +23,7 @@ def place_in_list(
 
     An address that names no partition means the case's own: a typed case number leads to either.
     """
-    filters, complaints = list_search(search, names), []
+    filters, complaints = list_search(search), []
     try:
         place = db.read.neighbor_cases(engine, filters, case.case_id)
     except db.read.QueryError as error:
@@ -83,7 +83,7 @@ def shown(
     true_probability = 0.0 if case.true_class is None else case.scores[case.true_class].probability
     now_shown = f"{case_id}/{view.layer}/{metric}/{len(neighbors)}/{state.k}"
     same = version == now_shown
-    here = {"list": list_search(search, names)}
+    here = {"list": list_search(search)}
     other = other_case_search(search)
     return {
         "pressed_layers": [_pressed(one["id"]["layer"] == view.layer) for one in ask["pressed_layers"]],

@@ -1,5 +1,6 @@
 """Questions that a page or a command asks, one function each, with typed rows for answers."""
 
+from db.read.annotations import CaseAnnotations, TagCount, case_annotations, tag_counts
 from db.read.case import case_activations, case_decisions, case_detail, case_neighbors
 from db.read.case_rows import (
     CaseActivation,
@@ -23,6 +24,7 @@ from db.read.cases import (
     overview,
     random_case,
 )
+from db.read.detector_decisions import DetectorDecision, detector_decisions
 from db.read.evidence import (
     CurvePoint,
     DetectorRow,
@@ -51,6 +53,7 @@ from db.read.evidence_query import (
 from db.read.exported import export_cases, exported_columns
 from db.read.images import image_png
 from db.read.listed import ListedCase, ListedDecision, ListedPixel
+from db.read.maps import PixelMap, RepairMaps, original_activation, repair_maps, vulnerability_map
 from db.read.options import CaseOptions, LayerOption, NetworkOption
 from db.read.pairs import (
     PairPart,
@@ -84,6 +87,7 @@ __all__ = [
     "PAGE_SIZE",
     "SORTS",
     "CaseActivation",
+    "CaseAnnotations",
     "CaseAttack",
     "CaseDecision",
     "CaseDetail",
@@ -98,6 +102,7 @@ __all__ = [
     "CaseQuery",
     "CaseScore",
     "CurvePoint",
+    "DetectorDecision",
     "DetectorOption",
     "DetectorRow",
     "Divergence",
@@ -118,12 +123,16 @@ __all__ = [
     "PairPart",
     "PairPlace",
     "PairSample",
+    "PixelMap",
     "QueryError",
     "Question",
     "Range",
+    "RepairMaps",
+    "TagCount",
     "Tuned",
     "WhatIf",
     "case_activations",
+    "case_annotations",
     "case_decisions",
     "case_detail",
     "case_exists",
@@ -132,6 +141,7 @@ __all__ = [
     "case_original",
     "case_query",
     "curves_question",
+    "detector_decisions",
     "divergence_question",
     "evidence_by_k",
     "evidence_curves",
@@ -148,6 +158,7 @@ __all__ = [
     "list_cases",
     "list_sql",
     "neighbor_cases",
+    "original_activation",
     "overview",
     "pair_parts",
     "pair_places",
@@ -155,9 +166,12 @@ __all__ = [
     "random_case",
     "reference_blocks",
     "reference_count",
+    "repair_maps",
     "summary_question",
+    "tag_counts",
     "tuned_point",
     "tuned_rules",
     "twin_neighbors",
+    "vulnerability_map",
     "what_if_outcomes",
 ]

@@ -164,6 +164,8 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     """
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
+        if name == "layer" and not others:
+            name = "detector"  # what addresses called it before version 0.4
         if name not in NAMES:
             if others:
                 continue

@@ -1,0 +1,121 @@
+/* The maps of the case view: a click writes the address; a position that is pointed at, or reached with the
+   arrow keys, tells its numbers. */
+(function () {
+  "use strict";
+  const parsed = new WeakMap(); // frame -> its values
+  const at = new WeakMap(); // frame -> [row, column] of the keyboard
+
+  function values(frame) {
+    const text = frame.dataset.map;
+    const known = parsed.get(frame);
+    if (known && known.text === text) return known.map;
+    const map = JSON.parse(text);
+    parsed.set(frame, { text, map });
+    return map;
+  }
+
+  function signed(hundredths) {
+    const text = (Math.abs(hundredths) / 100).toFixed(2);
+    return hundredths < 0 ? `−${text}` : `+${text}`;
+  }
+
+  function colored(className, color, text) {
+    const mark = document.createElement("span");
+    mark.className = className;
+    if (className === "swatch") mark.style.background = color;
+    else mark.style.setProperty("--class-color", color);
+    mark.textContent = text;
+    return mark;
+  }
+
+  function tell(frame, row, column) {
+    const map = values(frame);
+    const place = row * map.width + column;
+    const cell = frame.querySelector(".map-cell");
+    Object.assign(cell.style, {
+      left: `${(100 * column) / map.width}%`,
+      top: `${(100 * row) / map.height}%`,
+      width: `${100 / map.width}%`,
+      height: `${100 / map.height}%`,
+    });
+    cell.hidden = false;
+    const readout = document.querySelector(".map-readout");
+    if (!readout) return;
+    const label = map.classes[place];
+    const parts = [
+      `row ${row}, column ${column}: ${signed(map.margins[place])} `,
+      colored("class-name", map.marks[label], map.names[label]),
+    ];
+    if (map.palette) {
+      const color = map.palette[map.colors[place]];
+      parts.push(" by ", colored("swatch", `rgb(${color.join(" ")})`, ""), ` ${color.join(" ")}`);
+    }
+    readout.replaceChildren(...parts);
+  }
+
+  function rest(frame) {
+    frame.querySelector(".map-cell").hidden = true;
+    const readout = document.querySelector(".map-readout");
+    if (readout) readout.replaceChildren(readout.dataset.rest);
+  }
+
+  const frameOf = (event) => event.target.closest && event.target.closest(".case-image-frame.has-map");
+
+  document.addEventListener("pointermove", (event) => {
+    const frame = frameOf(event);
+    if (!frame) return;
+    const box = frame.getBoundingClientRect();
+    const map = values(frame);
+    const column = Math.floor(((event.clientX - box.left) / box.width) * map.width);
+    const row = Math.floor(((event.clientY - box.top) / box.height) * map.height);
+    if (row < 0 || column < 0 || row >= map.height || column >= map.width) return;
+    tell(frame, row, column);
+  });
+  document.addEventListener("pointerout", (event) => {
+    const frame = frameOf(event);
+    if (frame && !frame.contains(event.relatedTarget)) rest(frame);
+  });
+  document.addEventListener("focusout", (event) => {
+    const frame = frameOf(event);
+    if (frame) rest(frame);
+  });
+  document.addEventListener("keydown", (event) => {
+    const frame = frameOf(event);
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!frame || !step) return;
+    event.preventDefault();
+    const map = values(frame);
+    const [row, column] = at.get(frame) || [map.height >> 1, map.width >> 1];
+    const next = [
+      Math.min(map.height - 1, Math.max(0, row + step[0])),
+      Math.min(map.width - 1, Math.max(0, column + step[1])),
+    ];
+    at.set(frame, next);
+    tell(frame, ...next);
+  });
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.caseMaps = {
+    /* A click on a map's button or on a conv layer: the address it leads to. */
+    address: function (mapClicks, channelClicks, search) {
+      const { callback_context: context, no_update } = window.dash_clientside;
+      const clicked = context.triggered_id;
+      if (!clicked || !context.triggered.some((one) => one.value)) return no_update;
+      const fields = new URLSearchParams(search || "");
+      if (clicked.type === "case-map") {
+        if (clicked.over === "plain") fields.delete("map");
+        else fields.set("map", clicked.over);
+      } else if (clicked.part === "difference") {
+        if (fields.has("difference")) fields.delete("difference");
+        else fields.set("difference", "original");
+      } else if (clicked.part === "open" && fields.get("activations") !== clicked.layer) {
+        fields.set("activations", clicked.layer);
+      } else {
+        fields.delete("activations");
+        fields.delete("difference");
+      }
+      const next = `${fields}` ? `?${fields}` : "";
+      return next === (search || "") ? no_update : next;
+    },
+  };
+})();

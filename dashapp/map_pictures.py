@@ -1,0 +1,64 @@
+"""Maps of margins, and conv maps beside one another, to small pictures with their scales; pure.
+
+Two hues everywhere, told apart by every kind of sight: orange is above zero, blue below. Where blue or orange
+is clear the surface shows, so a picture reads on light and on dark.
+"""
+
+import base64
+import io
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+BELOW = (63, 125, 230)
+ABOVE = ((255, 178, 64), (206, 44, 12))  # from zero to the highest
+DIFFERENCE = (226, 104, 24)  # stronger than before, on a scale that is even on both sides
+NEAREST = 0.78  # opacity of the largest value below zero
+
+
+class Scale(NamedTuple):
+    """What the colours of a picture mean."""
+
+    low: float
+    high: float
+
+
+def margin_scale(margins: np.ndarray) -> Scale:
+    """From the lowest to the highest margin (H, W)."""
+    return Scale(float(margins.min()), float(margins.max()))
+
+
+def margin_picture(margins: np.ndarray, scale: Scale) -> str:
+    """Margins (H, W) as a data URI of a PNG, one pixel each, to lie over an image.
+
+    Below zero blue, the more the nearer to zero; above it from light to dark orange.
+    """
+    below = np.clip((margins - scale.low) / max(min(scale.high, 0.0) - scale.low, 1e-6), 0, 1)
+    above = np.clip(margins / max(scale.high, 1e-6), 0, 1)[..., None]
+    light, dark = np.array(ABOVE, float)
+    rgb = np.where(margins[..., None] > 0, light + (dark - light) * above, np.array(BELOW, float))
+    opacity = np.where(margins > 0, 0.95, NEAREST * below**1.5)
+    return _png(rgb, opacity)
+
+
+def activation_picture(values: np.ndarray, highest: float) -> str:
+    """Activations (H, W) as a data URI of a PNG: blue, the more the higher; negative ones are clear."""
+    opacity = np.clip(values / highest, 0, 1) if highest > 0 else np.zeros_like(values)
+    return _png(np.broadcast_to(np.array(BELOW, float), (*values.shape, 3)), opacity)
+
+
+def difference_picture(values: np.ndarray, largest: float) -> str:
+    """Differences (H, W) as a data URI of a PNG: orange above zero, blue below, clear at zero."""
+    hue = np.where(values[..., None] > 0, np.array(DIFFERENCE, float), np.array(BELOW, float))
+    opacity = np.clip(np.abs(values) / largest, 0, 1) if largest > 0 else np.zeros_like(values)
+    return _png(hue, opacity)
+
+
+def _png(rgb: np.ndarray, opacity: np.ndarray) -> str:
+    pixels = np.empty((*opacity.shape, 4), np.uint8)
+    pixels[..., :3] = np.round(rgb)
+    pixels[..., 3] = np.round(255 * opacity)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", compress_level=6)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,32 @@
+"""The maps' part of the case view's address: `?map=repair&activations=conv2&difference=original`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+NAMES = ("map", "activations", "difference")  # of the case view alone: the list knows none of them
+PLAIN, VULNERABILITY, REPAIR = "plain", "vulnerability", "repair"
+MAPS = (PLAIN, VULNERABILITY, REPAIR)
+ORIGINAL = "original"
+
+
+class MapsView(NamedTuple):
+    """What the address asks to show."""
+
+    over: str  # one of MAPS: what lies over the images
+    layer: str | None  # whose maps are open
+    difference: bool  # to the maps of the image before the attack
+    complaints: dict[str, str]  # by name: one line for a value that is not understood
+
+
+def maps_view(search: str, layers: Sequence[str]) -> MapsView:
+    """Read a query string ('?...' or ''); `layers` are the names of the conv layers."""
+    fields = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
+    allowed = {"map": MAPS[1:], "activations": tuple(layers), "difference": (ORIGINAL,)}
+    complaints = {
+        name: f"The address asks for {name} “{fields[name]}”; it can be {' or '.join(values)}."
+        for name, values in allowed.items()
+        if name in fields and fields[name] not in values
+    }
+    known = {name: value for name, value in fields.items() if name in NAMES and name not in complaints}
+    return MapsView(known.get("map", PLAIN), known.get("activations"), "difference" in known, complaints)

@@ -1,0 +1,105 @@
+"""What the repair sweep and the baselines decide about a case, in numbers and in words."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import small_database
+from small_database import CAT
+from sqlalchemy import create_engine, select
+
+import db.read
+from dashapp import detector_words as words
+from db import schema
+from db.read.detector_decisions import above, baseline_score
+
+
+@pytest.fixture(scope="module")
+def small():
+    engine = create_engine("sqlite://")
+    schema.metadata.create_all(engine)
+    with engine.begin() as connection:
+        small_database.fill(connection)
+    yield engine
+    engine.dispose()
+
+
+def test_the_repair_sweep_of_a_case_is_held_against_the_threshold_of_all_tuning_cases(small):
+    (attacked,) = db.read.detector_decisions(small, 1)  # the baseline was not evaluated on tuning
+    assert attacked.detector == "repair"
+    assert (attacked.score, attacked.threshold, attacked.alarm, attacked.outcome) == (2.5, 0.5, True, "TP")
+    assert (attacked.row, attacked.column, attacked.located) == (3, 30, True)
+    assert attacked.other == attacked.recovered_class == CAT
+    (clean,) = db.read.detector_decisions(small, 2)  # its score is the threshold, not above it
+    assert (clean.score, clean.alarm, clean.outcome) == (0.5, False, "TN")
+    assert clean.other == CAT
+    assert clean.recovered_class is None
+    assert clean.located is None
+    with pytest.raises(LookupError, match="case 99"):
+        db.read.detector_decisions(small, 99)
+
+
+def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
+    with ingested.connect() as connection:
+        cases = connection.execute(select(schema.cases.c.id, schema.cases.c.partition)).all()
+        evaluated = connection.execute(
+            select(schema.detectors.c.name, schema.evaluations)
+            .join(schema.detectors, schema.detectors.c.id == schema.evaluations.c.detector_id)
+            .where(
+                schema.detectors.c.kind != "neighbors",
+                schema.evaluations.c.case_set == "all",
+                schema.evaluations.c.how_chosen == "tuning",
+            )
+        ).all()
+    found = Counter(
+        (decision.detector, partition, decision.outcome)
+        for case_id, partition in cases
+        for decision in db.read.detector_decisions(ingested, case_id)
+    )
+    assert {row.name for row in evaluated} == {"repair", "confidence", "logit-margin"}
+    for row in evaluated:
+        counted = [found[row.name, row.partition, outcome] for outcome in ("TP", "FP", "TN", "FN")]
+        assert counted == [row.tp, row.fp, row.tn, row.fn], row.name
+
+
+def test_baselines_score_doubt_and_a_small_lead():
+    logits = np.array([1.0, 40.0, 2.0])
+    assert baseline_score("logit-margin", logits) == -38
+    assert baseline_score("confidence", logits) == pytest.approx(np.exp(-38) + np.exp(-39), rel=1e-12)
+    assert above(0.3 + 1e-6, 0.3)
+    assert not above(0.1 + 0.2, 0.3)  # the same but for rounding
+
+
+@pytest.mark.parametrize(
+    ("score", "threshold", "alarm", "parts"),
+    [
+        (4.914, 0.03, True, ("answer cat instead", "margin 4.91", "the threshold is 0.03: alarm.")),
+        (0.3, 0.5, False, ("answer cat instead", "margin 0.30", "the threshold is 0.50: no alarm.")),
+        (-12.34, 0.5, False, ("No single pixel", "answer bird", "brings cat nearest", "margin −12.3")),
+        (-0.2, -0.5, True, ("No single pixel", "margin −0.20", "the threshold is −0.50: alarm.")),
+    ],
+)
+def test_the_repair_sweeps_reason_has_place_class_and_numbers(score, threshold, alarm, parts):
+    place = {"row": 12, "column": 7, "predicted": "bird", "other": "cat"}
+    sentence = words.repair_reason(**place, score=score, threshold=threshold, alarm=alarm)
+    for part in (*parts, "row 12, column 7"):
+        assert part in sentence
+
+
+def test_the_baselines_say_below_what_they_alarm():
+    sentence = words.confidence_reason(confidence=0.572, threshold=0.641, alarm=True, predicted="bird")
+    assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
+        "The network gives bird 57.2 %; the alarm is for less than 64.1 %: alarm."
+    )
+    sentence = words.lead_reason(lead=6.57, threshold=1.01, alarm=False, predicted="bird", second="cat")
+    assert "bird ahead of cat by 6.57 in logits" in sentence
+    assert sentence.endswith("less than 1.01: no alarm.")
+    ends = [
+        words.recovery_sentence(detector="repair", recovered="cat", true=true)
+        for true in ("cat", "dog", None)
+    ]
+    assert [end.partition(", ")[2] or end.partition("; ")[2] for end in ends] == [
+        "and the true class.",
+        "but the true class is dog.",
+        "the true class is not known.",
+    ]

@@ -1,0 +1,106 @@
+"""Maps over images, as they are read, drawn and put into words."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import small_database
+from PIL import Image
+from sqlalchemy import create_engine, insert, update
+
+import db.read
+from dashapp import map_pictures, map_words
+from dashapp.pages.case_address import list_search
+from dashapp.pages.case_maps_address import maps_view
+from db import schema
+
+CONV = ["conv1", "conv2"]
+
+
+@pytest.fixture(scope="module")
+def small():
+    """The small database with maps of 2 x 2: of sample 1 with 8 and with 27 colours, of image 8."""
+    engine = create_engine("sqlite://")
+    schema.metadata.create_all(engine)
+    margins, classes = np.array([[-1, 2], [0.5, -3]], "<f2"), np.array([[0, 1], [2, 1]], "u1")
+    finer = small_database.sweep(9, 1, 2.0, 2) | {"variant": "grid-3"}
+    finer |= {"margins": margins.tobytes(), "classes": classes.tobytes()}
+    finer |= {"colors": np.array([[0, 26], [5, 13]], "<u2").tobytes()}
+    repaired = {"margins": margins.tobytes(), "classes": classes.tobytes()}
+    with engine.begin() as connection:
+        small_database.fill(connection)
+        connection.execute(insert(schema.vulnerability_maps), [finer])
+        images = schema.images
+        connection.execute(update(images).where(images.c.id == 8).values(height=2, width=2))
+        connection.execute(update(images).where(images.c.id == 1).values(height=2, width=2))
+        connection.execute(update(schema.repairs).where(schema.repairs.c.image_id == 8).values(**repaired))
+        before = repaired | {"margins": (margins - 2).astype("<f2").tobytes()}
+        connection.execute(update(schema.repairs).where(schema.repairs.c.image_id == 1).values(**before))
+    yield engine
+    engine.dispose()
+
+
+def test_of_several_sweeps_the_map_is_that_of_most_colours_with_these_as_rgb(small):
+    found = db.read.vulnerability_map(small, 1)
+    assert found.levels == 3
+    np.testing.assert_array_equal(found.margins, [[-1, 2], [0.5, -3]])
+    np.testing.assert_array_equal(found.classes, [[0, 1], [2, 1]])
+    assert found.colors.tolist() == [[[0, 0, 0], [255, 255, 255]], [[0, 128, 255], [128, 128, 128]]]
+    assert db.read.vulnerability_map(small, 4) is None
+
+
+def test_an_attacked_case_has_two_repair_maps_and_a_clean_one_its_own(small):
+    attacked = db.read.repair_maps(small, 1)
+    np.testing.assert_array_equal(attacked.image.margins - attacked.original.margins, np.full((2, 2), 2))
+    assert attacked.image.colors is None
+    assert db.read.repair_maps(small, 4) == (None, None)
+    with pytest.raises(LookupError, match="case 99"):
+        db.read.repair_maps(small, 99)
+
+
+def pixels(uri):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))).astype(int)
+
+
+def test_above_zero_is_orange_and_below_it_blue_that_fades_with_the_distance():
+    margins = np.array([[-4.0, -0.1], [0.1, 2.0]])
+    drawn = pixels(map_pictures.margin_picture(margins, map_pictures.margin_scale(margins)))
+    (far, near), (little, much) = drawn
+    assert far[3] == 0
+    assert near[3] > 150
+    assert near[2] > near[0]  # blue
+    assert little[0] > little[2]  # orange
+    assert much[1] < little[1]  # darker
+    assert little[3] == much[3] > near[3]
+
+
+def test_a_difference_is_clear_at_zero_and_even_on_both_sides():
+    minus, zero, plus = pixels(map_pictures.difference_picture(np.array([[-2.0, 0.0, 2.0]]), 2.0))[0]
+    assert (minus[3], zero[3], plus[3]) == (255, 0, 255)
+    assert minus[2] > minus[0]
+    assert plus[0] > plus[2]
+    assert pixels(map_pictures.difference_picture(np.zeros((2, 2)), 0.0))[..., 3].max() == 0
+
+
+def test_the_words_count_the_positions_and_name_the_classes():
+    margins, classes = np.array([[-1, 2], [0.5, -3]]), np.array([[0, 1], [2, 1]])
+    shared = {"names": ("cat", "dog", "ship"), "classes": classes}
+    given = shared | {"levels": 2, "true": "cat", "attacked": True}
+    meaning, found = map_words.vulnerability_sentences(margins=margins, **given)
+    assert "of the original" in meaning
+    assert "8 corner colours" in meaning
+    assert found == "2 of 4 positions do, towards dog and ship."
+    assert "stays 1.00 behind cat" in map_words.vulnerability_sentences(margins=margins - 3, **given)[1]
+    _, found = map_words.repair_sentences(margins=margins, predicted="cat", before=margins - 5, **shared)
+    assert found == "The highest is 2.00 at row 0, column 1, for dog; before the attack it was −3.00."
+
+
+def test_the_address_holds_the_maps_and_the_list_does_not_see_them():
+    view = maps_view("?map=repair&activations=conv2&difference=original&true=cat", CONV)
+    assert view == ("repair", "conv2", True, {})
+    wrong = maps_view("?map=heat&activations=conv9&difference=twin", CONV)
+    assert wrong[:3] == ("plain", None, False)
+    assert "“heat”; it can be vulnerability or repair" in wrong.complaints["map"]
+    assert "conv1 or conv2" in wrong.complaints["activations"]
+    assert list_search("?map=repair&true=cat&activations=conv2&difference=original") == "?true=cat"
