@@ -307,9 +307,9 @@
     async function picture(name) {
       const bg = window.getComputedStyle(frame).getPropertyValue("--surface").trim();
       const blob = await cy.png({ output: "blob-promise", full: true, scale: 2, bg });
-      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-      link.click();
-      window.setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+      const href = URL.createObjectURL(blob);
+      Object.assign(document.createElement("a"), { href, download: name }).click();
+      window.setTimeout(() => URL.revokeObjectURL(href), 10000);
     }
 
     return {
