@@ -52,6 +52,11 @@ def test_maps_lie_over_the_images_and_tell_the_numbers_of_a_position(page):
     page.get_by_role("button", name="Plain").click()
     expect(over).to_have_count(0)
 
+    suspect = page.locator(".case-image-frame .suspect")
+    expect(suspect).to_be_hidden()
+    page.locator(".decision[data-detector=repair]").hover()
+    expect(suspect).to_be_visible()
+
     opened(page, f"/case/{SWEPT_NOT}?map=vulnerability")
     expect(page.locator(".map-said .notice-line")).to_contain_text("xpixels ingest")
     expect(page.locator(".case-image img")).to_have_count(1)

@@ -94,6 +94,18 @@
     tell(frame, ...next);
   });
 
+  /* Pointing at the repair sweep's decision frames the pixel that it names. */
+  document.addEventListener("mouseover", (event) => {
+    const card = event.target.closest && event.target.closest("[data-detector][data-row]");
+    const mark = document.querySelector(".case-image-frame .suspect");
+    if (!mark) return;
+    mark.hidden = !card;
+    if (!card) return;
+    const image = mark.parentElement.querySelector("img");
+    mark.style.left = `${(100 * (Number(card.dataset.column) + 0.5)) / image.naturalWidth}%`;
+    mark.style.top = `${(100 * (Number(card.dataset.row) + 0.5)) / image.naturalHeight}%`;
+  });
+
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.caseMaps = {
     /* A click on a map's button or on a conv layer: the address it leads to. */

@@ -38,10 +38,13 @@ def _card(case: db.read.CaseDetail, decision: db.read.DetectorDecision) -> html.
             html.Span(text, className=f"state {state}"),
         ],
     )
+    place = {}
+    if decision.row is not None:
+        place = {"data-row": decision.row, "data-column": decision.column}
     return html.Article(
         [head, *_explanation(case, decision)],
         className=f"decision card {state}",
-        **{"data-detector": decision.detector, "aria-label": name},
+        **{"data-detector": decision.detector, "aria-label": name, **place},
     )
 
 

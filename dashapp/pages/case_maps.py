@@ -162,6 +162,8 @@ def _picture(
         )
         for row, column in rings
     ]
+    if caption != "original":
+        marks.append(html.Span(className="suspect", hidden=True))  # what the repair sweep names, on demand
     layers = [html.Img(src=address, alt=alt, className="pixels")]
     if held is not None:
         layers.append(html.Img(src=held, alt="", className="pixels held-original"))
