@@ -17,6 +17,7 @@ import db.read
 from dashapp import exports, ids
 from dashapp.compression import add_compression
 from dashapp.headers import add_headers, keep_for_ever
+from dashapp.keys import keys_button
 from dashapp.pages import case, cases, detectors, not_found
 from dashapp.words import percent
 
@@ -147,6 +148,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         placeholder="Go to case …",
                         className="go-to-case",
                     ),
+                    keys_button(),
                     html.Button(
                         html.Span("Switch between light and dark", className="visually-hidden"),
                         id=ids.THEME_TOGGLE,
@@ -241,7 +243,8 @@ def page_at(app: Dash, engine: Engine, pathname: str, search: str, *, writable: 
     if not db.read.case_exists(engine, case_number):
         reason = f"names case {case_number}, which is not in this database."
         return Page("Not found", not_found.layout(app, pathname, reason))
-    return Page(f"Case {case_number}", case.layout(engine, case_number, search, app))
+    body = case.layout(engine, case_number, search, app, writable=writable)
+    return Page(f"Case {case_number}", body)
 
 
 def register_routes(app: Dash, engine: Engine) -> None:

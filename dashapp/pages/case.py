@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, words
-from dashapp.keys import keys_button
 from dashapp.pages import (
     case_channels,
     case_controls,
@@ -29,7 +28,7 @@ from dashapp.pages.case_shown import notice, place_in_list, shown
 from dashapp.pages.case_state import case_state
 
 
-def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
+def layout(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bool = False) -> html.Div:
     """The page of a case.
 
     Raises:
@@ -51,7 +50,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash) -> html.Div:
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
             _head(app, case, place, search, names, several=several),
             html.Div(notice([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
-            case_notes.notes_part(app, engine, case_id),
+            case_notes.notes_part(engine, case_id, writable=writable),
             html.Div(
                 className="card case-overview",
                 children=[
@@ -146,7 +145,6 @@ def _head(
                             html.Span(words.place_text(place.position, place.total), className="muted"),
                             _step(app, "previous", "‹ Previous", place.previous, search),
                             _step(app, "next", "Next ›", place.next, search),
-                            keys_button(),
                         ],
                         **{"aria-label": "Cases of the list"},
                     ),
@@ -227,7 +225,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
         """Another metric or rule: every decision of the page is another."""
         if case_id is None or path != shown_path or drawn_for(engine, case_id, search or "") == drawn:
             raise PreventUpdate
-        return layout(engine, case_id, search or "", app).children
+        return layout(engine, case_id, search or "", app, writable=writer is not None).children
 
     @app.callback(
         output={

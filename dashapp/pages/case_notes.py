@@ -15,15 +15,13 @@ from dashapp import ids
 from db import annotations
 from db.engine import writing
 
-WRITABLE = "XPIXELS_ANNOTATIONS_WRITABLE"  # in the configuration of an app's server: whether it has a writer
 READ_ONLY = "This dashboard was started to read only: what is said of a case cannot be changed here."
 NOTE_HINT = "What you see here … (Ctrl+Enter saves)"
 
 
-def notes_part(app: Dash, engine: Engine, case_id: int) -> html.Section:
-    """The strip of a case; in an app without a writer it only shows, and says why."""
+def notes_part(engine: Engine, case_id: int, *, writable: bool) -> html.Section:
+    """The strip of a case; where it cannot be written it only shows, and says why."""
     said = db.read.case_annotations(engine, case_id)
-    writable = app.server.config.get(WRITABLE, False)
     parts = _fields(case_id, said, db.read.tag_counts(engine)) if writable else _texts(said)
     return html.Section(parts, className="card case-notes", **{"aria-label": "Your judgement"})
 
@@ -154,7 +152,6 @@ def _pressed(pressed: bool) -> str:
 
 def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
     """Connect the fields; without a writer there are none."""
-    app.server.config[WRITABLE] = writer is not None
     if writer is None:
         return
 
