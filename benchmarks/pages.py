@@ -13,7 +13,7 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import db.engine
@@ -43,7 +43,7 @@ class Visit:
     def __init__(self, client, callbacks: list[dict]) -> None:
         self.client, self.callbacks = client, callbacks
         self.times: list[float] = []
-        self.busy = 0.0
+        self.busy, self.busiest = 0.0, 0.0
         self.text = 0
         self.seen: set[str] = set()
         self.components: dict[str, dict] = {}  # id as JSON or text -> properties
@@ -53,12 +53,20 @@ class Visit:
         count = len(self.times)
         return Cost(sum(self.times), max(self.times), self.busy, count, self.text, sum(sizes), len(sizes))
 
+    def timed(self, question: Callable):
+        """What a question answers; its time is taken."""
+        began, busy = time.perf_counter(), time.process_time()
+        answer = question()
+        self.times.append(time.perf_counter() - began)
+        spent = time.process_time() - busy
+        self.busy, self.busiest = self.busy + spent, max(self.busiest, spent)
+        return answer
+
     def ask(self, method: str, address: str, **body) -> bytes | None:
         """What a request answers, unpacked; None when a callback changes nothing."""
-        began, busy = time.perf_counter(), time.process_time()
-        answer = self.client.open(address, method=method, headers=ACCEPTED, buffered=True, **body)
-        self.times.append(time.perf_counter() - began)
-        self.busy += time.process_time() - busy
+        answer = self.timed(
+            lambda: self.client.open(address, method=method, headers=ACCEPTED, buffered=True, **body)
+        )
         self.text += len(answer.data)
         if answer.status_code == 204:
             return None
@@ -163,15 +171,20 @@ def _output(part: str) -> tuple[str, str]:
     return component, name
 
 
-def measured(database: str, repeats: int) -> Iterator[tuple[str, Cost]]:
-    """Each page with the medians of what it cost."""
-    engine = db.engine.create(database, read_only=True)
-    client = create_app(engine).server.test_client()
-    callbacks = [
+def callbacks_of(client) -> list[dict]:
+    """The callbacks that the server answers when a page comes."""
+    return [
         one
         for one in client.get("/_dash-dependencies").json
         if not one.get("clientside_function") and not one.get("prevent_initial_call")
     ]
+
+
+def measured(database: str, repeats: int) -> Iterator[tuple[str, Cost]]:
+    """Each page with the medians of what it cost."""
+    engine = db.engine.create(database, read_only=True)
+    client = create_app(engine).server.test_client()
+    callbacks = callbacks_of(client)
     attacked = db.read.list_cases(engine, *db.read.case_query(engine, "?kind=adversarial")).rows
     case = f"/case/{attacked[0].id}" if attacked else "/case/1"
     pages = [
