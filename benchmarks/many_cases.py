@@ -4,14 +4,15 @@
 
 Prints the time on the server of the list under each kind of filter and order, and of a case within them.
 
-Every copy has a sample, an attack, scores and decisions of its own, with the values of the case that it is a
-copy of. Activations, neighbours and maps stay those of the cases that were there: they would be gigabytes,
+Every copy has a sample, an attack, scores and decisions of its own; its classes are those of the case that it
+is a copy of, moved on by one with each copy, and its confidence a little less. Activations, neighbours and maps stay those of the cases that were there: they would be gigabytes,
 and no list reads them.
 """
 
 import argparse
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table, func, literal, select, true
@@ -31,6 +32,7 @@ MOVED = {  # table -> columns that name a sample, an attack or a case, or are pa
     schema.decisions: ("case_id",),
     schema.detector_decisions: ("case_id",),
 }
+CLASSES = ("label", "true_class", "predicted_class", "target_class", "recovered_class", "majority_class")
 STEP = 10_000_000  # between a row and its next copy; more than any id of the source
 
 
@@ -46,7 +48,7 @@ def multiply(source: Path, target: Path, cases: int) -> Engine:
         for table, moved in MOVED.items():
             _copy(connection, table, moved, copies)
         for network_id in connection.scalars(select(schema.networks.c.id)).all():
-            facets.add_cases(connection, network_id)
+            facets.refresh(connection, network_id)
         connection.exec_driver_sql("ANALYZE")
     return engine
 
@@ -54,10 +56,16 @@ def multiply(source: Path, target: Path, cases: int) -> Engine:
 def _copy(connection: Connection, table: Table, moved: tuple[str, ...], copies: int) -> None:
     numbers = select(literal(1).label("copy")).cte("numbers", recursive=True)
     numbers = numbers.union_all(select(numbers.c.copy + 1).where(numbers.c.copy < copies))
-    values = [
-        (column + numbers.c.copy * STEP if column.name in moved else column).label(column.name)
-        for column in table.c
-    ]
+    copy, values = numbers.c.copy, []
+    for column in table.c:
+        value = column
+        if column.name in moved:
+            value = column + copy * STEP
+        elif column.name in CLASSES:
+            value = (column + copy) % 10
+        elif column.name == "confidence":
+            value = column * (1 - (copy % 97) / 1000.0)
+        values.append(value.label(column.name))
     chosen = select(*values).join_from(table, numbers, true())
     if table is schema.samples:  # the reference set is not multiplied
         chosen = chosen.where(table.c.id.in_(select(schema.cases.c.sample_id)))
@@ -109,7 +117,7 @@ def measure(engine: Engine, repeats: int) -> None:
         listed = db.read.list_cases(engine, query, options)
         place = Visit(client, callbacks)
         if listed.rows:
-            place.timed(lambda: db.read.neighbor_cases(engine, search, listed.rows[-1].id))
+            place.timed(partial(db.read.neighbor_cases, engine, search, listed.rows[-1].id))
         print(
             f"{search or '(first page)':58}{listed.total:9,}"
             f"{1000 * statistics.median(max(visit.times) for visit in visits):11.0f}"

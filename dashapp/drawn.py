@@ -6,7 +6,7 @@ such a part as the text of its HTML; `assets/drawn.js` puts it in place and foll
 """
 
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dash import html
 from dash._utils import stringify_id
@@ -17,10 +17,17 @@ NAMES = {"className": "class", "htmlFor": "for", "tabIndex": "tabindex", "colSpa
 SKIPPED = ("children", "key", "n_clicks", "disable_n_clicks", "refresh")
 
 
-class Field(NamedTuple):
-    """A text field: `assets` scripts hear what is typed into it."""
+class Element(NamedTuple):
+    """An element that only a drawn part can hold: one of dash.html takes thirty times as long to make."""
 
-    attributes: dict[str, str]
+    tag: str
+    inside: Any
+    attributes: dict[str, Any]
+
+
+def element(tag: str, inside: Any = None, **attributes) -> Element:
+    """An element; attributes are named as those of dash.html are (`className`, ...)."""
+    return Element(tag, inside, attributes)
 
 
 def drawn(part: Component | list, **attributes) -> html.Div:
@@ -31,6 +38,11 @@ def drawn(part: Component | list, **attributes) -> html.Div:
     return html.Div(**attributes, **{"data-html": to_html(part)})
 
 
+def link(inside: Any, href: str, **attributes) -> Element:
+    """A link to a page of this app, followed without loading it anew."""
+    return Element("a", inside, {"href": href, "data-link": "", **attributes})
+
+
 def to_html(part) -> str:
     """A component and what is in it as HTML; texts and values escaped.
 
@@ -39,10 +51,12 @@ def to_html(part) -> str:
     """
     if part is None:
         return ""
-    if isinstance(part, list | tuple) and not isinstance(part, Field):
+    if isinstance(part, str):
+        return escape(part, quote=False)
+    if isinstance(part, Element):
+        return _element(part.tag, part.attributes, to_html(part.inside))
+    if isinstance(part, list | tuple):
         return "".join(map(to_html, part))
-    if isinstance(part, Field):
-        return _element("input", part.attributes, "")
     if not isinstance(part, Component):
         return escape(str(part), quote=False)
     given = part.to_plotly_json()

@@ -5,7 +5,19 @@ New cases get their row with `add_cases`; where decisions change, `refresh` make
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, insert, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    union,
+)
 
 from db.schema import (
     attack_pixels,
@@ -14,6 +26,7 @@ from db.schema import (
     cases,
     decisions,
     detector_decisions,
+    facet_cells,
     layers,
 )
 
@@ -23,8 +36,12 @@ Row = dict
 
 def add_cases(connection: Connection, network_id: int) -> None:
     """Write the rows of cases that have none yet."""
-    new = cases.c.id.not_in(select(case_facets.c.case_id).where(case_facets.c.network_id == network_id))
-    _insert(connection, _facets(network_id).where(new))
+    known = select(case_facets.c.case_id).where(case_facets.c.network_id == network_id)
+    lacking = select(cases.c.id).where(cases.c.network_id == network_id, cases.c.id.not_in(known))
+    new = list(connection.scalars(lacking))
+    _insert(connection, _facets(network_id).where(cases.c.id.in_(new)))
+    for detector in _detectors(connection, network_id):
+        _add_cells(connection, network_id, detector, case_facets.c.case_id.in_(new))
 
 
 def refresh(connection: Connection, network_id: int) -> None:
@@ -53,6 +70,9 @@ def refresh(connection: Connection, network_id: int) -> None:
         .order_by(layers.c.name, cases.c.partition, cases.c.id)
     )
     connection.execute(insert(detector_decisions).from_select(list(chosen.selected_columns.keys()), chosen))
+    connection.execute(delete(facet_cells).where(facet_cells.c.network_id == network_id))
+    for detector in _detectors(connection, network_id):
+        _add_cells(connection, network_id, detector)
 
 
 def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:
@@ -65,6 +85,39 @@ def replace_detector(connection: Connection, network_id: int, detector: str, row
     if rows:
         key = {"network_id": network_id, "detector": detector}
         connection.execute(insert(table), [key | row for row in rows])
+    cells = facet_cells.c
+    connection.execute(delete(facet_cells).where(cells.network_id == network_id, cells.detector == detector))
+    _add_cells(connection, network_id, detector)
+
+
+def _detectors(connection: Connection, network_id: int) -> list[str]:
+    """The compared layers, and the other detectors that have decided."""
+    compared = select(layers.c.name).where(layers.c.network_id == network_id, layers.c.compared)
+    decided = select(detector_decisions.c.detector).where(detector_decisions.c.network_id == network_id)
+    return list(connection.scalars(union(compared, decided)))
+
+
+def _add_cells(connection: Connection, network_id: int, detector: str, *which: ColumnElement[bool]) -> None:
+    """Count cases by all that lists count them by; a case that the detector has not decided counts too."""
+    facets, decided = case_facets.c, detector_decisions.c
+    of_case = and_(
+        decided.network_id == facets.network_id,
+        decided.detector == detector,
+        decided.partition == facets.partition,
+        decided.case_id == facets.case_id,
+    )
+    alike = [
+        *(facets[column.name] for column in facet_cells.c if column.name in facets),
+        decided.outcome,
+        decided.recovered_class,
+    ]
+    counted = (
+        select(*alike, literal(detector).label("detector"), func.count().label("cases"))
+        .select_from(case_facets.outerjoin(detector_decisions, of_case))
+        .where(facets.network_id == network_id, *which)
+        .group_by(*alike)
+    )
+    connection.execute(insert(facet_cells).from_select(list(counted.selected_columns.keys()), counted))
 
 
 def _insert(connection: Connection, chosen: Select) -> None:

@@ -64,7 +64,7 @@ from db.tables.evidence import (
     original_neighbors,
     originals,
 )
-from db.tables.facets import case_facets, detector_decisions, saved_views
+from db.tables.facets import case_facets, detector_decisions, facet_cells, saved_views
 from db.tables.repairs import repairs
 from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
 from db.totals import attack_matrix, attack_positions
@@ -107,6 +107,7 @@ __all__ = [
     "detector_summary",
     "detectors",
     "evaluations",
+    "facet_cells",
     "first_divergence",
     "hubs",
     "images",

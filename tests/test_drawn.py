@@ -3,7 +3,7 @@
 import pytest
 from dash import dcc, html
 
-from dashapp.drawn import Field, drawn, to_html
+from dashapp.drawn import drawn, element, link, to_html
 
 
 def test_elements_keep_their_attributes_under_the_names_of_html():
@@ -34,7 +34,8 @@ def test_links_are_followed_by_the_page_and_flags_have_no_value():
     assert to_html(dcc.Link("to", href="/?a=1&b=2")) == '<a href="/?a=1&amp;b=2" data-link="">to</a>'
     assert to_html(html.Details([], open=True)) == "<details open></details>"
     assert to_html(html.Details([], open=False)) == "<details></details>"
-    assert to_html(Field({"value": '"'})) == '<input value="&quot;">'
+    assert to_html(element("input", value='"')) == '<input value="&quot;">'
+    assert to_html(link(["<", element("b", 1)], "/")) == '<a href="/" data-link="">&lt;<b>1</b></a>'
 
 
 def test_a_component_that_is_more_than_an_element_is_refused():

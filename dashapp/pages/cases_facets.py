@@ -7,7 +7,7 @@ from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
-from dashapp.drawn import Field
+from dashapp.drawn import element
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES
 
@@ -164,8 +164,9 @@ def _range(name: str, query: db.read.CaseQuery, extent: tuple[float, float] | No
     bounds = query.ranges.get(name)
     ends = []
     for end, place, word in (("low", 0, "from"), ("high", 1, "to")):
-        field = Field(
-            {
+        field = element(
+            "input",
+            **{
                 "id": f"range-{name}-{end}",
                 "class": "field range-end",
                 "inputmode": "decimal",
@@ -174,7 +175,7 @@ def _range(name: str, query: db.read.CaseQuery, extent: tuple[float, float] | No
                 "placeholder": word if extent is None else _told(extent[place]),
                 "data-range": name,
                 "data-end": end,
-            }
+            },
         )
         label = html.Span(f"{title}, {word}", className="visually-hidden")
         ends.append(html.Label([label, field], className="range-label"))

@@ -5,7 +5,7 @@ from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
-from dashapp.drawn import Field, drawn
+from dashapp.drawn import drawn, element
 from dashapp.pages.cases_facets import RANGES, TITLES
 from dashapp.words import OUTCOME_NAMES, alarm_rule_text, percent
 from db.facets import METRIC, RULE
@@ -108,8 +108,9 @@ def _exports(exports: list[Component]) -> Component:
 
 
 def _find(query: db.read.CaseQuery) -> Component:
-    field = Field(
-        {
+    field = element(
+        "input",
+        **{
             "id": ids.LIST_FIND,
             "class": "field",
             "type": "search",
@@ -117,7 +118,7 @@ def _find(query: db.read.CaseQuery) -> Component:
             "value": query.find,
             "placeholder": "Case 12, 15-20, or words of notes …",
             "data-find": "",
-        }
+        },
     )
     label = html.Span("Find case numbers, or words of notes", className="visually-hidden")
     return html.Label([label, field])

@@ -1,6 +1,5 @@
 """The case list: one page of rows, the count of every filter's options, the neighbours in the list."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,16 +18,17 @@ from sqlalchemy import (
 from db import schema
 from db.read.cases_filtered import (
     ANNOTATIONS,
+    CELL_COLUMNS,
     CLASSES,
     COLUMNS,
-    DECIDED,
     FACETS,
     OF_DETECTOR,
     Condition,
+    cell_counts,
     comes_after,
     comes_before,
     conditions,
-    decided_alone,
+    counted_in_cells,
     order_keys,
     ordered,
     population,
@@ -79,7 +79,7 @@ class CasePlace(NamedTuple):
 
 def overview(engine: Engine) -> Overview:
     """Network (of the newest case), its accuracy and data set, and the number of its cases."""
-    networks, datasets, cases = schema.networks, schema.datasets, schema.cases
+    networks, datasets = schema.networks, schema.datasets
     with engine.connect() as connection:
         network_id = case_options(connection, None).network_id
         if network_id is None:
@@ -89,8 +89,7 @@ def overview(engine: Engine) -> Overview:
             .join(datasets)
             .where(networks.c.id == network_id)
         ).one()
-        stored = select(func.count()).where(cases.c.network_id == network_id)
-        return Overview(name, accuracy, dataset, connection.scalar(stored))
+        return Overview(name, accuracy, dataset, _stored(connection, network_id))
 
 
 def case_exists(engine: Engine, case_id: int) -> bool:
@@ -115,9 +114,9 @@ def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseLi
             raise QueryError(f"The address asks for page '{query.page}', which does not exist", expected)
         chosen = filtered(query, options).limit(PAGE_SIZE).offset((query.page - 1) * PAGE_SIZE)
         rows = listed_cases(connection, list(connection.scalars(chosen)), query.detector)
-        stored = select(func.count()).where(schema.cases.c.network_id == options.network_id)
         extents = {name: _extent(connection, query, options, name) for name in EXTENTS}
-        return CaseList(rows, total, pages, connection.scalar(stored), facets, extents)
+        stored = _stored(connection, options.network_id)
+        return CaseList(rows, total, pages, stored, facets, extents)
 
 
 def filtered(query: CaseQuery, options: CaseOptions) -> Select:
@@ -177,16 +176,22 @@ def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
         return CasePlace(connection.scalar(previous), connection.scalar(following), position, total)
 
 
+def _stored(connection: Connection, network_id: int | None) -> int:
+    """How many cases a network has."""
+    cells = schema.facet_cells.c
+    one = select(func.min(cells.detector)).where(cells.network_id == network_id).scalar_subquery()
+    of_one = select(func.sum(cells.cases)).where(cells.network_id == network_id, cells.detector == one)
+    return int(connection.scalar(of_one) or 0)
+
+
 def _facets(
     connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition]
 ) -> dict[str, dict[str, int]]:
     """Filter -> value -> cases under the other filters, for every value that could be chosen."""
-    free = [name for name in COUNTED if all(condition.filter != name for condition in held)]
-    counts = _counts_alone(connection, query, options, held, free)
-    for name in COUNTED:
-        if name not in free:
-            others = [condition for condition in held if condition.filter != name]
-            counts[name] = _count(connection, query, options, others, name)
+    if counted_in_cells(query):
+        counts = _counts_in_cells(connection, query, options)
+    else:
+        counts = _counts_of_cases(connection, query, options, held)
     known = options.values() | {"partition": schema.CASE_PARTITIONS}
     facets = {}
     for name in COUNTED:
@@ -199,17 +204,37 @@ def _facets(
     return facets
 
 
-def _counts_alone(
+def _counts_in_cells(connection: Connection, query: CaseQuery, options: CaseOptions) -> dict[str, dict]:
+    """The counts where nothing is asked that the cells do not tell."""
+    held = conditions(query, options, CELL_COLUMNS)
+    counts = {}
+    for name in COUNTED:
+        others = [condition for condition in held if condition.filter != name]
+        found = connection.execute(cell_counts(query, options, others, name))
+        counts[name] = {value: int(number) for value, number in found}
+    return counts
+
+
+def _counts_of_cases(
+    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition]
+) -> dict[str, dict]:
+    """The counts where each case has to be looked at: those of filters that are off are of the same cases."""
+    on = [name for name in COUNTED if any(condition.filter == name for condition in held)]
+    counts = _counts_together(connection, query, options, held, [name for name in COUNTED if name not in on])
+    for name in on:
+        others = [condition for condition in held if condition.filter != name]
+        counts |= _counts_together(connection, query, options, others, [name])
+    return counts
+
+
+def _counts_together(
     connection: Connection,
     query: CaseQuery,
     options: CaseOptions,
     held: Sequence[Condition],
     names: Sequence[str],
 ) -> dict[str, dict]:
-    """The counts of filters that are off: all are of the same cases."""
-    if all(condition.filter == "partition" for condition in held):
-        return {name: _count(connection, query, options, held, name) for name in names}
-    # Filtered once, then counted by each column in turn, in one statement.
+    """Filter -> value -> cases: filtered once, then counted by each column in turn, in one statement."""
     matched = population(
         query,
         options,
@@ -224,26 +249,6 @@ def _counts_alone(
     found: dict[str, dict] = {name: {} for name in names}
     for name, value, number in connection.execute(union_all(*counted)):
         found[name][value] = number
-    return found
-
-
-def _count(
-    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition], name: str
-) -> dict:
-    """Value -> cases, of one column under some conditions."""
-    column, chosen = COLUMNS[name], None
-    # Of all partitions by partition too, as the indexes are: they give the groups without any sorting.
-    several = query.partition == "all" or name == "partition"
-    if name in OF_DETECTOR:
-        grouped = (DECIDED.c.partition, column) if several else (column,)
-        chosen = decided_alone(query, options, held, column, func.count())
-    if chosen is None:
-        grouped = (FACETS.c.partition, column) if several else (column,)
-        with_decision = name in OF_DETECTOR
-        chosen = population(query, options, held, column, func.count(), with_decision=with_decision)
-    found: Counter = Counter()
-    for value, number in connection.execute(chosen.group_by(*grouped)):
-        found[value] += number
     return found
 
 

@@ -2,7 +2,7 @@
 the shown detector only where a question needs it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
@@ -14,6 +14,22 @@ from db.read.query import FILTERS, CaseQuery, found_ids
 FACETS = schema.case_facets.alias("facets")
 DECIDED = schema.detector_decisions.alias("decided")
 ANNOTATIONS = schema.annotations
+
+CELLS = schema.facet_cells.alias("cells")
+# What the cells tell without looking at cases: all but ranges, numbers and what people wrote.
+CELL_COLUMNS = {
+    "partition": CELLS.c.partition,
+    "kind": CELLS.c.kind,
+    "method": CELLS.c.method,
+    "goal": CELLS.c.goal,
+    "true": CELLS.c.true_class,
+    "predicted": CELLS.c.predicted_class,
+    "target": CELLS.c.target_class,
+    "alarms": CELLS.c.alarms,
+    "divergence": CELLS.c.divergence,
+    "outcome": CELLS.c.outcome,
+    "recovered": CELLS.c.recovered_class,
+}
 
 OF_DETECTOR = ("outcome", "recovered", "unexpected")  # filters on what the shown detector decided
 COLUMNS = {
@@ -47,12 +63,14 @@ class Condition(NamedTuple):
         return self.filter in OF_DETECTOR
 
 
-def conditions(query: CaseQuery, options: CaseOptions) -> tuple[Condition, ...]:
-    """The filters that are on, the partition first."""
+def conditions(
+    query: CaseQuery, options: CaseOptions, columns: Mapping[str, ColumnElement] = COLUMNS
+) -> tuple[Condition, ...]:
+    """The filters that are on, the partition first; `columns`: of the cases, or of the cells."""
     numbers = {name: number for number, name in options.class_names.items()}
     found = []
     if query.partition != "all":
-        found.append(Condition("partition", FACETS.c.partition == query.partition))
+        found.append(Condition("partition", columns["partition"] == query.partition))
     for name in FILTERS:
         values = query.filters.get(name, ())
         if not values:
@@ -61,7 +79,7 @@ def conditions(query: CaseQuery, options: CaseOptions) -> tuple[Condition, ...]:
             found.append(Condition(name, FACETS.c.case_id.in_(_annotated(name, values))))
         else:
             wanted = [numbers[value] for value in values] if name in CLASSES else list(values)
-            found.append(Condition(name, _among(COLUMNS[name], wanted)))
+            found.append(Condition(name, _among(columns[name], wanted)))
     for name, (low, high) in query.ranges.items():
         column = COLUMNS[name]
         bounds = [*([] if low is None else [column >= low]), *([] if high is None else [column <= high])]
@@ -90,20 +108,18 @@ def population(
     return select(*columns).select_from(source).where(*mine, *(condition.holds for condition in held))
 
 
-def decided_alone(
-    query: CaseQuery, options: CaseOptions, conditions: Iterable[Condition], *columns: ColumnElement
-) -> Select | None:
-    """The same where nothing but partition and decision is asked: then the decisions alone can tell.
+def counted_in_cells(query: CaseQuery) -> bool:
+    """Whether the filters ask only what the cells tell."""
+    written = any(name in query.filters for name in ("tag", "verdict", "note"))
+    return not (query.ranges or query.find or written)
 
-    None: something else is asked.
-    """
-    held = list(conditions)
-    if not all(condition.of_detector or condition.filter == "partition" for condition in held):
-        return None
-    mine = [DECIDED.c.network_id == options.network_id, DECIDED.c.detector == query.detector]
-    if query.partition != "all":
-        mine.append(DECIDED.c.partition == query.partition)
-    return select(*columns).where(*mine, *(c.holds for c in held if c.of_detector))
+
+def cell_counts(query: CaseQuery, options: CaseOptions, conditions: Iterable[Condition], name: str) -> Select:
+    """SELECT of the values of a filter and how many cases have each, from the cells."""
+    column = CELL_COLUMNS[name]
+    mine = [CELLS.c.network_id == options.network_id, CELLS.c.detector == query.detector]
+    chosen = select(column, func.sum(CELLS.c.cases)).where(*mine, *(held.holds for held in conditions))
+    return chosen.group_by(column)
 
 
 def order_keys(query: CaseQuery) -> list[tuple[ColumnElement, bool]]:

@@ -81,6 +81,30 @@ detector_decisions = Table(
     sqlite_with_rowid=False,
 )
 
+# The cases that have all of these values alike, and how many they are: what a list counts, counted before.
+# Counts are sums over rows: new cases add rows of their own, a refresh makes one row of those that are alike.
+facet_cells = Table(
+    "facet_cells",
+    metadata,
+    identity(),
+    reference("network_id", "networks.id", owned=True),
+    words("detector"),
+    words("partition"),
+    words("kind"),
+    Column("method", Text),
+    Column("goal", Text),
+    Column("target_class", Integer),
+    Column("true_class", Integer),
+    integer("predicted_class"),
+    Column("alarms", Text),
+    Column("divergence", Text),
+    Column("outcome", Text),  # of this detector, as the next one
+    Column("recovered_class", Integer),
+    integer("cases"),
+    Index(None, "network_id", "detector", "partition"),
+    check("cases", "cases > 0"),
+)
+
 # A list that somebody wants to come back to: filters, sort and view as the query string of its address.
 saved_views = Table(
     "saved_views",

@@ -60,6 +60,21 @@ JOIN layers ON layers.id = decisions.layer_id
 JOIN cases ON cases.id = decisions.case_id
 WHERE {DECIDED}
 """
+COUNTED_TOGETHER = """method, goal, target_class, true_class, predicted_class, alarms, divergence"""
+CELLS = f"""
+INSERT INTO facet_cells (network_id, detector, "partition", kind, {COUNTED_TOGETHER},
+    outcome, recovered_class, cases)
+SELECT case_facets.network_id, layers.name, case_facets."partition", case_facets.kind,
+    {", ".join("case_facets." + name for name in COUNTED_TOGETHER.split(", "))},
+    detector_decisions.outcome, detector_decisions.recovered_class, COUNT(*)
+FROM case_facets
+JOIN layers ON layers.network_id = case_facets.network_id AND layers.compared
+LEFT JOIN detector_decisions ON detector_decisions.network_id = case_facets.network_id
+    AND detector_decisions.detector = layers.name
+    AND detector_decisions."partition" = case_facets."partition"
+    AND detector_decisions.case_id = case_facets.case_id
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
+"""
 
 
 def upgrade() -> None:
@@ -130,6 +145,32 @@ def upgrade() -> None:
     )
     op.create_index("ix_detector_decisions_case_id", "detector_decisions", ["case_id"])
     op.create_table(
+        "facet_cells",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("network_id", sa.Integer(), nullable=False),
+        sa.Column("detector", sa.Text(), nullable=False),
+        sa.Column("partition", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text()),
+        sa.Column("goal", sa.Text()),
+        sa.Column("target_class", sa.Integer()),
+        sa.Column("true_class", sa.Integer()),
+        sa.Column("predicted_class", sa.Integer(), nullable=False),
+        sa.Column("alarms", sa.Text()),
+        sa.Column("divergence", sa.Text()),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("recovered_class", sa.Integer()),
+        sa.Column("cases", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_facet_cells"),
+        sa.ForeignKeyConstraint(
+            ["network_id"], ["networks.id"], name="fk_facet_cells_network_id", ondelete="CASCADE"
+        ),
+        sa.CheckConstraint("cases > 0", name=op.f("ck_facet_cells_cases")),
+    )
+    op.create_index(
+        "ix_facet_cells_network_id_detector_partition", "facet_cells", ["network_id", "detector", "partition"]
+    )
+    op.create_table(
         "saved_views",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -143,9 +184,10 @@ def upgrade() -> None:
     joined = "GROUP_CONCAT" if op.get_bind().dialect.name == "sqlite" else "STRING_AGG"
     op.execute(FACETS.format(of_case=OF_CASE, joined=joined))
     op.execute(DECISIONS)
+    op.execute(CELLS)
 
 
 def downgrade() -> None:
     op.drop_index("ix_annotations_kind_body", "annotations")
-    for table in ("saved_views", "detector_decisions", "case_facets"):
+    for table in ("saved_views", "facet_cells", "detector_decisions", "case_facets"):
         op.drop_table(table)
