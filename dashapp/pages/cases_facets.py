@@ -2,12 +2,9 @@
 
 from urllib.parse import quote
 
-from dash import dcc, html
-from dash.development.base_component import Component
-
 import db.read
 from dashapp import ids
-from dashapp.drawn import element
+from dashapp.drawn import Element, element, link
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES
 
@@ -48,7 +45,7 @@ RANGES = {
 
 def facets(
     query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
-) -> list[Component]:
+) -> list[Element]:
     """One section a filter; those that could leave out nothing are not shown."""
     counts = listed.facets
     partitions = {name: n for name, n in counts["partition"].items() if n or name != "checked"}
@@ -89,7 +86,7 @@ def _facet(
     query: db.read.CaseQuery,
     options: db.read.CaseOptions,
     home: str,
-) -> Component:
+) -> Element:
     """One filter: its values with their counts, in a fixed order; a chosen one takes itself off."""
     chosen = (query.partition,) if name == "partition" else query.filters.get(name, ())
     most = max(counts.values(), default=0)
@@ -98,20 +95,22 @@ def _facet(
     for value, number in counts.items():
         selected = value in chosen
         is_class = name in CLASSES
-        label = html.Span(
+        label = element(
+            "span",
             NAMES.get(value, value.replace("+", " + ")),
             className="class-name" if is_class else "facet-name",
             style={"--class-color": colors[value]} if is_class else None,
         )
-        bar = html.Span(className="facet-bar", style={"--share": f"{number / most if most else 0:.4f}"})
-        inside = [bar, label, html.Span(f"{number:,}", className="facet-count")]
+        bar = element("span", className="facet-bar", style={"--share": f"{number / most if most else 0:.4f}"})
+        inside = [bar, label, element("span", f"{number:,}", className="facet-count")]
         if not number and not selected:
-            rows.append(html.Li(html.Span(inside, className="facet-option facet-none")))
+            rows.append(element("li", element("span", inside, className="facet-option facet-none")))
             continue
         changed = query.but(partition=value) if name == "partition" else query.toggled(name, value)
         rows.append(
-            html.Li(
-                dcc.Link(
+            element(
+                "li",
+                link(
                     inside,
                     id=ids.list_link(name, value),
                     href=home + changed.search(),
@@ -121,7 +120,7 @@ def _facet(
                 **({"aria-current": "true"} if selected else {}),
             )
         )
-    return _section(name, html.Ul(rows), is_open=name in OPEN or bool(query.filters.get(name)))
+    return _section(name, element("ul", rows), is_open=name in OPEN or bool(query.filters.get(name)))
 
 
 def _hint(value: str, *, selected: bool, alone: bool, several: bool) -> str:
@@ -132,12 +131,13 @@ def _hint(value: str, *, selected: bool, alone: bool, several: bool) -> str:
     return f"Show {OUTCOME_NAMES.get(value, value)} too" if several else ""
 
 
-def _networks(options: db.read.CaseOptions, home: str) -> Component:
+def _networks(options: db.read.CaseOptions, home: str) -> Element:
     """Classes, layers and attacks are each network's own, so choosing one takes off every filter."""
     rows = [
-        html.Li(
-            dcc.Link(
-                html.Span(f"{network.name} #{network.id}", className="facet-name"),
+        element(
+            "li",
+            link(
+                element("span", f"{network.name} #{network.id}", className="facet-name"),
                 id=ids.list_link("network", str(network.id)),
                 href=f"{home}?network={quote(str(network.id))}",
                 className="facet-option" + " facet-on" * (network.id == options.network_id),
@@ -146,19 +146,20 @@ def _networks(options: db.read.CaseOptions, home: str) -> Component:
         )
         for network in options.networks
     ]
-    return _section("network", html.Ul(rows), is_open=True)
+    return _section("network", element("ul", rows), is_open=True)
 
 
-def _section(name: str, body: Component, *, is_open: bool) -> Component:
-    return html.Details(
-        [html.Summary(html.H2(TITLES[name]), title=HINTS.get(name, "")), body],
+def _section(name: str, body: Element, *, is_open: bool) -> Element:
+    return element(
+        "details",
+        [element("summary", element("h2", TITLES[name]), title=HINTS.get(name, "")), body],
         className=f"facet facet-{name}",
         open=is_open,
         **{"data-facet": name},
     )
 
 
-def _range(name: str, query: db.read.CaseQuery, extent: tuple[float, float] | None) -> Component:
+def _range(name: str, query: db.read.CaseQuery, extent: tuple[float, float] | None) -> Element:
     """Two fields, from and to; what the cases have stands in them while they are empty."""
     title, hint = RANGES[name]
     bounds = query.ranges.get(name)
@@ -177,12 +178,15 @@ def _range(name: str, query: db.read.CaseQuery, extent: tuple[float, float] | No
                 "data-end": end,
             },
         )
-        label = html.Span(f"{title}, {word}", className="visually-hidden")
-        ends.append(html.Label([label, field], className="range-label"))
-    return html.Details(
+        label = element("span", f"{title}, {word}", className="visually-hidden")
+        ends.append(element("label", [label, field], className="range-label"))
+    return element(
+        "details",
         [
-            html.Summary(html.H2(title), title=hint),
-            html.Div([ends[0], html.Span("to", className="muted"), ends[1]], className="range-ends"),
+            element("summary", element("h2", title), title=hint),
+            element(
+                "div", [ends[0], element("span", "to", className="muted"), ends[1]], className="range-ends"
+            ),
         ],
         className=f"facet facet-{name}",
         open=bounds is not None,

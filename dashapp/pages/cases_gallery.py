@@ -1,9 +1,9 @@
 """The gallery of the case list: large images side by side, for looking over many cases at once."""
 
-from dash import Dash, dcc, html
-from dash.development.base_component import Component
+from dash import Dash
 
 import db.read
+from dashapp.drawn import Element, element, link
 from dashapp.pages import cases_table
 from dashapp.theme import class_color
 from dashapp.words import percent
@@ -11,51 +11,56 @@ from dashapp.words import percent
 
 def gallery(
     rows: tuple[db.read.ListedCase, ...], query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
-) -> Component:
+) -> Element:
     """One tile a case: what the network saw (and what it was before the attack), classes, alarms."""
-    return html.Ul([_tile(row, query, options, app) for row in rows], className="gallery")
+    return element("ul", [_tile(row, query, options, app) for row in rows], className="gallery")
 
 
 def _tile(
     row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
-) -> Component:
+) -> Element:
     names = options.class_names
-    predicted = html.Span(
+    predicted = element(
+        "span",
         names[row.predicted_class],
         className="class-name",
         style={"--class-color": class_color(row.predicted_class)},
     )
     classes = [predicted]
     if row.true_class is not None and row.true_class != row.predicted_class:
-        true = html.Span(
+        true = element(
+            "span",
             names[row.true_class],
             className="class-name",
             style={"--class-color": class_color(row.true_class)},
         )
-        classes = [true, html.Span("→", className="muted"), predicted]
+        classes = [true, element("span", "→", className="muted"), predicted]
     images = [cases_table.marked_image(row, app)]
     if row.kind == "adversarial":
         images.insert(0, cases_table.image(row.original, row, app, "before the attack"))
-    return html.Li(
+    return element(
+        "li",
         [
-            html.Div(images, className="gallery-images"),
-            html.Div(
+            element("div", images, className="gallery-images"),
+            element(
+                "div",
                 [
-                    dcc.Link(
+                    link(
                         f"#{row.id}",
                         href=app.get_relative_path(f"/case/{row.id}") + query.search(),
                         className="row-link",
                         title=f"Case {row.id}, {row.kind}",
                     ),
-                    html.Span(cases_table.marks(row, query, options), className="gallery-marks"),
+                    element("span", cases_table.marks(row, query, options), className="gallery-marks"),
                 ],
                 className="gallery-head",
             ),
-            html.Div(classes, className="gallery-classes"),
-            html.Div(
+            element("div", classes, className="gallery-classes"),
+            element(
+                "div",
                 [
-                    html.Span(percent(row.confidence)),
-                    html.Span(cases_table.outcome_name(row.decision), className="gallery-outcome"),
+                    element("span", percent(row.confidence)),
+                    element("span", cases_table.outcome_name(row.decision), className="gallery-outcome"),
                 ],
                 className="gallery-facts muted",
             ),

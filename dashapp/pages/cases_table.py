@@ -1,10 +1,10 @@
 """The table of the case list: one row a case, headers that sort, and the links to the other pages."""
 
-from dash import Dash, dcc, html
-from dash.development.base_component import Component
+from dash import Dash
 
 import db.read
 from dashapp import ids
+from dashapp.drawn import Element, element, link
 from dashapp.theme import class_color
 from dashapp.words import OUTCOME_NAMES, percent
 
@@ -27,7 +27,7 @@ DESCENDING_FIRST = ("confidence", "alarms", "unexpected", "queries")
 
 def table(
     rows: tuple[db.read.ListedCase, ...], query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
-) -> Component:
+) -> Element:
     """The rows under their headers."""
     home = app.get_relative_path("/")
     layers = ", ".join(layer.name for layer in options.layers)
@@ -39,12 +39,14 @@ def table(
         "pixel": "Row and column from the top left (0, 0), colour before and after",
     }
     head = [_header(sort, title, name, hints.get(sort), query, home) for sort, title, name in COLUMNS]
-    return html.Div(
-        html.Table(
+    return element(
+        "div",
+        element(
+            "table",
             [
-                html.Caption("Cases; each row leads to its case", className="visually-hidden"),
-                html.Thead(html.Tr(head)),
-                html.Tbody([_row(row, query, options, app) for row in rows]),
+                element("caption", "Cases; each row leads to its case", className="visually-hidden"),
+                element("thead", element("tr", head)),
+                element("tbody", [_row(row, query, options, app) for row in rows]),
             ],
             className="case-table",
         ),
@@ -52,7 +54,7 @@ def table(
     )
 
 
-def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Component:
+def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Element:
     """Which rows these are, the other pages, and what the marks mean."""
     first = (query.page - 1) * db.read.PAGE_SIZE + 1
     last = first + len(listed.rows) - 1
@@ -60,12 +62,14 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Compo
     numbers, before = [], 0
     for page in sorted(page for page in around if 1 <= page <= listed.pages):
         if page > before + 1:
-            numbers.append(html.Span("…", className="muted"))
+            numbers.append(element("span", "…", className="muted"))
         numbers.append(_page_link(str(page), page, query, listed.pages, home, current=page == query.page))
         before = page
     marks = [
-        html.Span(
-            [html.Span(className=f"mark mark-{outcome}"), OUTCOME_NAMES[outcome]], className="legend-item"
+        element(
+            "span",
+            [element("span", className=f"mark mark-{outcome}"), OUTCOME_NAMES[outcome]],
+            className="legend-item",
         )
         for outcome in ("TP", "FP", "TN", "FN")
     ]
@@ -74,28 +78,30 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Compo
         *numbers,
         _page_link("Next", query.page + 1, query, listed.pages, home),
     ]
-    return html.Div(
-        className="list-foot",
-        children=[
-            html.Span(f"{first:,}–{last:,} of {listed.total:,}", className="muted"),
-            html.Nav(pager if listed.pages > 1 else [], className="pager", **{"aria-label": "Pages"}),
-            html.Div(marks, className="legend muted"),
+    return element(
+        "div",
+        [
+            element("span", f"{first:,}–{last:,} of {listed.total:,}", className="muted"),
+            element("nav", pager if listed.pages > 1 else [], className="pager", **{"aria-label": "Pages"}),
+            element("div", marks, className="legend muted"),
         ],
+        className="list-foot",
     )
 
 
 def _header(
     sort: str | None, title: str, name: str, hint: str | None, query: db.read.CaseQuery, home: str
-) -> Component:
+) -> Element:
     if sort is None:
-        return html.Th(title, scope="col", className=name)
+        return element("th", title, scope="col", className=name)
     place = next((place for place, key in enumerate(query.order) if key.name == sort), None)
     order = None if place is None else ("ascending", "descending")[query.order[place].descending]
     arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
     rank = str(place + 1) if place is not None and len(query.order) > 1 else ""
-    return html.Th(
-        dcc.Link(
-            [title, html.Span(arrow + rank, className="sort-arrow")],
+    return element(
+        "th",
+        link(
+            [title, element("span", arrow + rank, className="sort-arrow")],
             id=ids.list_link("sort", sort),
             href=home + query.sorted_by(sort, descending_first=sort in DESCENDING_FIRST).search(),
             className="sort" + " sort-on" * (place is not None),
@@ -109,71 +115,74 @@ def _header(
 
 def _page_link(
     text: str, page: int, query: db.read.CaseQuery, pages: int, home: str, *, current: bool = False
-) -> Component:
+) -> Element:
     if current:
-        return html.Span(text, className="page page-on", **{"aria-current": "page"})
+        return element("span", text, className="page page-on", **{"aria-current": "page"})
     if not 1 <= page <= pages:
-        return html.Span(text, className="page page-off")
+        return element("span", text, className="page page-off")
     href = home + query.but(page=page).search()
-    return dcc.Link(text, id=ids.list_link("page", text), href=href, className="page")
+    return link(text, id=ids.list_link("page", text), href=href, className="page")
 
 
 def _row(
     row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
-) -> Component:
+) -> Element:
     # Few components a row and one link: a page of them is quick to draw and to tab through.
     href = app.get_relative_path(f"/case/{row.id}") + query.search()
     adversarial = row.kind == "adversarial"
     before = image(row.original, row, app, "before the attack") if adversarial else None
-    partition = html.Span(row.partition, className="muted sub") if query.partition == "all" else None
+    partition = element("span", row.partition, className="muted sub") if query.partition == "all" else None
     wrong = row.true_class is not None and row.predicted_class != row.true_class
     confidence = {"--share": f"{row.confidence:.4f}"}
-    return html.Tr(
+    return element(
+        "tr",
         [
-            html.Th(
-                [dcc.Link(str(row.id), href=href, className="row-link"), written(row)],
+            element(
+                "th",
+                [link(str(row.id), href=href, className="row-link"), written(row)],
                 scope="row",
                 className="c-id",
             ),
-            html.Td(marked_image(row, app), className="c-image"),
-            html.Td(before, className="c-image"),
-            html.Td([row.kind, partition], className="c-kind"),
-            html.Td("not known", className="c-class muted")
+            element("td", marked_image(row, app), className="c-image"),
+            element("td", before, className="c-image"),
+            element("td", [row.kind, partition], className="c-kind"),
+            element("td", "not known", className="c-class muted")
             if row.true_class is None
             else _class(row.true_class, options),
             _class(row.predicted_class, options, wrong=wrong),
-            html.Td(percent(row.confidence), className="c-confidence", style=confidence),
-            html.Td(marks(row, query, options), className="c-alarms"),
+            element("td", percent(row.confidence), className="c-confidence", style=confidence),
+            element("td", marks(row, query, options), className="c-alarms"),
             _outcome(row.decision),
-            html.Td(_score(row.decision), className="c-score"),
-            html.Td("" if row.queries is None else f"{row.queries:,}", className="c-queries"),
-            html.Td(_pixel(row), className="c-pixel"),
-        ]
+            element("td", _score(row.decision), className="c-score"),
+            element("td", "" if row.queries is None else f"{row.queries:,}", className="c-queries"),
+            element("td", _pixel(row), className="c-pixel"),
+        ],
     )
 
 
-def written(row: db.read.ListedCase) -> Component | None:
+def written(row: db.read.ListedCase) -> Element | None:
     """What people wrote about a case, as small signs: verdict, tags, a note."""
     if not (row.verdict or row.tags or row.note):
         return None
-    signs = [html.Span(tag, className="tag") for tag in row.tags]
+    signs = [element("span", tag, className="tag") for tag in row.tags]
     if row.verdict:
-        signs.insert(0, html.Span(row.verdict, className="tag tag-verdict", title="Verdict"))
+        signs.insert(0, element("span", row.verdict, className="tag tag-verdict", title="Verdict"))
     if row.note:
         signs.append(
-            html.Span("✎", className="tag", title="Has a note", role="img", **{"aria-label": "note"})
+            element("span", "✎", className="tag", title="Has a note", role="img", **{"aria-label": "note"})
         )
-    return html.Span(signs, className="written")
+    return element("span", signs, className="written")
 
 
-def marks(row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions) -> list[Component]:
+def marks(row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions) -> list[Element]:
     """One cell a layer, in the order of the network."""
     return [_mark(layer.name, row, chosen=layer.name == query.detector) for layer in options.layers]
 
 
-def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Component:
+def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Element:
     """An image of a case, its pixels as they are."""
-    return html.Img(
+    return element(
+        "img",
         src=app.get_relative_path(f"/images/{sha256}.png"),
         alt=f"Case {row.id} {what}",
         className="pixels thumbnail",
@@ -182,7 +191,7 @@ def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Compone
     )
 
 
-def marked_image(row: db.read.ListedCase, app: Dash) -> Component:
+def marked_image(row: db.read.ListedCase, app: Dash) -> Element:
     """What the network saw, the first attacked pixel ringed."""
     seen = image(row.image, row, app, "as the network saw it")
     if row.pixel is None:
@@ -191,18 +200,19 @@ def marked_image(row: db.read.ListedCase, app: Dash) -> Component:
         "left": f"{100 * (row.pixel.column + 0.5) / row.width:.2f}%",
         "top": f"{100 * (row.pixel.row + 0.5) / row.height:.2f}%",
     }
-    return html.Div([seen, html.Span(className="ring", style=place)], className="thumb")
+    return element("div", [seen, element("span", className="ring", style=place)], className="thumb")
 
 
-def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) -> Component:
-    return html.Td(
+def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) -> Element:
+    return element(
+        "td",
         options.class_names.get(number, str(number)),
         className="c-class" + " c-wrong" * wrong,
         style={"--class-color": class_color(number)},
     )
 
 
-def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
+def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Element:
     """A layer's decision as a small cell: coloured by alarm, dotted when it is wrong, in words on hover."""
     decision = row.decisions.get(layer)
     if decision is None:
@@ -211,7 +221,8 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
         counted = f"{decision.score} of {decision.k} unexpected, threshold {decision.threshold}"
         outcome = decision.outcome or ("TP" if decision.alarm else "TN")  # the plain marks
         words = f"{layer}: {outcome_name(decision)} ({counted})"
-    return html.Span(
+    return element(
+        "span",
         className=f"mark mark-{outcome}" + " mark-shown" * chosen,
         title=words,
         role="img",
@@ -219,9 +230,9 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
     )
 
 
-def _outcome(decision: db.read.ListedDecision | None) -> Component:
+def _outcome(decision: db.read.ListedDecision | None) -> Element:
     wrong = decision is not None and decision.outcome in ("FP", "FN")
-    return html.Td(outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
+    return element("td", outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
 
 
 def outcome_name(decision: db.read.ListedDecision | None) -> str:
@@ -239,20 +250,21 @@ def _score(decision: db.read.ListedDecision | None) -> str:
     return f"{decision.score:.3g}" if decision.k is None else f"{decision.score:.0f} of {decision.k}"
 
 
-def _pixel(row: db.read.ListedCase) -> list[Component] | None:
+def _pixel(row: db.read.ListedCase) -> list[Element] | None:
     if row.pixel is None:
         return None
     more = f" +{row.pixel_count - 1}" if row.pixel_count > 1 else ""
     return [
-        html.Span(f"{row.pixel.row}, {row.pixel.column}{more}", className="place"),
+        element("span", f"{row.pixel.row}, {row.pixel.column}{more}", className="place"),
         _swatch(row.pixel.original, "before"),
         _swatch(row.pixel.color, "after"),
     ]
 
 
-def _swatch(color: tuple[int, int, int], when: str) -> Component:
+def _swatch(color: tuple[int, int, int], when: str) -> Element:
     text = f"rgb({', '.join(map(str, color))})"
-    return html.Span(
+    return element(
+        "span",
         className=f"swatch swatch-{when}",
         style={"background": text},
         title=f"{when}: {text}",
