@@ -158,6 +158,8 @@ def test_names_of_the_case_view_in_an_address_do_not_disturb_the_place_in_the_li
         ("?confidence=high", ("confidence", "high", "0.5..0.9")),
         ("?confidence=0.9..0.1", ("confidence", "0.9..0.1", "low..high")),
         ("?queries=..", ("queries", "low..high")),
+        ("?verdict=fine", ("verdict", "fine", "real attack, near boundary")),
+        ("?tag=a%00b", ("tag", "no text")),
         ("?view=cards", ("view", "cards", "table, gallery")),
         ("?sort=true,-true", ("sort", "true,-true", "twice")),
         ("?find=" + "x" * 201, ("201 characters", "200 at most")),
@@ -176,6 +178,8 @@ def test_a_name_or_value_that_means_nothing_is_refused_in_one_line(engine, searc
     [
         "",
         "?partition=tuning&detector=dense&kind=adversarial&outcome=FN&true=cat&predicted=dog&sort=-alarms&page=2",
+        "?detector=logit-margin&confidence=0.00001..0.000012&unexpected=-2.5..&queries=..1234567",
+        "?alarms=flatten%2Blogits&verdict=looks+fine",  # that no case has, as long as no case has it
     ],
 )
 def test_an_address_survives_being_read_and_written(engine, search):

@@ -1,10 +1,10 @@
 /* The case list: what is typed into its fields goes into the address, which everything else follows. */
 (function () {
   "use strict";
-  const NUMBER = /^[0-9]{1,12}(\.[0-9]{1,12})?$/;
+  const NUMBER = /^-?[0-9]{1,12}(\.[0-9]{1,12})?$/;
   const OPENED = "explainable-pixels:facets";
 
-  /* The address for what stands in the fields now; what is no number leaves its range as it is. */
+  /* The address for what stands in the fields now; what is no range leaves the one before. */
   function typed() {
     const fields = new URLSearchParams(window.location.search);
     const before = fields.toString();
@@ -17,8 +17,9 @@
       ends[range] = { ...ends[range], [end]: field.value.trim() };
     }
     for (const [range, { low, high }] of Object.entries(ends)) {
+      const numbers = [low, high].every((end) => !end || NUMBER.test(end));
       if (!low && !high) fields.delete(range);
-      else if ([low, high].every((end) => !end || NUMBER.test(end))) fields.set(range, `${low}..${high}`);
+      else if (numbers && !(low && high && Number(low) > Number(high))) fields.set(range, `${low}..${high}`);
     }
     if (fields.toString() === before) return;
     fields.delete("page");

@@ -172,7 +172,7 @@ def _range(name: str, query: db.read.CaseQuery, extent: tuple[float, float] | No
                 "class": "field range-end",
                 "inputmode": "decimal",
                 "autocomplete": "off",
-                "value": "" if bounds is None or bounds[place] is None else f"{bounds[place]:g}",
+                "value": "" if bounds is None else bounds.ends[place],
                 "placeholder": word if extent is None else _told(extent[place]),
                 "data-range": name,
                 "data-end": end,

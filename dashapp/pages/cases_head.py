@@ -203,10 +203,10 @@ def _chip(title: str, value: str, href: str) -> Component:
 
 
 def _between(bounds: db.read.Range) -> str:
-    low, high = (None if end is None else f"{end:g}" for end in bounds)
-    if high is None:
+    low, high = bounds.ends
+    if not high:
         return f"from {low}"
-    return f"up to {high}" if low is None else f"{low} to {high}"
+    return f"{low} to {high}" if low else f"up to {high}"
 
 
 def _outcome(outcome: str, counts: dict[str, int], query: db.read.CaseQuery, home: str) -> Component:

@@ -8,6 +8,8 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
+    Text,
+    cast,
     func,
     literal,
     literal_column,
@@ -198,7 +200,8 @@ def _facets(
         found = counts[name]
         if name in CLASSES:
             found = {options.class_names[number]: n for number, n in found.items() if number is not None}
-        facets[name] = {value: found.get(value, 0) for value in known[name]}
+        values = dict.fromkeys((*known[name], *query.filters.get(name, ())))
+        facets[name] = {value: found.get(value, 0) for value in values}
     for kind in ("verdict", "tag", "note"):
         facets[kind] = _annotated(connection, query, options, held, kind)
     return facets
@@ -242,13 +245,13 @@ def _counts_together(
         *(COLUMNS[name].label(f"{name}_value") for name in names),
         with_decision=any(name in OF_DETECTOR for name in names),
     ).cte("matched")
-    counted = [
-        select(literal(name), matched.c[f"{name}_value"], func.count()).group_by(matched.c[f"{name}_value"])
-        for name in names
-    ]
+    counted = []
+    for name in names:
+        column = matched.c[f"{name}_value"]  # as text: some are numbers, and a union has one type a column
+        counted.append(select(literal(name), cast(column, Text), func.count()).group_by(column))
     found: dict[str, dict] = {name: {} for name in names}
-    for name, value, number in connection.execute(union_all(*counted)):
-        found[name][value] = number
+    for name, text, number in connection.execute(union_all(*counted)):
+        found[name][int(text) if name in CLASSES and text is not None else text] = number
     return found
 
 
@@ -257,12 +260,14 @@ def _annotated(
 ) -> dict[str, int]:
     """Tag (or verdict, or `yes` for notes) -> cases under the other filters; the most frequent first."""
     others = [condition for condition in held if condition.filter != kind]
-    value = literal("yes") if kind == "note" else ANNOTATIONS.c.body
+    value = ANNOTATIONS.c.kind if kind == "note" else ANNOTATIONS.c.body
     number = func.count(FACETS.c.case_id.distinct())
     chosen = population(query, options, others, value, number)
     joined = chosen.get_final_froms()[0].join(ANNOTATIONS, ANNOTATIONS.c.case_id == FACETS.c.case_id)
     chosen = chosen.select_from(joined).where(ANNOTATIONS.c.kind == kind)
     found = dict(map(tuple, connection.execute(chosen.group_by(value).order_by(number.desc(), value))))
+    if kind == "note":
+        found = {"yes": sum(found.values())} if found else {}
     return found | {chosen: 0 for chosen in query.filters.get(kind, ()) if chosen not in found}
 
 

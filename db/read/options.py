@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from db import schema
+from db.annotations import VERDICT, VERDICTS
 from db.read.refusal import QueryError
 
 SCORED = ("repair", "confidence", "logit-margin")  # detectors without neighbours, as lists show them
@@ -35,7 +36,7 @@ class CaseOptions(NamedTuple):
     class_names: dict[int, str]  # class -> name, in class order
     methods: tuple[str, ...]  # attack methods
     alarms: tuple[str, ...]  # combinations of alarming layers
-    verdicts: tuple[str, ...]  # of people
+    verdicts: tuple[str, ...]  # that people can give, or have given
 
     @property
     def default_detector(self) -> str:
@@ -81,7 +82,7 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
     default = networks[-1].id if newest is None else newest
     network_id = default if network is None else int(network)
     layers = _layers(connection, network_id)
-    facets, verdicts = schema.case_facets.c, schema.annotations.c
+    facets = schema.case_facets.c
     return CaseOptions(
         network_id,
         default,
@@ -91,11 +92,7 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
         _class_names(connection, network_id),
         _distinct(connection, network_id, facets.method),
         _distinct(connection, network_id, facets.alarms),
-        tuple(
-            connection.scalars(
-                select(verdicts.body).where(verdicts.kind == "verdict").distinct().order_by(verdicts.body)
-            )
-        ),
+        _verdicts(connection),
     )
 
 
@@ -125,6 +122,12 @@ def _class_names(connection: Connection, network_id: int) -> dict[int, str]:
         .where(schema.networks.c.id == network_id)
     )
     return dict(map(tuple, connection.execute(query.order_by(names.c["class"]))))
+
+
+def _verdicts(connection: Connection) -> tuple[str, ...]:
+    notes = schema.annotations.c
+    given = select(notes.body).where(notes.kind == VERDICT).distinct().order_by(notes.body)
+    return tuple(dict.fromkeys((*VERDICTS, *connection.scalars(given))))
 
 
 def _distinct(connection: Connection, network_id: int, column) -> tuple[str, ...]:

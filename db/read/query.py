@@ -56,7 +56,13 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         """As an address has it."""
-        return f"{_number(self.low)}..{_number(self.high)}"
+        return "..".join(self.ends)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Both bounds as an address has them, without an exponent; '': open."""
+        low, high = ("" if end is None else f"{end:.12f}".rstrip("0").rstrip(".") for end in self)
+        return low, high
 
 
 class Order(NamedTuple):
@@ -164,6 +170,8 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     """
     given: dict[str, list[str]] = {}
     for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
+        if "\0" in value:
+            raise QueryError(f"The address has a value of {name} that is no text", "text")
         if name == "layer" and not others:
             name = "detector"  # what addresses called it before version 0.4
         if name not in NAMES:
@@ -177,11 +185,13 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     once = {name: values[0] for name, values in given.items() if name in ONCE}
     with engine.connect() as connection:
         options = case_options(connection, once.get("network"))
-    allowed = options.values()
+    allowed, layers = options.values(), {layer.name for layer in options.layers}
     for name in FILTERS:
         for value in given.get(name, ()):
-            # What people write comes and goes: a tag that nobody uses any more just matches nothing.
-            if name != "tag" and value not in allowed[name]:
+            # Tags come and go, and layers that alarmed together may not after a new tuning: such a value
+            # just matches nothing.
+            combines = name == "alarms" and layers.issuperset(value.split("+"))
+            if name != "tag" and not combines and value not in allowed[name]:
                 raise _unknown(name, value, allowed[name])
     singles = {"partition": PARTITIONS, "detector": options.detectors, "view": VIEWS}
     for name, values in singles.items():
@@ -206,7 +216,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
 def found_ids(find: str) -> tuple[tuple[int, int], ...] | None:
     """The case numbers that `find` lists ('12, 15-20'), as ranges; None: it is words."""
     parts = [part.strip().lstrip("#") for part in find.split(",") if part.strip()]
-    matches = [re.fullmatch(r"([0-9]{1,18})(?:\s*-\s*([0-9]{1,18}))?", part) for part in parts]
+    matches = [re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", part, re.ASCII) for part in parts]
     if not parts or not all(matches):
         return None
     return tuple((int(match[1]), int(match[2] or match[1])) for match in matches)
@@ -216,16 +226,12 @@ def _unknown(name: str, value: str, allowed: tuple[str, ...]) -> QueryError:
     return QueryError(f"The address asks for {name} '{value}', which does not exist", allowed)
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.12g}"
-
-
 def _range(name: str, text: str) -> Range:
-    number = r"[0-9]{1,12}(?:\.[0-9]{1,12})?"
+    number = r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?"
     match = re.fullmatch(rf"({number})?\.\.({number})?", text, re.ASCII)
     bounds = match and Range(*(None if end is None else float(end) for end in match.groups()))
     if not bounds or bounds == (None, None) or (None not in bounds and bounds.low > bounds.high):
-        expected = "low..high, low.. or ..high with numbers from 0, such as 0.5..0.9"
+        expected = "low..high, low.. or ..high, such as 0.5..0.9"
         raise QueryError(f"The address asks for {name} '{text}', which is no range", expected)
     return bounds
 
