@@ -1,9 +1,11 @@
-/* What one waits for, and a server that is gone. Dash says nothing on the page when a request fails; every
-   request of the page passes here. */
+/* What one waits for, a server that is gone, and answers that come too late. Dash says nothing on the page
+   when a request fails; every request of the page passes here. */
 (function () {
   "use strict";
   const PROBE = 4000; // milliseconds between two looks whether the server is back
   const GONE = new Set([502, 503, 504]); // what a proxy answers for a server that is gone
+  const CASE_ID = "case-id"; // where a case's page keeps its number
+  const NO_UPDATE = 204; // how Dash is told to change nothing
   const send = window.fetch.bind(window);
   let line = null;
   let timer = null;
@@ -49,10 +51,24 @@
     timer = timer || window.setTimeout(probe, PROBE);
   }
 
+  /* The case whose page asks; null: no page of a case. */
+  function askingCase([address, options]) {
+    const body = options && options.body;
+    const asks = String(address).includes("_dash-update-component") && typeof body === "string";
+    if (!asks || !body.includes(CASE_ID)) return null;
+    const known = (JSON.parse(body).state || []).flat().find((one) => one.id === CASE_ID);
+    return known ? known.value : null;
+  }
+
+  const isShown = (number) => window.location.pathname.replace(/\/$/, "").endsWith(`/case/${number}`);
+
   window.fetch = async function (...request) {
     try {
+      const asking = askingCase(request);
       const answer = await send(...request);
       if (GONE.has(answer.status)) gone();
+      // The next case has parts of the same names: what comes late would show this one's there.
+      if (asking !== null && !isShown(asking)) return new Response(null, { status: NO_UPDATE });
       return answer;
     } catch (error) {
       // A page that is being left gives its requests up; that is no fault of the server's.
