@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import ingested_batch
 import jax
 import pytest
+import small_network
 
 from db import engine as engines
 from db import schema
@@ -35,6 +36,14 @@ def sample():
 def load(sample):
     """The bundled sample, cut to what a test can wait for: (name, split) -> Dataset."""
     return partial(ingested_batch.cut, sample)
+
+
+@pytest.fixture(scope="session")
+def small_weights(sample, tmp_path_factory):
+    """The weights file of a small network, for what is true of any network."""
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    small_network.write(path, sample.train)
+    return path
 
 
 @pytest.fixture(scope="session")
