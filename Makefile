@@ -10,7 +10,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
 
 test: $(VENV)/test.stamp browser
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -33,13 +33,19 @@ SHRINK = 10  # of the regression, in units of the features' variance
 def write(path: Path, training: Dataset) -> None:
     """Write the network's checkpoint, the same each time."""
     network = random_network(SMALL, np.random.default_rng(0))
-    parts = cnn.activate(network, training.images, ("dense",))
-    features = np.concatenate([part["dense"] for part in parts]).astype(float)
+    parts = cnn.activate(network, training.images, ("flatten",))
+    flat = np.concatenate([part["flatten"] for part in parts]).astype(float)
+    # Centred, as images would else be all alike to it, and near-duplicates of each other.
+    dense = np.asarray(network.dense.kernel[...], float)
+    dense /= (flat @ dense).std(0)
+    middle = flat.mean(0) @ dense
+    features = np.maximum(flat @ dense - middle, 0)
     mean = features.mean(0)
     centred = features - mean
     wanted = np.eye(SMALL.classes)[training.labels] - 1 / SMALL.classes
     penalty = SHRINK * centred.var() * np.eye(features.shape[1])
-    kernel = SMALL.classes * np.linalg.solve(centred.T @ centred + penalty, centred.T @ wanted)
-    network.logits.kernel[...] = jnp.asarray(kernel, jnp.float32)
-    network.logits.bias[...] = jnp.asarray(-mean @ kernel, jnp.float32)
+    logits = SMALL.classes * np.linalg.solve(centred.T @ centred + penalty, centred.T @ wanted)
+    for layer, kernel, bias in ((network.dense, dense, -middle), (network.logits, logits, -mean @ logits)):
+        layer.kernel[...] = jnp.asarray(kernel, jnp.float32)
+        layer.bias[...] = jnp.asarray(bias, jnp.float32)
     checkpoint.save(path, network)
