@@ -139,12 +139,16 @@ def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights,
     assert report.tuned
 
 
-def test_another_budget_is_another_attack(copy, load):
-    before = len(evolved(copy))
-    other = replace(BATCH, population=72, generations=1)
-    assert other.budget == BATCH.budget
-    ingest(copy, replace(other, cases=1), load=load)
-    populations = [attack.population for attack in evolved(copy)]
+def test_another_budget_is_another_attack(load, small_weights, tmp_path):
+    engine = engines.create(tmp_path / "budgets.db")
+    first = replace(BATCH, cases=1)
+    ingest(engine, first, load=load, weights=small_weights)
+    before = len(evolved(engine))
+    other = replace(first, population=72, generations=1)
+    assert other.budget == first.budget
+    ingest(engine, other, load=load, weights=small_weights)
+    populations = [attack.population for attack in evolved(engine)]
+    assert before
     assert populations[:before] == [48] * before
     assert set(populations[before:]) == {72}
 
@@ -358,7 +362,7 @@ def test_every_case_has_the_map_of_its_unattacked_image(database, load):
         painted = np.repeat(image[None], len(places), 0)
         for copy, place in zip(painted, places, strict=True):
             copy[place] = colours[chosen[place]]
-        logits = predict(network, painted)
+        logits = predict(network, painted, batch_size=len(painted))
         others = logits.copy()
         others[:, label] = -np.inf
         assert others.argmax(1).tolist() == [classes[place] for place in places]
@@ -468,7 +472,7 @@ def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
         copies = np.repeat(image[None], len(places) + 1, 0)
         for copy, place in zip(copies, places, strict=False):
             copy[place] = neighbor_medians(image[None])[0][place]
-        logits = predict(network, copies)
+        logits = predict(network, copies, batch_size=len(copies))
         assert logits[-1].argmax() == row.predicted_class
         others = np.delete(logits[:-1], row.predicted_class, axis=1).max(1)
         expected = others - logits[:-1, row.predicted_class]
