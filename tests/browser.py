@@ -14,13 +14,14 @@ from pathlib import Path
 
 import database
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 import db.engine
 import db.migrate
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 30_000  # ms that a step may take; both cores may be busy with other tests
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +66,7 @@ def chromium() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.fail("the browser tests need Chromium: run `sh tests/browsers.sh`")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
@@ -83,7 +85,7 @@ def window(chromium, site) -> Iterator[BrowserContext]:
     window = chromium.new_context(
         base_url=site, viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
     )
-    window.set_default_timeout(15_000)
+    window.set_default_timeout(PATIENCE)
     yield window
     window.close()
 

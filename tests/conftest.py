@@ -1,11 +1,19 @@
-"""Shared by all tests: strict JAX, the bundled sample read once, a small ingest done once."""
+"""Shared by all tests: strict JAX, the bundled sample read once, a small ingest done once.
 
+`make test` runs two processes, each taking whole files (pytest-xdist). What is costly is made by one of them
+for both, in a folder that they share.
+"""
+
+import os
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import ingested_batch
 import jax
 import pytest
+import small_network
+from filelock import FileLock
 
 from db import engine as engines
 from db import schema
@@ -16,11 +24,39 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+# Files that take longest begin first, so that no process ends on a long one; the small ingest, which the
+# first makes, is there when others ask for it.
+LONGEST = (
+    "test_ingest.py",
+    "test_attack.py",
+    "test_incremental.py",
+    "test_browser_case.py",
+    "test_evolution.py",
+    "test_check.py",
+    "test_study.py",
+    "test_ingest_evidence.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Order files by what they take, where several are run; the tests of a file keep their order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder of this run that its processes share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory):
+def compiled_once(shared):
     """What XLA compiled serves every test of the session: each ingest reads its network anew."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update("jax_compilation_cache_dir", str(shared / "compiled"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_compilation_cache_max_size", 2**32)  # with a bound, JAX locks what it writes
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +74,25 @@ def load(sample):
 
 
 @pytest.fixture(scope="session")
-def ingested(load, tmp_path_factory):
+def small_weights(sample, tmp_path_factory):
+    """The weights file of a small network, for what is true of any network."""
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    small_network.write(path, sample.train)
+    return path
+
+
+@pytest.fixture(scope="session")
+def ingested(load, shared):
     """A database after one small batch, to be read; tests that write take a copy."""
-    engine = engines.create(tmp_path_factory.mktemp("ingested") / "batch.db")
-    report = pipeline.ingest(engine, ingested_batch.BATCH, load=load)
-    assert report.tuned
-    assert report.added == {
-        (partition, kind): 2 for partition in schema.PARTITIONS for kind in ("adversarial", "clean")
-    }
+    engine, done = engines.create(shared / "batch.db"), shared / "batch.done"
+    with FileLock(shared / "batch.lock"):
+        if not done.exists():
+            report = pipeline.ingest(engine, ingested_batch.BATCH, load=load)
+            assert report.tuned
+            assert report.added == {
+                (partition, kind): 2 for partition in schema.PARTITIONS for kind in ("adversarial", "clean")
+            }
+            done.touch()
     return engine
 
 

@@ -1,6 +1,5 @@
 """Networks for tests: random ones of any form that the layers' description knows."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -70,10 +69,18 @@ def random_architecture(random: np.random.Generator) -> Architecture:
 
 
 def random_network(architecture: Architecture, random: np.random.Generator) -> Network:
-    """Weights and biases at random; biases too, as zeros would hide what is added or left out."""
-    network = Network(architecture, rngs=nnx.Rngs(int(random.integers(2**31))))
-    state = nnx.state(network, nnx.Param)
-    noise = [jnp.asarray(random.normal(0, 0.1, leaf.shape), jnp.float32) for leaf in jax.tree.leaves(state)]
-    leaves, structure = jax.tree.flatten(state)
-    nnx.update(network, jax.tree.unflatten(structure, [a + b for a, b in zip(leaves, noise, strict=True)]))
-    return network
+    """Weights and biases at random; biases too, as zeros would hide what is added or left out.
+
+    Drawn by NumPy: nothing is compiled for a network that a test only wants to ask.
+    """
+
+    def drawn(shape: tuple[int, ...]) -> np.ndarray:
+        bound = (6 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0  # He's uniform rule
+        return random.uniform(-bound, bound, shape) + random.normal(0, 0.1, shape)
+
+    graph, state = nnx.split(nnx.eval_shape(lambda: Network(architecture, rngs=nnx.Rngs(0))))
+    leaves = [
+        (key, value.replace(jnp.asarray(drawn(value.shape), jnp.float32)))
+        for key, value in nnx.to_flat_state(state)
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(leaves))

@@ -300,7 +300,7 @@ def test_targets_of_an_image_do_not_depend_on_company_and_minus_one_is_none():
 
 @pytest.mark.parametrize(("pixels", "targeted"), [(1, True), (2, False)])
 def test_by_the_incremental_pass_the_very_same_is_found(pixels, targeted):
-    network = random_network(TINY, np.random.default_rng(1))
+    network = random_network(TINY, np.random.default_rng(6))
     images = np.random.default_rng(2).integers(0, 256, (5, *TINY.input_shape)).astype(np.uint8)
     plain = logits_function(network)
     labels = logits(plain, images).argmax(1)
@@ -309,7 +309,7 @@ def test_by_the_incremental_pass_the_very_same_is_found(pixels, targeted):
         options["targets"] = (labels[:, None] + np.arange(1, K)) % K
     full = one_pixel_attack(plain, images, labels, **options)
     quick = one_pixel_attack(incremental(network), images, labels, **options)
-    assert full.success.any()
+    assert 0 < full.success.sum() < full.success.size
     for a, b in zip(fields(full), fields(quick), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -341,7 +341,8 @@ swept = corner_sweep(function, images[:3], labels[:3])
 np.savez(sys.argv[2], *found._replace(seconds=labels), *swept)
 """
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
-    environment = os.environ | {"PYTHONPATH": path}
+    # Quick to compile: that no device finds anything else does not turn on how its program was optimised.
+    environment = os.environ | {"PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     both = [
         subprocess.Popen([sys.executable, "-c", program, count, tmp_path / f"{count}.npz"], env=environment)
         for count in ("1", "2")

@@ -119,7 +119,7 @@ def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, m
     assert counts(copy) == before
 
 
-def test_an_image_that_is_skipped_hides_no_success_after_it(load, tmp_path, monkeypatch):
+def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights, tmp_path, monkeypatch):
     whole = attacks.attack_stream
 
     waves = count()
@@ -134,17 +134,21 @@ def test_an_image_that_is_skipped_hides_no_success_after_it(load, tmp_path, monk
 
     monkeypatch.setattr(attacks, "attack_stream", one_skipped)
     engine = engines.create(tmp_path / "skipped.db")
-    report = ingest(engine, replace(BATCH, cases=1), load=load)
+    report = ingest(engine, replace(BATCH, cases=1), load=load, weights=small_weights)
     assert report.missing == {}
     assert report.tuned
 
 
-def test_another_budget_is_another_attack(copy, load):
-    before = len(evolved(copy))
-    other = replace(BATCH, population=72, generations=1)
-    assert other.budget == BATCH.budget
-    ingest(copy, replace(other, cases=1), load=load)
-    populations = [attack.population for attack in evolved(copy)]
+def test_another_budget_is_another_attack(load, small_weights, tmp_path):
+    engine = engines.create(tmp_path / "budgets.db")
+    first = replace(BATCH, cases=1)
+    ingest(engine, first, load=load, weights=small_weights)
+    before = len(evolved(engine))
+    other = replace(first, population=72, generations=1)
+    assert other.budget == first.budget
+    ingest(engine, other, load=load, weights=small_weights)
+    populations = [attack.population for attack in evolved(engine)]
+    assert before
     assert populations[:before] == [48] * before
     assert set(populations[before:]) == {72}
 
@@ -177,28 +181,28 @@ def test_a_metric_can_be_added_to_cases_that_are_there(copy, load):
 
 
 @pytest.fixture(scope="module")
-def everything(load, tmp_path_factory):
+def everything(load, small_weights, tmp_path_factory):
     """A database with cases of every kind of attack: evolved, swept, screened, targeted, of three pixels."""
     engine = engines.create(tmp_path_factory.mktemp("every") / "kind.db")
     small = replace(BATCH, cases=1)
-    ingest(engine, replace(small, attack="corner-sweep", cases=2), load=load)
+    ingest(engine, replace(small, attack="corner-sweep", cases=2), load=load, weights=small_weights)
     for seed, changes in enumerate(
         (
             {"attack": "corner-sweep", "targets": "all"},
-            {"screen": "undecided"},
+            {"screen": "undecided", "cases": 2},
             {"screen": "reachable"},
             {"pixels": 3, "strategy": "best/1", "start": "latin-hypercube", "crossover_rate": 0.9},
             {"targets": "all"},
         )
     ):
-        ingest(engine, replace(small, seed=seed + 1, **changes), load=load)
+        ingest(engine, replace(small, seed=seed + 1, **changes), load=load, weights=small_weights)
     return engine
 
 
 @pytest.mark.parametrize("which", ["database", "everything"])
-def test_the_stored_picture_gives_the_stored_prediction_and_scores(request, which):
+def test_the_stored_picture_gives_the_stored_prediction_and_scores(request, which, small_weights):
     database = request.getfixturevalue(which)
-    network = checkpoint.load().network
+    network = checkpoint.load(checkpoint.BUNDLED if which == "database" else small_weights).network
     with database.connect() as connection:
         stored = connection.execute(
             select(schema.cases, schema.images.c.png, schema.images.c.sha256)
@@ -311,9 +315,10 @@ def test_clean_cases_are_not_what_attacks_left_over(database):
     assert not attacked & clean
 
 
-def test_targets_are_reached_or_the_attack_failed(load, tmp_path):
+def test_targets_are_reached_or_the_attack_failed(load, small_weights, tmp_path):
     engine = engines.create(tmp_path / "targeted.db")
-    report = ingest(engine, replace(BATCH, cases=1, targets="random", generations=1), load=load)
+    batch = replace(BATCH, cases=1, targets="random", generations=1)
+    report = ingest(engine, batch, load=load, weights=small_weights)
     tried = all_rows(engine, schema.attacks)
     assert all(attack.target_class is not None for attack in tried)
     assert all(attack.succeeded == (attack.predicted_class == attack.target_class) for attack in tried)
@@ -357,7 +362,7 @@ def test_every_case_has_the_map_of_its_unattacked_image(database, load):
         painted = np.repeat(image[None], len(places), 0)
         for copy, place in zip(painted, places, strict=True):
             copy[place] = colours[chosen[place]]
-        logits = predict(network, painted)
+        logits = predict(network, painted, batch_size=len(painted))
         others = logits.copy()
         others[:, label] = -np.inf
         assert others.argmax(1).tolist() == [classes[place] for place in places]
@@ -467,7 +472,7 @@ def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
         copies = np.repeat(image[None], len(places) + 1, 0)
         for copy, place in zip(copies, places, strict=False):
             copy[place] = neighbor_medians(image[None])[0][place]
-        logits = predict(network, copies)
+        logits = predict(network, copies, batch_size=len(copies))
         assert logits[-1].argmax() == row.predicted_class
         others = np.delete(logits[:-1], row.predicted_class, axis=1).max(1)
         expected = others - logits[:-1, row.predicted_class]
@@ -477,10 +482,12 @@ def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
         assert classes[row.row, row.column] == row.recovered_class
 
 
-def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_path, monkeypatch, capsys):
+def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
+    load, small_weights, tmp_path, monkeypatch, capsys
+):
     def few(name, split):
         part = load(name, split)
-        return replace(part, images=part.images[:12], labels=part.labels[:12], positions=part.positions[:12])
+        return replace(part, images=part.images[:40], labels=part.labels[:40], positions=part.positions[:40])
 
     engine = engines.create(tmp_path / "all.db")
     batch = replace(BATCH, attack="corner-sweep")
@@ -494,7 +501,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_pa
 
     monkeypatch.setattr(sweeps, "sweep_stream", stopped)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.attack_all(engine, batch, load=few)
+        pipeline.attack_all(engine, batch, load=few, weights=small_weights)
     assert len(all_rows(engine, schema.vulnerability_maps)) == 8
     asked = []
     capsys.readouterr()
@@ -504,8 +511,9 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_pa
         return whole(function, images, *arguments, together=4, **options)
 
     monkeypatch.setattr(sweeps, "sweep_stream", counting)
-    task = pipeline.attack_all(engine, batch, load=few)
-    correct = (predict(checkpoint.load().network, task.test.images).argmax(-1) == task.test.labels).sum()
+    task = pipeline.attack_all(engine, batch, load=few, weights=small_weights)
+    network = checkpoint.load(small_weights).network
+    correct = (predict(network, task.test.images).argmax(-1) == task.test.labels).sum()
     assert asked == [correct - 8]
     assert f"attacks: {correct}/{correct} images" in capsys.readouterr().err
     assert len(all_rows(engine, schema.vulnerability_maps)) == correct
@@ -515,21 +523,23 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(load, tmp_pa
         targeted, untargeted = batches.attack_totals(connection, task.network_id, task.dataset_id)[::-1]
     assert (untargeted.attacks, targeted.attacks) == (correct, 9 * correct)
     assert untargeted.images_fallen == untargeted.successes == targeted.images_fallen
-    pipeline.attack_all(engine, batch, load=few)
+    pipeline.attack_all(engine, batch, load=few, weights=small_weights)
     assert asked == [correct - 8]
 
 
-def test_images_swept_before_are_not_swept_again_for_a_batch(everything, load, tmp_path, monkeypatch):
+def test_images_swept_before_are_not_swept_again_for_a_batch(everything, load, small_weights, monkeypatch):
     before = len(all_rows(everything, schema.vulnerability_maps))
     monkeypatch.setattr(sweeps, "sweep_stream", None)
-    report = ingest(everything, replace(BATCH, attack="corner-sweep", cases=2), load=load)
+    batch = replace(BATCH, attack="corner-sweep", cases=2)
+    report = ingest(everything, batch, load=load, weights=small_weights)
     assert report.added == {}
     assert len(all_rows(everything, schema.vulnerability_maps)) == before
 
 
-def test_without_the_incremental_pass_cases_get_no_maps_and_repairs(load, tmp_path):
+def test_without_the_incremental_pass_cases_get_no_maps_and_repairs(load, small_weights, tmp_path):
     engine = engines.create(tmp_path / "full.db")
-    ingest(engine, replace(BATCH, cases=1), load=load, maps=True, evaluation="full")
+    batch = replace(BATCH, cases=1)
+    ingest(engine, batch, load=load, weights=small_weights, maps=True, evaluation="full")
     assert all_rows(engine, schema.vulnerability_maps) == []
     assert all_rows(engine, schema.repairs) == []
 

@@ -22,9 +22,9 @@ LAYERS = ("flatten", "dense", "logits", "composed", "composed-scaled", "composed
 
 
 @pytest.fixture(scope="module")
-def studied(load, tmp_path_factory):
+def studied(load, small_weights, tmp_path_factory):
     engine = engines.create(tmp_path_factory.mktemp("study") / "study.db")
-    outcome = study.study(engine, PLAN, load=load)
+    outcome = study.study(engine, PLAN, load=load, weights=small_weights)
     assert outcome.lacking == {}
     assert outcome.evaluated
     return engine
@@ -70,15 +70,15 @@ def test_the_attacker_near_the_median_is_tried_on_images_that_corners_fool(studi
     assert fooled == []
 
 
-def test_a_study_that_is_whole_does_nothing_again(studied, load):
+def test_a_study_that_is_whole_does_nothing_again(studied, load, small_weights):
     before = asked(studied, "SELECT id FROM runs")
-    outcome = study.study(studied, PLAN, load=load)
+    outcome = study.study(studied, PLAN, load=load, weights=small_weights)
     assert outcome.evaluated
     assert asked(studied, "SELECT id FROM runs") == before
 
 
 def test_a_study_that_lacks_cases_says_how_many_and_goes_on_with_what_it_has(
-    studied, load, monkeypatch, capsys
+    studied, load, small_weights, monkeypatch, capsys
 ):
     """As when every image was tried."""
     whole = pipeline.add_cases
@@ -87,7 +87,7 @@ def test_a_study_that_lacks_cases_says_how_many_and_goes_on_with_what_it_has(
         return replace(whole(*arguments, **options), missing={("validation", "adversarial"): 3})
 
     monkeypatch.setattr(pipeline, "add_cases", short)
-    monkeypatch.setattr(study, "study", lambda engine, plan, weights: _short(studied, load))
+    monkeypatch.setattr(study, "study", lambda engine, plan, weights: _short(studied, load, small_weights))
     options = argparse.Namespace(
         dataset="cifar10-sample", cases=4, seed=0, metric=None, layer=None, weights=None, database="x.db"
     )
@@ -101,8 +101,8 @@ def test_a_study_that_lacks_cases_says_how_many_and_goes_on_with_what_it_has(
 _whole = study.study
 
 
-def _short(engine, load):
-    return _whole(engine, PLAN, load=load)
+def _short(engine, load, weights):
+    return _whole(engine, PLAN, load=load, weights=weights)
 
 
 def test_more_cases_than_images_are_refused_before_any_work(tmp_path, load):

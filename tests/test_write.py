@@ -186,6 +186,7 @@ def test_a_run_whose_process_died_is_marked_when_the_next_one_starts(database):
         ("another-machine/1/1", "running"),
         (None, "interrupted"),
     ],
+    ids=["begun at boot", "begun nobody knows when", "on another machine", "unknown"],
 )
 def test_a_process_is_known_by_machine_id_and_start(database, process, status):
     id_ = write.start_run(database, "attack", **RUN)
