@@ -13,9 +13,10 @@ from dashapp import theme as themes
 from dashapp import words
 
 ROW_HEIGHT = 21  # pixels
-LABEL_WIDTH = 164  # pixels left of the bars
+LABEL_WIDTH = 172  # pixels left of the bars
 AXIS_HEIGHT = 40  # pixels below the bars: ticks and title
 KEY_HEIGHT = 20  # pixels below the axis for a line of words
+WORDS_ROWS = 1.0  # rows below the last class for what the threshold is called, where nothing is summed
 SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbours
 
 CONFIG = {"displayModeBar": False, "showSendToCloud": False}
@@ -140,6 +141,7 @@ def neighbor_bars(
         ticks.append(level)
         labels.append(f"<b>not {class_names[predicted]}</b>")
     if threshold is not None:
+        rows += 0 if summed else WORDS_ROWS
         line, note = _threshold(threshold, k, summed, len(classes), themes.COLORS[theme])
         shapes.append(line)
         notes.append(note)
@@ -203,7 +205,7 @@ def _threshold(
     threshold: int, k: int, summed: bool, classes: int, color: dict[str, str]
 ) -> tuple[dict, dict]:
     at = threshold + 0.5
-    top, bottom = (classes - 0.15, classes + SUM_ROWS - 0.6) if summed else (-0.5, classes - 0.5)
+    top, bottom = (classes - 0.15, classes + SUM_ROWS - 0.6) if summed else (-0.5, classes + WORDS_ROWS - 0.5)
     line = {
         "type": "line",
         "name": "threshold",
@@ -216,7 +218,7 @@ def _threshold(
     left = at > 0.6 * k  # keep the words inside the chart
     note = {
         "x": at,
-        "y": classes + 0.5 if summed else -0.5,
+        "y": classes + 0.5 if summed else classes + WORDS_ROWS - 0.55,
         "text": f"alarm above {words.signed(threshold)}",
         "showarrow": False,
         "xanchor": "right" if left else "left",
@@ -283,7 +285,7 @@ def _labels(class_names: Sequence[str], predicted: int, true: int | None, theme:
         roles = [role for role, c in (("predicted", predicted), ("true", true)) if c == class_id]
         if not roles:
             return name
-        return f"<span style='color:{muted};font-size:11px'>{' + '.join(roles)}</span> <b>{name}</b>"
+        return f"<span style='color:{muted};font-size:11px'>{', '.join(roles)}</span> <b>{name}</b>"
 
     return [label(c, name) for c, name in enumerate(class_names)]
 

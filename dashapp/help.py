@@ -147,7 +147,11 @@ def about(key: str) -> html.Span:
     Raises:
         KeyError: the glossary has no such entry.
     """
-    entry = GLOSSARY[key]
+    return explained(GLOSSARY[key])
+
+
+def explained(entry: Entry) -> html.Span:
+    """A '?' with a text of its own, where the glossary's would say less."""
     return html.Span(
         [
             html.Button(

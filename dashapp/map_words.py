@@ -58,7 +58,7 @@ def vulnerability_sentences(
             f"No position fools it: the nearest stays {margin(-float(margins.max()))} behind {true}.",
         ]
     reached = [names[index] for index in np.unique(classes[fooled])]
-    positions = "position does" if count == 1 else "positions do"
+    positions = "position fools it" if count == 1 else "positions fool it"
     return [meaning, f"{count:,} of {margins.size:,} {positions}, towards {_listed(reached)}."]
 
 
@@ -85,7 +85,7 @@ def repair_sentences(
     )
     row, column = np.unravel_index(int(margins.argmax()), margins.shape)
     other = names[int(classes[row, column])]
-    said = f"The highest is {margin(float(margins.max()))} at row {row}, column {column}, for {other}"
+    said = f"The highest margin is {margin(float(margins.max()))} at row {row}, column {column}, for {other}"
     if before is not None:
         said += f"; before the attack it was {margin(float(before.max()))}"
     return [meaning, f"{said}."]

@@ -24,7 +24,7 @@ def test_maps_lie_over_the_images_and_tell_the_numbers_of_a_position(page):
     page.get_by_role("button", name="Vulnerability").click()
     expect(over).to_have_count(1)  # over the original: the map is of the image before the attack
     assert "map=vulnerability" in page.url
-    expect(page.locator(".map-said")).to_contain_text("12 of 1,024 positions do, towards")
+    expect(page.locator(".map-said")).to_contain_text("12 of 1,024 positions fool it, towards")
     frame = page.locator(".case-image-frame.has-map")
     box = frame.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 9.5 / 32, box["y"] + box["height"] * 5.5 / 32)
@@ -43,7 +43,7 @@ def test_maps_lie_over_the_images_and_tell_the_numbers_of_a_position(page):
     page.keyboard.press("m")
     expect(page.get_by_role("button", name="Repair", exact=True)).to_have_attribute("aria-pressed", "true")
     expect(over).to_have_count(2)
-    expect(page.locator(".map-said")).to_contain_text("The highest is")
+    expect(page.locator(".map-said")).to_contain_text("The highest margin is")
     page.reload()
     page.wait_for_selector(SETTLED)
     expect(over).to_have_count(2)

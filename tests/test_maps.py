@@ -90,10 +90,10 @@ def test_the_words_count_the_positions_and_name_the_classes():
     meaning, found = map_words.vulnerability_sentences(margins=margins, **given)
     assert "of the original" in meaning
     assert "8 corner colours" in meaning
-    assert found == "2 of 4 positions do, towards dog and ship."
+    assert found == "2 of 4 positions fool it, towards dog and ship."
     assert "stays 1.00 behind cat" in map_words.vulnerability_sentences(margins=margins - 3, **given)[1]
     _, found = map_words.repair_sentences(margins=margins, predicted="cat", before=margins - 5, **shared)
-    assert found == "The highest is 2.00 at row 0, column 1, for dog; before the attack it was −3.00."
+    assert found == "The highest margin is 2.00 at row 0, column 1, for dog; before the attack it was −3.00."
 
 
 def test_the_address_holds_the_maps_and_the_list_does_not_see_them():

@@ -52,6 +52,7 @@
 
   let chosen = null; // the switch above part C that the reader has just pressed
   let opening = null; // the neighbour whose pair the reader has just asked for
+  let twinAsked = false; // the reader has just asked for the twin view
 
   /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */
   function choose(field, value) {
@@ -68,6 +69,7 @@
     if (!button) return;
     const { field } = button.dataset;
     const redraws = field === "metric" || field === "rule";
+    twinAsked = field === "twin" && button.dataset.value !== "";
     chosen = redraws ? { field, until: window.performance.now() + REDRAWN_WITHIN } : null;
     choose(button.dataset.field, button.dataset.value);
     if (button.classList.contains("pair-close")) backToList();
@@ -116,6 +118,16 @@
           pair.scrollIntoView({ block: "nearest" });
         });
       }
+      return noUpdate();
+    },
+    /* So do the twins that the reader has asked for: they stand below the graph. */
+    twinOpened: function () {
+      if (twinAsked) {
+        window.requestAnimationFrame(() => {
+          document.getElementById("twin")?.scrollIntoView({ block: "nearest" });
+        });
+      }
+      twinAsked = false;
       return noUpdate();
     },
   };

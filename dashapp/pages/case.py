@@ -72,6 +72,13 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bo
                 className="case-body",
                 children=[
                     html.Div(
+                        [
+                            decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
+                            detectors_part(case, db.read.detector_decisions(engine, case_id)),
+                        ],
+                        className="case-side",
+                    ),
+                    html.Div(
                         className="case-insight",
                         children=[
                             case_controls.toolbar_part(metric, rule),
@@ -81,13 +88,6 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bo
                             case_pair.pair_part(),
                             case_twin.twin_part(),
                         ],
-                    ),
-                    html.Div(
-                        [
-                            decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
-                            detectors_part(case, db.read.detector_decisions(engine, case_id)),
-                        ],
-                        className="case-side",
                     ),
                 ],
             ),

@@ -31,9 +31,10 @@ def decisions_part(
     """
     by_layer = {decision.layer: decision for decision in decisions}
     if decisions:
-        intro = [html.P(f"Rule {rule}: {words.RULE_NOTES[rule]}.", className="muted decisions-rule")]
+        intro = []
+        foot = [html.P(f"Rule {rule}: {words.RULE_NOTES[rule]}.", className="muted decisions-rule")]
     else:
-        intro = [html.P(words.not_tuned_sentence(metric, rule), className="notice-line")]
+        intro, foot = [html.P(words.not_tuned_sentence(metric, rule), className="notice-line")], []
     return html.Aside(
         className="case-decisions",
         children=[
@@ -46,6 +47,7 @@ def decisions_part(
                 _decision(case, layer.name, by_layer.get(layer.name), layer.name == shown)
                 for layer in case.compared_layers
             ),
+            *foot,
         ],
     )
 

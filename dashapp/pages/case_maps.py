@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, map_pictures, map_words, theme
+from dashapp.help import Entry, explained
 from dashapp.pages.case_maps_address import MAPS, PLAIN, VULNERABILITY, MapsView, maps_view
 from dashapp.pages.case_overview import image_address
 
@@ -115,6 +116,8 @@ def _maps(
 
 
 def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list:
+    """`sentences`: what the map means, then what it says of this image."""
+    meaning, *said = sentences
     zero = 100 * (min(max(0.0, scale.low), scale.high) - scale.low) / max(scale.high - scale.low, 1e-6)
     marks = [(0.0, map_words.margin(scale.low)), (100.0, map_words.margin(scale.high))]
     if 12 < zero < 88:
@@ -131,8 +134,14 @@ def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list:
             className="map-legend",
             **{"data-low": f"{scale.low:.3f}", "data-high": f"{scale.high:.3f}"},
         ),
-        html.P(map_words.POINT, className="map-readout", **{"data-rest": map_words.POINT}),
-        *(html.P(sentence, className="muted map-words") for sentence in sentences),
+        html.Div(
+            [
+                html.P(map_words.POINT, className="map-readout", **{"data-rest": map_words.POINT}),
+                explained(Entry("This map", meaning)),
+            ],
+            className="map-point",
+        ),
+        *(html.P(sentence, className="muted map-words") for sentence in said),
     ]
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dash import Dash, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 from sqlalchemy import Engine
 
@@ -26,6 +26,13 @@ def twin_part() -> html.Section:
 
 def register(app: Dash, engine: Engine) -> None:
     """Keep the twin view in step with the address and the theme."""
+
+    app.clientside_callback(
+        ClientsideFunction("pairView", "twinOpened"),
+        Output(ids.PAIR_DONE, "data", allow_duplicate=True),
+        Input(ids.TWIN_SHOWN, "data"),
+        prevent_initial_call=True,
+    )
 
     @app.callback(
         Output(ids.TWIN, "hidden"),
