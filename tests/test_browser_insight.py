@@ -5,7 +5,6 @@ import re
 from playwright.sync_api import Page, expect
 
 pytest_plugins = ("browser",)
-expect.set_options(timeout=15_000)  # as long as the window waits
 
 ATTACKED = 49  # the first adversarial validation case of the synthetic database
 SETTLED = '#case-graph[data-settled="true"]'
