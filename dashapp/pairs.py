@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
-COSINES = ("cosine", "centered-cosine")
 
 
 class Statistics(NamedTuple):

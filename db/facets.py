@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     and_,
     case,
     delete,
@@ -44,13 +45,18 @@ def add_cases(connection: Connection, network_id: int) -> None:
         _add_cells(connection, network_id, detector, case_facets.c.case_id.in_(new))
 
 
-def refresh(connection: Connection, network_id: int) -> None:
-    """Write all rows of a network anew: what the layers decide has changed."""
-    connection.execute(delete(case_facets).where(case_facets.c.network_id == network_id))
-    _insert(connection, _facets(network_id))
+def refresh(connection: Connection, network_id: int, partition: str | None = None) -> None:
+    """Write the rows of a network, or of one partition of it, anew: what the layers decide has changed."""
+
+    def among(table: Table) -> ColumnElement[bool]:
+        mine = table.c.network_id == network_id
+        return mine if partition is None else and_(mine, table.c.partition == partition)
+
+    connection.execute(delete(case_facets).where(among(case_facets)))
+    _insert(connection, _facets(network_id).where(among(cases)))
     of_layers = select(layers.c.name).where(layers.c.network_id == network_id)
-    own, detector = detector_decisions.c.network_id == network_id, detector_decisions.c.detector
-    connection.execute(delete(detector_decisions).where(own, detector.in_(of_layers)))
+    detector = detector_decisions.c.detector
+    connection.execute(delete(detector_decisions).where(among(detector_decisions), detector.in_(of_layers)))
     chosen = (
         select(
             cases.c.network_id,
@@ -65,14 +71,14 @@ def refresh(connection: Connection, network_id: int) -> None:
         )
         .join(layers, layers.c.id == decisions.c.layer_id)
         .join(cases, cases.c.id == decisions.c.case_id)
-        .where(layers.c.network_id == network_id, _listed())
+        .where(layers.c.network_id == network_id, among(cases), _listed())
         # in the order of the key: each page of the table is written once
         .order_by(layers.c.name, cases.c.partition, cases.c.id)
     )
     connection.execute(insert(detector_decisions).from_select(list(chosen.selected_columns.keys()), chosen))
-    connection.execute(delete(facet_cells).where(facet_cells.c.network_id == network_id))
+    connection.execute(delete(facet_cells).where(among(facet_cells)))
     for detector in _detectors(connection, network_id):
-        _add_cells(connection, network_id, detector)
+        _add_cells(connection, network_id, detector, among(case_facets))
 
 
 def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:

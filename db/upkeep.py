@@ -121,6 +121,30 @@ CONTRADICTIONS = {
         WHERE operating_points.tp + operating_points.fp + operating_points.tn + operating_points.fn <>
             (SELECT COUNT(*) FROM cases WHERE cases.network_id = layers.network_id
                 AND cases."partition" = operating_points."partition")""",
+    "cases whose facets, which lists filter by, are missing or not theirs (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM cases LEFT JOIN case_facets ON case_facets.case_id = cases.id
+        WHERE case_facets.case_id IS NULL OR case_facets.network_id <> cases.network_id
+            OR case_facets."partition" <> cases."partition" OR case_facets.kind <> cases.kind
+            OR case_facets.predicted_class <> cases.predicted_class
+            OR COALESCE(case_facets.alarm_count, -1) <> COALESCE(
+                (SELECT SUM(CASE WHEN decisions.alarm THEN 1 ELSE 0 END) FROM decisions
+                WHERE decisions.case_id = cases.id
+                    AND decisions.metric = 'euclidean' AND decisions.rule = 'total'), -1)""",
+    "decisions of layers that lists do not have, or have otherwise (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM decisions JOIN layers ON layers.id = decisions.layer_id
+        JOIN cases ON cases.id = decisions.case_id
+        LEFT JOIN detector_decisions AS listed ON listed.network_id = layers.network_id
+            AND listed.detector = layers.name AND listed."partition" = cases."partition"
+            AND listed.case_id = cases.id
+        WHERE decisions.metric = 'euclidean' AND decisions.rule = 'total' AND (listed.case_id IS NULL
+            OR listed.score <> decisions.unexpected_count OR listed.threshold <> decisions.threshold
+            OR listed.alarm <> decisions.alarm)""",
+    "decisions of layers that only lists have (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM detector_decisions AS listed
+        JOIN layers ON layers.network_id = listed.network_id AND layers.name = listed.detector
+        WHERE NOT EXISTS (SELECT 1 FROM decisions
+            WHERE decisions.case_id = listed.case_id AND decisions.layer_id = layers.id
+                AND decisions.metric = 'euclidean' AND decisions.rule = 'total')""",
 }
 
 

@@ -31,6 +31,7 @@ from model.layers import COMPOSED
 
 BATCH = 64  # images of one forward pass
 SPLIT = "test"  # of the data set of kept images, which has no other
+PARTITION = "checked"
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def keep(
     logits, predicted = outputs[last], outputs[last].argmax(1).tolist()
     with writing(engine) as connection:
         sample_ids = _samples(connection, network, images, predicted)
-        shared = {"network_id": network.id, "run_id": run_id, "kind": "unknown", "partition": "checked"}
+        shared = {"network_id": network.id, "run_id": run_id, "kind": "unknown", "partition": PARTITION}
         new = {
             sample_id: {
                 **shared,
@@ -109,7 +110,7 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> Non
                 with writing(engine) as connection:
                     write.insert_missing(connection, decisions, new)
     with writing(engine) as connection:
-        facets.refresh(connection, network.id)
+        facets.refresh(connection, network.id, PARTITION)
 
 
 def _decisions(labels: np.ndarray, predicted: np.ndarray, key: dict, classes: int) -> list[dict]:

@@ -146,3 +146,30 @@ def test_keys_do_what_buttons_do_and_rest_while_something_is_typed(page):
     page.keyboard.press("?")
     expect(dialog).to_contain_text("go to a case by its number")
     expect(dialog).not_to_contain_text("layer")
+
+
+def test_an_answer_that_comes_late_shows_nothing_on_the_next_case(page):
+    opened(page, f"/case/{ATTACKED}")
+    held = []
+
+    def hold(route):
+        if "case-pictures.children" in route.request.post_data and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/_dash-update-component*", hold)
+    with page.expect_request(lambda request: "case-pictures.children" in (request.post_data or "")):
+        page.get_by_role("button", name="Repair", exact=True).click()
+    following = page.get_by_role("link", name="Next")
+    expect(following).to_have_attribute("href", re.compile("map=repair"))
+    following.click()
+    expect(page.locator("h1")).to_have_text(f"Case {ATTACKED + 1}")
+    expect(page.locator(".map-over").first).to_be_visible()
+    shown = page.locator(".case-images img").first
+    image = shown.get_attribute("src")
+    with page.expect_event("requestfinished", lambda request: request == held[0].request):
+        held[0].continue_()
+    with page.expect_response("**/_dash-update-component*"):  # one more answer, after the late one
+        page.get_by_role("button", name="Switch between light and dark").click()
+    assert shown.get_attribute("src") == image

@@ -4,7 +4,7 @@ import pytest
 import small_database
 from sqlalchemy import insert, text
 
-from db import engine, migrate, schema, upkeep
+from db import engine, facets, migrate, schema, upkeep
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def database(tmp_path):
         connection.execute(insert(schema.neighbors), neighbors)
         connection.execute(insert(schema.decisions), decisions)
         connection.execute(insert(schema.operating_points), points)
+        facets.refresh(connection, 1)
     yield database
     database.dispose()
 
@@ -60,6 +61,17 @@ def test_a_sound_database_has_no_problems(database):
         (
             "UPDATE operating_points SET tp = 5 WHERE layer_id = 2 AND partition = 'tuning'",
             "1 operating points",
+        ),
+        ("DELETE FROM case_facets WHERE case_id = 2", "1 cases whose facets"),
+        ("UPDATE case_facets SET alarm_count = 3 WHERE case_id = 1", "1 cases whose facets"),
+        ("DELETE FROM decisions WHERE case_id = 3", "4 decisions of layers that only"),
+        (
+            "DELETE FROM detector_decisions WHERE case_id = 4 AND detector = 'dense'",
+            "1 decisions of layers that lists",
+        ),
+        (
+            "UPDATE detector_decisions SET score = 1, alarm = (1 > threshold) WHERE detector = 'logits'",
+            "3 decisions of layers that lists",
         ),
     ],
 )

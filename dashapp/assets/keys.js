@@ -26,7 +26,7 @@
   }
 
   function page(name) {
-    click(`.pager a[rel="${name === "Next" ? "next" : "prev"}"], .pager a[id*='"value":"${name}"']`);
+    click(`.pager a[id*='"value":"${name}"']`);
   }
 
   function focus(selector) {

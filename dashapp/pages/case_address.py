@@ -102,13 +102,15 @@ def _complaint(name: str, value: str, expected: str) -> str:
 
 def other_case_search(search: str) -> str:
     """The query string for the previous or the next case: as this, without what is only of this case."""
-    fields = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
-    kept = [(name, value) for name, value in fields if name != "pair"]
-    return f"?{urlencode(kept)}" if kept else ""
+    return _without(search, ("pair",))
 
 
 def list_search(search: str) -> str:
     """The list's part of a case's query string: '?...' or ''."""
+    return _without(search, OWN)
+
+
+def _without(search: str, names: Sequence[str]) -> str:
     fields = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
-    kept = [(name, value) for name, value in fields if name not in OWN]
+    kept = [(name, value) for name, value in fields if name not in names]
     return f"?{urlencode(kept, safe=',')}" if kept else ""

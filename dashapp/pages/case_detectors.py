@@ -12,7 +12,7 @@ from dashapp.pages.case_overview import alarm_state
 ORDER = ("repair", "confidence", "logit-margin")
 
 
-def detectors_part(case: db.read.CaseDetail, decisions: Sequence[db.read.DetectorDecision]) -> html.Section:
+def detectors_part(case: db.read.CaseDetail, decisions: Sequence[db.read.ScoreDecision]) -> html.Section:
     """One card a detector, the repair sweep first; `decisions` is empty before an evaluation."""
     found = sorted(decisions, key=lambda one: ORDER.index(one.detector) if one.detector in ORDER else 9)
     if found:
@@ -27,7 +27,7 @@ def detectors_part(case: db.read.CaseDetail, decisions: Sequence[db.read.Detecto
     )
 
 
-def _card(case: db.read.CaseDetail, decision: db.read.DetectorDecision) -> html.Article:
+def _card(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> html.Article:
     state, text = alarm_state(decision.alarm)
     name = words.NAMES.get(decision.detector, decision.detector)
     head = html.Div(
@@ -48,7 +48,7 @@ def _card(case: db.read.CaseDetail, decision: db.read.DetectorDecision) -> html.
     )
 
 
-def _explanation(case: db.read.CaseDetail, decision: db.read.DetectorDecision) -> list:
+def _explanation(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> list:
     if decision.alarm is None:
         return [html.P(words.NO_SWEEP, className="muted")]
     names = case.class_names
@@ -62,7 +62,7 @@ def _explanation(case: db.read.CaseDetail, decision: db.read.DetectorDecision) -
     return [*said, *outcome_line(decision.outcome)]
 
 
-def _reason(decision: db.read.DetectorDecision, names: Sequence[str], predicted: str) -> str:
+def _reason(decision: db.read.ScoreDecision, names: Sequence[str], predicted: str) -> str:
     given = {"alarm": decision.alarm, "predicted": predicted}
     if decision.kind == "repair":
         return words.repair_reason(

@@ -5,7 +5,7 @@ from dash import Dash
 import db.read
 from dashapp.drawn import Element, element, link
 from dashapp.pages import cases_table
-from dashapp.theme import class_color
+from dashapp.pages.case_overview import class_name
 from dashapp.words import percent
 
 
@@ -20,21 +20,10 @@ def _tile(
     row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
 ) -> Element:
     names = options.class_names
-    predicted = element(
-        "span",
-        names[row.predicted_class],
-        className="class-name",
-        style={"--class-color": class_color(row.predicted_class)},
-    )
-    classes = [predicted]
+    classes = [class_name(names[row.predicted_class], row.predicted_class)]
     if row.true_class is not None and row.true_class != row.predicted_class:
-        true = element(
-            "span",
-            names[row.true_class],
-            className="class-name",
-            style={"--class-color": class_color(row.true_class)},
-        )
-        classes = [true, element("span", "→", className="muted"), predicted]
+        true = class_name(names[row.true_class], row.true_class)
+        classes = [true, element("span", "→", className="muted"), *classes]
     images = [cases_table.marked_image(row, app)]
     if row.kind == "adversarial":
         images.insert(0, cases_table.image(row.original, row, app, "before the attack"))

@@ -130,9 +130,6 @@ def outcomes(
     """The detector that is looked at, and how its decisions turned out: each outcome is a filter."""
     counts = listed.facets["outcome"]
     decision = next((row.decision for row in listed.rows if row.decision is not None), None)
-    if listed.rows and decision is None:
-        text = f"No decisions of {query.detector} about these cases yet: run “xpixels tune” and reload."
-        return html.P(text, className="card untuned muted")
     detectors = [
         html.Li(
             dcc.Link(
@@ -151,7 +148,11 @@ def outcomes(
     else:
         threshold = None if decision is None else int(decision.threshold)
         how = alarm_rule_text(METRIC, RULE, decision and decision.k, threshold)
-    tiles = [_outcome(outcome, counts, query, home) for outcome in OUTCOMES]
+    if listed.rows and decision is None:
+        text = f"No decisions of {query.detector} about these cases yet: run “xpixels tune” and reload."
+        shown = html.P(text, className="untuned muted")
+    else:
+        shown = html.Ul([_outcome(outcome, counts, query, home) for outcome in OUTCOMES], className="tiles")
     return html.Div(
         className="outcomes card",
         children=[
@@ -163,7 +164,7 @@ def outcomes(
                 ],
                 className="layer-choice",
             ),
-            html.Ul(tiles, className="tiles"),
+            shown,
         ],
     )
 

@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 import db.engine
+import db.read
 import db.saved_views
 from dashapp import ids
 
@@ -57,9 +58,10 @@ def changed(
 ) -> list[Component]:
     """Keep the list of `search` under a name, or forget a view; the views as they are then."""
     try:
+        query, _ = db.read.case_query(engine, search)  # what is kept is a list, whatever a request says
         with db.engine.writing(writer) as connection:
             if forgotten is None:
-                db.saved_views.save_view(connection, name, search)
+                db.saved_views.save_view(connection, name, query.but(page=1).search())
             else:
                 db.saved_views.delete_view(connection, forgotten)
     except ValueError as error:

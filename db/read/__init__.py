@@ -24,7 +24,6 @@ from db.read.cases import (
     overview,
     random_case,
 )
-from db.read.detector_decisions import DetectorDecision, detector_decisions
 from db.read.evidence import (
     CurvePoint,
     DetectorRow,
@@ -67,6 +66,7 @@ from db.read.pairs import (
 )
 from db.read.query import PAGE_SIZE, SORTS, CaseQuery, Order, Range, case_query
 from db.read.refusal import QueryError
+from db.read.score_decisions import ScoreDecision, score_decisions
 from db.read.twins import CaseOriginal, case_original, twin_neighbors
 from db.read.what_if import (
     Flip,
@@ -102,7 +102,6 @@ __all__ = [
     "CaseQuery",
     "CaseScore",
     "CurvePoint",
-    "DetectorDecision",
     "DetectorOption",
     "DetectorRow",
     "Divergence",
@@ -128,6 +127,7 @@ __all__ = [
     "Question",
     "Range",
     "RepairMaps",
+    "ScoreDecision",
     "TagCount",
     "Tuned",
     "WhatIf",
@@ -141,7 +141,6 @@ __all__ = [
     "case_original",
     "case_query",
     "curves_question",
-    "detector_decisions",
     "divergence_question",
     "evidence_by_k",
     "evidence_curves",
@@ -167,6 +166,7 @@ __all__ = [
     "reference_blocks",
     "reference_count",
     "repair_maps",
+    "score_decisions",
     "summary_question",
     "tag_counts",
     "tuned_point",

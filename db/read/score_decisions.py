@@ -16,7 +16,7 @@ from db.schema import attack_pixels, cases, class_scores, repairs
 REPAIR, CONFIDENCE, MARGIN = "repair", "confidence", "logit-margin"
 
 
-class DetectorDecision(NamedTuple):
+class ScoreDecision(NamedTuple):
     """What a detector without neighbours decided about a case."""
 
     detector: str
@@ -34,7 +34,7 @@ class DetectorDecision(NamedTuple):
     outcome: Literal["TP", "FP", "TN", "FN"] | None  # None: of an unknown case, or no score
 
 
-def detector_decisions(engine: Engine, case_id: int) -> tuple[DetectorDecision, ...]:
+def score_decisions(engine: Engine, case_id: int) -> tuple[ScoreDecision, ...]:
     """Read what each such detector decides about a case; empty before an evaluation.
 
     Raises:
@@ -54,7 +54,7 @@ def detector_decisions(engine: Engine, case_id: int) -> tuple[DetectorDecision, 
         return tuple(_decision(connection, case, one, logits) for one in tuned)
 
 
-def _decision(connection: Connection, case: Row, tuned: TunedScore, logits: np.ndarray) -> DetectorDecision:
+def _decision(connection: Connection, case: Row, tuned: TunedScore, logits: np.ndarray) -> ScoreDecision:
     score = other = row = column = located = None
     if tuned.name == REPAIR:
         found = connection.execute(
@@ -73,7 +73,7 @@ def _decision(connection: Connection, case: Row, tuned: TunedScore, logits: np.n
         attacked = case.kind == "adversarial"
         outcome = ("TP" if alarm else "FN") if attacked else ("FP" if alarm else "TN")
     recovered = other if alarm else None
-    return DetectorDecision(
+    return ScoreDecision(
         tuned.name, tuned.kind, score, tuned.threshold, alarm, other, recovered, row, column, located, outcome
     )
 

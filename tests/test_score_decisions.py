@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, select
 import db.read
 from dashapp import detector_words as words
 from db import schema
-from db.read.detector_decisions import above, baseline_score
+from db.read.score_decisions import above, baseline_score
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +25,18 @@ def small():
 
 
 def test_the_repair_sweep_of_a_case_is_held_against_the_threshold_of_all_tuning_cases(small):
-    (attacked,) = db.read.detector_decisions(small, 1)  # the baseline was not evaluated on tuning
+    (attacked,) = db.read.score_decisions(small, 1)  # the baseline was not evaluated on tuning
     assert attacked.detector == "repair"
     assert (attacked.score, attacked.threshold, attacked.alarm, attacked.outcome) == (2.5, 0.5, True, "TP")
     assert (attacked.row, attacked.column, attacked.located) == (3, 30, True)
     assert attacked.other == attacked.recovered_class == CAT
-    (clean,) = db.read.detector_decisions(small, 2)  # its score is the threshold, not above it
+    (clean,) = db.read.score_decisions(small, 2)  # its score is the threshold, not above it
     assert (clean.score, clean.alarm, clean.outcome) == (0.5, False, "TN")
     assert clean.other == CAT
     assert clean.recovered_class is None
     assert clean.located is None
     with pytest.raises(LookupError, match="case 99"):
-        db.read.detector_decisions(small, 99)
+        db.read.score_decisions(small, 99)
 
 
 def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
@@ -54,7 +54,7 @@ def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
     found = Counter(
         (decision.detector, partition, decision.outcome)
         for case_id, partition in cases
-        for decision in db.read.detector_decisions(ingested, case_id)
+        for decision in db.read.score_decisions(ingested, case_id)
     )
     assert {row.name for row in evaluated} == {"repair", "confidence", "logit-margin"}
     for row in evaluated:
