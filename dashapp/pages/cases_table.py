@@ -131,7 +131,7 @@ def _row(
     return html.Tr(
         [
             html.Th(
-                [dcc.Link(str(row.id), href=href, className="row-link"), written(row)],
+                dcc.Link(str(row.id), href=href, className="row-link"),
                 scope="row",
                 className="c-id",
             ),
@@ -144,7 +144,7 @@ def _row(
             _class(row.predicted_class, options, wrong=wrong),
             html.Td(percent(row.confidence), className="c-confidence", style=confidence),
             html.Td(marks(row, query, options), className="c-alarms"),
-            _outcome(row.decision),
+            _outcome(row),
             html.Td(_score(row.decision), className="c-score"),
             html.Td("" if row.queries is None else f"{row.queries:,}", className="c-queries"),
             html.Td(_pixel(row), className="c-pixel"),
@@ -219,9 +219,11 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Component:
     )
 
 
-def _outcome(decision: db.read.ListedDecision | None) -> Component:
-    wrong = decision is not None and decision.outcome in ("FP", "FN")
-    return html.Td(outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
+def _outcome(row: db.read.ListedCase) -> Component:
+    """What the detector made of the case, and below it what people did."""
+    wrong = row.decision is not None and row.decision.outcome in ("FP", "FN")
+    name = html.Span(outcome_name(row.decision), className="c-wrong" if wrong else "")
+    return html.Td([name, written(row)], className="c-outcome")
 
 
 def outcome_name(decision: db.read.ListedDecision | None) -> str:
