@@ -83,7 +83,7 @@ def test_a_page_passes_axe_fits_shows_the_keyboard_and_stays_on_this_machine(
     if name in ("list", "attacked", "detectors"):
         names = walked(page)
         assert names[:4] == ["Skip to the content", "Explainable Pixels", "Cases", "Detectors"]
-        assert names[4:6] == ["Go to case …", "Switch between light and dark"]
+        assert names[4:7] == ["Go to case …", "Keys", "Switch between light and dark"]
         for width in (768, 1024, 1280, 2560):
             page.set_viewport_size({"width": width, "height": 900})
             for selector in ("html", ".app-header"):

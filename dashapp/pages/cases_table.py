@@ -92,17 +92,19 @@ def _header(
     place = next((place for place, key in enumerate(query.order) if key.name == sort), None)
     order = None if place is None else ("ascending", "descending")[query.order[place].descending]
     arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    down = sort in DESCENDING_FIRST
     rank = str(place + 1) if place is not None and len(query.order) > 1 else ""
     return html.Th(
         dcc.Link(
             [title, html.Span(arrow + rank, className="sort-arrow")],
             id=ids.list_link("sort", sort),
-            href=home + query.sorted_by(sort, descending_first=sort in DESCENDING_FIRST).search(),
+            href=home + query.sorted_by(sort, descending_first=down).search(),
             className="sort" + " sort-on" * (place is not None),
-            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second",
+            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second, with Shift first",
         ),
         scope="col",
         className=name,
+        **{"data-shift": home + query.then_sorted_by(sort, descending_first=down).search()},
         **({"aria-sort": order} if place == 0 else {}),
     )
 
