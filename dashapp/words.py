@@ -58,7 +58,7 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
     verdict = "alarm" if alarm else "no alarm"
     if rule == "total":
         neighbors = "neighbour" if k == 1 else "neighbours"
-        counted = f"{count} of {k} {neighbors} {'is' if count == 1 else 'are'} not labelled {predicted}"
+        counted = f"{count} of {k} {neighbors} {'is' if 1 in (count, k) else 'are'} not labelled {predicted}"
     elif rule == "max-class":
         counted = f"The most frequent class other than {predicted} has {count} of {k} neighbours"
     else:

@@ -150,4 +150,4 @@ def test_the_twin_view_and_another_metric_are_in_the_address(page):
     page.get_by_role("button", name="euclidean", exact=True).click()
     expect(page.locator("#what-if")).to_be_visible()
     assert "metric" not in page.url
-    expect(page.locator(".decision")).to_have_count(4)
+    expect(page.locator(".case-decisions .decision")).to_have_count(4)

@@ -334,6 +334,9 @@ def test_two_keys_sort_by_the_first_and_then_by_the_second(engine):
     query, _ = db.read.case_query(engine, "?sort=-confidence")
     assert query.sorted_by("true", descending_first=False).search() == "?sort=true,-confidence"
     assert query.sorted_by("confidence", descending_first=True).search() == "?sort=confidence"
+    further = query.then_sorted_by("true", descending_first=False)
+    assert further.search() == "?sort=-confidence,true"
+    assert further.then_sorted_by("true", descending_first=False).search() == "?sort=-confidence,-true"
 
 
 @pytest.mark.parametrize(

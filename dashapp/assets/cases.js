@@ -46,6 +46,18 @@
     }
   });
 
+  /* Shift and a click on a column's title: a further key of the order, as in other tables. */
+  document.addEventListener(
+    "click",
+    (event) => {
+      const title = event.shiftKey && event.target.closest && event.target.closest("th[data-shift] a");
+      if (!title) return;
+      event.preventDefault();
+      window.explainablePixels.follow(title.parentElement.dataset.shift);
+    },
+    true,
+  );
+
   /* Which filters a reader has opened or closed stays so while the list is drawn anew. */
   function opened() {
     try {

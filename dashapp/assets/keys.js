@@ -19,8 +19,8 @@
     return true;
   }
 
-  function step(controls, by) {
-    const at = controls.findIndex((one) => one.getAttribute("aria-pressed") === "true");
+  function step(controls, by, isAt = (one) => one.getAttribute("aria-pressed") === "true") {
+    const at = controls.findIndex(isAt);
     const next = controls[(at + by + controls.length) % controls.length];
     if (next) next.click();
   }
@@ -58,13 +58,22 @@
   }
 
   const layers = () => all(".layer-compared");
+
+  /* By the address, which is ahead of what is drawn when a key is pressed again at once. */
+  function stepLayer(by) {
+    const asked = new URLSearchParams(window.location.search).get("layer");
+    const named = (one) => JSON.parse(one.id).layer === asked;
+    if (layers().some(named)) step(layers(), by, named);
+    else step(layers(), by);
+  }
+
   /* keys, what they do, the selector of the page that has them (none: every page), and how. */
   const KEYS = [
     ["n →", "next case of the list, under its filter", CASE, () => click(link("next"))],
     ["p ←", "previous case", CASE, () => click(link("previous"))],
     ["l", "back to the list", CASE, () => click(link("list"))],
-    ["j", "next layer", CASE, () => step(layers(), 1)],
-    ["k", "previous layer", CASE, () => step(layers(), -1)],
+    ["j", "next layer", CASE, () => stepLayer(1)],
+    ["k", "previous layer", CASE, () => stepLayer(-1)],
     ["1 … 9", "that layer; after v: that verdict", CASE, digit],
     ["h", "hold: the original in the place of the attacked image", CASE, () => hold("original", true)],
     ["r", "hold: no rings around the pixels", CASE, () => hold("rings", true)],

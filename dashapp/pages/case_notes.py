@@ -112,7 +112,7 @@ def _texts(said: db.read.CaseAnnotations) -> list:
     return [*parts, html.P(READ_ONLY, className="muted notes-why")]
 
 
-def _state(case_id: int, part: str, text: str = "") -> html.Span:
+def _state(case_id: int, part: str, text: str | list = "") -> html.Span:
     """Where a field tells how its last change went."""
     return html.Span(text, id=ids.case_notes(case_id, part), className="notes-state muted", role="status")
 
@@ -140,10 +140,11 @@ def _options(known: Sequence[db.read.TagCount]) -> list[html.Option]:
     return [html.Option(value=one.tag, label=f"{one.tag} ({one.cases:,})") for one in known]
 
 
-def _saved(said: db.read.CaseAnnotations) -> str:
+def _saved(said: db.read.CaseAnnotations) -> list:
     if said.note_at is None:
-        return ""
-    return f"✓ saved {said.note_at[:10]} {said.note_at[11:16]} UTC"
+        return []
+    when = f"{said.note_at[:10]} {said.note_at[11:16]} UTC"
+    return [html.Span("✓ saved", title=when), html.Span(f" {when}", className="notes-when")]
 
 
 def _pressed(pressed: bool) -> str:

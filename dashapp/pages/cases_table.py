@@ -97,18 +97,20 @@ def _header(
     place = next((place for place, key in enumerate(query.order) if key.name == sort), None)
     order = None if place is None else ("ascending", "descending")[query.order[place].descending]
     arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    down = sort in DESCENDING_FIRST
     rank = str(place + 1) if place is not None and len(query.order) > 1 else ""
     return element(
         "th",
         link(
             [title, element("span", arrow + rank, className="sort-arrow")],
             id=ids.list_link("sort", sort),
-            href=home + query.sorted_by(sort, descending_first=sort in DESCENDING_FIRST).search(),
+            href=home + query.sorted_by(sort, descending_first=down).search(),
             className="sort" + " sort-on" * (place is not None),
-            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second",
+            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second, with Shift first",
         ),
         scope="col",
         className=name,
+        **{"data-shift": home + query.then_sorted_by(sort, descending_first=down).search()},
         **({"aria-sort": order} if place == 0 else {}),
     )
 
@@ -139,7 +141,7 @@ def _row(
         [
             element(
                 "th",
-                [link(str(row.id), href=href, className="row-link"), written(row)],
+                link(str(row.id), href=href, className="row-link"),
                 scope="row",
                 className="c-id",
             ),
@@ -152,7 +154,7 @@ def _row(
             _class(row.predicted_class, options, wrong=wrong),
             element("td", percent(row.confidence), className="c-confidence", style=confidence),
             element("td", marks(row, query, options), className="c-alarms"),
-            _outcome(row.decision),
+            _outcome(row),
             element("td", _score(row.decision), className="c-score"),
             element("td", "" if row.queries is None else f"{row.queries:,}", className="c-queries"),
             element("td", _pixel(row), className="c-pixel"),
@@ -230,9 +232,11 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Element:
     )
 
 
-def _outcome(decision: db.read.ListedDecision | None) -> Element:
-    wrong = decision is not None and decision.outcome in ("FP", "FN")
-    return element("td", outcome_name(decision), className="c-outcome" + " c-wrong" * wrong)
+def _outcome(row: db.read.ListedCase) -> Element:
+    """What the detector made of the case, and below it what people did."""
+    wrong = row.decision is not None and row.decision.outcome in ("FP", "FN")
+    name = element("span", outcome_name(row.decision), className="c-wrong" if wrong else "")
+    return element("td", [name, written(row)], className="c-outcome")
 
 
 def outcome_name(decision: db.read.ListedDecision | None) -> str:

@@ -148,6 +148,15 @@ class CaseQuery:
         chosen = (Order(name, descending), *others[:2])
         return self.but(order=chosen if name != "case" else (Order("case", descending),))
 
+    def then_sorted_by(self, name: str, *, descending_first: bool) -> "CaseQuery":
+        """The same with `name` as a further key behind the others, or the other way round where it stands."""
+        if name == "case" or self.order[0].name == "case":
+            return self.sorted_by(name, descending_first=descending_first)
+        if any(key.name == name for key in self.order):
+            turned = (Order(key.name, not key.descending) if key.name == name else key for key in self.order)
+            return self.but(order=tuple(turned))
+        return self.but(order=(*self.order[:2], Order(name, descending_first)))
+
     def unfiltered(self) -> "CaseQuery":
         """The same network, detector, order and view, with nothing filtered."""
         return self.but(partition=PARTITIONS[0], filters={}, ranges={}, find="")
