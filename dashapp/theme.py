@@ -28,7 +28,7 @@ CLASS_COLORS = (
     "#ff35c5",
 )
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 COLORS: dict[Theme, dict[str, str]] = {
     "light": {
