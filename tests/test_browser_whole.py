@@ -100,20 +100,22 @@ def test_axe_finds_nothing_serious_in_an_empty_database(chromium, tmp_path):
     engine = db.engine.create(tmp_path / "empty.db")
     db.migrate.upgrade(engine)
     engine.dispose()
-    with (
-        serving("--database", str(tmp_path / "empty.db"), "--port", "0") as process,
-        chromium.new_context(base_url=process.stdout.readline().strip()) as window,
-    ):
-        page = window.new_page()
-        for address in ("/", "/detectors"):
-            page.goto(address)
-            expect(page.locator("main h1")).to_be_visible()
-            assert judged(page) == []
-        # The server goes away; the page says so instead of standing still.
-        process.terminate()
-        process.wait()
-        page.get_by_role("link", name="Cases").click()
-        expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+    with serving("--database", str(tmp_path / "empty.db"), "--port", "0") as process:
+        try:
+            address = process.stdout.readline().strip()
+            with chromium.new_context(base_url=address, reduced_motion="reduce") as window:
+                page = window.new_page()
+                for path in ("/", "/detectors"):
+                    page.goto(path)
+                    expect(page.locator("main h1")).to_be_visible()
+                    assert judged(page) == []
+                # The server goes away; the page says so instead of standing still.
+                process.terminate()
+                process.wait()
+                page.get_by_role("link", name="Cases").click()
+                expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+        finally:
+            process.kill()  # or leaving would wait for it
 
 
 def test_the_header_can_be_skipped_and_the_address_stays(page):
