@@ -94,6 +94,7 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> Non
     with engine.connect() as connection:
         metrics = sorted(batches.neighbor_counts(connection, network.id))
     find_neighbors(engine, network.id, metrics, checkpoint.network)
+    new = []
     for metric in metrics:
         for rule in RULES:
             with engine.connect() as connection:
@@ -106,10 +107,9 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> Non
                 key = {"layer_id": point.layer_id, "metric": metric, "rule": rule}
                 key |= {"k": point.k, "threshold": point.threshold}
                 found = _decisions(labels, predicted, key, len(network.class_names))
-                new = [{"case_id": id_, **row} for id_, row in zip(ids, found, strict=True)]
-                with writing(engine) as connection:
-                    write.insert_missing(connection, decisions, new)
+                new += [{"case_id": id_, **row} for id_, row in zip(ids, found, strict=True)]
     with writing(engine) as connection:
+        write.insert_missing(connection, decisions, new)
         facets.refresh(connection, network.id, PARTITION)
 
 

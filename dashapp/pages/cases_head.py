@@ -149,7 +149,10 @@ def outcomes(
         threshold = None if decision is None else int(decision.threshold)
         how = alarm_rule_text(METRIC, RULE, decision and decision.k, threshold)
     if listed.rows and decision is None:
-        text = f"No decisions of {query.detector} about these cases yet: run “xpixels tune” and reload."
+        text = (
+            f"No decisions of {query.detector} about these cases yet (lists show {METRIC} distances, rule {RULE}): "
+            f"run “xpixels tune”, or “xpixels ingest --metric {METRIC}” where that metric is not stored; then reload."
+        )
         shown = html.P(text, className="untuned muted")
     else:
         shown = html.Ul([_outcome(outcome, counts, query, home) for outcome in OUTCOMES], className="tiles")
