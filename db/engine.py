@@ -8,10 +8,12 @@ PostgreSQL goes through the same function.
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
@@ -80,6 +82,23 @@ def insert_or_skip(connection: Connection, table: Table) -> Insert:
     """INSERT of rows into the table that skips those whose key is there already, and no others."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(table).on_conflict_do_nothing()
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows with the same columns, skipping those whose key is there; how many were added.
+
+    On SQLite they go to the driver as tuples, past what SQLAlchemy does for each: half the time.
+    """
+    statement, dialect = insert_or_skip(connection, table), connection.dialect
+    if dialect.name != "sqlite":
+        return connection.execute(statement, rows).rowcount
+    compiled = statement.compile(dialect=dialect, column_keys=list(rows[0]))
+    columns = []
+    for name in compiled.positiontup:
+        write = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+        values = map(itemgetter(name), rows)
+        columns.append(map(write, values) if write else values)
+    return connection.exec_driver_sql(str(compiled), list(zip(*columns, strict=True))).rowcount
 
 
 @contextmanager

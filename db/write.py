@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, and_, column, delete, insert, select, update, values
 
 from db import facets, schema
-from db.engine import insert_or_skip, writing
+from db.engine import insert_many, insert_or_skip, writing
 
 VARIABLES = 900  # values bound in one statement; some databases take no more than 999
 
@@ -31,7 +31,7 @@ def insert_missing(connection: Connection, table: Table, rows: Iterable[Row]) ->
     """
     added = 0
     for chunk in _chunks(rows, 50_000):
-        added += connection.execute(insert_or_skip(connection, table), chunk).rowcount
+        added += insert_many(connection, table, chunk)
     return added
 
 
