@@ -1,4 +1,4 @@
-"""From a URL to an Engine: pragmas, transactions, read-only opening. The only place that knows dialects.
+"""From a URL to an Engine: pragmas, transactions, read-only opening. With db.bulk all that knows dialects.
 
 SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
 writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
@@ -80,6 +80,14 @@ def insert_or_skip(connection: Connection, table: Table) -> Insert:
     """INSERT of rows into the table that skips those whose key is there already, and no others."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(table).on_conflict_do_nothing()
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that sees the database as it is now, whatever others write meanwhile."""
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**level) as connection, connection.begin():
+        yield connection
 
 
 @contextmanager
