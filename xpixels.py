@@ -236,7 +236,7 @@ def _db(commands) -> None:
         _with_database(part)
         if name == "backup":
             part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
-    part = _command(parts, "copy", _run_copy, "move a whole database, as from SQLite to PostgreSQL or back")
+    part = _command(parts, "copy", _run_copy, "copy a whole database, as from SQLite to PostgreSQL or back")
     part.add_argument(
         "source", metavar="SOURCE", help="path or URL of the database to read; it stays as it is"
     )
@@ -276,17 +276,10 @@ def _run_backup(options: argparse.Namespace) -> None:
 
 
 def _run_copy(options: argparse.Namespace) -> None:
-    from db import engine, migrate, transfer
+    from db import transfer
     from model.progress import progress
 
-    source, target = engine.create(options.source, read_only=True), engine.create(options.target)
-    try:
-        with progress("copy", transfer.row_count(source), "rows") as shown:
-            written = transfer.transfer(source, target, advance=lambda rows: shown.to(shown.done + rows))
-    finally:
-        source.dispose()
-        target.dispose()
-    print(f"{migrate.name(target)}: {sum(written.values()):,} rows in {len(written)} tables")
+    print(transfer.between(options.source, options.target, progress))
 
 
 def _one_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ gets its name when it is whole; any other is written in one transaction.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Select, Table, func, select
@@ -48,6 +49,21 @@ def transfer(
         made.dispose()
         _remove(partial)
     return written
+
+
+def between(source: str, target: str, progress: Callable[..., AbstractContextManager]) -> str:
+    """A transfer between two addresses, shown by a `model.progress.progress`; gives the line that tells it.
+
+    Raises what `engine.create` and `transfer` raise.
+    """
+    origin, made = create(source, read_only=True), create(target)
+    try:
+        with progress("copy", row_count(origin), "rows") as shown:
+            written = transfer(origin, made, advance=lambda rows: shown.to(shown.done + rows))
+    finally:
+        origin.dispose()
+        made.dispose()
+    return f"{migrate.name(made)}: {sum(written.values()):,} rows in {len(written)} tables"
 
 
 def row_count(engine: Engine) -> int:
