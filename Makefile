@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 
-.PHONY: demo test lint bench rivals browsers
+.PHONY: demo test lint bench rivals programs
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
 
-test: $(VENV)/test.stamp browsers
+test: $(VENV)/test.stamp programs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lint: $(VENV)/test.stamp
@@ -23,8 +23,8 @@ bench: $(VENV)/test.stamp
 rivals: $(VENV)/test.stamp $(RIVALS)/rivals.stamp
 	$(BIN)/python -m benchmarks.rivals --python $(RIVALS)/bin/python
 
-browsers:
-	@sh tests/browsers.sh
+programs:
+	@sh tests/programs.sh
 
 $(VENV)/demo.stamp: setup.cfg pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

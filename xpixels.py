@@ -236,21 +236,30 @@ def _db(commands) -> None:
         _with_database(part)
         if name == "backup":
             part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
+    part = _command(parts, "copy", _run_copy, "copy a whole database, as from SQLite to PostgreSQL or back")
+    part.add_argument(
+        "source", metavar="SOURCE", help="path or URL of the database to read; it stays as it is"
+    )
+    part.add_argument(
+        "target", metavar="TARGET", help="path or URL of the one to write: new, or without rows"
+    )
 
 
 def _run_upgrade(options: argparse.Namespace) -> None:
     from db import engine, migrate
 
-    before, after = migrate.upgrade(engine.create(options.database))
-    done = f"{options.database}: {before or 'empty'} -> {after}"
+    database = engine.create(options.database)
+    before, after = migrate.upgrade(database)
+    done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
     print(done if before != after else f"revision {after} already")
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    from db import engine, upkeep
+    from db import engine, migrate, upkeep
 
-    problems = upkeep.check(engine.create(options.database, read_only=True))
-    print("\n".join(problems) or f"{options.database}: sound")
+    database = engine.create(options.database, read_only=True)
+    problems = upkeep.check(database)
+    print("\n".join(problems) or f"{migrate.name(database)}: sound")
     return 1 if problems else 0
 
 
@@ -264,6 +273,13 @@ def _run_backup(options: argparse.Namespace) -> None:
     from db import engine, upkeep
 
     print(upkeep.backup(engine.create(options.database, read_only=True), options.target))
+
+
+def _run_copy(options: argparse.Namespace) -> None:
+    from db import transfer
+    from model.progress import progress
+
+    print(transfer.between(options.source, options.target, progress))
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""From a URL to an Engine: pragmas, transactions, read-only opening. The only place that knows dialects.
+"""From a URL to an Engine: pragmas, transactions, read-only opening. With db.bulk all that knows dialects.
 
 SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
 writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
@@ -102,16 +102,31 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 
 @contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection in a transaction that sees the database as it is now, whatever others write meanwhile."""
+    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**level) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
 def only_reading(connection: Connection) -> Iterator[None]:
     """Lets the connection's statements do nothing but read, whatever they say.
 
     A file opened read-only could still be left for another one: ATTACH is refused too. Also lets Ctrl-C
-    stop a statement that takes long: it then fails as `interrupted`.
+    stop a statement that takes long: it then fails as `interrupted`. On PostgreSQL the transaction is one
+    that only reads and stays so once it has begun to; a second statement behind the first could end it.
     """
-    if connection.dialect.name != "sqlite":
-        yield
-        return
     driver = connection.connection.dbapi_connection
+    if connection.dialect.name != "sqlite":
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql("SELECT 1")
+        usual, driver.prepare_threshold = driver.prepare_threshold, 0  # what is prepared is one statement
+        try:
+            yield
+        finally:
+            driver.prepare_threshold = usual
+        return
     driver.set_authorizer(_authorize_reading)
     driver.set_progress_handler(lambda: 0, 100_000)  # steps of SQLite's machine between looks at signals
     try:
@@ -215,8 +230,23 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 def _postgresql(address: URL, read_only: bool) -> Engine:
     options = {"options": "-c default_transaction_read_only=on"} if read_only else {}
     try:
-        return create_engine(address, connect_args=options)
+        engine = create_engine(address, connect_args=options)
+        from psycopg.adapt import Loader
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"A PostgreSQL database needs the package {error.name}: install it, or use a SQLite file."
+            f"A PostgreSQL database needs the package {error.name}, which the extra `postgresql` brings: "
+            "run `pip install --constraint requirements.lock --editable '.[postgresql]'`, or use SQLite."
         ) from None
+
+    class Number(Loader):
+        """What sums of whole numbers, and roundings, are: int or float, as on SQLite, and not Decimal."""
+
+        def load(self, data) -> int | float:
+            text = bytes(data).decode("ascii")
+            return int(text) if text.lstrip("-").isdecimal() else float(text)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection, _record) -> None:
+        connection.adapters.register_loader("numeric", Number)
+
+    return engine

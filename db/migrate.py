@@ -49,9 +49,9 @@ def current(engine: Engine) -> str | None:
     except DatabaseError as error:
         is_other = "file is not a database" in str(error.orig)
         reason = "is not an xpixels database" if is_other else "cannot be read"  # locked, damaged, forbidden
-        raise RevisionError(f"{_name(engine)} {reason}: {error.orig}.") from error
+        raise RevisionError(f"{name(engine)} {reason}: {error.orig}.") from error
     raise RevisionError(
-        f"{_name(engine)} is not an xpixels database: it has tables of something else, as "
+        f"{name(engine)} is not an xpixels database: it has tables of something else, as "
         f"{min(tables)}. Name another with --database."
     )
 
@@ -69,10 +69,10 @@ def require_current(engine: Engine) -> None:
     if revision == head():
         return
     if revision is None:
-        raise RevisionError(f"{_name(engine)} is empty: run `xpixels demo` or `xpixels ingest`.")
+        raise RevisionError(f"{name(engine)} is empty: run `xpixels demo` or `xpixels ingest`.")
     if revision in _revisions():
         raise RevisionError(
-            f"{_name(engine)} is of revision {revision}, this program works with {head()}: "
+            f"{name(engine)} is of revision {revision}, this program works with {head()}: "
             "run `xpixels db upgrade`."
         )
     raise RevisionError(_newer(engine, revision))
@@ -98,7 +98,7 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
         _run(engine, command.upgrade, revision)
     except OperationalError as error:
         # A folder that may not be written, or somebody else at work on the file: it is theirs, and stays.
-        raise RevisionError(f"{_name(engine)} cannot be upgraded: {error.orig}.") from error
+        raise RevisionError(f"{name(engine)} cannot be upgraded: {error.orig}.") from error
     except BaseException:
         if new:
             engine.dispose()
@@ -153,12 +153,13 @@ def _revisions() -> list[str]:
     return [script.revision for script in _scripts().walk_revisions()]
 
 
-def _name(engine: Engine) -> str:
+def name(engine: Engine) -> str:
+    """The database as people call it: the path of its file, or its URL without the password."""
     return str(file(engine) or engine.url.render_as_string(hide_password=True))
 
 
 def _newer(engine: Engine, revision: str) -> str:
     return (
-        f"{_name(engine)} is of revision {revision}, newer than this program knows ({head()}): "
+        f"{name(engine)} is of revision {revision}, newer than this program knows ({head()}): "
         "install a newer xpixels, or name another with --database."
     )

@@ -21,8 +21,9 @@ def saved_views(engine: Engine) -> tuple[SavedView, ...]:
     """All of them, in the order of their names."""
     views = schema.saved_views.c
     with engine.connect() as connection:
-        query = select(views.id, views.name, views.search).order_by(views.name)
-        return tuple(SavedView(*row) for row in connection.execute(query))
+        query = select(views.id, views.name, views.search)
+        found = [SavedView(*row) for row in connection.execute(query)]
+    return tuple(sorted(found, key=lambda view: view.name))  # alike on every database
 
 
 def save_view(connection: Connection, name: str, search: str) -> None:

@@ -52,7 +52,8 @@ def run(engine: Engine, statement: str, *, limit: int | None = None) -> Answer:
         raise StatementError('No statement: write one, as "SELECT * FROM case_overview LIMIT 5".')
     with engine.connect() as connection, connection.begin(), only_reading(connection):
         try:
-            result = connection.exec_driver_sql(statement)
+            # Without parameters: a % stands for itself, also where a driver would fill in values.
+            result = connection.execution_options(no_parameters=True).exec_driver_sql(statement)
             if not result.returns_rows:
                 raise StatementError("The statement gives no rows: write a SELECT.")
             rows = [tuple(row) for row in (result if limit is None else islice(result, limit + 1))]
@@ -148,6 +149,7 @@ def _told(error: DBAPIError) -> BaseException:
     said = " ".join(str(error.orig).split())
     if said == "interrupted":
         return KeyboardInterrupt()
-    if said == "not authorized" or said.startswith("access to"):
+    refused = said == "not authorized" or said.startswith("access to")
+    if refused or said.endswith("in a read-only transaction"):
         return StatementError("Only a statement that reads is possible here: SELECT, WITH, VALUES, EXPLAIN.")
     return StatementError(said)

@@ -18,7 +18,7 @@ class Info:
 
     database: str
     revision: str
-    size: int | None  # bytes, of a SQLite file with its log
+    size: int | None  # bytes, of a SQLite file with its log, or of a database on a server
     rows: dict[str, int]  # of every table
     networks: list[tuple[str, str, float | None]]  # name, sha256 of the weights, test accuracy in [0, 1]
     cases: list[tuple[str, str, str, int]]  # network, partition, kind, how many
@@ -51,7 +51,7 @@ def info(engine: Engine) -> Info:
         return Info(
             database=str(path or engine.url.render_as_string()),
             revision=migrate.head(),
-            size=None if path is None else _size(path),
+            size=_size(path, connection),
             rows={
                 name: connection.scalar(select(func.count()).select_from(table))
                 for name, table in sorted(schema.metadata.tables.items())
@@ -176,7 +176,9 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
         Also what `migrate.require_current` raises.
     """
     if file(engine) is None:
-        raise ValueError(f"Only a SQLite file can be copied: {engine.url}; PostgreSQL has pg_dump.")
+        raise ValueError(
+            f"Only a SQLite file can be copied: {engine.url}; PostgreSQL has pg_dump, and `xpixels db copy`."
+        )
     migrate.require_current(engine)
     path = Path(target).expanduser()
     if path.exists():
@@ -210,6 +212,10 @@ def _file_problems(connection: Connection) -> list[str]:
     return problems
 
 
-def _size(path: Path) -> int:
+def _size(path: Path | None, connection: Connection) -> int | None:
+    if connection.dialect.name == "postgresql":
+        return connection.scalar(select(func.pg_database_size(func.current_database())))
+    if path is None:
+        return None
     log = path.with_name(path.name + "-wal")
     return path.stat().st_size + (log.stat().st_size if log.exists() else 0)

@@ -65,7 +65,7 @@ def chromium() -> Iterator[Browser]:
     """One Chromium for all tests."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
-        pytest.fail("the browser tests need Chromium: run `sh tests/browsers.sh`")
+        pytest.fail("the browser tests need Chromium: run `sh tests/programs.sh`")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])

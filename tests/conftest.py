@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import ingested_batch
 import jax
+import postgres_server
 import pytest
 import small_network
 from filelock import FileLock
@@ -94,6 +95,13 @@ def ingested(load, shared):
             }
             done.touch()
     return engine
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server; gives the address of its own database (see `postgres_server.make`)."""
+    with postgres_server.running() as address:
+        yield address
 
 
 @pytest.fixture

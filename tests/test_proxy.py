@@ -51,7 +51,7 @@ def proxy(database_file, tmp_path_factory):
 
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
-        pytest.fail("the tests of the sub-path need nginx: run `sh tests/browsers.sh`")
+        pytest.fail("the tests of the sub-path need nginx: run `sh tests/programs.sh`")
     folder = tmp_path_factory.mktemp("nginx")
     common = ("--database", str(database_file), "--port", "0", "--base-path")
     started = [serving(*common, "plain"), serving(*common, "/deep/er/", "--proxy-strips")]

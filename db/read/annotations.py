@@ -48,11 +48,8 @@ def tag_counts(engine: Engine) -> tuple[TagCount, ...]:
     """Every tag that is in use with the number of its cases, the most frequent first."""
     columns = annotations.c
     count = func.count(columns.case_id.distinct())
-    query = (
-        select(columns.body, count)
-        .where(columns.kind == TAG)
-        .group_by(columns.body)
-        .order_by(count.desc(), columns.body)
-    )
+    query = select(columns.body, count).where(columns.kind == TAG).group_by(columns.body)
     with engine.connect() as connection:
-        return tuple(TagCount(*row) for row in connection.execute(query))
+        found = [TagCount(*row) for row in connection.execute(query)]
+    # Sorted here, as databases do not agree on the order of texts.
+    return tuple(sorted(found, key=lambda row: (-row.cases, row.tag)))

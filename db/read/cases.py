@@ -265,7 +265,8 @@ def _annotated(
     chosen = population(query, options, others, value, number)
     joined = chosen.get_final_froms()[0].join(ANNOTATIONS, ANNOTATIONS.c.case_id == FACETS.c.case_id)
     chosen = chosen.select_from(joined).where(ANNOTATIONS.c.kind == kind)
-    found = dict(map(tuple, connection.execute(chosen.group_by(value).order_by(number.desc(), value))))
+    counted = map(tuple, connection.execute(chosen.group_by(value)))
+    found = dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))  # alike on every database
     if kind == "note":
         found = {"yes": sum(found.values())} if found else {}
     return found | {chosen: 0 for chosen in query.filters.get(kind, ()) if chosen not in found}

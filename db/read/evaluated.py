@@ -194,7 +194,7 @@ def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict]
         .join(evaluations, evaluations.c.detector_id == detectors.c.id)
         .join(runs, runs.c.id == evaluations.c.run_id)
         .where(detectors.c.network_id == network)
-        .distinct()
+        .group_by(detectors.c.id, runs.c.id)  # not DISTINCT: PostgreSQL cannot tell JSON values apart
     )
     return dict(map(tuple, connection.execute(query)))
 

@@ -156,8 +156,8 @@ def _options(connection: Connection, network: str | None) -> EvidenceOptions:
         )
         .join(evaluations, evaluations.c.detector_id == detectors.c.id)
         .where(detectors.c.network_id == network_id, evaluations.c.how_chosen == HOW_CHOSEN)
+        .group_by(detectors.c.id, evaluations.c.case_set, evaluations.c.partition)
         .order_by(detectors.c.id)
-        .distinct()
     ).all()
     return EvidenceOptions(
         network_id,

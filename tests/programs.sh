@@ -1,6 +1,7 @@
 #!/bin/sh
-# The browser tests drive Chromium, and nginx stands before the dashboard in the tests of the sub-path.
-# Install with apt what is missing where that is allowed, else say what is needed.
+# Programs that tests run: Chromium for those in a browser, nginx before the dashboard in those of the
+# sub-path, a PostgreSQL server. Install with apt what is missing where that is allowed, else say what is
+# needed.
 set -eu
 missing=""
 browser=""
@@ -9,10 +10,15 @@ for name in chromium chromium-browser google-chrome; do
 done
 if [ -z "$browser" ]; then missing="chromium"; fi
 if ! PATH="$PATH:/usr/sbin" command -v nginx >/dev/null 2>&1; then missing="$missing nginx-light"; fi
+postgresql=""
+for name in $(command -v initdb || true) /usr/lib/postgresql/*/bin/initdb; do
+    if [ -x "$name" ]; then postgresql="$name"; fi
+done
+if [ -z "$postgresql" ]; then missing="$missing postgresql"; fi
 missing="${missing# }"
 if [ -z "$missing" ]; then exit 0; fi
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "The browser tests need $missing: install with your system's package manager." >&2
+    echo "The tests need $missing: install with your system's package manager." >&2
     exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
@@ -20,10 +26,10 @@ if [ "$(id -u)" = 0 ]; then
 elif sudo -n true 2>/dev/null; then
     root="sudo -n"
 else
-    echo "The browser tests need $missing: run \`sudo apt-get install $missing\`, then again." >&2
+    echo "The tests need $missing: run \`sudo apt-get install $missing\`, then again." >&2
     exit 1
 fi
-echo "Installing $missing with apt-get for the browser tests" >&2
+echo "Installing $missing with apt-get for the tests" >&2
 # shellcheck disable=SC2086  # one word a package
 if ! $root apt-get -qq update || ! $root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
     $missing >/dev/null

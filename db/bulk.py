@@ -1,0 +1,82 @@
+"""Whole tables: every row written as fast as the database can, and the ids that come after them."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import Connection, Table, func, select, text
+
+
+def insert_all(
+    connection: Connection, table: Table, chunks: Iterable[Sequence], advance: Callable[[int], object]
+) -> None:
+    """INSERT of rows with every column of the table, in its order, as fast as the database can.
+
+    `advance` is called after each chunk with its number of rows.
+    Raises ValueError for a row that PostgreSQL does not take.
+    """
+    if connection.dialect.name == "postgresql":
+        try:
+            _copy(connection, table, chunks, advance)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise ValueError(f"A row of {table.name} could not be written: {error}") from error
+    else:
+        names = table.c.keys()
+        for rows in chunks:
+            connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
+            advance(len(rows))
+
+
+def last_id(connection: Connection, table: Table) -> int:
+    """The highest id of the table's rows, or of those it had where none is ever used twice; 0: none."""
+    last = connection.scalar(select(func.max(table.c.id))) or 0
+    if not _never_twice(table):
+        return last
+    if connection.dialect.name == "postgresql":
+        query = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {_sequence(connection, table)}"
+    else:
+        query = f"SELECT MAX(seq) FROM sqlite_sequence WHERE name = '{table.name}'"
+    return max(last, connection.scalar(text(query)) or 0)
+
+
+def go_on_after(connection: Connection, table: Table, last: int) -> None:
+    """Let the next row without an id get one above `last`, which is at least `last_id`."""
+    if connection.dialect.name == "postgresql":
+        moved = text("SELECT setval(CAST(:sequence AS regclass), :last, :used)")
+        values = {"sequence": _sequence(connection, table), "last": max(last, 1), "used": last > 0}
+        connection.execute(moved, values)
+    elif _never_twice(table):
+        connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
+        row = {"name": table.name, "last": last}
+        connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), row)
+
+
+def take_statistics(connection: Connection, tables: Iterable[Table]) -> None:
+    """Let PostgreSQL plan by what the tables hold now; it would come to do so by itself, later."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
+
+
+def _never_twice(table: Table) -> bool:
+    return bool(table.dialect_options["sqlite"]["autoincrement"])
+
+
+def _sequence(connection: Connection, table: Table) -> str:
+    return connection.scalar(select(func.pg_get_serial_sequence(table.name, "id")))
+
+
+def _copy(
+    connection: Connection, table: Table, chunks: Iterable[Sequence], advance: Callable[[int], object]
+) -> None:
+    quote_name = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote_name(column.name) for column in table.c)
+    binds = [
+        column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for column in table.c
+    ]
+    command = f"COPY {quote_name(table.name)} ({names}) FROM STDIN"
+    with connection.connection.cursor() as cursor, cursor.copy(command) as copy:
+        for rows in chunks:
+            for row in rows:
+                pairs = zip(row, binds, strict=True)
+                copy.write_row(
+                    [bind(value) if bind and value is not None else value for value, bind in pairs]
+                )
+            advance(len(rows))

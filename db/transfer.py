@@ -1,0 +1,106 @@
+"""Moving a whole database from one engine to another: SQLite to PostgreSQL, back, or to another of its kind.
+
+Tables go in the order of their references, rows as they are, ids included. A target that is a new SQLite file
+gets its name when it is whole; any other is written in one transaction.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Select, Table, func, select
+
+from db import migrate, schema
+from db.bulk import go_on_after, insert_all, last_id, take_statistics
+from db.engine import create, file, snapshot, writing
+
+CHUNK = 1000  # rows read at a time: some are of 50 kB
+
+
+def transfer(
+    source: Engine, target: Engine, *, advance: Callable[[int], object] = lambda rows: None
+) -> dict[str, int]:
+    """Write all that `source` holds at this moment into `target`; gives the number of rows of each table.
+
+    The target is made when it is not there, and may have tables, but no rows.
+
+    Args:
+        source: may be read-only, and others may write to it meanwhile.
+        target: nobody else may write to it meanwhile.
+        advance: called with how many more rows are written.
+
+    Raises:
+        ValueError: the target has rows.
+        Also what `migrate.require_current` raises of both, and `migrate.upgrade` of the target. Whatever it
+        is, the target has no row of the source, and a file that was not there is not.
+    """
+    migrate.require_current(source)
+    path = file(target)
+    if path is None or path.exists():
+        return _fill(source, target, advance)
+    partial = path.with_name(path.name + ".part")  # so that half a database never has the name of a whole one
+    _remove(partial)
+    made = create(partial)
+    try:
+        written = _fill(source, made, advance)
+        made.dispose()  # and SQLite takes its log into the file
+        partial.rename(path)
+    finally:
+        made.dispose()
+        _remove(partial)
+    return written
+
+
+def between(source: str, target: str, progress: Callable[..., AbstractContextManager]) -> str:
+    """A transfer between two addresses, shown by a `model.progress.progress`; gives the line that tells it.
+
+    Raises what `engine.create` and `transfer` raise.
+    """
+    origin, made = create(source, read_only=True), create(target)
+    try:
+        with progress("copy", row_count(origin), "rows") as shown:
+            written = transfer(origin, made, advance=lambda rows: shown.to(shown.done + rows))
+    finally:
+        origin.dispose()
+        made.dispose()
+    return f"{migrate.name(made)}: {sum(written.values()):,} rows in {len(written)} tables"
+
+
+def row_count(engine: Engine) -> int:
+    """How many rows there are to write. Raises what `migrate.require_current` raises."""
+    migrate.require_current(engine)
+    with engine.connect() as connection:
+        return sum(connection.scalar(_counted(table)) for table in schema.metadata.sorted_tables)
+
+
+def _fill(source: Engine, target: Engine, advance: Callable[[int], object]) -> dict[str, int]:
+    if migrate.current(target) is None:
+        migrate.upgrade(target)
+    migrate.require_current(target)
+    tables = schema.metadata.sorted_tables
+    with snapshot(source) as origin, writing(target) as connection:
+        for table in tables:
+            _require_empty(connection, table)
+        for table in tables:
+            rows = select(table).order_by(*table.primary_key.columns)
+            found = origin.execute(rows, execution_options={"yield_per": CHUNK})
+            insert_all(connection, table, found.partitions(), advance)
+            if "id" in table.c:
+                go_on_after(connection, table, last_id(origin, table))
+        take_statistics(connection, tables)
+        return {table.name: connection.scalar(_counted(table)) for table in tables}
+
+
+def _require_empty(connection: Connection, table: Table) -> None:
+    if count := connection.scalar(_counted(table)):
+        where = migrate.name(connection.engine)
+        raise ValueError(f"{where} has {count:,} rows in {table.name}: name a new database, or an empty one.")
+
+
+def _counted(table: Table) -> Select:
+    return select(func.count()).select_from(table)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,159 @@
+"""The same rows in SQLite and in PostgreSQL, through the same code: every question has the same answer."""
+
+import re
+import sys
+from pathlib import Path
+
+import database
+import postgres_server
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from postgres_questions import QUESTIONS, plain, rows
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from db import annotations, engine, migrate, saved_views, schema, sql, upkeep
+
+README = Path(__file__).parents[1] / "README.md"
+NOW = "2026-01-31T12:00:00Z"
+TAGS = ((9, "sky"), (9, "odd"), (3, "odd"), (4, "odd-2"), (5, "odd 1"), (6, "été"), (7, "_x"), (8, "zoo"))
+VIEWS = (("b", "?kind=clean"), ("B", ""), ("a view", "?find=1"), ("É", "?find=2"))
+
+
+@pytest.fixture(scope="module")
+def both(postgres, tmp_path_factory):
+    """SQLite and PostgreSQL with the same rows, to be read."""
+    addresses = (
+        str(tmp_path_factory.mktemp("postgres") / "xpixels.db"),
+        postgres_server.make(postgres, "both"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "now", lambda: NOW)
+        for address in addresses:
+            made = engine.create(address)
+            migrate.upgrade(made)
+            database.fill(made, per_group=4, references=60)
+            with engine.writing(made) as connection:
+                for case, tag in TAGS:
+                    annotations.add_tag(connection, case, tag)
+                annotations.set_note(connection, 9, 'Two Lines,\n"quoted" 100 %')
+                annotations.set_verdict(connection, 9, "unclear")
+                for name, search in VIEWS:
+                    saved_views.save_view(connection, name, search)
+            made.dispose()
+    opened = [engine.create(address, read_only=True) for address in addresses]
+    yield opened
+    for one in opened:
+        one.dispose()
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_both_answer_alike(both, question):
+    lite, post = (list(QUESTIONS[question](one)) for one in both)
+    assert len(lite) == len(post)
+    for mine, theirs in zip(lite, post, strict=True):
+        assert plain(theirs) == plain(mine)
+
+
+@pytest.mark.parametrize("name", [*schema.metadata.tables, *schema.views.tables])
+def test_a_table_or_view_is_the_same_in_both(both, name):
+    table = schema.metadata.tables.get(name, schema.views.tables.get(name))
+    lite, post = (rows(one, table) for one in both)
+    assert post == lite
+    assert [tuple(map(type, row)) for row in post] == [tuple(map(type, row)) for row in lite]
+    assert lite
+
+
+def examples() -> dict[str, str]:
+    """The README's queries by the line above each, but for those that round a float64 as only SQLite does."""
+    found = re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", README.read_text(), re.MULTILINE | re.DOTALL)
+    return {title: query for title, query in found if "ROUND(" not in query}
+
+
+@pytest.mark.parametrize("title", examples())
+def test_an_example_query_of_the_readme_has_the_same_answer(both, title):
+    lite, post = (sql.run(one, examples()[title]) for one in both)
+    assert post.columns == lite.columns
+    assert sorted(post.rows, key=repr) == sorted(lite.rows, key=repr)
+    assert sql.as_json(post)
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("SELECT SUM(n) FROM (SELECT COUNT(*) AS n FROM cases) AS counted", 16),
+        ("SELECT AVG(label) FROM samples WHERE id IN (1, 2, 3, 4)", 1.5),
+        ("SELECT SUM(0.25) FROM cases WHERE id < 3", 0.5),
+        ("SELECT COUNT(*) FROM annotations WHERE body LIKE '%100 %'", 1),
+    ],
+    ids=["sum", "mean", "fraction", "percent"],
+)
+def test_numbers_are_numbers_and_a_percent_sign_is_one(both, statement, answer):
+    for one in both:
+        ((found,),) = sql.run(one, statement).rows
+        assert (found, type(found)) == (answer, type(answer))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM annotations RETURNING id",
+        "WITH gone AS (DELETE FROM annotations RETURNING id) SELECT * FROM gone",
+        "COMMIT; DELETE FROM annotations; SELECT 1",
+        "ROLLBACK; BEGIN READ WRITE; DELETE FROM annotations; COMMIT; SELECT 1",
+        "SET TRANSACTION READ WRITE",
+        "SELECT set_config('transaction_read_only', 'off', false)",
+        "SELECT nextval('cases_id_seq')",
+        "CREATE TABLE more (id INTEGER)",
+        "DO $$ BEGIN DELETE FROM annotations; END $$",
+        "COPY annotations FROM PROGRAM 'echo'",
+    ],
+    ids=["delete", "with", "after commit", "anew", "set", "config", "sequence", "create", "do", "copy"],
+)
+def test_a_statement_writes_nothing(both, statement):
+    _, post = both
+    writable = engine.create(post.url.render_as_string())  # refused whatever the engine may do
+    for one in (post, writable):
+        with pytest.raises(sql.StatementError):
+            sql.run(one, statement)
+        assert sql.run(one, "SELECT COUNT(*) FROM annotations").rows == [(len(TAGS) + 2,)]
+    writable.dispose()
+
+
+def test_nothing_is_written_through_a_read_only_engine(both):
+    _, post = both
+    with post.connect() as connection, pytest.raises(DBAPIError, match="read-only transaction"):
+        connection.execute(text("DELETE FROM annotations"))
+
+
+def test_migrations_go_up_to_the_schema_and_down_to_nothing(postgres):
+    made = engine.create(postgres_server.make(postgres, "migrated"))
+    with pytest.raises(migrate.RevisionError, match="is empty"):
+        migrate.require_current(made)
+    assert migrate.upgrade(made) == (None, migrate.head())
+    migrate.require_current(made)
+    with made.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        assert set(inspect(connection).get_view_names()) == set(schema.views.tables)
+    migrate.downgrade(made, "base")
+    with made.connect() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+        assert inspect(connection).get_view_names() == []
+    assert migrate.current(made) is None
+    made.dispose()
+
+
+def test_care_takes_a_server_as_it_is(both, tmp_path):
+    _, post = both
+    info = upkeep.info(post)
+    assert info.size > 1e6
+    assert str(info).splitlines()[0].endswith(" MB")
+    with pytest.raises(ValueError, match="xpixels db copy"):
+        upkeep.backup(post, tmp_path / "copy.db")
+
+
+def test_a_missing_driver_is_named_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValueError, match=r"psycopg.*extra `postgresql`.*\.\[postgresql\]"):
+        engine.create("postgresql://localhost/xpixels")
