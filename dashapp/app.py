@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import exports, ids
 from dashapp.compression import add_compression
+from dashapp.doors import add_doors
 from dashapp.headers import add_headers, keep_for_ever
 from dashapp.keys import keys_button
 from dashapp.pages import case, cases, detectors, not_found
@@ -50,7 +51,12 @@ class Page(NamedTuple):
 
 
 def create_app(
-    engine: Engine, *, writer: Engine | None = None, base_path: str = "/", proxy_strips: bool = False
+    engine: Engine,
+    *,
+    writer: Engine | None = None,
+    base_path: str = "/",
+    proxy_strips: bool = False,
+    password: str | None = None,
 ) -> Dash:
     """Make the dashboard over the database behind `engine`. The WSGI application is the attribute `server`.
 
@@ -61,6 +67,7 @@ def create_app(
         base_path: path that the browser sees the pages under, '/' or '/name/'.
         proxy_strips: a proxy takes the base path off before it passes a request on, so requests come in
             without it; links, images and scripts still go out with it.
+        password: asked on every address but the health check; None: nobody is asked.
 
     Raises:
         ValueError: the base path is no path.
@@ -79,6 +86,7 @@ def create_app(
         compress=False,
         health_endpoint="healthz",
     )
+    add_doors(app, password)
     add_compression(app)
     app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
