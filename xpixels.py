@@ -212,6 +212,13 @@ def _sql(commands) -> None:
     _with_database(command)
     command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
     _with_format(command)
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="stop a statement that takes longer (default: %(default)g)",
+    )
     command = _command(commands, "export", export, "write a whole table or view as CSV or JSON")
     _with_database(command)
     command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
