@@ -15,11 +15,13 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import exports, ids
+from dashapp.bodies import add_body_check
 from dashapp.compression import add_compression
 from dashapp.doors import add_doors
 from dashapp.headers import add_headers, keep_for_ever
 from dashapp.keys import keys_button
 from dashapp.pages import case, cases, detectors, not_found
+from dashapp.refusals import add_refusals
 from dashapp.words import percent
 
 APP_NAME = "Explainable Pixels"
@@ -104,6 +106,8 @@ def create_app(
         page.register(app, engine, writer)
     exports.register(app, engine)
     register_routes(app, engine)
+    add_body_check(app)
+    add_refusals(app)
     add_headers(app)
     return app
 

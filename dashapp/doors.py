@@ -14,6 +14,8 @@ from pathlib import Path
 import flask
 from dash import Dash
 
+from dashapp.refusals import line
+
 ENVIRONMENT = "XPIXELS_PASSWORD"
 SHORTEST = 8  # characters of a password
 LARGEST_REQUEST = 2 * 2**20  # bytes; the largest that a page sends, with a long note, is some ten thousand
@@ -72,7 +74,7 @@ def add_doors(app: Dash, password: str | None) -> None:
             word = given.password if given is not None and given.type == "basic" else None
             # Digests are as long as one another, so that time tells nothing of the length either.
             if not hmac.compare_digest(_digest(word or ""), expected):
-                return _line("This dashboard wants its password.", 401, {"WWW-Authenticate": CHALLENGE})
+                return line("This dashboard wants its password.", 401, {"WWW-Authenticate": CHALLENGE})
         if (flask.request.content_length or 0) > LARGEST_REQUEST:
             return _too_large()
         return None
@@ -83,11 +85,7 @@ def add_doors(app: Dash, password: str | None) -> None:
 
 
 def _too_large() -> flask.Response:
-    return _line(f"This request is too large; expected {LARGEST_REQUEST:,} bytes at most.", 413, {})
-
-
-def _line(text: str, status: int, headers: dict[str, str]) -> flask.Response:
-    return flask.Response(f"{text}\n", status=status, mimetype="text/plain", headers=headers)
+    return line(f"This request is too large; expected {LARGEST_REQUEST:,} bytes at most.", 413)
 
 
 def _digest(text: str) -> bytes:
