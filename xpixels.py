@@ -100,12 +100,15 @@ def _demo(commands) -> None:
 
 def _run_demo(options: argparse.Namespace) -> None:
     from dashapp.__main__ import listen
+    from dashapp.doors import read_password, require_password
     from dashapp.options import as_arguments
     from ingest.__main__ import run
     from ingest.demo import DEMO, explain
 
     if not options.no_serve:
-        listen(options.host, options.port).close()  # a port in use is told now, not after minutes
+        # A port in use, or a password that is missing, is told now, not after minutes.
+        with listen(options.host, options.port) as listening:
+            require_password(listening, options.host, read_password(options.password_file))
     print(explain(DEMO), flush=True)
     run(options.database, DEMO)
     if not options.no_serve:
@@ -209,6 +212,13 @@ def _sql(commands) -> None:
     _with_database(command)
     command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
     _with_format(command)
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="stop a statement that takes longer (default: %(default)g)",
+    )
     command = _command(commands, "export", export, "write a whole table or view as CSV or JSON")
     _with_database(command)
     command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")

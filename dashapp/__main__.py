@@ -12,6 +12,7 @@ import waitress
 import db.engine
 import db.migrate
 from dashapp.app import create_app
+from dashapp.doors import LARGEST_REQUEST, require_password
 from dashapp.options import add_options, serve_keywords
 
 
@@ -21,6 +22,7 @@ def serve(
     port: int = 8050,
     base_path: str = "/",
     proxy_strips: bool = False,
+    password: str | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the dashboard over a database until interrupted, by a production WSGI server.
@@ -32,22 +34,30 @@ def serve(
         port: 1..65535, or 0 for any free one.
         base_path: path that browsers see the pages under, '/' or '/name/'.
         proxy_strips: a proxy takes the base path off before it passes a request on.
+        password: asked of everybody; an address that others can reach has to have one.
         ready: called with the address once it answers; without it the address is printed.
 
     Raises:
         FileNotFoundError: no such database.
         ValueError: the port is taken or may not be used, no such host, no path, not a database of this
-            revision.
+            revision; others can reach the address and there is no password.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"Port {port} does not exist; expected 1 to 65535, or 0 for any free one.")
     engine = db.engine.create(database_url, read_only=True)
     db.migrate.require_current(engine)
     writer = db.engine.create(database_url)
-    app = create_app(engine, writer=writer, base_path=base_path, proxy_strips=proxy_strips)
+    app = create_app(engine, writer=writer, base_path=base_path, proxy_strips=proxy_strips, password=password)
     with listen(host, port) as listening:
+        require_password(listening, host, password)
         # The socket listens already: who connects now is answered as soon as the server runs.
-        server = waitress.create_server(app.server, sockets=[listening], threads=8, ident=None)
+        server = waitress.create_server(
+            app.server,
+            sockets=[listening],
+            threads=8,
+            ident=None,
+            max_request_body_size=LARGEST_REQUEST,
+        )
         name = f"[{host}]" if ":" in host else host
         prefix = app.config.routes_pathname_prefix.rstrip("/")
         try:

@@ -15,10 +15,13 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import exports, ids
+from dashapp.bodies import add_body_check
 from dashapp.compression import add_compression
+from dashapp.doors import add_doors
 from dashapp.headers import add_headers, keep_for_ever
 from dashapp.keys import keys_button
 from dashapp.pages import case, cases, detectors, not_found
+from dashapp.refusals import add_refusals
 from dashapp.words import percent
 
 APP_NAME = "Explainable Pixels"
@@ -50,7 +53,12 @@ class Page(NamedTuple):
 
 
 def create_app(
-    engine: Engine, *, writer: Engine | None = None, base_path: str = "/", proxy_strips: bool = False
+    engine: Engine,
+    *,
+    writer: Engine | None = None,
+    base_path: str = "/",
+    proxy_strips: bool = False,
+    password: str | None = None,
 ) -> Dash:
     """Make the dashboard over the database behind `engine`. The WSGI application is the attribute `server`.
 
@@ -61,6 +69,7 @@ def create_app(
         base_path: path that the browser sees the pages under, '/' or '/name/'.
         proxy_strips: a proxy takes the base path off before it passes a request on, so requests come in
             without it; links, images and scripts still go out with it.
+        password: asked on every address but the health check; None: nobody is asked.
 
     Raises:
         ValueError: the base path is no path.
@@ -79,6 +88,7 @@ def create_app(
         compress=False,
         health_endpoint="healthz",
     )
+    add_doors(app, password)
     add_compression(app)
     app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
@@ -96,6 +106,8 @@ def create_app(
         page.register(app, engine, writer)
     exports.register(app, engine)
     register_routes(app, engine)
+    add_body_check(app)
+    add_refusals(app)
     add_headers(app)
     return app
 

@@ -8,9 +8,10 @@ PostgreSQL goes through the same function.
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, ev
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
+POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
 
 
@@ -110,27 +112,36 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def only_reading(connection: Connection) -> Iterator[None]:
-    """Lets the connection's statements do nothing but read, whatever they say.
+def only_reading(connection: Connection, seconds: float | None = None) -> Iterator[Callable[[], bool]]:
+    """Lets the connection's statements do nothing but read, whatever they say, and for so many seconds.
 
     A file opened read-only could still be left for another one: ATTACH is refused too. Also lets Ctrl-C
-    stop a statement that takes long: it then fails as `interrupted`. On PostgreSQL the transaction is one
-    that only reads and stays so once it has begun to; a second statement behind the first could end it.
+    stop a statement that takes long: it then fails as `interrupted`, as it does when its time is over.
+    Gives a function that tells whether it is. PostgreSQL counts each statement's time for itself, and says
+    so in its own words; there the transaction is one that only reads, and stays so once it has begun to, as
+    a second statement behind the first could end it.
     """
     driver = connection.connection.dbapi_connection
     if connection.dialect.name != "sqlite":
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        if seconds is not None and seconds < POSTGRESQL_MOST:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
         connection.exec_driver_sql("SELECT 1")
         usual, driver.prepare_threshold = driver.prepare_threshold, 0  # what is prepared is one statement
         try:
-            yield
+            yield lambda: False
         finally:
             driver.prepare_threshold = usual
         return
+    deadline = inf if seconds is None else time.monotonic() + seconds
+
+    def is_over() -> bool:
+        return time.monotonic() > deadline
+
     driver.set_authorizer(_authorize_reading)
-    driver.set_progress_handler(lambda: 0, 100_000)  # steps of SQLite's machine between looks at signals
+    driver.set_progress_handler(is_over, 100_000)  # steps of SQLite's machine between looks
     try:
-        yield
+        yield is_over
     finally:
         driver.set_progress_handler(None, 0)
         driver.set_authorizer(None)

@@ -33,24 +33,27 @@ class Answer:
     cut: bool  # there are more rows than the limit let through
 
 
-def run(engine: Engine, statement: str, *, limit: int | None = None) -> Answer:
+def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: float | None = None) -> Answer:
     """The answer to one statement; nothing can be written by it.
 
     Args:
         engine: of `engine.create(..., read_only=True)`.
         statement: one SELECT, WITH, VALUES, EXPLAIN or a PRAGMA that describes tables.
         limit: the most rows to fetch, all when None.
+        seconds: the longest that it may take, for ever when None.
 
     Raises:
-        StatementError: it is no such statement, or the database found a mistake in it.
-        ValueError: the limit is below 1.
+        StatementError: it is no such statement, the database found a mistake in it, or it took too long.
+        ValueError: the limit is below 1, or the seconds are not above 0.
         KeyboardInterrupt: stopped by the user.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"The row limit is {limit}: expected 1 or more.")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"The time limit is {seconds:g} seconds: expected more than 0.")
     if not statement.strip(" \n\t;"):
         raise StatementError('No statement: write one, as "SELECT * FROM case_overview LIMIT 5".')
-    with engine.connect() as connection, connection.begin(), only_reading(connection):
+    with engine.connect() as connection, connection.begin(), only_reading(connection, seconds) as is_over:
         try:
             # Without parameters: a % stands for itself, also where a driver would fill in values.
             result = connection.execution_options(no_parameters=True).exec_driver_sql(statement)
@@ -58,7 +61,7 @@ def run(engine: Engine, statement: str, *, limit: int | None = None) -> Answer:
                 raise StatementError("The statement gives no rows: write a SELECT.")
             rows = [tuple(row) for row in (result if limit is None else islice(result, limit + 1))]
         except DBAPIError as error:
-            raise _told(error) from None
+            raise _told(error, seconds if is_over() else None) from None
         return Answer(list(result.keys()), rows[:limit], limit is not None and len(rows) > limit)
 
 
@@ -145,8 +148,11 @@ def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-def _told(error: DBAPIError) -> BaseException:
+def _told(error: DBAPIError, seconds: float | None) -> BaseException:
+    """What went wrong; `seconds`: the time that was over, if it was."""
     said = " ".join(str(error.orig).split())
+    if said == "interrupted" and seconds is not None:
+        return StatementError(f"Stopped after {seconds:g} seconds: --timeout SECONDS gives a statement more.")
     if said == "interrupted":
         return KeyboardInterrupt()
     refused = said == "not authorized" or said.startswith("access to")

@@ -12,7 +12,7 @@ from db.schema import metadata, views
 
 def run(options: argparse.Namespace) -> None:
     """Print the answer to one statement."""
-    answer = _answer(options, options.statement)
+    answer = _answer(options, options.statement, options.timeout)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     sys.stdout.write(_formatted(answer, options.form, width))
     if answer.cut:
@@ -31,10 +31,10 @@ def export(options: argparse.Namespace) -> None:
         sys.stdout.write(text)
 
 
-def _answer(options: argparse.Namespace, statement: str) -> sql.Answer:
+def _answer(options: argparse.Namespace, statement: str, seconds: float | None = None) -> sql.Answer:
     database = engine.create(options.database, read_only=True)
     migrate.require_current(database)
-    return sql.run(database, statement, limit=options.limit)
+    return sql.run(database, statement, limit=options.limit, seconds=seconds)
 
 
 def _formatted(answer: sql.Answer, form: str | None, width: int | None) -> str:

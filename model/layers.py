@@ -11,11 +11,14 @@ Axis letters: B batch, H rows, W columns, C channels, K classes.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 Shape = tuple[int, ...]
+MOST = 1 << 20  # pixels of a side, channels or units
+NAME = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)  # of a network or a layer
 
 
 @dataclass(frozen=True)
@@ -160,9 +163,37 @@ def from_json(description: Mapping) -> Architecture:
             types[entry["type"]](**{key: value for key, value in entry.items() if key != "type"})
             for entry in description["layers"]
         ]
+        _require_plain(description, layers)
         return Architecture(description["name"], tuple(description["input_shape"]), tuple(layers))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not a description of a network's layers: {error}") from None
+
+
+def _require_plain(description: Mapping, layers: Sequence[Layer]) -> None:
+    """Raise ValueError where a description, which may be from anywhere, holds what no network has."""
+    shape = description["input_shape"]
+    if len(shape) != 3 or not all(_is_size(side) for side in shape):
+        raise ValueError(f"the input shape is {str(shape)[:60]}: expected height, width and channels")
+    for named in (description["name"], *(layer.name for layer in layers)):
+        if not isinstance(named, str) or not NAME.fullmatch(named):
+            raise ValueError(f"{str(named)[:60]!r} is no name: expected letters, digits, '_' and '-'")
+    for layer in layers:
+        values = asdict(layer)
+        sizes = [values[field] for field in ("features", "kernel", "window") if field in values]
+        if not all(map(_is_size, sizes)) or (isinstance(layer, Conv) and layer.kernel % 2 == 0):
+            raise ValueError(f"layer {layer.name!r} has sizes {str(sizes)[:60]}: expected whole ones from 1")
+        if isinstance(layer, Conv) and layer.padding not in ("SAME", "VALID"):
+            raise ValueError(f"layer {layer.name!r} has padding {str(layer.padding)[:60]!r}: SAME or VALID")
+        if isinstance(layer, Dropout) and not (isinstance(layer.rate, float | int) and 0 <= layer.rate < 1):
+            raise ValueError(f"layer {layer.name!r} drops {str(layer.rate)[:60]}: expected a share below 1")
+        if isinstance(layer, Dense) and not isinstance(layer.relu, bool):
+            raise ValueError(
+                f"layer {layer.name!r} has relu {str(layer.relu)[:60]!r}: expected true or false"
+            )
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
 
 
 def _three(layer: Layer, shape: Shape) -> Shape:

@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
 import small_database
 
+import xpixels
 from db import engine, migrate, schema, sql
 
 README = Path(__file__).parents[1] / "README.md"
@@ -131,6 +133,42 @@ def test_ctrl_c_stops_a_long_statement(database):
     with pytest.raises(KeyboardInterrupt):
         sql.run(database, endless)
     assert sql.run(database, "SELECT 1").rows == [(1,)]
+
+
+ENDLESS = (
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0",
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT (i + 1) % 1000000007 FROM n) SELECT COUNT(*) FROM n",
+    "SELECT COUNT(*) FROM cases a, cases b, cases c, neighbors d, neighbors e, neighbors f, neighbors g, "
+    "neighbors h, neighbors i, neighbors j, neighbors k, neighbors l WHERE a.id + d.rank > l.rank",
+)
+
+
+@pytest.mark.parametrize("statement", ENDLESS, ids=["max", "rows", "none", "distinct", "product"])
+def test_a_statement_without_end_is_stopped_by_its_time(database, statement):
+    began = time.monotonic()
+    with pytest.raises(sql.StatementError, match=r"^Stopped after 0\.1 seconds: --timeout SECONDS gives"):
+        sql.run(database, statement, seconds=0.1)
+    assert time.monotonic() - began < 5
+    assert sql.run(database, "SELECT 1", seconds=5).rows == [(1,)]  # the connection is good for the next
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")], ids=["none", "negative", "nan"])
+def test_no_time_at_all_is_refused(database, seconds):
+    with pytest.raises(ValueError, match="expected more than 0"):
+        sql.run(database, "SELECT 1", seconds=seconds)
+
+
+def test_the_command_stops_a_statement_by_its_time(database, capsys):
+    path = str(engine.file(database))
+    assert xpixels.main(["sql", ENDLESS[0], "--timeout", "0.1", "--database", path]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.endswith("Stopped after 0.1 seconds: --timeout SECONDS gives a statement more.\n")
+    assert told.err.count("\n") == 1
+    assert xpixels.parser().parse_args(["sql", "SELECT 1"]).timeout == 60
+    assert xpixels.main(["sql", "SELECT 7", "--timeout", "inf", "--database", path]) == 0
 
 
 # ---- Shapes of an answer -------------------------------------------------------------------------

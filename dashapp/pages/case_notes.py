@@ -179,7 +179,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         prevent_initial_call=True,
     )
     def judge(clicks: list[int | None]) -> tuple[list[str], str]:
-        if not any(clicks):
+        if not any(clicks) or ctx.triggered_id is None:
             raise PreventUpdate
         case_id, clicked = ctx.triggered_id["case"], ctx.triggered_id["verdict"]
         before = db.read.case_annotations(engine, case_id).verdict
@@ -200,6 +200,8 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
     )
     def tag(_submits: int | None, removals: list[int | None], typed: str | None) -> tuple:
         cause = ctx.triggered_id
+        if cause is None:
+            raise PreventUpdate
         case_id = cause["case"]
         if cause["type"] == "case-tag":
             if not any(removals):
@@ -223,6 +225,8 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         prevent_initial_call=True,
     )
     def keep_note(_blurs: int, text: str | None) -> str:
+        if ctx.triggered_id is None:
+            raise PreventUpdate
         case_id = ctx.triggered_id["case"]
         problem = written(lambda connection: annotations.set_note(connection, case_id, text or ""))
         return problem or _saved(db.read.case_annotations(engine, case_id))

@@ -1,0 +1,306 @@
+"""Generated files: whatever the bytes are, they are read, or refused in one line; nothing else happens.
+
+Every file is made from SEED and its number, both printed when it fails; XPIXELS_REQUESTS and XPIXELS_SEED as
+in test_hostile_requests.
+"""
+
+import hashlib
+import io
+import json
+import os
+import random
+import resource
+import struct
+import zipfile
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from flax import nnx
+from test_cnn import SMALL
+from tiny_cifar10 import Tiny, tar
+
+from model import archive, checkpoint, cnn, layers, pictures
+from model.data import encode_png
+
+SEED = os.environ.get("XPIXELS_SEED", "1")
+TIMES = int(os.environ.get("XPIXELS_REQUESTS", "1"))
+GIGABYTE = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def packed():
+    """The npz and the description of a small network."""
+    state = nnx.state(nnx.eval_shape(lambda: cnn.Network(SMALL, rngs=nnx.Rngs(0))), nnx.Param)
+    chance = np.random.default_rng(0)
+    arrays = {
+        ".".join(map(str, key)): chance.normal(size=value.shape).astype(np.float32)
+        for key, value in nnx.to_flat_state(state)
+    }
+    return arrays, checkpoint.pack(arrays), {"architecture": SMALL.to_json(), "sha256": ""}
+
+
+@pytest.fixture
+def offered(tmp_path, packed):
+    """Load other bytes, with a description that agrees with them."""
+
+    def load(data, description=packed[2]):
+        path = tmp_path / "weights.npz"
+        path.write_bytes(data)
+        told = {**description, "sha256": hashlib.sha256(data).hexdigest()}
+        path.with_suffix(".json").write_text(json.dumps(told))
+        return checkpoint.load(path)
+
+    return load
+
+
+@contextmanager
+def little_memory():
+    """A gigabyte more than there is now, and no further: what takes more fails."""
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + GIGABYTE, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def of(part, number):
+    return random.Random(f"{SEED}/{part}/{number}")
+
+
+def damaged(chance, content):
+    """Some bytes of a file replaced, cut out, doubled or moved."""
+    content = bytearray(content)
+    for _ in range(chance.choice((1, 1, 2, 8))):
+        place, size = chance.randrange(len(content) + 1), chance.choice((1, 1, 4, 16, 300))
+        what = chance.randrange(5)
+        if what == 0:
+            content[place : place + size] = chance.randbytes(size)
+        elif what == 1:
+            del content[place : place + size]
+        elif what == 2:
+            content[place:place] = content[place : place + size]
+        elif what == 3:
+            content[place : place + 4] = struct.pack("<I", chance.choice((0, 1, 2**31, 2**32 - 1)))
+        elif place < len(content):
+            content[place] ^= 1 << chance.randrange(8)
+    return bytes(content)
+
+
+def one_line(error, label):
+    text = str(error)
+    assert text, label
+    assert "\n" not in text, label
+
+
+def npz(member, *, compression=zipfile.ZIP_STORED, name="conv1.bias.npy", claims=None):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as file:
+        file.writestr(name, member)
+        if claims is not None:
+            file.infolist()[0].file_size = claims
+    return stream.getvalue()
+
+
+def npy(header, data=b""):
+    header = header.encode("latin1").ljust(118) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
+
+
+HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}"
+ZEROS = bytes(1 << 26)
+BAD = {
+    "a bomb": npz(npy(HEADER.format("<f4", (1 << 24,)), ZEROS), compression=zipfile.ZIP_DEFLATED),
+    "a bomb of bzip2": npz(npy("", ZEROS), compression=zipfile.ZIP_BZIP2),
+    "a bomb of lzma": npz(npy("", ZEROS), compression=zipfile.ZIP_LZMA),
+    "a bomb that claims to be small": npz(ZEROS, compression=zipfile.ZIP_DEFLATED, claims=100),
+    "an array that claims to be large": npz(npy(HEADER.format("<f4", (1 << 40,)))),
+    "an array that claims to be larger than there are numbers": npz(npy(HEADER.format("<f4", (1 << 70,)))),
+    "an array with a negative side": npz(npy(HEADER.format("<f4", (-1, -1)), bytes(4))),
+    "an array of objects": npz(npy(HEADER.format("|O", (1,)), b"cos\nsystem\n(S'touch owned'\ntR.")),
+    "an array of records": npz(npy(HEADER.format("<f4", (1,)).replace("'<f4'", "[('a', '|O')]"), bytes(8))),
+    "a header that is a program": npz(npy("__import__('os').system('touch owned')")),
+    "a header of brackets": npz(npy("(" * 100)),
+    "a header that ends early": npz(b"\x93NUMPY\x01\x00\xff\xff{"),
+    "a member that is no array": npz(b"cos\nsystem\n(S'touch owned'\ntR."),
+    "a member outside of its folder": npz(b"x", name="../../outside"),
+    "no member": npz(b"")[:0] or b"PK\x05\x06" + bytes(18),
+    "a pickle": b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.",
+    "an array without an archive": npy(HEADER.format("<f4", (1,)), bytes(4)),
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+def test_weights_that_are_none_are_refused_in_one_line_and_without_room_for_what_they_claim(
+    offered, data, tmp_path
+):
+    with little_memory(), pytest.raises(checkpoint.CheckpointError) as caught:
+        offered(data)
+    one_line(caught.value, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["weights.json", "weights.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda array: np.full_like(array, np.nan), "conv1.bias with values that are no finite numbers"),
+        (lambda array: np.full_like(array, -np.inf), "conv1.bias with values that are no finite numbers"),
+        (lambda array: array.astype(np.float64), "conv1.bias as float64, expected float32"),
+        (lambda array: array.astype(np.int32), "conv1.bias as int32, expected float32"),
+        (lambda array: array.astype("U4"), "conv1.bias as <U4, expected float32"),
+        (lambda array: array.astype(">f4"), "conv1.bias as >f4, expected float32"),
+        (lambda array: array[:-1], "the architecture needs"),
+        (lambda array: array[None], "the architecture needs"),
+    ],
+    ids=["nan", "infinite", "double", "whole", "texts", "big-endian", "shorter", "deeper"],
+)
+def test_arrays_that_are_no_weights_are_named(packed, offered, change, said):
+    arrays = packed[0]
+    with pytest.raises(checkpoint.CheckpointError, match=said):
+        offered(checkpoint.pack({**arrays, "conv1.bias": change(arrays["conv1.bias"])}))
+
+
+def test_compressed_weights_of_the_right_size_are_taken(packed, offered):
+    stream = io.BytesIO()
+    np.savez_compressed(stream, **packed[0])
+    loaded = offered(stream.getvalue()).network
+    np.testing.assert_array_equal(loaded.conv1.bias[...], packed[0]["conv1.bias"])
+
+
+def test_damaged_weights_are_read_or_refused_in_one_line(packed, tmp_path):
+    refused = 0
+    for number in range(1500 * TIMES):
+        data = damaged(of("weights", number), packed[1])
+        try:
+            checkpoint.unpack(data, tmp_path, most=len(packed[1]))
+        except checkpoint.CheckpointError as error:
+            one_line(error, f"weights/{number} of seed {SEED}")
+            refused += 1
+        except Exception as error:
+            raise AssertionError(f"weights/{number} of seed {SEED}") from error
+    assert refused > 500
+
+
+VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    1.5,
+    float("nan"),
+    10**400,
+    "",
+    "SAME",
+    "__class__",
+    "a b",
+    [],
+    [1],
+    {},
+    {"a": 1},
+)
+
+
+def changed(chance, node):
+    """A description with one value of it replaced or left out."""
+    node = json.loads(json.dumps(node))
+    at = node
+    while True:
+        key = chance.choice(list(at) if isinstance(at, dict) else range(len(at)))
+        if not isinstance(at[key], dict | list) or not at[key] or chance.random() < 0.2:
+            break
+        at = at[key]
+    if chance.random() < 0.2:
+        del at[key]
+    else:
+        at[key] = chance.choice(VALUES)
+    return node
+
+
+def test_other_descriptions_describe_a_network_or_are_refused_in_one_line(packed):
+    described = 0
+    for number in range(1500 * TIMES):
+        description = changed(of("description", number), packed[2]["architecture"])
+        try:
+            architecture = layers.from_json(description)
+            described += 1
+            assert all(min(shape) > 0 for shape in architecture.output_shapes().values())
+        except ValueError as error:
+            one_line(error, f"description/{number} of seed {SEED}")
+        except Exception as error:
+            raise AssertionError(f"description/{number} of seed {SEED}: {description}") from error
+    assert described > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"architecture": 3}, "is not a description of weights"),
+        ({"architecture": []}, "is not a description of weights"),
+        ({"architecture": SMALL.to_json() | {"input_shape": [9, 9, 3.5]}}, "the input shape is"),
+        (
+            {"architecture": SMALL.to_json() | {"input_shape": [1 << 20, 1 << 20, 3]}},
+            "the architecture needs",
+        ),
+        (
+            {"architecture": json.loads(json.dumps(SMALL.to_json()).replace("conv1", "activations"))},
+            "called activat",
+        ),
+        (
+            {"architecture": json.loads(json.dumps(SMALL.to_json()).replace("conv1", "__init__"))},
+            "is no name",
+        ),
+    ],
+    ids=["number", "list", "half a pixel", "huge", "a method", "dunder"],
+)
+def test_a_description_of_no_network_is_refused_in_one_line(packed, offered, change, said):
+    with little_memory(), pytest.raises(checkpoint.CheckpointError, match=said) as caught:
+        offered(packed[1], packed[2] | change)
+    one_line(caught.value, None)
+
+
+def test_a_description_of_ten_thousand_brackets_is_refused(packed, tmp_path):
+    path = tmp_path / "weights.npz"
+    path.write_bytes(packed[1])
+    path.with_suffix(".json").write_text("[" * 100_000)
+    with pytest.raises(checkpoint.CheckpointError, match="is not a description of weights"):
+        checkpoint.load(path)
+
+
+def test_damaged_pictures_are_read_or_refused_in_one_line():
+    good = encode_png(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
+    refused = 0
+    for number in range(1500 * TIMES):
+        try:
+            assert pictures.decode(damaged(of("picture", number), good), 32, 32).shape == (32, 32, 3)
+        except pictures.PictureError as error:
+            one_line(error, f"picture/{number} of seed {SEED}")
+            refused += 1
+        except Exception as error:
+            raise AssertionError(f"picture/{number} of seed {SEED}") from error
+    assert refused > 500
+
+
+def test_damaged_archives_of_images_are_refused_in_one_line(tmp_path):
+    tiny = Tiny()
+    forms = (
+        tar(tiny.binary),
+        tar(tiny.binary, mode="w"),
+        tar(tiny.sheets, top="package/"),
+        tar(tiny.sheets, mode="w"),
+    )
+    for number in range(300 * TIMES):
+        chance = of("archive", number)
+        path, scratch, ready = (tmp_path / f"{name}{number}" for name in ("offer", "scratch", "ready"))
+        path.write_bytes(damaged(chance, chance.choice(forms)))
+        try:
+            archive.assemble(path, scratch, ready, tiny.files)
+            assert {file.name: file.read_bytes() for file in ready.iterdir()} == tiny.binary
+        except ValueError as error:
+            one_line(error, f"archive/{number} of seed {SEED}")
+        except Exception as error:
+            raise AssertionError(f"archive/{number} of seed {SEED}") from error
