@@ -150,8 +150,8 @@ def outcomes(
         how = alarm_rule_text(METRIC, RULE, decision and decision.k, threshold)
     if listed.rows and decision is None:
         text = (
-            f"No decisions of {query.detector} about these cases yet (by {METRIC} distances, rule {RULE}): run "
-            f"“xpixels tune”, or “xpixels ingest --metric {METRIC}” where it is not stored; then reload."
+            f"No decisions of {query.detector} about these cases yet ({METRIC} distances, rule {RULE}): "
+            f"run “xpixels tune”, or “xpixels ingest --metric {METRIC}” where it is not stored; then reload."
         )
         shown = html.P(text, className="untuned muted")
     else:
