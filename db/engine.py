@@ -76,6 +76,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def lock_writes(connection: Connection, table: Table) -> None:
+    """Keep others from writing to the table until the transaction ends; on SQLite `writing` does already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
 def insert_or_skip(connection: Connection, table: Table) -> Insert:
     """INSERT of rows into the table that skips those whose key is there already, and no others."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
