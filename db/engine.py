@@ -120,6 +120,15 @@ def _authorize_reading(action: int, first: str | None, _second, _database, _trig
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
+def no_room(error: BaseException) -> bool:
+    """Whether a write failed since the disk is full, or the file may not grow; then it was undone."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0)
+        return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+    return getattr(cause, "sqlstate", None) == "53100"  # PostgreSQL: disk_full
+
+
 def file(engine: Engine) -> Path | None:
     """The path of the engine's SQLite file; None for a database in memory or on a server."""
     if engine.dialect.name != "sqlite":

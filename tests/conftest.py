@@ -35,6 +35,7 @@ LONGEST = (
     "test_check.py",
     "test_study.py",
     "test_ingest_evidence.py",
+    "test_interruption.py",
 )
 
 
