@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, LookupError, ArithmeticError, OSError, SQLAlchemyError, RuntimeError) as error:
         if os.environ.get(TRACEBACK):
             raise
-        return _failed(_one_line(error))
+        return _failed(_one_line(error) + _way_out(error))
 
 
 def parser() -> Parser:
@@ -295,6 +295,13 @@ def _run_copy(options: argparse.Namespace) -> None:
 def _one_line(error: BaseException) -> str:
     cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps what the driver said
     return " ".join(str(cause).split()) or type(cause).__name__
+
+
+def _way_out(error: BaseException) -> str:
+    from db.engine import no_room
+
+    room = "; make room: what was written is kept, and the same command goes on from there"
+    return room if no_room(error) else ""
 
 
 def _failed(line: str) -> int:

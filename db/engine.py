@@ -80,6 +80,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def lock_writes(connection: Connection, table: Table) -> None:
+    """Keep others from writing to the table until the transaction ends; on SQLite `writing` does already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
 def insert_or_skip(connection: Connection, table: Table) -> Insert:
     """INSERT of rows into the table that skips those whose key is there already, and no others."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -157,6 +163,15 @@ def _authorize_reading(action: int, first: str | None, _second, _database, _trig
         or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
     )
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether a write failed since the disk is full, or the file may not grow; then it was undone."""
+    cause = getattr(error, "orig", None) or error
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0)
+        return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
+    return getattr(cause, "sqlstate", None) == "53100"  # PostgreSQL: disk_full
 
 
 def file(engine: Engine) -> Path | None:

@@ -5,18 +5,15 @@ a chunk of work is one transaction. Only the functions of runs take the Engine: 
 works, and its end is recorded whatever became of its work.
 """
 
-import os
-import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, and_, column, delete, insert, select, update, values
 
-from db import facets, schema
+from db import facets, processes, schema
 from db.engine import insert_many, insert_or_skip, writing
 
 VARIABLES = 900  # values bound in one statement; some databases take no more than 999
@@ -124,7 +121,7 @@ def start_run(
         "parameters": dict(parameters),
         "seed": seed,
         "code_version": code_version,
-        "process": _process(os.getpid()),
+        "process": processes.own(),
         "started_at": schema.now(),
     }
     with writing(engine) as connection:
@@ -168,7 +165,7 @@ def mark_interrupted(connection: Connection) -> list[int]:
     """
     runs = schema.runs
     running = connection.execute(select(runs.c.id, runs.c.process).where(runs.c.status == "running"))
-    dead = [id_ for id_, process in running if not _alive(process)]
+    dead = [id_ for id_, process in running if not processes.alive(process)]
     for id_ in dead:
         ended = {"status": "interrupted", "finished_at": schema.now(), "message": "its process ended"}
         connection.execute(update(runs).where(runs.c.id == id_).values(ended))
@@ -270,28 +267,3 @@ def _chunks(items: Iterable, size: int) -> Iterator[list]:
 def _equal(target, value):
     # NULL equals NULL here; the plain comparison, where it will do, is the one that indexes serve best.
     return target.is_not_distinct_from(value) if target.nullable else target == value
-
-
-def _process(pid: int) -> str:
-    """Host, process id and the process's start: another process that gets the same id is told apart."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        start = stat.rpartition(")")[2].split()[19]  # field 22: clock ticks from boot to its start
-    except OSError:
-        start = ""
-    return f"{platform.node()}/{pid}/{start}"
-
-
-def _alive(process: str | None) -> bool:
-    if process is None:
-        return False
-    host, pid, start = process.rsplit("/", 2)
-    if host != platform.node():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return not start or _process(int(pid)) == process

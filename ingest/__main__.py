@@ -192,26 +192,28 @@ def retune(url: str) -> None:
     from ingest.defense import tune
     from ingest.evaluation import evaluate_detectors
     from ingest.neighbors import find_neighbors
+    from ingest.turn import Turn
 
     engine.create(url, read_only=True).dispose()  # a missing database is an error here, not a new one
     database = engine.create(url)
     migrate.require_current(database)
-    with database.connect() as connection:
-        known = {
-            network: batches.neighbor_counts(connection, network)
-            for network in batches.network_ids(connection)
-        }
-    for network, metrics in known.items():
-        find_neighbors(
-            database, network, sorted(metrics) or Batch().metrics
-        )  # what a stopped ingest left to do
-    tuned = [
-        network
-        for network, metrics in known.items()
-        if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
-    ]
-    for network in tuned:
-        evaluate_detectors(database, network, sorted(known[network]), RULES)
+    with Turn(database) as turn:
+        turn.take()
+        with database.connect() as connection:
+            known = {
+                network: batches.neighbor_counts(connection, network)
+                for network in batches.network_ids(connection)
+            }
+        for network, metrics in known.items():
+            # what a stopped ingest left to do
+            find_neighbors(database, network, sorted(metrics) or Batch().metrics)
+        tuned = [
+            network
+            for network, metrics in known.items()
+            if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
+        ]
+        for network in tuned:
+            evaluate_detectors(database, network, sorted(known[network]), RULES)
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "

@@ -30,10 +30,11 @@ CHUNK = 64  # cases a transaction
 
 
 class Planned(NamedTuple):
-    """A case to be written."""
+    """A case of a batch."""
 
     candidate: Candidate
     attack: batches.KnownAttack | None  # None: a clean case
+    written: bool  # before, by a run that was stopped or that wanted fewer
 
 
 def plan(
@@ -42,15 +43,21 @@ def plan(
     attacked: Sequence[tuple[Candidate, batches.KnownAttack]],
     clean: Sequence[Candidate],
 ) -> list[Planned]:
-    """Successful attacks and clean images as cases, but for those that are there already, in a seeded order.
+    """Successful attacks and clean images as cases, in chunks, each with a case that is not there yet.
 
-    In that order ids are given, so that an id does not tell what kind of case it is.
+    Ids are given in a seeded order, so that an id does not tell what kind of case it is. A batch that was
+    stopped has the same order and the same chunks as before: its cases come out the same, to the last bit.
     """
     with task.engine.connect() as connection:
         used = batches.used_positions(connection, task.network_id)
-    planned = [Planned(*entry) for entry in attacked] + [Planned(c, None) for c in clean]
-    new = [entry for entry in planned if task.position(entry.candidate.index) not in used]
-    return [new[index] for index in np.random.default_rng([batch.seed, 2]).permutation(len(new))]
+    whole = [*attacked, *((candidate, None) for candidate in clean)]
+    order = np.random.default_rng([batch.seed, 2]).permutation(len(whole))
+    planned = [
+        Planned(candidate, attack, task.position(candidate.index) in used)
+        for candidate, attack in (whole[index] for index in order)
+    ]
+    chunks = (planned[first : first + CHUNK] for first in range(0, len(planned), CHUNK))
+    return [entry for chunk in chunks for entry in chunk if not all(other.written for other in chunk)]
 
 
 def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
@@ -85,7 +92,7 @@ def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
             kept = [
                 place
                 for place, entry in enumerate(planned[chunk])
-                if _agrees(entry, test, outputs[logits_name][place])
+                if not entry.written and _agrees(entry, test, outputs[logits_name][place])
             ]
             outputs = {name: values[kept] for name, values in outputs.items()}
             entries = [planned[first + place] for place in kept]

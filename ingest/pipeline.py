@@ -28,6 +28,7 @@ from ingest.repairs import repair_cases
 from ingest.search import search
 from ingest.sweeps import map_cases
 from ingest.task import Task
+from ingest.turn import Turn
 from model import checkpoint, data
 from model.cnn import predict
 from model.incremental import fastest
@@ -69,8 +70,9 @@ def ingest(
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
-    cases = add_cases(engine, batch, weights=weights, load=load, evaluation=evaluation)
-    tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
+    with Turn(engine) as turn:
+        cases = add_cases(engine, batch, weights=weights, load=load, evaluation=evaluation, turn=turn)
+        tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
     return Report(cases.task.network_id, cases.added, cases.missing, tuned)
 
 
@@ -81,12 +83,16 @@ def add_cases(
     weights: Path = checkpoint.BUNDLED,
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
+    turn: Turn | None = None,
 ) -> Added:
-    """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises."""
+    """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises.
+
+    turn: taken before anything is read or written; its holder lets it go when all is done.
+    """
     loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
     training = load(batch.dataset, "train")
     check_possible(batch, len(test))  # what could not be even if the network were always right
-    task = _task(engine, batch, loaded, test, evaluation)
+    task = _task(engine, batch, loaded, test, evaluation, turn)
     before = _counts(task, batch)
     if any(_lacks(before, batch).values()):
         correct = predict(loaded.network, test.images).argmax(-1) == test.labels
@@ -135,20 +141,28 @@ def attack_all(
     Raises what `ingest` raises.
     """
     loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
-    task = _task(engine, batch, loaded, test, evaluation)
-    correct = predict(loaded.network, test.images).argmax(-1) == test.labels
-    search(task, batch, choice.candidates(batch, test, correct, set()), every=True)
+    with Turn(engine) as turn:
+        task = _task(engine, batch, loaded, test, evaluation, turn)
+        correct = predict(loaded.network, test.images).argmax(-1) == test.labels
+        search(task, batch, choice.candidates(batch, test, correct, set()), every=True)
     return task
 
 
 def _task(
-    engine: Engine, batch: Batch, loaded: checkpoint.Checkpoint, test: data.Dataset, evaluation: str
+    engine: Engine,
+    batch: Batch,
+    loaded: checkpoint.Checkpoint,
+    test: data.Dataset,
+    evaluation: str,
+    turn: Turn | None,
 ) -> Task:
     choice.target_classes(batch, test)  # an unknown class is told before any work, and so is
     fastest(
         loaded.network, pixels=batch.pixels, form=evaluation
     )  # a network that cannot be asked in this way
     migrate.upgrade(engine)
+    if turn is not None:
+        turn.take()
     with writing(engine) as connection:
         dataset_id = reference.register_dataset(connection, test)
         network_id = reference.register_network(connection, loaded, dataset_id)

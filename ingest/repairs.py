@@ -17,6 +17,8 @@ from model.progress import progress
 from model.repair import repair_stream
 
 CHUNK = 512  # images in memory
+# Images of every block, also of the last ones after a stop: a rounding depends on a block's size.
+TOGETHER = 16
 
 
 def repair_cases(task: Task) -> int:
@@ -39,7 +41,7 @@ def repair_cases(task: Task) -> int:
             ids = lacking[first : first + CHUNK]
             with task.engine.connect() as connection:
                 pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
-            for places, found in repair_stream(task.function, pictures):
+            for places, found in repair_stream(task.function, pictures, together=TOGETHER):
                 keys = [
                     {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]}
                     for place in places

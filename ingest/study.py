@@ -73,17 +73,19 @@ def study(
     from ingest.evaluation import evaluate_detectors
     from ingest.near_median import attack_near_median
     from ingest.pipeline import add_cases, explain_cases
+    from ingest.turn import Turn
     from model import checkpoint, data
 
     options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load}
     lacking = {}
-    for name, batch in plan.batches().items():
-        found = add_cases(engine, batch, **options)
-        lacking |= {(name, *key): count for key, count in found.missing.items()}
-    task = found.task
-    explain_cases(task, plan.metrics, maps=False)
-    attack_near_median(task, _fooled(task), plan.distances)
-    done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)
+    with Turn(engine) as turn:
+        for name, batch in plan.batches().items():
+            found = add_cases(engine, batch, **options, turn=turn)
+            lacking |= {(name, *key): count for key, count in found.missing.items()}
+        task = found.task
+        explain_cases(task, plan.metrics, maps=False)
+        attack_near_median(task, _fooled(task), plan.distances)
+        done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)
     return Outcome(task.network_id, lacking, done)
 
 

@@ -23,6 +23,8 @@ from model.incremental import Incremental
 from model.progress import progress
 from model.sweep import as_attacks, colour_grid, sweep_stream
 
+CANDIDATES = 64  # at one position, of all images of a block: what fits the cache
+
 
 def sweep(
     task: Task, run_id: int, levels: int, indices: Sequence[int], tick: Callable[[int, int], None]
@@ -38,8 +40,10 @@ def sweep(
     colours, classes = colour_grid(levels), len(task.test.class_names)
     settings = sweep_settings(levels, images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
+    # Always as many: a rounding depends on a block's size, and a stopped ingest comes to the same end.
+    together = max(1, CANDIDATES // len(colours))
     began, last = time.perf_counter(), 0.0
-    for places, found in sweep_stream(task.function, images, labels, colours=colours):
+    for places, found in sweep_stream(task.function, images, labels, colours=colours, together=together):
         others = (labels[places, None] + np.arange(1, classes)[None]) % classes
         judged = [
             as_attacks(images[places], labels[places], found, colours=colours, targets=targets)

@@ -29,17 +29,25 @@ def use_all_cores(shares: int | None = None) -> None:
 
 
 def in_blocks(
-    function: Any, count: int, together: int, work: Callable[[Any, jax.Device, np.ndarray], T]
+    function: Any,
+    count: int,
+    together: int,
+    work: Callable[[Any, jax.Device, np.ndarray], T],
+    *,
+    least: int = 1,
 ) -> Iterator[tuple[np.ndarray, T]]:
     """Yield (indices (n,), what work makes of them) for blocks of range(count), in order.
 
     Every device is at a block of its own, with a thread that compiles for it and waits for it. `work` gets
     the function's copy on the device, the device, and the indices filled up to one length, a power of two of
     at most `together`, so that few shapes are compiled: what is behind the first n is to be left out.
+
+    least: the least length; with `together` all blocks are of that shape, however few items there are, and
+        what comes of an item is the same to the last bit.
     """
     devices = jax.local_devices()
     share = -(-count // len(devices))
-    together = min(together, 1 << (share - 1).bit_length())
+    together = min(together, max(least, 1 << (share - 1).bit_length()))
     free: SimpleQueue = SimpleQueue()
     for device in devices:
         free.put((device, jax.device_put(function, device)))

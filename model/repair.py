@@ -75,13 +75,16 @@ def repair_sweep(function: Callable[[Array], Array] | Network, images: np.ndarra
 
 
 def repair_stream(
-    function: Callable[[Array], Array] | Network, images: np.ndarray
+    function: Callable[[Array], Array] | Network, images: np.ndarray, *, together: int | None = None
 ) -> Iterator[tuple[np.ndarray, Repair]]:
     """Yield (indices (n,), Repair of n images) block by block, in order.
 
     function: a network or what `attack_stream` takes; a network is evaluated by the incremental pass where
-        that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2. Raises ValueError, in one line, for
-        anything else: at the call, not at the first item.
+        that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2.
+    together: images of every block; an image then comes out the same to the last bit, whatever is beside it.
+        By default blocks are as large as the cache likes, and smaller for few images.
+
+    Raises ValueError, in one line, for anything else: at the call, not at the first item.
     """
     if isinstance(function, Network):
         function = fastest(function)[0]
@@ -94,10 +97,12 @@ def repair_stream(
     if not len(images):
         raise ValueError("images: expected at least one")
     attack_step.class_count(function, images.shape[1:])
-    return _blocks(function, images)
+    return _blocks(function, images, together)
 
 
-def _blocks(function: attack_step.Function, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
+def _blocks(
+    function: attack_step.Function, images: np.ndarray, together: int | None
+) -> Iterator[tuple[np.ndarray, Repair]]:
     def work(copy: attack_step.Function, device: jax.Device, indices: np.ndarray) -> Repair:
         pictures = images[indices]
         inputs = jax.device_put((pictures, neighbor_medians(pictures)), device)
@@ -106,7 +111,9 @@ def _blocks(function: attack_step.Function, images: np.ndarray) -> Iterator[tupl
         margins, classes = (np.asarray(field).T.reshape(pictures.shape[:3]) for field in found)
         return Repair(np.asarray(predicted, np.uint8), margins, classes.astype(np.uint8))
 
-    for indices, found in in_blocks(function, len(images), sweep_step.TOGETHER, work):
+    for indices, found in in_blocks(
+        function, len(images), together or sweep_step.TOGETHER, work, least=together or 1
+    ):
         yield indices, Repair(*(field[: len(indices)] for field in found))
 
 

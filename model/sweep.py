@@ -74,7 +74,8 @@ def sweep_stream(
         pass where it is faster, as an `Incremental` always is, a plain function by plain passes.
     images (N, H, W, 3) uint8; labels (N,) int in [0, K): the class whose loss counts.
     colours (M, 3) uint8, by default the eight corners; `colour_grid` gives finer sets.
-    together: images of a block, by default so many that all colours at one position fit the cache.
+    together: images of every block; by default so many that all colours at one position fit the cache, and
+        fewer for few images.
 
     An image's sweep does not depend on the images beside it. Raises ValueError, in one line, for anything
     else: at the call, not at the first item.
@@ -97,8 +98,9 @@ def sweep_stream(
         raise ValueError(f"labels must lie in 0..{classes - 1}, but go from {labels.min()} to {labels.max()}")
     if not len(images):
         raise ValueError("images: expected at least one")
+    least = together or 1
     together = together or max(1, sweep_step.TOGETHER // len(colours))
-    return _blocks(function, images, labels.astype(np.int32), colours, together)
+    return _blocks(function, images, labels.astype(np.int32), colours, together, least)
 
 
 def paint(images: np.ndarray, places: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +151,12 @@ def as_attacks(
 
 
 def _blocks(
-    function: attack_step.Function, images: np.ndarray, labels: np.ndarray, colours: np.ndarray, together: int
+    function: attack_step.Function,
+    images: np.ndarray,
+    labels: np.ndarray,
+    colours: np.ndarray,
+    together: int,
+    least: int,
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
     parts = _parts(function, images)
 
@@ -162,7 +169,7 @@ def _blocks(
         logits = attack_step.logits_of(copy, painted.reshape(-1, *images.shape[1:]))
         return whole._replace(logits=np.asarray(logits).reshape(*whole.places.shape, -1))
 
-    for indices, found in in_blocks(function, len(images), together, work):
+    for indices, found in in_blocks(function, len(images), together, work, least=least):
         yield indices, Sweep(*(field[: len(indices)] for field in found))
 
 

@@ -36,6 +36,7 @@ LONGEST = (
     "test_check.py",
     "test_study.py",
     "test_ingest_evidence.py",
+    "test_interruption.py",
 )
 
 

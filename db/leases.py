@@ -1,0 +1,86 @@
+"""The lease on a database's results: of all processes that ingest into one, a single one is at work.
+
+It is a row of `runs`, of stage `ingest`, that is `running` as long as its process is. It goes when the work
+is done; that of a process that died is taken over. On this machine a process is known by its id and start.
+From elsewhere it gives signs of life in `seconds`, and counts as dead when they stop.
+"""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+
+from db import processes, schema
+from db.engine import lock_writes, writing
+from db.write import mark_interrupted
+
+STAGE = "ingest"
+SIGN_OF_LIFE = 15.0  # seconds between two
+SILENCE = 120.0  # seconds without one after which a process of another machine is taken for dead
+
+
+class Holder(NamedTuple):
+    """Who has the lease."""
+
+    host: str
+    process: int
+    since: str  # UTC, as `schema.now` has it
+
+
+def take(engine: Engine, code_version: str) -> int | Holder:
+    """The id of the lease, which this process now has; or the process that is at work.
+
+    Runs that died without a word are marked, whoever gets it.
+    """
+    runs, own = schema.runs, processes.own()
+    with writing(engine) as connection:
+        lock_writes(connection, runs)
+        mark_interrupted(connection)
+        query = select(runs.c.id, runs.c.process, runs.c.started_at, runs.c.seconds)
+        held = connection.execute(query.where(runs.c.stage == STAGE, runs.c.status == "running")).all()
+        for _, process, since, seconds in held:
+            if process != own and not _silent(process, since, seconds):
+                return Holder(*processes.split(process), since)
+        for id_, process, *_ in held:
+            _take_over(connection, id_, process)
+        row = {
+            "stage": STAGE,
+            "status": "running",
+            "parameters": {},
+            "code_version": code_version,
+            "process": own,
+            "started_at": schema.now(),
+            "seconds": 0.0,
+        }
+        return connection.execute(insert(runs), row).inserted_primary_key[0]
+
+
+def live(engine: Engine, lease: int, seconds: float) -> None:
+    """Give a sign of life, `seconds` after the lease was taken."""
+    runs = schema.runs
+    with writing(engine) as connection:
+        mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.status == "running")
+        connection.execute(update(runs).where(mine).values(seconds=seconds))
+
+
+def release(engine: Engine, lease: int) -> None:
+    """Let others work. The lease leaves no row: what was done is told by the runs of the stages."""
+    runs = schema.runs
+    with writing(engine) as connection:
+        mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.stage == STAGE)
+        connection.execute(delete(runs).where(mine))
+
+
+def _take_over(connection: Connection, lease: int, process: str) -> None:
+    """Mark what a silent process left, or what this one left when it could not write."""
+    runs = schema.runs
+    theirs = or_(runs.c.id == lease, (runs.c.process == process) & (process != processes.own()))
+    ended = {"status": "interrupted", "finished_at": schema.now(), "message": "its process ended"}
+    connection.execute(update(runs).where(runs.c.status == "running", theirs).values(ended))
+
+
+def _silent(process: str, since: str, seconds: float | None) -> bool:
+    if processes.split(process)[0] == processes.split(processes.own())[0]:
+        return False  # it is alive: the dead of this machine are marked already
+    begun = datetime.fromisoformat(since)
+    return (datetime.now(UTC) - begun).total_seconds() - (seconds or 0.0) > SILENCE

@@ -1,0 +1,180 @@
+"""Real ingest processes, killed, stopped, out of disk, or two at once: what they leave, and what comes of it.
+
+`python -m benchmarks.interruptions` does the first with many more kills.
+"""
+
+import os
+import platform
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import ingested_batch
+import pytest
+from sqlalchemy import insert, select, update
+
+from db import contents, leases, migrate, schema, upkeep
+from db import engine as engines
+from ingest import pipeline, turn
+
+ROOT = Path(__file__).parents[1]
+BATCH = replace(ingested_batch.BATCH, population=16)
+CHILD = """
+import sys
+sys.path.insert(0, "tests")
+import ingested_batch
+from functools import partial
+from types import SimpleNamespace
+import xpixels
+from ingest import pipeline
+from model import data
+sample = SimpleNamespace(train=data.load("cifar10-sample", "train"), test=data.load("cifar10-sample", "test"))
+pipeline.ingest = partial(pipeline.ingest, load=partial(ingested_batch.cut, sample))
+batch = ["--dataset", "cifar10-sample", "--cases", "2", "--population", "16", "--generations", "2"]
+sys.exit(xpixels.main(["ingest", *batch, "--no-maps", *sys.argv[1:]]))
+"""
+HOLDER = """
+import sys
+from db import engine, leases
+print(leases.take(engine.create(sys.argv[1]), "test"), flush=True)
+sys.stdin.read()
+"""
+GOES_ON = "what was written is kept, and the same command goes on from there"
+
+
+@pytest.fixture
+def begin(small_weights, shared):
+    """Begin a real ingest; what is left of it at the end is killed."""
+    begun = []
+
+    def beginning(path, *, largest=None):
+        compiled = {
+            "JAX_COMPILATION_CACHE_DIR": str(shared / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+            "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, "--database", str(path), "--weights", str(small_weights)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | compiled,
+        )
+        if largest is not None:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
+        begun.append(process)
+        return process
+
+    yield beginning
+    for process in begun:
+        process.kill()
+        process.communicate()
+
+
+def finish(process):
+    """Exit status, and the last line that was said."""
+    said, _ = process.communicate(timeout=60)
+    return process.returncode, (said.splitlines() or [""])[-1]
+
+
+def wait_for(process, path, condition):
+    """Until some run in the database of a process is so."""
+    while process.poll() is None:
+        if path.exists():
+            with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
+                if connection.execute(f"SELECT 1 FROM runs WHERE {condition}").fetchone():
+                    return
+        time.sleep(0.005)
+    raise AssertionError(f"it ended before {condition}: {process.communicate()[0]}")
+
+
+def statuses(engine):
+    with engine.connect() as connection:
+        return set(connection.scalars(select(schema.runs.c.status)))
+
+
+def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
+    begin, load, small_weights, tmp_path
+):
+    path, whole = tmp_path / "disturbed.db", tmp_path / "whole.db"
+    options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
+    options["evaluation"] = "full"  # compiles sooner
+    status, said = finish(begin(path, largest=600_000))
+    assert status == 1
+    assert said.endswith(f"make room: {GOES_ON}"), said
+    assert upkeep.check(engines.create(path, read_only=True)) == []
+
+    stopped = begin(path)
+    wait_for(stopped, path, f"stage = 'reference' AND process LIKE '%/{stopped.pid}/%'")
+    stopped.terminate()
+    assert finish(stopped) == (1, f"xpixels: stopped; {GOES_ON}")
+
+    killed = begin(path)
+    wait_for(killed, path, "stage = 'near-duplicates'")
+    killed.kill()
+    assert finish(killed)[0] == -signal.SIGKILL
+
+    for database in (path, whole):
+        pipeline.ingest(engines.create(database), BATCH, **options)
+    found, expected = (engines.create(database, read_only=True) for database in (path, whole))
+    assert contents.differences(contents.contents(found), contents.contents(expected)) == []
+    assert upkeep.check(found) == []
+    assert statuses(found) == {"done", "failed", "interrupted"}  # none is running
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """An upgraded database without a row."""
+    engine = engines.create(tmp_path / "empty.db")
+    migrate.upgrade(engine)
+    return engine
+
+
+def test_a_second_ingest_waits_says_so_once_and_goes_on_when_the_first_one_is_gone(empty, monkeypatch):
+    path = engines.file(empty)
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        lease = int(holder.stdout.readline())
+        said, looks = [], count(1)
+
+        def look(_seconds):
+            if next(looks) == 3:
+                holder.kill()
+                holder.wait()
+
+        monkeypatch.setattr(turn.time, "sleep", look)
+        with turn.Turn(empty, say=said.append) as second:
+            second.take()
+            assert second.lease != lease
+            assert statuses(empty) == {"running", "interrupted"}
+    (line,) = said
+    assert f"another ingest (process {holder.pid} on {platform.node()}, since 20" in line
+    assert line.endswith("is at work on this database: waiting")
+    assert statuses(empty) == {"interrupted"}
+
+
+def test_a_lease_from_elsewhere_holds_as_long_as_there_are_signs_of_life(empty):
+    lease = leases.take(empty, "test")
+    runs, long_ago = schema.runs, "2026-01-01T00:00:00Z"
+    elsewhere = {"process": "another-machine/12/34", "started_at": long_ago}
+    with engines.writing(empty) as connection:
+        alive = (datetime.now(UTC) - datetime.fromisoformat(long_ago)).total_seconds()
+        connection.execute(update(runs).values(**elsewhere, seconds=alive))
+        stage = {"stage": "attack", "status": "running", "parameters": {}, "code_version": "test"}
+        connection.execute(insert(runs).values(**stage, **elsewhere))
+    assert leases.take(empty, "test") == ("another-machine", 12, long_ago)
+    with engines.writing(empty) as connection:
+        connection.execute(update(runs).where(runs.c.id == lease).values(seconds=alive - 1000))
+    mine = leases.take(empty, "test")
+    with empty.connect() as connection:
+        found = dict(map(tuple, connection.execute(select(runs.c.id, runs.c.status))))
+    assert found == {lease: "interrupted", lease + 1: "interrupted", mine: "running"}
