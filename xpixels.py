@@ -234,13 +234,15 @@ def _with_format(command: Parser) -> None:
 
 
 def _db(commands) -> None:
+    from db import upkeep_command as care
+
     command = commands.add_parser("db", help="look after the database")
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     for name, run, help in (
-        ("upgrade", _run_upgrade, "bring the database to this program's revision, making it if need be"),
-        ("check", _run_check, "say whether the file, its references and its counts are sound"),
-        ("info", _run_info, "tell revision, size, networks and counts"),
-        ("backup", _run_backup, "write a compact copy while others go on writing"),
+        ("upgrade", care.upgrade, "bring the database to this program's revision, making it if need be"),
+        ("check", care.check, "say whether the file, its references and its counts are sound"),
+        ("info", care.info, "tell revision, size, networks and counts"),
+        ("backup", care.backup, "write a compact copy while others go on writing"),
     ):
         part = _command(parts, name, run, help)
         _with_database(part)
@@ -253,36 +255,6 @@ def _db(commands) -> None:
     part.add_argument(
         "target", metavar="TARGET", help="path or URL of the one to write: new, or without rows"
     )
-
-
-def _run_upgrade(options: argparse.Namespace) -> None:
-    from db import engine, migrate
-
-    database = engine.create(options.database)
-    before, after = migrate.upgrade(database)
-    done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
-    print(done if before != after else f"revision {after} already")
-
-
-def _run_check(options: argparse.Namespace) -> int:
-    from db import engine, migrate, upkeep
-
-    database = engine.create(options.database, read_only=True)
-    problems = upkeep.check(database)
-    print("\n".join(problems) or f"{migrate.name(database)}: sound")
-    return 1 if problems else 0
-
-
-def _run_info(options: argparse.Namespace) -> None:
-    from db import engine, upkeep
-
-    print(upkeep.info(engine.create(options.database, read_only=True)))
-
-
-def _run_backup(options: argparse.Namespace) -> None:
-    from db import engine, upkeep
-
-    print(upkeep.backup(engine.create(options.database, read_only=True), options.target))
 
 
 def _run_copy(options: argparse.Namespace) -> None:
