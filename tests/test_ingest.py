@@ -494,7 +494,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
     whole = sweeps.sweep_stream
 
     def stopped(*arguments, **options):
-        for number, item in enumerate(whole(*arguments, together=4, **options)):
+        for number, item in enumerate(whole(*arguments, **options | {"together": 4})):
             if number == 2:
                 raise KeyboardInterrupt
             yield item
@@ -508,7 +508,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
 
     def counting(function, images, *arguments, **options):
         asked.append(len(images))
-        return whole(function, images, *arguments, together=4, **options)
+        return whole(function, images, *arguments, **options | {"together": 4})
 
     monkeypatch.setattr(sweeps, "sweep_stream", counting)
     task = pipeline.attack_all(engine, batch, load=few, weights=small_weights)
