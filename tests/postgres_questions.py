@@ -66,7 +66,7 @@ def exported_lists(engine: Engine) -> Iterator:
 
 def lists_by_their_sql(engine: Engine) -> Iterator:
     for search in LISTS:
-        answer = sql.run(engine, db.read.list_sql(engine, search))
+        answer = sql.run(engine, db.read.list_sql(engine, *db.read.case_query(engine, search)))
         yield answer.columns
         yield [known_types(row, schema.case_overview) for row in answer.rows]
 

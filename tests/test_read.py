@@ -387,7 +387,7 @@ def test_what_people_wrote_is_counted_and_shown(annotated):
     ],
 )
 def test_the_shown_sql_gives_the_cases_of_the_list_at_the_sql_prompt(engine, search):
-    answer = db.sql.run(engine, db.read.list_sql(engine, search))
+    answer = db.sql.run(engine, db.read.list_sql(engine, *db.read.case_query(engine, search)))
     assert answer.columns[0] == "case_id"
     assert [row[0] for row in answer.rows] == all_ids(engine, search)
 

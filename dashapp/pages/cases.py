@@ -37,7 +37,7 @@ def layout(engine: Engine, search: str, app: Dash, *, writable: bool = False) ->
         body += [shown(listed.rows, query, options, app), cases_table.foot(query, listed, home)]
     else:
         body.append(_no_match(query, listed, home))
-    body.append(cases_head.sql(db.read.list_sql(engine, query.search())))
+    body.append(cases_head.sql(db.read.list_sql(engine, query, options)))
     return html.Div(
         className="cases",
         children=[

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, Row, Select, select
+from sqlalchemy import Connection, Engine, Row, Select, Table, select
 
 from db import schema
 from db.read.case_rows import (
@@ -82,8 +82,22 @@ def case_neighbors(
 
     `first` limits how many; None: all that are stored (50).
     """
-    neighbors, samples = schema.neighbors.c, schema.samples.c
-    statement = (
+    neighbors, layers = schema.neighbors, schema.layers.c
+    named = select(layers.id).where(layers.name == layer)
+    statement = neighbors_statement(neighbors, case_id, metric).where(neighbors.c.layer_id.in_(named))
+    if first is not None:
+        statement = statement.where(neighbors.c.rank <= first)
+    with engine.connect() as connection:
+        return tuple(CaseNeighbor(*row) for row in connection.execute(statement))
+
+
+def neighbors_statement(table: Table, case_id: int, metric: str) -> Select:
+    """SELECT of the fields of `CaseNeighbor` by rank, in every layer.
+
+    table: `neighbors`, of what a case shows, or `original_neighbors`, of what it was before the attack.
+    """
+    neighbors, samples = table.c, schema.samples.c
+    return (
         select(
             neighbors.rank,
             neighbors.distance,
@@ -92,21 +106,12 @@ def case_neighbors(
             samples.position,
             schema.images.c.sha256,
         )
-        .join(schema.layers, schema.layers.c.id == neighbors.layer_id)
         .join(schema.reference_samples, schema.reference_samples.c.id == neighbors.reference_sample_id)
         .join(schema.samples, samples.id == schema.reference_samples.c.sample_id)
         .join(schema.images, schema.images.c.id == samples.image_id)
-        .where(
-            neighbors.case_id == case_id,
-            schema.layers.c.name == layer,
-            neighbors.metric == metric,
-        )
+        .where(neighbors.case_id == case_id, neighbors.metric == metric)
         .order_by(neighbors.rank)
     )
-    if first is not None:
-        statement = statement.where(neighbors.rank <= first)
-    with engine.connect() as connection:
-        return tuple(CaseNeighbor(*row) for row in connection.execute(statement))
 
 
 def case_activations(

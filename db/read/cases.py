@@ -133,12 +133,11 @@ def filtered(query: CaseQuery, options: CaseOptions) -> Select:
     return chosen.order_by(*ordered(order_keys(query)))
 
 
-def list_sql(engine: Engine, search: str) -> str:
+def list_sql(engine: Engine, query: CaseQuery, options: CaseOptions) -> str:
     """The query behind a list as text, for `xpixels sql`: every column of `case_overview`, in its order.
 
-    Raises `QueryError` as `case_query` does.
+    query, options: of `case_query`.
     """
-    query, options = case_query(engine, search)
     overview_ = schema.case_overview
     chosen = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
     joined = chosen.get_final_froms()[0].join(overview_, overview_.c.case_id == FACETS.c.case_id)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine, and_, func, select
 
 from db import schema
+from db.read.case import neighbors_statement
 from db.read.case_rows import CaseActivation, CaseNeighbor
 
 
@@ -58,21 +59,7 @@ def case_original(engine: Engine, case_id: int) -> CaseOriginal | None:
 
 def twin_neighbors(engine: Engine, case_id: int, layer_id: int, *, metric: str) -> tuple[CaseNeighbor, ...]:
     """The neighbours of an adversarial case's original in a layer, nearest first; empty: none are stored."""
-    neighbors, samples = schema.original_neighbors.c, schema.samples.c
-    statement = (
-        select(
-            neighbors.rank,
-            neighbors.distance,
-            neighbors.reference_sample_id,
-            samples.label,
-            samples.position,
-            schema.images.c.sha256,
-        )
-        .join(schema.reference_samples, schema.reference_samples.c.id == neighbors.reference_sample_id)
-        .join(schema.samples, samples.id == schema.reference_samples.c.sample_id)
-        .join(schema.images, schema.images.c.id == samples.image_id)
-        .where(neighbors.case_id == case_id, neighbors.layer_id == layer_id, neighbors.metric == metric)
-        .order_by(neighbors.rank)
-    )
+    neighbors = schema.original_neighbors
+    statement = neighbors_statement(neighbors, case_id, metric).where(neighbors.c.layer_id == layer_id)
     with engine.connect() as connection:
         return tuple(CaseNeighbor(*row) for row in connection.execute(statement))
