@@ -24,6 +24,11 @@ RULE_NOTES = {
 }
 
 
+def aria(value: bool) -> str:
+    """A truth value as attributes such as `aria-pressed` have it."""
+    return str(value).lower()
+
+
 def outcome_name(outcome: str) -> str:
     """Plain name of an outcome: TP, FP, TN or FN.
 

@@ -10,7 +10,7 @@ from dash.exceptions import PreventUpdate
 from sqlalchemy import Engine
 
 import db.read
-from dashapp import activation_maps, ids, map_pictures, map_words
+from dashapp import activation_maps, ids, map_pictures, map_words, words
 from dashapp.pages.case_maps import case_view_of
 from dashapp.pages.case_maps_address import MapsView
 
@@ -73,7 +73,7 @@ def _switch(case: db.read.CaseDetail, layer: str, difference: bool) -> html.Butt
         type="button",
         disabled=not attacked,
         title="" if attacked else map_words.NOT_ATTACKED,
-        **{"aria-pressed": str(difference).lower()},
+        **{"aria-pressed": words.aria(difference)},
     )
 
 
@@ -159,5 +159,5 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
         return {
             "panel": channels(engine, case, view),
             "shown": _shown(case, view),
-            "expanded": [str(one["layer"] == view.layer).lower() for one in opening],
+            "expanded": [words.aria(one["layer"] == view.layer) for one in opening],
         }

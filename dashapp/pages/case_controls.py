@@ -94,7 +94,7 @@ def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list:
         hidden=case.attack is None,
         title="The neighbours of the image before the attack beside these",
         **{
-            "aria-pressed": str(view.twin).lower(),
+            "aria-pressed": words.aria(view.twin),
             "data-field": "twin",
             "data-value": "" if view.twin else "1",
         },
@@ -139,7 +139,7 @@ def segmented(
                 type="button",
                 title=notes.get(one),
                 **{
-                    "aria-pressed": str(one == chosen).lower(),
+                    "aria-pressed": words.aria(one == chosen),
                     "data-field": field,
                     "data-value": "" if one == known[0] else one,
                 },

@@ -70,7 +70,7 @@ def _decision(
                     id=ids.case_layer("decisions", layer),
                     className="decision-choose",
                     type="button",
-                    **{"aria-pressed": str(chosen).lower()},
+                    **{"aria-pressed": words.aria(chosen)},
                 )
             ),
             html.Span(words.LAYER_NOTES.get(layer, ""), className="muted decision-note"),

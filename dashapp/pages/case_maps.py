@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from sqlalchemy import Engine
 
 import db.read
-from dashapp import ids, map_pictures, map_words, theme
+from dashapp import ids, map_pictures, map_words, theme, words
 from dashapp.help import Entry, explained
 from dashapp.pages.case_maps_address import MAPS, PLAIN, VULNERABILITY, MapsView, maps_view
 from dashapp.pages.case_overview import image_address
@@ -26,7 +26,7 @@ def switch(view: MapsView) -> html.Div:
                 id=ids.case_map(over),
                 type="button",
                 title=map_words.MAP_NOTES[over],
-                **{"aria-pressed": _pressed(over == view.over)},
+                **{"aria-pressed": words.aria(over == view.over)},
             )
             for over in MAPS
         ],
@@ -218,10 +218,6 @@ def _shown(case: db.read.CaseDetail, view: MapsView) -> str:
     return f"{case.case_id}/{view.over}/{view.complaints.get('map', '')}"
 
 
-def _pressed(pressed: bool) -> str:
-    return str(pressed).lower()
-
-
 def validation_layout() -> html.Div:
     """Every id of this part."""
     return html.Div(
@@ -267,5 +263,5 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
         return {
             "pictures": pictures(app, engine, case, view),
             "shown": _shown(case, view),
-            "pressed": [_pressed(button["over"] == view.over) for button in buttons],
+            "pressed": [words.aria(button["over"] == view.over) for button in buttons],
         }

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 import db.read
-from dashapp import ids
+from dashapp import ids, words
 from db import annotations
 from db.engine import writing
 
@@ -39,7 +39,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
             [html.Span(str(digit), className="verdict-digit", **{"aria-hidden": "true"}), verdict],
             id=ids.case_verdict(case_id, verdict),
             type="button",
-            **{"aria-pressed": _pressed(verdict == said.verdict)},
+            **{"aria-pressed": words.aria(verdict == said.verdict)},
         )
         for digit, verdict in enumerate(annotations.VERDICTS, start=1)
     ]
@@ -147,10 +147,6 @@ def _saved(said: db.read.CaseAnnotations) -> list:
     return [html.Span("✓ saved", title=when), html.Span(f" {when}", className="notes-when")]
 
 
-def _pressed(pressed: bool) -> str:
-    return str(pressed).lower()
-
-
 def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
     """Connect the fields; without a writer there are none."""
     if writer is None:
@@ -186,7 +182,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         chosen = None if clicked == before else clicked  # a second click takes it back
         problem = written(lambda connection: annotations.set_verdict(connection, case_id, chosen))
         now = before if problem else chosen
-        return [_pressed(one["id"]["verdict"] == now) for one in ctx.outputs_list[0]], problem
+        return [words.aria(one["id"]["verdict"] == now) for one in ctx.outputs_list[0]], problem
 
     @app.callback(
         Output(part("tags"), "children"),

@@ -136,7 +136,7 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
             className=kind,
             type="button",
             title=f"{layer.name}: its strongest maps; a click shows all. The defence does not compare them.",
-            **{"aria-expanded": str(chosen).lower()},
+            **{"aria-expanded": words.aria(chosen)},
         )
     state, text = alarm_state(alarm)
     return html.Button(
@@ -144,7 +144,7 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
         id=ids.case_layer("network", layer.name),
         className=f"{kind} layer-compared {state}",
         type="button",
-        **{"data-layer": layer.name, "aria-pressed": str(chosen).lower()},
+        **{"data-layer": layer.name, "aria-pressed": words.aria(chosen)},
     )
 
 

@@ -86,9 +86,9 @@ def shown(
     here = {"list": list_search(search)}
     other = other_case_search(search)
     return {
-        "pressed_layers": [_pressed(one["id"]["layer"] == view.layer) for one in ask["pressed_layers"]],
+        "pressed_layers": [words.aria(one["id"]["layer"] == view.layer) for one in ask["pressed_layers"]],
         "pressed_ranges": [
-            _pressed((one["id"]["range"] == "all") == view.show_all) for one in ask["pressed_ranges"]
+            words.aria((one["id"]["range"] == "all") == view.show_all) for one in ask["pressed_ranges"]
         ],
         "range_texts": [
             range_text(one["id"]["range"], len(counted), len(stored)) for one in ask["range_texts"]
@@ -135,7 +135,3 @@ def shown(
         "panel_switch": panel_switch(state, case),
         "list": no_update if same else ranked_list(app, case, neighbors, k=state.k),
     }
-
-
-def _pressed(pressed: bool) -> str:
-    return str(pressed).lower()
