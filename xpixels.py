@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 DATABASE = "xpixels.db"
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from

@@ -66,7 +66,7 @@ from db.tables.evidence import (
 )
 from db.tables.facets import case_facets, detector_decisions, facet_cells, saved_views
 from db.tables.repairs import repairs
-from db.tables.samples import classes, datasets, images, layers, networks, runs, samples
+from db.tables.samples import chunks, classes, datasets, images, layers, networks, runs, samples
 from db.totals import attack_matrix, attack_positions
 from db.views import case_overview, layer_decisions
 
@@ -98,6 +98,7 @@ __all__ = [
     "case_overview",
     "case_repairs",
     "cases",
+    "chunks",
     "class_scores",
     "classes",
     "datasets",

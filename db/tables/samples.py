@@ -114,3 +114,16 @@ runs = Table(
     one_of("status", STATUSES),
     check("finished", "(status = 'running') = (finished_at IS NULL)"),
 )
+
+# A part of a stage's work that is not done yet. Ingest workers on a server take one each, by a lock on its row,
+# and delete it when it is done; on SQLite there are none.
+chunks = Table(
+    "chunks",
+    metadata,
+    identity(),
+    reference("run_id", "runs.id", owned=True, index=True),
+    words("work"),
+    json("arguments"),
+    integer("items"),
+    check("items", "items >= 1"),
+)
