@@ -115,8 +115,8 @@ runs = Table(
     check("finished", "(status = 'running') = (finished_at IS NULL)"),
 )
 
-# A part of a stage's work that is not done yet. Ingest workers on a server take one each, by a lock on its row,
-# and delete it when it is done; on SQLite there are none.
+# A part of a stage's work that is not done yet. Ingest workers on a server take one each, by a lock on its
+# row, and delete it when it is done; on SQLite there are none.
 chunks = Table(
     "chunks",
     metadata,
