@@ -37,6 +37,7 @@ from db.tables.columns import (
     REFERENCES,
     RULES,
     SCREENINGS,
+    SEARCHED,
     SPLITS,
     STATUSES,
     WAYS,
@@ -51,6 +52,7 @@ from db.tables.defense import (
     operating_points,
     reference_activations,
     reference_samples,
+    searches,
     tuning_points,
 )
 from db.tables.evidence import (
@@ -84,6 +86,7 @@ __all__ = [
     "REFERENCES",
     "RULES",
     "SCREENINGS",
+    "SEARCHED",
     "SPLITS",
     "STATUSES",
     "WAYS",
@@ -134,6 +137,7 @@ __all__ = [
     "runs",
     "samples",
     "saved_views",
+    "searches",
     "tuning_points",
     "views",
     "vulnerability",

@@ -35,6 +35,7 @@ DETECTORS = ("neighbors", "repair", "baseline")
 CASE_SETS = ("all", "targeted", "untargeted")  # cases by their batch
 REFERENCES = ("all", "distinct")  # the reference set whole, or without near-duplicates and hubs
 OUTCOMES = ("TP", "FP", "TN", "FN")
+SEARCHED = ("case", "original")  # whose neighbours a search found
 STATUSES = ("running", "done", "failed", "interrupted")
 ENCODINGS = ("raw", "zlib")
 
@@ -94,6 +95,11 @@ def reference(name: str, to: str, *, owned: bool = False, **options) -> Column:
     """A foreign key to the column `to`; a row that is `owned` goes when the row it belongs to goes."""
     foreign_key = ForeignKey(to, ondelete="CASCADE" if owned else None)
     return Column(name, foreign_key, **({"nullable": False} | options))
+
+
+def written_by() -> Column:
+    """The run that wrote a row; NULL: unknown, of a row from before version 0.5.0."""
+    return reference("run_id", "runs.id", nullable=True, index=True)
 
 
 def colors(prefix: str = "") -> list[Column]:

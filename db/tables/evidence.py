@@ -26,6 +26,7 @@ from db.tables.columns import (
     one_of,
     reference,
     words,
+    written_by,
 )
 from db.tables.defense import COUNTS
 
@@ -39,6 +40,7 @@ originals = Table(
     integer("predicted_class"),
     number("confidence"),  # softmax probability of the predicted class, [0, 1]
     number("margin"),  # logits: the largest minus the second largest
+    written_by(),
     check("predicted_class", "predicted_class >= 0"),
     check("confidence", "confidence BETWEEN 0 AND 1"),
     check("margin", "margin >= 0"),
@@ -52,6 +54,7 @@ original_activations = Table(
     json("shape"),
     words("encoding"),
     Column("data", LargeBinary, nullable=False),
+    written_by(),  # the layers of one original may be of several runs
     one_of("encoding", ENCODINGS),
 )
 
@@ -86,6 +89,7 @@ near_duplicate_pairs = Table(
     reference("other_sample_id", "samples.id", primary_key=True, index=True),
     number("activation_distance"),  # cosine distance of the last hidden layer's activations, [0, 2]
     number("pixel_distance"),  # root of the mean squared difference of the pixels, 0..255
+    written_by(),
     check("distances", "activation_distance >= 0 AND pixel_distance >= 0"),
     check("two", "sample_id <> other_sample_id"),
     sqlite_with_rowid=False,
@@ -102,6 +106,7 @@ detectors = Table(
     Column("metric", Text),
     Column("rule", Text),
     Column("reference", Text),  # all: the whole reference set; distinct: without near-duplicates and hubs
+    written_by(),  # that evaluated it last: all its points and evaluations are of this run
     UniqueConstraint("network_id", "name"),
     one_of("kind", DETECTORS),
     one_of("metric", METRICS),

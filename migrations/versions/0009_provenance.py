@@ -1,0 +1,184 @@
+"""Every row leads to its run: `run_id` where none led to it, and `searches`, whose parts neighbours are.
+
+What was written before gets its run where that is certain, and else none.
+
+Revision ID: 0009
+Revises: 0008
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+NO_ROWID = {"sqlite_with_rowid": False}
+TABLES = {  # that get a run, with what SQLite must be told again when it builds them anew
+    "reference_samples": {},
+    "near_duplicate_pairs": NO_ROWID,
+    "originals": {},
+    "original_activations": {},
+    "operating_points": NO_ROWID,
+    "decisions": NO_ROWID,
+    "detectors": {},
+}
+METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
+SEARCHED = {"case": "neighbors", "original": "original_neighbors"}
+
+
+class Run(NamedTuple):
+    """A run as it was noted."""
+
+    id: int
+    network_id: int
+    stage: str
+    status: str
+    parameters: dict
+
+    def names(self, kind: str, name: str) -> bool:
+        """Whether its parameters list the name among its layers, metrics or rules."""
+        return name in self.parameters.get(kind, ())
+
+
+def upgrade() -> None:
+    op.create_table(
+        "searches",
+        sa.Column("case_id", sa.Integer(), nullable=False),
+        sa.Column("layer_id", sa.Integer(), nullable=False),
+        sa.Column("metric", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("searched", sa.Text(), autoincrement=False, nullable=False),
+        sa.Column("run_id", sa.Integer()),
+        sa.PrimaryKeyConstraint("case_id", "layer_id", "metric", "searched", name="pk_searches"),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name="fk_searches_case_id", ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["layer_id"], ["layers.id"], name="fk_searches_layer_id"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_searches_run_id"),
+        sa.CheckConstraint(f"metric IN {METRICS}", name=op.f("ck_searches_metric")),
+        sa.CheckConstraint("searched IN ('case', 'original')", name=op.f("ck_searches_searched")),
+        **NO_ROWID,
+    )
+    op.create_index("ix_searches_run_id", "searches", ["run_id"])
+    with without_views():
+        for name, options in TABLES.items():
+            with op.batch_alter_table(name, table_kwargs=options) as table:
+                table.add_column(sa.Column("run_id", sa.Integer()))
+                table.create_foreign_key(op.f(f"fk_{name}_run_id"), "runs", ["run_id"], ["id"])
+            op.create_index(f"ix_{name}_run_id", name, ["run_id"])
+    for searched, table in SEARCHED.items():
+        op.execute(
+            "INSERT INTO searches (case_id, layer_id, metric, searched) "
+            f"SELECT case_id, layer_id, metric, '{searched}' FROM {table} WHERE \"rank\" = 1"
+        )
+    fill()
+
+
+def downgrade() -> None:
+    with without_views():
+        for name, options in TABLES.items():
+            op.drop_index(f"ix_{name}_run_id", name)
+            with op.batch_alter_table(name, table_kwargs=options) as table:
+                table.drop_constraint(op.f(f"fk_{name}_run_id"), type_="foreignkey")
+                table.drop_column("run_id")
+    op.drop_table("searches")
+
+
+@contextmanager
+def without_views() -> Iterator[None]:
+    """SQLite builds a table anew to change it, and wants no view to refer to it meanwhile."""
+    found = sa.inspect(op.get_bind())
+    views = {}
+    if op.get_bind().dialect.name == "sqlite":
+        views = {name: found.get_view_definition(name) for name in found.get_view_names()}
+    for name in views:
+        op.execute(f"DROP VIEW {name}")
+    yield
+    for definition in views.values():
+        op.execute(definition)
+
+
+def fill() -> None:
+    """Note the run of what was written before, where only one can have written it."""
+    columns = [sa.column("id"), sa.column("network_id"), sa.column("stage"), sa.column("status")]
+    noted = sa.table("runs", *columns, sa.column("parameters", sa.JSON)).select().order_by(columns[0])
+    by_stage: dict[tuple[int, str], list[Run]] = {}
+    for row in op.get_bind().execute(noted):
+        by_stage.setdefault((row.network_id, row.stage), []).append(Run(*row))
+    for network in op.get_bind().scalars(sa.text("SELECT id FROM networks")).all():
+        for stage, table in (("reference", "reference_samples"), ("near-duplicates", "near_duplicate_pairs")):
+            first = by_stage.get((network, stage), [])[:1]
+            if first and first[0].status == "done":  # it left nothing to others
+                execute(f"UPDATE {table} SET run_id = :run WHERE network_id = :network", first[0])
+        fill_cases(network, by_stage)
+        tunings = by_stage.get((network, "tuning"), [])
+        for layer, layer_id in layers(network):
+            fill_layer(layer, layer_id, by_stage.get((network, "neighbors"), []), tunings)
+    op.execute(
+        "UPDATE detectors SET run_id = "
+        "(SELECT MAX(run_id) FROM evaluations WHERE evaluations.detector_id = detectors.id)"
+    )
+
+
+OF_CASES = """case_id IN (SELECT id FROM cases
+    WHERE network_id = :network AND run_id > :after AND run_id < :run)"""
+
+
+def fill_cases(network: int, by_stage: dict[tuple[int, str], list[Run]]) -> None:
+    """What was written of the originals of cases."""
+    runs = by_stage.get((network, "originals"), [])
+    for after, run in writers(runs):
+        execute(f"UPDATE originals SET run_id = :run WHERE {OF_CASES}", run, after=after)
+    for layer, layer_id in layers(network):
+        for after, run in writers([run for run in runs if run.names("layers", layer)]):
+            update = "UPDATE original_activations SET run_id = :run WHERE layer_id = :layer"
+            execute(f"{update} AND {OF_CASES}", run, after=after, layer=layer_id)
+
+
+def fill_layer(layer: str, layer_id: int, searches: list[Run], tunings: list[Run]) -> None:
+    """What was written of a layer: each search by one run, the tuning by the last one."""
+    for metric in METRICS:
+        mine = [run for run in searches if run.names("layers", layer) and run.names("metrics", metric)]
+        for after, run in writers(mine):
+            update = "UPDATE searches SET run_id = :run WHERE layer_id = :layer AND metric = :metric"
+            execute(f"{update} AND {OF_CASES}", run, after=after, layer=layer_id, metric=metric)
+        for rule in ("total", "max-class"):
+            named = (("layers", layer), ("metrics", metric), ("rules", rule))
+            last = [run for run in tunings if all(run.names(*pair) for pair in named)][-1:]
+            if last and last[0].status == "done":
+                of = "layer_id = :layer AND metric = :metric AND rule = :rule"
+                key = {"layer": layer_id, "metric": metric, "rule": rule}
+                execute(f"UPDATE operating_points SET run_id = :run WHERE {of}", last[0], **key)
+                # Of an unknown case, it may have been the check that kept it.
+                known = f"AND {OF_CASES} AND outcome IS NOT NULL"
+                execute(
+                    f"UPDATE decisions SET run_id = :run WHERE {of} {known}", last[0], after=0, **key
+                )
+
+
+def writers(runs: list[Run]) -> Iterator[tuple[int, Run]]:
+    """Runs that wrote all that was lacking of cases that came after the run `after` and before themselves.
+
+    A run that came to its end did; of one that did not, or of the next, may be what came before it.
+    """
+    after = 0
+    for run in runs:
+        if run.status == "done":
+            yield after, run
+        after = run.id
+
+
+def layers(network: int) -> list[tuple[str, int]]:
+    """Names and ids."""
+    query = sa.text("SELECT name, id FROM layers WHERE network_id = :network")
+    return [tuple(row) for row in op.get_bind().execute(query, {"network": network})]
+
+
+def execute(statement: str, run: Run, **values) -> None:
+    """An UPDATE that notes the run."""
+    named = {"run": run.id, "network": run.network_id} | values
+    used = {name: value for name, value in named.items() if f":{name}" in statement}
+    op.get_bind().execute(sa.text(statement), used)
