@@ -98,6 +98,13 @@ CONTRADICTIONS = {
     "cases and layers whose neighbours leave a rank out": """
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
             HAVING COUNT(*) <> MAX("rank")) AS ranked""",
+    "neighbours of which no search tells the run, or searches without neighbours": """
+        WITH found AS (
+            SELECT case_id, layer_id, metric, 'case' AS searched FROM neighbors WHERE "rank" = 1
+            UNION ALL SELECT case_id, layer_id, metric, 'original' FROM original_neighbors WHERE "rank" = 1),
+        told AS (SELECT case_id, layer_id, metric, searched FROM searches)
+        SELECT (SELECT COUNT(*) FROM (SELECT * FROM found EXCEPT SELECT * FROM told) AS untold)
+            + (SELECT COUNT(*) FROM (SELECT * FROM told EXCEPT SELECT * FROM found) AS lacking)""",
     "decisions missing for a case beside others of its network (run `xpixels tune`)": """
         SELECT COUNT(*) FROM cases
         JOIN layers ON layers.network_id = cases.network_id

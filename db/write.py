@@ -172,7 +172,25 @@ def mark_interrupted(connection: Connection) -> list[int]:
     return dead
 
 
-# ---- Tuning and annotations ----------------------------------------------------------------------
+# ---- Neighbours, tuning, evaluations and annotations ----------------------------------------------------------------------
+
+
+def add_neighbors(connection: Connection, table: Table, rows: Sequence[Row], run_id: int) -> None:
+    """Inserts neighbours that are not there yet, and that this run searched for them.
+
+    Args:
+        table: `neighbors` of cases, or `original_neighbors`.
+        rows: of each case, layer and metric all neighbours.
+    """
+    searched = "case" if table is schema.neighbors else "original"
+    same = {"searched": searched, "run_id": run_id}
+    searches = [
+        {name: row[name] for name in ("case_id", "layer_id", "metric")} | same
+        for row in rows
+        if row["rank"] == 1
+    ]
+    insert_missing(connection, schema.searches, searches)
+    insert_missing(connection, table, rows)
 
 
 def replace_tuning(
@@ -181,6 +199,7 @@ def replace_tuning(
     metric: str,
     rule: str,
     *,
+    run_id: int,
     tuning_points: Sequence[Row],
     operating_points: Sequence[Row],
     decisions: Sequence[Row],
@@ -188,6 +207,7 @@ def replace_tuning(
     """Puts a new tuning of the layers, for one metric and rule, in the place of the old one.
 
     Within the caller's transaction: nobody sees decisions beside operating points they do not follow from.
+    The rows leave out `run_id`.
 
     Raises:
         ValueError: a row is of another layer, metric or rule.
@@ -208,8 +228,7 @@ def replace_tuning(
     for table, rows in new:
         old = and_(table.c.layer_id.in_(layer_ids), table.c.metric == metric, table.c.rule == rule)
         connection.execute(delete(table).where(old))
-        if rows:
-            connection.execute(insert(table), rows)
+        _insert(connection, table, rows, {"run_id": run_id})
     if (metric, rule) == (facets.METRIC, facets.RULE):
         of_layers = select(schema.layers.c.network_id).where(schema.layers.c.id.in_(layer_ids)).distinct()
         for network_id in connection.scalars(of_layers).all():
@@ -220,14 +239,17 @@ def replace_evaluation(
     connection: Connection,
     detector_id: int,
     *,
+    run_id: int,
     detector_points: Sequence[Row],
     k_points: Sequence[Row],
     evaluations: Sequence[Row],
 ) -> None:
     """Puts a new evaluation of a detector in the place of the old one, within the caller's transaction.
 
-    The rows leave out `detector_id`.
+    The rows leave out `detector_id` and `run_id`.
     """
+    detectors = schema.detectors
+    connection.execute(update(detectors).where(detectors.c.id == detector_id).values(run_id=run_id))
     new = (
         (schema.detector_points, detector_points),
         (schema.k_points, k_points),
@@ -235,8 +257,7 @@ def replace_evaluation(
     )
     for table, rows in new:
         connection.execute(delete(table).where(table.c.detector_id == detector_id))
-        if rows:
-            connection.execute(insert(table), [{"detector_id": detector_id, **row} for row in rows])
+        _insert(connection, table, rows, {"detector_id": detector_id, "run_id": run_id})
 
 
 def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str) -> int:
@@ -256,6 +277,13 @@ def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str
 
 
 # ---- Parts ---------------------------------------------------------------------------------------
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[Row], same: Row) -> None:
+    """The values of `same` go into every row, as far as the table has a column for them."""
+    same = {name: value for name, value in same.items() if name in table.c}
+    if rows:
+        connection.execute(insert(table), [{**same, **row} for row in rows])
 
 
 def _chunks(items: Iterable, size: int) -> Iterator[list]:

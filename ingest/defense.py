@@ -44,7 +44,7 @@ def tune(
     if last == parameters and not again:
         return True
     with (
-        stage(engine, "tuning", network_id, parameters),
+        stage(engine, "tuning", network_id, parameters) as run_id,
         progress("tuning", len(compared) * len(metrics) * len(rules), "sweeps") as shown,
     ):
         done = 0
@@ -60,6 +60,7 @@ def tune(
                             [layer.id],
                             metric,
                             rule,
+                            run_id=run_id,
                             tuning_points=points,
                             operating_points=chosen,
                             decisions=decided,

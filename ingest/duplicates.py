@@ -48,7 +48,7 @@ def find_duplicates(task: Task, training: Dataset) -> int:
     parameters = {"dataset": training.name, "layer": layer, "activation": ACTIVATION, "pixels": PIXELS}
     total = 3 * len(task.test) + 2 * len(chosen)  # activations of the tests, then two searches each
     with (
-        stage(task.engine, STAGE, task.network_id, parameters),
+        stage(task.engine, STAGE, task.network_id, parameters) as run_id,
         progress("near-duplicates", total, "images") as shown,
     ):
         vectors, pictures = rows.activation_vectors(blobs), training.images[chosen]
@@ -56,8 +56,8 @@ def find_duplicates(task: Task, training: Dataset) -> int:
         across = _alike(shown, tests, vectors, task.test.images, pictures)
         within = _alike(shown, vectors, None, pictures, None)
         test_ids = _test_ids(task, across.first)
-        _write(task, [test_ids[index] for index in across.first], sample_ids[across.second], across)
-        _write(task, sample_ids[within.first], sample_ids[within.second], within)
+        _write(task, run_id, [test_ids[index] for index in across.first], sample_ids[across.second], across)
+        _write(task, run_id, sample_ids[within.first], sample_ids[within.second], within)
     return len(across.first) + len(within.first)
 
 
@@ -116,7 +116,7 @@ def _test_ids(task: Task, indices: np.ndarray) -> dict[int, int]:
         return dict(zip(wanted.tolist(), task.add_samples(connection, wanted), strict=True))
 
 
-def _write(task: Task, first: Sequence[int], second: Sequence[int], found: Likeness) -> None:
+def _write(task: Task, run_id: int, first: Sequence[int], second: Sequence[int], found: Likeness) -> None:
     """The pairs of samples, a part a transaction."""
     pairs = [
         {
@@ -125,6 +125,7 @@ def _write(task: Task, first: Sequence[int], second: Sequence[int], found: Liken
             "other_sample_id": int(other_id),
             "activation_distance": float(activation),
             "pixel_distance": float(pixels),
+            "run_id": run_id,
         }
         for sample_id, other_id, activation, pixels in zip(
             first, second, found.activation, found.pixels, strict=True

@@ -265,9 +265,10 @@ def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, score
         write.replace_evaluation(
             connection,
             detector_id,
+            run_id=run_id,
             detector_points=judged.detector_points,
             k_points=judged.k_points,
-            evaluations=[{**row, "run_id": run_id} for row in judged.evaluations],
+            evaluations=judged.evaluations,
         )
         if scored is not None:
             rows = judging.decision_rows(known.cases, scored, judged)

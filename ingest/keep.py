@@ -44,7 +44,7 @@ def keeping(
     """
     with stage(engine, "check", network.id, {"dataset": _dataset(network)}) as run_id:
         yield partial(keep, engine, network, checkpoint, run_id)
-        decide(engine, network, checkpoint)
+        decide(engine, network, checkpoint, run_id)
 
 
 def keep(
@@ -89,7 +89,7 @@ def keep(
     return ids
 
 
-def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> None:
+def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int) -> None:
     """Find the neighbours that cases lack, and decide kept ones at the operating points that there are."""
     with engine.connect() as connection:
         metrics = sorted(batches.neighbor_counts(connection, network.id))
@@ -105,7 +105,7 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint) -> Non
                         connection, network.id, point.layer_id, metric, point.k
                     )
                 key = {"layer_id": point.layer_id, "metric": metric, "rule": rule}
-                key |= {"k": point.k, "threshold": point.threshold}
+                key |= {"k": point.k, "threshold": point.threshold, "run_id": run_id}
                 found = _decisions(labels, predicted, key, len(network.class_names))
                 new += [{"case_id": id_, **row} for id_, row in zip(ids, found, strict=True)]
     with writing(engine) as connection:

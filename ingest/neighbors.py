@@ -128,7 +128,7 @@ def find_neighbors(
     total = sum(len(ids) for s in wanted for m in metrics for _, ids in lacking[s.layer.id, m])
     parameters = {"metrics": list(metrics), "layers": [space.layer.name for space in wanted], "k": K_MAX}
     with (
-        stage(engine, "neighbors", network_id, parameters),
+        stage(engine, "neighbors", network_id, parameters) as run_id,
         progress("neighbours", total, "searches") as shown,
     ):
         done = 0
@@ -143,7 +143,7 @@ def find_neighbors(
                         distances, indices = search(queries, K_MAX, metric)  # while others may write
                         found = rows.neighbor_rows(chunk, space.layer.id, metric, ids, distances, indices)
                         with writing(engine) as connection:
-                            write.insert_missing(connection, inputs.neighbors, found)
+                            write.add_neighbors(connection, inputs.neighbors, found, run_id)
                         done += len(chunk)
                         shown.to(done, f"{space.layer.name}, {metric}")
 

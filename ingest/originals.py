@@ -41,7 +41,7 @@ def write_originals(task: Task) -> int:
     logits_name = task.checkpoint.network.architecture.layers[-1].name
     names = tuple(layer_ids)
     with (
-        stage(task.engine, "originals", task.network_id, {"layers": list(names)}),
+        stage(task.engine, "originals", task.network_id, {"layers": list(names)}) as run_id,
         progress("originals", len(lacking), "images") as shown,
     ):
         first = 0
@@ -51,12 +51,18 @@ def write_originals(task: Task) -> int:
                 {
                     "case_id": entry.case_id,
                     "image_id": entry.image_id,
+                    "run_id": run_id,
                     **rows.certainty(outputs[logits_name][i]),
                 }
                 for i, entry in enumerate(entries)
             ]
             activations = [
-                {"case_id": entry.case_id, "layer_id": layer_ids[name], **rows.activation_blob(values)}
+                {
+                    "case_id": entry.case_id,
+                    "layer_id": layer_ids[name],
+                    "run_id": run_id,
+                    **rows.activation_blob(values),
+                }
                 for name in names
                 for entry, values in zip(entries, outputs[name], strict=True)
             ]

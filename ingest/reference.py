@@ -116,7 +116,7 @@ def build_reference(
     names = checkpoint.network.architecture.compared
     parameters = {"dataset": training.name, "images": len(training), "layers": list(names)}
     with (
-        stage(engine, "reference", network_id, parameters),
+        stage(engine, "reference", network_id, parameters) as run_id,
         progress("reference set", len(training), "images") as shown,
     ):
         first = kept = 0
@@ -127,7 +127,7 @@ def build_reference(
             with writing(engine) as connection:
                 sample_ids = add_samples(connection, dataset_id, training, chunk[correct])
                 keys = [(network_id, sample_id) for sample_id in sample_ids]
-                new = [{"network_id": key[0], "sample_id": key[1]} for key in keys]
+                new = [{"network_id": key[0], "sample_id": key[1], "run_id": run_id} for key in keys]
                 write.insert_missing(connection, reference_samples, new)
                 ids = write.ids_by_key(connection, reference_samples, ("network_id", "sample_id"), keys)
                 for name in names:

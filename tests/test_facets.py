@@ -72,6 +72,7 @@ def test_a_new_tuning_changes_the_lists_of_its_own_network_alone(database):
             [DENSE],
             facets.METRIC,
             facets.RULE,
+            run_id=1,
             tuning_points=[],
             operating_points=[],
             decisions=[small_database.decision(3, "dense", 4, None, None, "TP")],

@@ -31,6 +31,9 @@ def database(tmp_path):
             for partition in schema.PARTITIONS
         ]
         connection.execute(insert(schema.neighbors), neighbors)
+        for searched, table in (("case", "neighbors"), ("original", "original_neighbors")):
+            keys = f"SELECT DISTINCT case_id, layer_id, metric, '{searched}', 1 FROM {table}"
+            connection.execute(text(f"INSERT INTO searches {keys}"))
         connection.execute(insert(schema.decisions), decisions)
         connection.execute(insert(schema.operating_points), points)
         facets.refresh(connection, 1)
@@ -52,6 +55,8 @@ def test_a_sound_database_has_no_problems(database):
         ("DELETE FROM class_scores WHERE case_id = 2 AND class = 1", "1 cases without a score"),
         ("DELETE FROM neighbors WHERE case_id = 3 AND layer_id = 4", "1 cases and compared layers"),
         ("DELETE FROM neighbors WHERE case_id = 1 AND rank = 2", "1 cases and layers whose neighbours"),
+        ("DELETE FROM searches WHERE case_id = 1 AND searched = 'original'", "1 neighbours of which no"),
+        ("DELETE FROM original_neighbors", "2 neighbours of which no"),
         ("DELETE FROM decisions WHERE case_id = 4 AND layer_id = 3", "1 decisions missing"),
         ("UPDATE operating_points SET k = 3 WHERE layer_id = 2", "4 decisions not at"),
         (
