@@ -63,6 +63,7 @@ def parser() -> Parser:
     _check(commands)
     _serve(commands)
     _sql(commands)
+    _runs(commands)
     _db(commands)
     return root
 
@@ -231,6 +232,15 @@ def _with_format(command: Parser) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
     form.add_argument("--json", dest="form", action="store_const", const="json", help="a list of objects")
+
+
+def _runs(commands) -> None:
+    from db.runs_command import add_options, run
+
+    command = _command(commands, "runs", run, "list the runs that wrote the rows, tell one whole, compare two")
+    _with_database(command)
+    add_options(command)
+    _with_format(command)
 
 
 def _db(commands) -> None:

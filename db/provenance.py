@@ -48,7 +48,7 @@ APART: Mapping[str, str] = {
     "classes": "registered with their data set",
     "networks": "registered as data sets are",
     "layers": "registered with their network",
-    "images": "pixels by their digest: whoever needs one first writes it, for all; what refers to it has a run",
+    "images": "pixels by their digest, written by whoever needs one first; what refers to it has a run",
     "samples": "places in a data set, as images",
     "annotations": "written by people",
     "saved_views": "written by people",

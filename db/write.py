@@ -172,7 +172,7 @@ def mark_interrupted(connection: Connection) -> list[int]:
     return dead
 
 
-# ---- Neighbours, tuning, evaluations and annotations ----------------------------------------------------------------------
+# ---- Neighbours, tuning, evaluations and annotations ---------------------------------------------
 
 
 def add_neighbors(connection: Connection, table: Table, rows: Sequence[Row], run_id: int) -> None:
