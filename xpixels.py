@@ -237,7 +237,9 @@ def _with_format(command: Parser) -> None:
 def _runs(commands) -> None:
     from db.runs_command import add_options, run
 
-    command = _command(commands, "runs", run, "list the runs that wrote the rows, tell one whole, compare two")
+    command = _command(
+        commands, "runs", run, "list the runs that wrote the rows, tell one whole, compare two"
+    )
     _with_database(command)
     add_options(command)
     _with_format(command)
@@ -251,11 +253,13 @@ def _db(commands) -> None:
     for name, run, help in (
         ("upgrade", care.upgrade, "bring the database to this program's revision, making it if need be"),
         ("check", care.check, "say whether the file, its references and its counts are sound"),
-        ("info", care.info, "tell revision, size, networks and counts"),
+        ("info", care.info, "tell revision, networks, counts and sizes"),
         ("backup", care.backup, "write a compact copy while others go on writing"),
     ):
         part = _command(parts, name, run, help)
         _with_database(part)
+        if name == "info":
+            part.add_argument("--json", action="store_true", help="one object, sizes in bytes")
         if name == "backup":
             part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
     part = _command(parts, "copy", _run_copy, "copy a whole database, as from SQLite to PostgreSQL or back")

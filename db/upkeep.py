@@ -1,14 +1,15 @@
 """Care of a database: what is in it, whether it is sound, a copy of it."""
 
+import json
 import os
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from db import migrate, schema
+from db import migrate, schema, sizes
 from db.engine import file
 
 
@@ -22,12 +23,41 @@ class Info:
     rows: dict[str, int]  # of every table
     networks: list[tuple[str, str, float | None]]  # name, sha256 of the weights, test accuracy in [0, 1]
     cases: list[tuple[str, str, str, int]]  # network, partition, kind, how many
+    sizes: dict[str, int] | None  # bytes, of every table with its indexes; None: SQLite cannot tell
+
+    @property
+    def room(self) -> dict[str, float]:
+        """Bytes that one case takes, and one reference sample, with all their parts, but for their images."""
+        found = {}
+        for table in (schema.cases, schema.reference_samples):
+            if self.sizes is not None and self.rows[table.name]:
+                whole = sum(self.sizes[name] for name in sizes.with_parts(table))
+                found[table.name] = whole / self.rows[table.name]
+        return found
+
+    def as_json(self) -> str:
+        """The same for other programs."""
+        names = ("name", "sha256", "test_accuracy")
+        networks = [dict(zip(names, row, strict=True)) for row in self.networks]
+        names = ("network", "partition", "kind", "cases")
+        cases = [dict(zip(names, row, strict=True)) for row in self.cases]
+        told = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
+        return json.dumps(told, ensure_ascii=False, indent=2)
 
     def __str__(self) -> str:
         """Lines to be read."""
         size = "" if self.size is None else f", {self.size / 1e6:,.1f} MB"
-        lines = [f"{self.database}: revision {self.revision}{size}", "", "Rows"]
-        lines += [f"  {name:<22}{count:>12,}" for name, count in self.rows.items()]
+        lines = [f"{self.database}: revision {self.revision}{size}", "", "Rows, and room with indexes"]
+        of = self.sizes or {}
+        lines += [
+            f"  {name:<22}{count:>12,}" + (f"{of[name] / 1e6:>12,.2f} MB" if of else "")
+            for name, count in self.rows.items()
+        ]
+        if self.room:
+            lines += ["", "Room for one, with all its parts but images"]
+            for name, what in (("cases", "case"), ("reference_samples", "reference sample")):
+                if name in self.room:
+                    lines.append(f"  {what:<22}{self.room[name] / 1e3:>12,.1f} kB")
         lines += ["", "Networks"]
         lines += [
             f"  {name}  weights {sha256[:12]}  test accuracy {'unknown' if rate is None else f'{rate:.2%}'}"
@@ -52,6 +82,7 @@ def info(engine: Engine) -> Info:
             database=str(path or engine.url.render_as_string()),
             revision=migrate.head(),
             size=_size(path, connection),
+            sizes=sizes.table_sizes(connection),
             rows={
                 name: connection.scalar(select(func.count()).select_from(table))
                 for name, table in sorted(schema.metadata.tables.items())

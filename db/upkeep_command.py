@@ -24,8 +24,9 @@ def check(options: argparse.Namespace) -> int:
 
 
 def info(options: argparse.Namespace) -> None:
-    """Print what is in a database."""
-    print(upkeep.info(engine.create(options.database, read_only=True)))
+    """Print what is in a database, and how much room it takes."""
+    told = upkeep.info(engine.create(options.database, read_only=True))
+    print(told.as_json() if options.json else told)
 
 
 def backup(options: argparse.Namespace) -> None:

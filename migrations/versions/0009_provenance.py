@@ -154,9 +154,7 @@ def fill_layer(layer: str, layer_id: int, searches: list[Run], tunings: list[Run
                 execute(f"UPDATE operating_points SET run_id = :run WHERE {of}", last[0], **key)
                 # Of an unknown case, it may have been the check that kept it.
                 known = f"AND {OF_CASES} AND outcome IS NOT NULL"
-                execute(
-                    f"UPDATE decisions SET run_id = :run WHERE {of} {known}", last[0], after=0, **key
-                )
+                execute(f"UPDATE decisions SET run_id = :run WHERE {of} {known}", last[0], after=0, **key)
 
 
 def writers(runs: list[Run]) -> Iterator[tuple[int, Run]]:
