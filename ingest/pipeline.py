@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from db import migrate
-from db.engine import writing
+from db.engine import locks_rows, writing
 from db.read import batches
 from db.schema import RULES
 from ingest import cases, choice, defense, registry
@@ -29,14 +29,13 @@ from ingest.originals import write_originals
 from ingest.reference import build_reference
 from ingest.repairs import repair_cases
 from ingest.search import search
+from ingest.shared import Helper, Shared
 from ingest.sweeps import map_cases
 from ingest.task import Task
 from ingest.turn import Turn
 from model import checkpoint, data
 from model.cnn import predict
 from model.incremental import fastest
-
-ALONE = Alone()
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,17 @@ def ingest(
     evaluation: str = "auto",
     maps: bool = True,
     repairs: bool = True,
-    crew: Crew = ALONE,
+    crew: Crew | None = None,
 ) -> Report:
     """Bring the database to what the batch asks for.
 
     load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
-    maps, repairs: as in `explain_cases`. crew: who does the long stages.
+    maps, repairs: as in `explain_cases`. crew: who does the long stages; by default this process, and on a
+        PostgreSQL server all that wait for their turn.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
-    with Turn(engine) as turn:
+    with turn_on(engine, load) as turn:
         cases = add_cases(
             engine, batch, weights=weights, load=load, evaluation=evaluation, turn=turn, crew=crew
         )
@@ -92,7 +92,7 @@ def add_cases(
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
     turn: Turn | None = None,
-    crew: Crew = ALONE,
+    crew: Crew | None = None,
 ) -> Added:
     """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises.
 
@@ -143,7 +143,7 @@ def attack_all(
     weights: Path = checkpoint.BUNDLED,
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
-    crew: Crew = ALONE,
+    crew: Crew | None = None,
 ) -> Task:
     """Attack every test image that the network classifies correctly, as the batch says; makes no cases.
 
@@ -151,7 +151,7 @@ def attack_all(
     """
     test = load(batch.dataset, "test")
     training = cache(partial(load, batch.dataset, "train"))
-    with Turn(engine) as turn:
+    with turn_on(engine, load) as turn:
         task = _task(engine, batch, weights, test, training, evaluation, turn, crew)
         search(task, batch, choice.candidates(batch, test, _correct(task), set()), every=True)
     return task
@@ -165,7 +165,7 @@ def _task(
     training: Callable[[], data.Dataset],
     evaluation: str,
     turn: Turn | None,
-    crew: Crew,
+    crew: Crew | None,
 ) -> Task:
     loaded = checkpoint.load(weights)
     choice.target_classes(batch, test)  # an unknown class is told before any work, and so is
@@ -179,8 +179,14 @@ def _task(
         dataset_id = registry.register_dataset(connection, test)
         network_id = registry.register_network(connection, loaded, dataset_id)
         registry.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
+    crew = crew or (Shared() if locks_rows(engine) else Alone())
     known = (engine, network_id, dataset_id, loaded, test, training, crew, weights)
     return Task(*known, evaluation=evaluation, pixels=batch.pixels)
+
+
+def turn_on(engine: Engine, load: Callable[[str, str], data.Dataset]) -> Turn:
+    """A turn; where several can write at once, those that wait for theirs take part in the work."""
+    return Turn(engine, Helper(engine, load) if locks_rows(engine) else None)
 
 
 def _correct(task: Task) -> np.ndarray:
