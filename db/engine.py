@@ -22,6 +22,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
+# So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word.
+VANISHED = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
 
 
@@ -78,6 +80,11 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with engine.connect().execution_options(xpixels_writing=True) as connection, connection.begin():
         yield connection
+
+
+def locks_rows(engine: Engine) -> bool:
+    """Whether several can write at once, each holding locks on rows of its own."""
+    return engine.dialect.name == "postgresql"
 
 
 def lock_writes(connection: Connection, table: Table) -> None:
@@ -254,9 +261,10 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _postgresql(address: URL, read_only: bool) -> Engine:
-    options = {"options": "-c default_transaction_read_only=on"} if read_only else {}
+    settings = VANISHED | ({"default_transaction_read_only": "on"} if read_only else {})
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
-        engine = create_engine(address, connect_args=options)
+        engine = create_engine(address, connect_args={"options": options})
         from psycopg.adapt import Loader
     except ModuleNotFoundError as error:
         raise ValueError(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from db import processes, schema
+from db import chunks, processes, schema
 from db.engine import lock_writes, writing
 from db.write import mark_interrupted
 
@@ -43,6 +43,7 @@ def take(engine: Engine, code_version: str) -> int | Holder:
                 return Holder(*processes.split(process), since)
         for id_, process, *_ in held:
             _take_over(connection, id_, process)
+        chunks.discard(connection)
         row = {
             "stage": STAGE,
             "status": "running",

@@ -44,6 +44,7 @@ WITH: Mapping[str, Whole] = {
 
 APART: Mapping[str, str] = {
     "runs": "the runs themselves",
+    "chunks": "work of a run that nobody has done yet, and no result; gone when it is done",
     "datasets": "what is registered before there is a run, and shared by all of them",
     "classes": "registered with their data set",
     "networks": "registered as data sets are",

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
 
 from db import engine, migrate
 from db.read import batches
 from db.schema import METRICS, PARTITIONS, RULES, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
+
+if TYPE_CHECKING:
+    from ingest.crew import Crew
 
 EVALUATIONS = ("auto", "incremental", "full")
 
@@ -98,6 +105,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=EVALUATIONS,
     )
     option(
+        "--scheduler",
+        "have the workers of a Dask cluster do the long stages: tcp://HOST:PORT, or local for one here",
+        default=None,
+        metavar="ADDRESS",
+    )
+    option(
         "--no-maps",
         "leave out the vulnerability maps and the repair sweeps of the cases",
         action="store_true",
@@ -121,16 +134,21 @@ def batch_of(options: argparse.Namespace) -> Batch:
 
 def run_options(options: argparse.Namespace) -> None:
     """Do what parsed options ask for."""
-    batch = batch_of(options)
+    how = {"evaluation": options.evaluation, "scheduler": options.scheduler}
     if options.all_test:
-        run_all(options.database, batch, options.weights, evaluation=options.evaluation)
+        run_all(options.database, batch_of(options), options.weights, **how)
     else:
-        sweeps = not options.no_maps
-        run(options.database, batch, options.weights, evaluation=options.evaluation, sweeps=sweeps)
+        run(options.database, batch_of(options), options.weights, **how, sweeps=not options.no_maps)
 
 
 def run(
-    url: str, batch: Batch, weights: Path | None = None, *, evaluation: str = "auto", sweeps: bool = True
+    url: str,
+    batch: Batch,
+    weights: Path | None = None,
+    *,
+    evaluation: str = "auto",
+    sweeps: bool = True,
+    scheduler: str | None = None,
 ) -> None:
     """Ingest the batch and say in a few lines what came of it."""
     from ingest.pipeline import ingest  # JAX is loaded only once the options have been understood
@@ -138,14 +156,17 @@ def run(
     from model.checkpoint import BUNDLED
 
     devices.use_all_cores()
-    report = ingest(
-        engine.create(url),
-        batch,
-        weights=weights or BUNDLED,
-        evaluation=evaluation,
-        maps=sweeps,
-        repairs=sweeps,
-    )
+    database = engine.create(url)
+    with _crew(scheduler, database) as crew:
+        report = ingest(
+            database,
+            batch,
+            weights=weights or BUNDLED,
+            evaluation=evaluation,
+            maps=sweeps,
+            repairs=sweeps,
+            crew=crew,
+        )
     if report.added:
         added = ", ".join(
             f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
@@ -165,7 +186,21 @@ def run(
         print("not tuned yet: tuning needs adversarial and clean cases in the tuning partition")
 
 
-def run_all(url: str, batch: Batch, weights: Path | None = None, *, evaluation: str = "auto") -> None:
+def _crew(scheduler: str | None, database: Engine) -> AbstractContextManager[Crew | None]:
+    from ingest.cluster import cluster
+    from model import data
+
+    return cluster(scheduler, database, data.load) if scheduler else nullcontext()
+
+
+def run_all(
+    url: str,
+    batch: Batch,
+    weights: Path | None = None,
+    *,
+    evaluation: str = "auto",
+    scheduler: str | None = None,
+) -> None:
     """Attack every test image and say how many fell."""
     from ingest.pipeline import attack_all
     from model import devices
@@ -173,7 +208,8 @@ def run_all(url: str, batch: Batch, weights: Path | None = None, *, evaluation: 
 
     devices.use_all_cores()
     database = engine.create(url)
-    task = attack_all(database, batch, weights=weights or BUNDLED, evaluation=evaluation)
+    with _crew(scheduler, database) as crew:
+        task = attack_all(database, batch, weights=weights or BUNDLED, evaluation=evaluation, crew=crew)
     with database.connect() as connection:
         totals = batches.attack_totals(connection, task.network_id, task.dataset_id)
     for total in totals:

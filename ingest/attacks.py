@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -12,8 +12,8 @@ from db.engine import writing
 from db.schema import attack_pixels, attacks
 from ingest import rows
 from ingest.batch import ANY, Batch
-from ingest.choice import Candidate, Pair
-from ingest.task import Task
+from ingest.choice import Pair
+from ingest.task import Done, Task
 from model.attack import AttackResult, attack_stream
 
 WRITTEN_TOGETHER = 16  # attacks a transaction
@@ -21,53 +21,61 @@ KEY = ("network_id", "sample_id", "target_class", "method", "variant", "pixel_co
 KEY += ("seed",)  # of an attack
 
 
-def evolve(
-    task: Task,
-    run_id: int,
-    batch: Batch,
-    wanted: Sequence[Candidate],
-    done: Mapping[Pair, bool],
-) -> Iterator[tuple[list[Pair], np.ndarray, int]]:
-    """Attack the pairs of `wanted` that are not `done`; gives pairs, successes and queries as they are done.
+def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) -> Iterator[Done]:
+    """Attack images, each an index into the test split and its target classes ([None]: any wrong one).
 
-    What is given is written, or will be when the iteration ends, however it ends. An image that needs no
-    attack, since the network errs on it by a rounding, is skipped: no success, and no row.
+    What is told is written, or will be when the iteration ends, however it ends. The targets of an image are
+    searched for together, as one may fall to the search for another: they are written together, too. An image
+    that needs no attack, since the network errs on it by a rounding, has no row.
+
+    batch: as `Batch.as_json`; its targets are those of the items.
     """
-    indices = np.array([candidate.index for candidate in wanted])
+    asked = Batch.from_json(batch)
+    indices = np.array([index for index, _ in items])
+    width = max(len(aims) for _, aims in items)
     targets = None
-    if batch.targets != ANY:
-        left = [[-1 if pair in done else pair[1] for pair in candidate.pairs] for candidate in wanted]
-        targets = np.array(left)
+    if asked.targets != ANY:
+        targets = np.array([aims + [-1] * (width - len(aims)) for _, aims in items])
     stream = attack_stream(
         task.function,
         task.test.images[indices],
         task.test.labels[indices],
         targets=targets,
-        pixels=batch.pixels,
-        population=batch.population,
-        generations=batch.generations,
-        key=jax.random.key(batch.seed),
+        pixels=asked.pixels,
+        population=asked.population,
+        generations=asked.generations,
+        key=jax.random.key(asked.seed),
         identities=task.test.positions[indices],
-        strategy=batch.strategy,
-        weight=batch.weight,
-        crossover_rate=batch.crossover_rate,
-        start=batch.start,
+        strategy=asked.strategy,
+        weight=asked.weight,
+        crossover_rate=asked.crossover_rate,
+        start=asked.start,
+        batch_size=in_flight() * jax.local_device_count(),
     )
-    writer = _Writer(task, run_id, {**batch.settings(), "screened": batch.screen})
-    width = 1 if targets is None else targets.shape[1]
+    writer = _Writer(task, run_id, {**asked.settings(), "screened": asked.screen})
+    found: dict[int, list[tuple[Pair, AttackResult]]] = {}
     try:
         for flat, result in stream:
-            pairs = [wanted[place // width].pairs[place % width] for place in flat]
-            asked = np.array([pair not in done for pair in pairs], bool)
-            attacked = result.generations >= 0  # not those that were skipped
-            writer.add(
-                [pair for pair, made in zip(pairs, attacked, strict=True) if made],
-                AttackResult(*(field[attacked] for field in result)),
-            )
-            kept = [pair for pair, is_asked in zip(pairs, asked, strict=True) if is_asked]
-            yield kept, result.success[asked], int(result.queries.sum())
+            done = queries = hits = 0
+            for row, place in enumerate(flat.tolist()):
+                index, aims = items[place // width]
+                of_image = found.setdefault(place // width, [])
+                if place % width < len(aims):
+                    of_image.append(((index, aims[place % width]), AttackResult(*(x[row] for x in result))))
+                if len(of_image) == len(aims):
+                    attacks_of_image = [one for one in of_image if one[1].generations >= 0]  # not skipped
+                    writer.add(attacks_of_image)
+                    done, hits = done + 1, hits + any(one.success for _, one in attacks_of_image)
+                    queries += sum(int(one.queries) for _, one in attacks_of_image)
+            if done:
+                yield Done(done, queries, hits)
     finally:
         writer.flush()
+
+
+def in_flight() -> int:
+    """Images in flight on one device: a constant, as a rounding could depend on it, whoever does the work."""
+    return 8 if jax.default_backend() == "cpu" else 16
 
 
 class _Writer:
@@ -76,21 +84,20 @@ class _Writer:
     def __init__(self, task: Task, run_id: int, columns: dict) -> None:
         self.task = task
         self.shared = {"run_id": run_id, "network_id": task.network_id, **columns}
-        self.pairs: list[Pair] = []
-        self.results: list[AttackResult] = []
+        self.found: list[tuple[Pair, AttackResult]] = []
 
-    def add(self, pairs: Sequence[Pair], result: AttackResult) -> None:
-        self.pairs += pairs
-        self.results.append(result)
-        if len(self.pairs) >= WRITTEN_TOGETHER:
+    def add(self, found: Sequence[tuple[Pair, AttackResult]]) -> None:
+        self.found += found
+        if len(self.found) >= WRITTEN_TOGETHER:
             self.flush()
 
     def flush(self) -> None:
-        if self.pairs:
-            result = AttackResult(*(np.concatenate(field) for field in zip(*self.results, strict=True)))
+        if self.found:
+            pairs, results = zip(*self.found, strict=True)
+            result = AttackResult(*map(np.stack, zip(*results, strict=True)))
             with writing(self.task.engine) as connection:
-                write_attacks(connection, self.task, self.shared, self.pairs, result)
-        self.pairs, self.results = [], []
+                write_attacks(connection, self.task, self.shared, pairs, result)
+        self.found = []
 
 
 def write_attacks(connection, task: Task, shared: dict, pairs: Sequence[Pair], result: AttackResult) -> None:

@@ -105,6 +105,15 @@ class Batch:
         names += ("strategy", "crossover_rate", "start", "seed")
         return {name: getattr(self, name) for name in names} | {"weight": list(self.weight)}
 
+    def as_json(self) -> dict:
+        """All of it, for another process."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+
+    @classmethod
+    def from_json(cls, values: dict) -> Batch:
+        """What `as_json` gave."""
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+
     def settings(self) -> dict:
         """The columns of `attacks` that tell one way of attacking an image by evolution from another."""
         low, high = self.weight

@@ -18,7 +18,7 @@ from db.schema import case_activations, cases, class_scores
 from ingest import rows
 from ingest.batch import Batch
 from ingest.choice import Candidate
-from ingest.reference import add_images
+from ingest.registry import add_images
 from ingest.runs import stage
 from ingest.task import Task
 from model.cnn import activate

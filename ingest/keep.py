@@ -22,7 +22,7 @@ from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_laye
 from db.schema import RULES, case_activations, cases, class_scores, classes, datasets, decisions, now, samples
 from ingest import rows
 from ingest.neighbors import find_neighbors
-from ingest.reference import add_images
+from ingest.registry import add_images
 from ingest.runs import stage
 from model import defense
 from model.checkpoint import Checkpoint

@@ -13,7 +13,7 @@ from db.read import batches
 from db.schema import attack_images, attacks, repairs
 from ingest import rows
 from ingest.attacks import KEY, write_attacks
-from ingest.reference import add_images
+from ingest.registry import add_images
 from ingest.runs import stage
 from ingest.task import Task
 from model.attack_loop import AttackResult

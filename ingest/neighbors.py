@@ -22,6 +22,7 @@ from db.read.images import image_files, reference_image_ids
 from db.schema import case_activations, neighbors, original_activations, original_neighbors
 from ingest import rows
 from ingest.runs import stage
+from ingest.task import Done, Task
 from model import tuning
 from model.cnn import Network, activate
 from model.data import decode_png
@@ -31,6 +32,7 @@ from model.progress import progress
 
 K_MAX = tuning.K_MAX
 CHUNK = 1024  # inputs searched, and written, together
+SHARED = 128  # of these, a worker's chunk
 IMAGES = 500  # of the reference set whose conv maps are computed together
 
 
@@ -63,6 +65,7 @@ class Inputs(NamedTuple):
 
 CASES = Inputs(neighbors, case_activations, batches.cases_without_neighbors)
 ORIGINALS = Inputs(original_neighbors, original_activations, originals.originals_without_neighbors)
+INPUTS = {"cases": CASES, "originals": ORIGINALS}
 
 
 def spaces(layers: Sequence[LayerRow]) -> list[Space]:
@@ -98,18 +101,24 @@ def input_vectors(
 
 
 def find_neighbors(
-    engine: Engine, network_id: int, metrics: Sequence[str], network: Network | None = None
+    engine: Engine,
+    network_id: int,
+    metrics: Sequence[str],
+    network: Network | None = None,
+    *,
+    share: Callable[..., Iterator[Done]] | None = None,
 ) -> None:
     """Find and write the neighbours that cases and originals lack, in every compared layer and metric.
 
     network: needed for conv layers alone; without it, they are left as they are.
+    share: (run id, ids of cases, layer=, metric=, inputs=) -> what is done; by default this process does it.
     """
     with engine.connect() as connection:
         every = spaces(batches.layer_rows(connection, network_id))
         lacking = {
             (space.layer.id, metric): [
-                (inputs, inputs.lacking(connection, network_id, space.layer.id, metric))
-                for inputs in (CASES, ORIGINALS)
+                (name, inputs.lacking(connection, network_id, space.layer.id, metric))
+                for name, inputs in INPUTS.items()
             ]
             for space in every
             for metric in metrics
@@ -131,39 +140,85 @@ def find_neighbors(
         stage(engine, "neighbors", network_id, parameters) as run_id,
         progress("neighbours", total, "searches") as shown,
     ):
-        done = 0
+        share = share or Searcher(engine, network_id, network).search
         for space in wanted:
-            search, scales, ids = _searcher(engine, network_id, space, network)
             for metric in metrics:
-                for inputs, lacks in lacking[space.layer.id, metric]:
-                    for first in range(0, len(lacks), CHUNK):
-                        chunk = lacks[first : first + CHUNK]
-                        with engine.connect() as connection:
-                            queries = input_vectors(connection, inputs.activations, chunk, space, scales)
-                        distances, indices = search(queries, K_MAX, metric)  # while others may write
-                        found = rows.neighbor_rows(chunk, space.layer.id, metric, ids, distances, indices)
-                        with writing(engine) as connection:
-                            write.add_neighbors(connection, inputs.neighbors, found, run_id)
-                        done += len(chunk)
-                        shown.to(done, f"{space.layer.name}, {metric}")
+                for inputs, ids in lacking[space.layer.id, metric]:
+                    how = {"layer": space.layer.name, "metric": metric, "inputs": inputs}
+                    for done in share(run_id, ids, **how):
+                        shown.to(shown.done + done.items, f"{space.layer.name}, {metric}")
 
 
-def _searcher(
-    engine: Engine, network_id: int, space: Space, network: Network | None
-) -> tuple[Callable, np.ndarray, np.ndarray]:
-    """(queries, k, metric) -> distances and indices; the scales; the ids that indices are into."""
-    with engine.connect() as connection:
-        ids = batches.reference_ids(connection, network_id)
-        if len(ids) < K_MAX:
-            raise ValueError(
-                f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbours wanted"
-            )
-        if space.streamed:
-            images = reference_image_ids(connection, network_id)
-            blocks = partial(_conv_maps, engine, images, network, space.layer.name)
-            return (lambda queries, k, metric: nearest_in_blocks(queries, blocks, k, metric)), np.ones(1), ids
-        reference = reference_vectors(connection, network_id, space)
-    return (lambda queries, k, metric: nearest(queries, reference.vectors, k, metric)), reference.scales, ids
+def share_searches(task: Task) -> Callable[..., Iterator[Done]]:
+    """The `share` of `find_neighbors` that has the crew of a task search."""
+
+    def share(run_id: int, ids: Sequence[int], **how: str) -> Iterator[Done]:
+        return task.crew.share("neighbors", task, run_id, ids, SHARED, **how)
+
+    return share
+
+
+def search_neighbors(
+    task: Task, run_id: int, items: list[int], *, layer: str, metric: str, inputs: str
+) -> Iterator[Done]:
+    """Search for cases, or originals, by id, in one layer; the reference set stays for the next chunk."""
+    new = Searcher(task.engine, task.network_id, task.checkpoint.network)
+    yield from task.kept.setdefault("searcher", new).search(
+        run_id, items, layer=layer, metric=metric, inputs=inputs
+    )
+
+
+class Searcher:
+    """Searches the reference set, which is loaded for a layer when it is first asked about."""
+
+    def __init__(self, engine: Engine, network_id: int, network: Network | None) -> None:
+        """network: needed for conv layers alone."""
+        self.engine, self.network_id, self.network = engine, network_id, network
+        self.layer: str | None = None  # the one whose reference set is loaded
+
+    def search(
+        self, run_id: int, items: Sequence[int], *, layer: str, metric: str, inputs: str
+    ) -> Iterator[Done]:
+        """Write the neighbours of cases or originals, by id, some together, a transaction each."""
+        if layer != self.layer:
+            self._load(layer)
+        tables = INPUTS[inputs]
+        for first in range(0, len(items), CHUNK):
+            chunk = items[first : first + CHUNK]
+            with self.engine.connect() as connection:
+                queries = input_vectors(connection, tables.activations, chunk, self.space, self.scales)
+            distances, indices = self.nearest(queries, K_MAX, metric)  # while others may write
+            found = rows.neighbor_rows(chunk, self.space.layer.id, metric, self.ids, distances, indices)
+            with writing(self.engine) as connection:
+                write.add_neighbors(connection, tables.neighbors, found, run_id)
+            yield Done(len(chunk))
+
+    def _load(self, layer: str) -> None:
+        with self.engine.connect() as connection:
+            every = spaces(batches.layer_rows(connection, self.network_id))
+            (space,) = (space for space in every if space.layer.name == layer)
+            ids = batches.reference_ids(connection, self.network_id)
+            if len(ids) < K_MAX:
+                raise ValueError(
+                    f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbours wanted"
+                )
+            if space.streamed:
+                images = reference_image_ids(connection, self.network_id)
+                blocks = partial(_conv_maps, self.engine, images, self.network, layer)
+                self.scales, self.nearest = np.ones(1), partial(_streamed, blocks)
+            else:
+                self.nearest = None  # one reference set in memory at a time
+                reference = reference_vectors(connection, self.network_id, space)
+                self.scales, self.nearest = reference.scales, partial(_stored, reference.vectors)
+        self.layer, self.space, self.ids = layer, space, ids
+
+
+def _stored(vectors: np.ndarray, queries: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    return nearest(queries, vectors, k, metric)
+
+
+def _streamed(blocks: Callable, queries: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    return nearest_in_blocks(queries, blocks, k, metric)
 
 
 def _conv_maps(

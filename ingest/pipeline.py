@@ -9,23 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy import Engine
 
 from db import migrate
-from db.engine import writing
+from db.engine import locks_rows, writing
 from db.read import batches
 from db.schema import RULES
-from ingest import cases, choice, defense, reference
+from ingest import cases, choice, defense, registry
 from ingest.batch import Batch, check_possible
+from ingest.crew import Alone, Crew
 from ingest.duplicates import find_duplicates
 from ingest.evaluation import evaluate_detectors
-from ingest.neighbors import find_neighbors
+from ingest.neighbors import find_neighbors, share_searches
 from ingest.originals import write_originals
+from ingest.reference import build_reference
 from ingest.repairs import repair_cases
 from ingest.search import search
+from ingest.shared import Helper, Shared
 from ingest.sweeps import map_cases
 from ingest.task import Task
 from ingest.turn import Turn
@@ -62,16 +66,20 @@ def ingest(
     evaluation: str = "auto",
     maps: bool = True,
     repairs: bool = True,
+    crew: Crew | None = None,
 ) -> Report:
     """Bring the database to what the batch asks for.
 
     load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
-    maps, repairs: as in `explain_cases`.
+    maps, repairs: as in `explain_cases`. crew: who does the long stages; by default this process, and on a
+        PostgreSQL server all that wait for their turn.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
-    with Turn(engine) as turn:
-        cases = add_cases(engine, batch, weights=weights, load=load, evaluation=evaluation, turn=turn)
+    with turn_on(engine, load) as turn:
+        cases = add_cases(
+            engine, batch, weights=weights, load=load, evaluation=evaluation, turn=turn, crew=crew
+        )
         tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
     return Report(cases.task.network_id, cases.added, cases.missing, tuned)
 
@@ -84,20 +92,20 @@ def add_cases(
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
     turn: Turn | None = None,
+    crew: Crew | None = None,
 ) -> Added:
     """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises.
 
     turn: taken before anything is read or written; its holder lets it go when all is done.
     """
-    loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
-    training = load(batch.dataset, "train")
+    test, training = load(batch.dataset, "test"), load(batch.dataset, "train")
     check_possible(batch, len(test))  # what could not be even if the network were always right
-    task = _task(engine, batch, loaded, test, evaluation, turn)
+    task = _task(engine, batch, weights, test, lambda: training, evaluation, turn, crew)
     before = _counts(task, batch)
     if any(_lacks(before, batch).values()):
-        correct = predict(loaded.network, test.images).argmax(-1) == test.labels
+        correct = _correct(task)
         check_possible(batch, int(correct.sum()))
-        reference.build_reference(engine, task.network_id, task.dataset_id, loaded, training)
+        build_reference(task)
         find_duplicates(task, training)
         _make_cases(task, batch, correct)
     after = _counts(task, batch)
@@ -122,7 +130,7 @@ def explain_cases(
     with engine.connect() as connection:
         stored = batches.neighbor_counts(connection, network_id)
     metrics = tuple(dict.fromkeys((*metrics, *sorted(stored))))  # new cases get what old ones have
-    find_neighbors(engine, network_id, metrics, task.checkpoint.network)
+    find_neighbors(engine, network_id, metrics, task.checkpoint.network, share=share_searches(task))
     tuned = defense.tune(engine, network_id, metrics, RULES)
     evaluate_detectors(engine, network_id, metrics, RULES)
     return tuned
@@ -135,27 +143,31 @@ def attack_all(
     weights: Path = checkpoint.BUNDLED,
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
+    crew: Crew | None = None,
 ) -> Task:
     """Attack every test image that the network classifies correctly, as the batch says; makes no cases.
 
     Raises what `ingest` raises.
     """
-    loaded, test = checkpoint.load(weights), load(batch.dataset, "test")
-    with Turn(engine) as turn:
-        task = _task(engine, batch, loaded, test, evaluation, turn)
-        correct = predict(loaded.network, test.images).argmax(-1) == test.labels
-        search(task, batch, choice.candidates(batch, test, correct, set()), every=True)
+    test = load(batch.dataset, "test")
+    training = cache(partial(load, batch.dataset, "train"))
+    with turn_on(engine, load) as turn:
+        task = _task(engine, batch, weights, test, training, evaluation, turn, crew)
+        search(task, batch, choice.candidates(batch, test, _correct(task), set()), every=True)
     return task
 
 
 def _task(
     engine: Engine,
     batch: Batch,
-    loaded: checkpoint.Checkpoint,
+    weights: Path,
     test: data.Dataset,
+    training: Callable[[], data.Dataset],
     evaluation: str,
     turn: Turn | None,
+    crew: Crew | None,
 ) -> Task:
+    loaded = checkpoint.load(weights)
     choice.target_classes(batch, test)  # an unknown class is told before any work, and so is
     fastest(
         loaded.network, pixels=batch.pixels, form=evaluation
@@ -164,10 +176,22 @@ def _task(
     if turn is not None:
         turn.take()
     with writing(engine) as connection:
-        dataset_id = reference.register_dataset(connection, test)
-        network_id = reference.register_network(connection, loaded, dataset_id)
-        reference.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
-    return Task(engine, network_id, dataset_id, loaded, test, evaluation, batch.pixels)
+        dataset_id = registry.register_dataset(connection, test)
+        network_id = registry.register_network(connection, loaded, dataset_id)
+        registry.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
+    crew = crew or (Shared() if locks_rows(engine) else Alone())
+    known = (engine, network_id, dataset_id, loaded, test, training, crew, weights)
+    return Task(*known, evaluation=evaluation, pixels=batch.pixels)
+
+
+def turn_on(engine: Engine, load: Callable[[str, str], data.Dataset]) -> Turn:
+    """A turn; where several can write at once, those that wait for theirs take part in the work."""
+    return Turn(engine, Helper(engine, load) if locks_rows(engine) else None)
+
+
+def _correct(task: Task) -> np.ndarray:
+    """Which test images the network classifies correctly, (N,) bool."""
+    return predict(task.checkpoint.network, task.test.images).argmax(-1) == task.test.labels
 
 
 def _make_cases(task: Task, batch: Batch, correct: np.ndarray) -> None:

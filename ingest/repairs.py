@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from db import write
@@ -10,13 +12,14 @@ from db.read.images import image_files, images_without_repair
 from db.schema import repairs
 from ingest import rows
 from ingest.runs import stage
-from ingest.task import Task
+from ingest.task import Done, Task
 from model.data import decode_png
 from model.incremental import Incremental
 from model.progress import progress
 from model.repair import repair_stream
 
-CHUNK = 512  # images in memory
+IN_MEMORY = 512  # images
+CHUNK = 64  # images that a worker repairs together
 # Images of every block, also of the last ones after a stop: a rounding depends on a block's size.
 TOGETHER = 16
 
@@ -36,18 +39,21 @@ def repair_cases(task: Task) -> int:
         stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
         progress("repair sweeps", len(lacking), "images") as shown,
     ):
-        done = 0
-        for first in range(0, len(lacking), CHUNK):
-            ids = lacking[first : first + CHUNK]
-            with task.engine.connect() as connection:
-                pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
-            for places, found in repair_stream(task.function, pictures, together=TOGETHER):
-                keys = [
-                    {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]}
-                    for place in places
-                ]
-                with writing(task.engine) as connection:
-                    write.insert_missing(connection, repairs, rows.repair_rows(found, keys))
-                done += len(places)
-                shown.to(done)
+        for done in task.crew.share("repair", task, run_id, lacking, CHUNK):
+            shown.to(shown.done + done.items)
     return len(lacking)
+
+
+def repair_images(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
+    """Repair images, by id, pixel by pixel, a block a transaction."""
+    for first in range(0, len(items), IN_MEMORY):
+        ids = items[first : first + IN_MEMORY]
+        with task.engine.connect() as connection:
+            pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
+        for places, found in repair_stream(task.function, pictures, together=TOGETHER):
+            keys = [
+                {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]} for place in places
+            ]
+            with writing(task.engine) as connection:
+                write.insert_missing(connection, repairs, rows.repair_rows(found, keys))
+            yield Done(len(places))

@@ -3,59 +3,56 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from db.read import batches
 from db.read.batches import KnownAttack
-from ingest.attacks import evolve
 from ingest.batch import EVOLUTION, SWEEP, Batch, sweep_settings
-from ingest.choice import Candidate, Found, Pair, first_successes
+from ingest.choice import Candidate, Pair, first_successes
 from ingest.runs import stage
-from ingest.sweeps import sweep
-from ingest.task import Task
+from ingest.task import Done, Task
 from model.progress import Progress, progress
+from model.sweep import WORTH_EDGES
 
-WAVE = 128  # the most images evolved before it is asked again whether there are enough successes
-WAVE_OF_SWEEP = 1024  # swept: that is quick, and long sweeps run at their best
-WAVE_OF_ALL = 2048  # when all are tried: long sweeps run at their best
-TRIED_FOR_ONE = 4  # images of a wave for every success that is missing: about a third of them fall
+TRIED_FOR_ONE = 3  # images of a wave for every success that is missing: about a third of them fall
+WAVE = 128  # the most images of a wave by evolution
+WAVE_OF_SWEEPS = 1024  # by sweeps: these are quick
+WAVE_OF_ALL = 2048  # when all are tried
+LEAST = 8  # the fewest images of a wave
+CHUNK = 16  # images that a worker attacks together
+CHUNK_OF_SWEEPS = 32
 Known = Mapping[Pair, KnownAttack]
 
 
 class Outcomes:
     """What is known of the pairs of a batch: by a sweep, by evolution, and which of the two counts."""
 
-    def __init__(self, batch: Batch, by_sweep: Known, by_evolution: Known) -> None:
-        """Begin with what earlier runs found."""
-        self.batch = batch
-        self.evolved: dict[Pair, bool] = {pair: attack.succeeded for pair, attack in by_evolution.items()}
-        self.swept: dict[Pair, bool] = {}
-        self.succeeded: dict[Pair, bool] = {} if batch.sweeps else dict(self.evolved)
-        self.add_swept({pair: attack.succeeded for pair, attack in by_sweep.items()})
+    def __init__(self, batch: Batch, by_sweep: Known, by_evolution: Known, needless: set[Pair]) -> None:
+        """needless: pairs that were tried and have no row, as the network errs on them by a rounding."""
+        self.batch, self.swept, self.evolved, self.needless = batch, by_sweep, by_evolution, needless
 
     def by_sweep(self, pair: Pair) -> bool:
         """Whether the sweep has the last word on a pair: without evolution, or where the screen ends it."""
         screen = self.batch.screen
-        return pair in self.swept and (screen is None or self.swept[pair] == (screen == "undecided"))
+        swept = self.batch.sweeps and pair in self.swept
+        return swept and (screen is None or self.swept[pair].succeeded == (screen == "undecided"))
 
-    def add_swept(self, new: Mapping[Pair, bool]) -> None:
-        """What a sweep found."""
-        self.swept |= new
-        for pair, success in new.items():
-            if self.by_sweep(pair):
-                self.succeeded[pair] = success
-            elif pair in self.evolved:
-                self.succeeded[pair] = self.evolved[pair]
+    def of(self, pair: Pair) -> KnownAttack | None:
+        """The attack on a pair that counts; None: there is none yet."""
+        return self.swept[pair] if self.by_sweep(pair) else self.evolved.get(pair)
 
-    def decides(self, candidate: Candidate) -> bool:
-        """Whether every pair of the candidate has an outcome that counts."""
-        return all(pair in self.succeeded for pair in candidate.pairs)
+    def lacks_sweep(self, candidate: Candidate) -> bool:
+        """Whether the image is to be swept."""
+        return self.batch.sweeps and any(pair not in self.swept for pair in candidate.pairs)
 
-    def add_evolved(self, new: Mapping[Pair, bool]) -> None:
-        """What evolution found, of pairs that it was asked about."""
-        self.evolved |= new
-        self.succeeded |= new
+    def aims(self, candidate: Candidate) -> list[int | None]:
+        """The targets that evolution is to try, all or none of them: they are searched for together."""
+        if self.batch.attack == SWEEP:
+            return []
+        left = [pair for pair in candidate.pairs if not self.by_sweep(pair)]
+        lacks = any(pair not in self.evolved and pair not in self.needless for pair in left)
+        return [target for _, target in left] if lacks else []
 
 
 def search(
@@ -64,95 +61,107 @@ def search(
     """Attack what of `wanted` the batch still needs, write it down as it comes; gives the successes chosen.
 
     every: attack all of them, however many successes there are.
+
+    Images are attacked in waves, each as large as the successes of those before it make it, and each wholly.
+    What a stopped search did is known when it goes on; so which images are attacked, and which become cases,
+    does not depend on how often it was stopped, or who attacked them.
     """
-    outcomes = Outcomes(batch, *known_attacks(task, batch))
     cases = len(wanted) + 1 if every else batch.cases
-    found = first_successes(wanted, outcomes.succeeded, cases)
-    if found.open:
+    partitions = len({candidate.partition for candidate in wanted})
+    goal = len(wanted) if every else cases * partitions
+    waves = _Waves(task, batch, wanted, cases, goal, every)
+    if waves.next_wave():
         print(f"attacks by {task.how[1]}", file=sys.stderr)
         name = "attack all" if every else "attack"  # the former belongs to no batch of cases
-        goal = len(wanted) if every else cases * len({candidate.partition for candidate in wanted})
-        done = sum(map(outcomes.decides, wanted)) if every else len(found.chosen)
         with (
             stage(task.engine, name, task.network_id, batch.identity(), seed=batch.seed) as run_id,
-            progress("attacks", goal, "images" if every else "successes", done=done) as shown,
+            progress("attacks", goal, "images" if every else "successes", done=waves.done) as shown,
         ):
-            found = _Waves(task, run_id, batch, wanted, outcomes, cases, goal, every, shown).run()
-    by_sweep, by_evolution = known_attacks(task, batch)
-    chosen = []
-    for candidate, target in found.chosen:
-        pair = (candidate.index, target)
-        chosen.append((candidate, (by_sweep if outcomes.by_sweep(pair) else by_evolution)[pair]))
-    return chosen
+            while wave := waves.next_wave():
+                waves.attack(wave, run_id, shown)
+    known = waves.outcomes
+    return [(candidate, known.of((candidate.index, target))) for candidate, target in waves.found.chosen]
 
 
-@dataclass
 class _Waves:
     """A search at work."""
 
-    task: Task
-    run_id: int
-    batch: Batch
-    wanted: Sequence[Candidate]
-    outcomes: Outcomes
-    cases: int
-    goal: int  # successes wanted, over all partitions
-    every: bool
-    shown: Progress
-    tried: int = 0  # images, in this run
-    evaluations: int = 0
+    def __init__(
+        self, task: Task, batch: Batch, wanted: Sequence[Candidate], cases: int, goal: int, every: bool
+    ) -> None:
+        self.task, self.batch, self.wanted, self.cases, self.goal = task, batch, wanted, cases, goal
+        self.every = every
+        self.outcomes = Outcomes(batch, *known_attacks(task, batch), set())
+        self.succeeded: dict[Pair, bool] = {}  # of the waves that are over
+        self.found = first_successes(wanted, self.succeeded, cases)
+        self.left = list(wanted)
+        self.tried = self.evaluations = 0  # images and queries, in this run
 
-    def run(self) -> Found:
-        """Wave after wave until there are enough successes, or nothing is left to be tried."""
-        left = [candidate for candidate in self.wanted if not self.outcomes.decides(candidate)]
-        while (found := self._found()).open:
-            size = TRIED_FOR_ONE * (self.goal - len(found.chosen))
-            most = WAVE if self.batch.attack == EVOLUTION else WAVE_OF_SWEEP
-            size = min(most, 1 << (size - 1).bit_length())  # sizes that need few shapes compiled
-            size = WAVE_OF_ALL if self.every else size
-            wave = [candidate for candidate in left if candidate.partition in found.open][:size]
-            before = self.tried
-            if self.batch.sweeps:
-                self._sweep(wave)
-            if self.batch.attack == EVOLUTION and self._found().open:
-                self._evolve(wave, before)
-            self.tried = before + len(wave)
-            left = [candidate for candidate in left if not self.outcomes.decides(candidate)]
-        return found
+    @property
+    def done(self) -> int:
+        """How far the goal is reached."""
+        if self.every:
+            return sum(not self._lacks(candidate) for candidate in self.wanted)
+        return len(self.found.chosen)
 
-    def _sweep(self, wave: Sequence[Candidate]) -> None:
-        swept = self.outcomes.swept
-        indices = [c.index for c in wave if any(pair not in swept for pair in c.pairs)]
-        for new in sweep(self.task, self.run_id, self.batch.levels, indices, self._tick):
-            self.outcomes.add_swept(new)
-            if not self._show().open:
-                return
+    def next_wave(self) -> list[Candidate]:
+        """The next wave with something left to attack; empty when there are enough successes or no images."""
+        while wave := self._wave():
+            if any(map(self._lacks, wave)):
+                return wave
+            for pair in (pair for candidate in wave for pair in candidate.pairs):
+                attack = self.outcomes.of(pair)
+                self.succeeded[pair] = attack is not None and attack.succeeded
+            over = {candidate.index for candidate in wave}
+            self.left = [candidate for candidate in self.left if candidate.index not in over]
+            self.found = first_successes(self.wanted, self.succeeded, self.cases)
+        return []
 
-    def _evolve(self, wave: Sequence[Candidate], before: int) -> None:
-        done = self.outcomes.succeeded
-        rest = [candidate for candidate in wave if not self.outcomes.decides(candidate)]
-        if not rest:
-            return
-        for pairs, success, queries in evolve(self.task, self.run_id, self.batch, rest, dict(done)):
-            self.outcomes.add_evolved(dict(zip(pairs, success.tolist(), strict=True)))
-            self.tried = before + sum(map(self.outcomes.decides, wave))
-            self._tick(0, queries)
-            if not self._show().open:
-                return
+    def attack(self, wave: Sequence[Candidate], run_id: int, shown: Progress) -> None:
+        """Attack what is left of a wave: by a sweep, by evolution where that does not decide, or both."""
+        before, hits = self.done, 0
+        sweeps = [[c.index, list(c.targets)] for c in wave if self.outcomes.lacks_sweep(c)]
+        edges = TRIED_FOR_ONE * self.goal >= WORTH_EDGES  # the same for the whole batch, also after a stop
+        how = {"levels": self.batch.levels, "edges": edges}
+        for done in self._share("sweep", run_id, sweeps, CHUNK_OF_SWEEPS, **how):
+            alone = self.batch.attack == SWEEP
+            hits += done.hits if alone or self.batch.screen == "undecided" else 0
+            self._show(shown, before, done.items if alone else 0, done.queries, hits)
+        self._read(sweeps)
+        images = [[c.index, aims] for c in wave if (aims := self.outcomes.aims(c))]
+        for done in self._share("attack", run_id, images, CHUNK, batch=self.batch.as_json()):
+            hits += done.hits
+            self._show(shown, before, done.items, done.queries, hits)
+        self._read(images)
+        tried = {(index, target) for index, aims in images for target in aims}
+        self.outcomes.needless.update(tried - self.outcomes.evolved.keys())
 
-    def _found(self) -> Found:
-        return first_successes(self.wanted, self.outcomes.succeeded, self.cases)
+    def _read(self, attacked: list[list]) -> None:
+        """Read what became of attacks, whoever made them."""
+        if attacked:
+            known = known_attacks(self.task, self.batch)
+            self.outcomes = Outcomes(self.batch, *known, self.outcomes.needless)
 
-    def _tick(self, images: int, queries: int) -> None:
+    def _wave(self) -> list[Candidate]:
+        if self.every:
+            size = WAVE_OF_ALL
+        else:
+            size = max(LEAST, TRIED_FOR_ONE * (self.goal - len(self.found.chosen)))
+            size = min(size, WAVE if self.batch.attack == EVOLUTION else WAVE_OF_SWEEPS)
+        return [candidate for candidate in self.left if candidate.partition in self.found.open][:size]
+
+    def _lacks(self, candidate: Candidate) -> bool:
+        return self.outcomes.lacks_sweep(candidate) or bool(self.outcomes.aims(candidate))
+
+    def _share(self, work: str, run_id: int, items: list[list], size: int, **same: Any) -> Iterator[Done]:
+        return self.task.crew.share(work, self.task, run_id, items, size, **same)
+
+    def _show(self, shown: Progress, before: int, images: int, queries: int, hits: int) -> None:
         self.tried, self.evaluations = self.tried + images, self.evaluations + queries
-
-    def _show(self) -> Found:
-        found = self._found()
-        rate = self.evaluations / max(self.shown.seconds, 1e-9)
+        rate = self.evaluations / max(shown.seconds, 1e-9)
         tried = "" if self.every else f"{self.tried} images tried, "
-        done = self.shown.start + self.tried if self.every else len(found.chosen)
-        self.shown.to(done, f"{tried}{rate:,.0f} evaluations/s")
-        return found
+        done = shown.start + self.tried if self.every else before + hits
+        shown.to(done, f"{tried}{rate:,.0f} evaluations/s")
 
 
 def known_attacks(task: Task, batch: Batch) -> tuple[Known, Known]:

@@ -72,13 +72,12 @@ def study(
     """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises."""
     from ingest.evaluation import evaluate_detectors
     from ingest.near_median import attack_near_median
-    from ingest.pipeline import add_cases, explain_cases
-    from ingest.turn import Turn
+    from ingest.pipeline import add_cases, explain_cases, turn_on
     from model import checkpoint, data
 
     options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load}
     lacking = {}
-    with Turn(engine) as turn:
+    with turn_on(engine, options["load"]) as turn:
         for name, batch in plan.batches().items():
             found = add_cases(engine, batch, **options, turn=turn)
             lacking |= {(name, *key): count for key, count in found.missing.items()}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-from sqlalchemy import Engine
 
 from db import write
 from db.engine import writing
@@ -17,25 +16,23 @@ from ingest.attacks import write_attacks
 from ingest.batch import sweep_settings
 from ingest.choice import Pair
 from ingest.runs import stage
-from ingest.task import Task
+from ingest.task import Done, Task
 from model.attack import AttackResult
 from model.incremental import Incremental
 from model.progress import progress
-from model.sweep import as_attacks, colour_grid, sweep_stream
+from model.sweep import WORTH_EDGES, as_attacks, colour_grid, sweep_stream
 
+CHUNK = 32  # images that a worker sweeps together
 CANDIDATES = 64  # at one position, of all images of a block: what fits the cache
 
 
-def sweep(
-    task: Task, run_id: int, levels: int, indices: Sequence[int], tick: Callable[[int, int], None]
-) -> Iterator[dict[Pair, bool]]:
-    """Sweep test images and give what came of each pair; `tick` hears of images and queries as they are done.
+def sweep_images(task: Task, run_id: int, items: list[list], *, levels: int, edges: bool) -> Iterator[Done]:
+    """Sweep images, each an index into the test split and the targets that count as hits ([None]: any).
 
     One transaction a block: the map of an image, its untargeted attack and one attack for every wrong class.
+    levels, edges: as in `colour_grid` and `sweep_stream`.
     """
-    if not len(indices):
-        return
-    indices = np.asarray(indices, int)
+    indices = np.array([index for index, _ in items])
     images, labels = task.test.images[indices], task.test.labels[indices]
     colours, classes = colour_grid(levels), len(task.test.class_names)
     settings = sweep_settings(levels, images.shape[1:])
@@ -43,7 +40,8 @@ def sweep(
     # Always as many: a rounding depends on a block's size, and a stopped ingest comes to the same end.
     together = max(1, CANDIDATES // len(colours))
     began, last = time.perf_counter(), 0.0
-    for places, found in sweep_stream(task.function, images, labels, colours=colours, together=together):
+    stream = sweep_stream(task.function, images, labels, colours=colours, together=together, edges=edges)
+    for places, found in stream:
         others = (labels[places, None] + np.arange(1, classes)[None]) % classes
         judged = [
             as_attacks(images[places], labels[places], found, colours=colours, targets=targets)
@@ -67,8 +65,9 @@ def sweep(
                 for sample_id in samples
             ]
             write.insert_missing(connection, vulnerability_maps, rows.map_rows(found, labels[places], keys))
-        tick(len(places), len(places) * settings["budget"])
-        yield dict(zip(pairs, result.success.tolist(), strict=True))
+        reached = {pair for pair, success in zip(pairs, result.success, strict=True) if success}
+        hits = sum(any((items[i][0], aim) in reached for aim in items[i][1]) for i in places)
+        yield Done(len(places), len(places) * settings["budget"], hits)
 
 
 def _pairs(
@@ -94,29 +93,22 @@ def map_cases(task: Task, levels: int) -> int:
     """
     if not isinstance(task.function, Incremental):
         return 0
-    indices = _without_map(task.engine, task, levels)
+    variant = sweep_settings(levels, task.test.images.shape[1:])["variant"]
+    with task.engine.connect() as connection:
+        used = batches.used_positions(connection, task.network_id)
+        mapped = batches.mapped_positions(connection, task.network_id, variant)
+    places = {int(position): index for index, position in enumerate(task.test.positions)}
+    indices = sorted(places[position] for position in used.keys() - mapped if position in places)
     if indices:
         parameters = {"dataset": task.test.name, "levels": levels, "images": "cases"}
         with (
             stage(task.engine, "sweep", task.network_id, parameters) as run_id,
             progress("vulnerability maps", len(indices), "images") as shown,
         ):
-            done = evaluations = 0
-
-            def tick(images: int, queries: int) -> None:
-                nonlocal done, evaluations
-                done, evaluations = done + images, evaluations + queries
-                shown.to(done, f"{evaluations / max(shown.seconds, 1e-9):,.0f} evaluations/s")
-
-            for _ in sweep(task, run_id, levels, indices, tick):
-                pass
+            items, evaluations = [[index, [None]] for index in indices], 0
+            how = {"levels": levels, "edges": len(used) >= WORTH_EDGES}  # of all: also after a stop
+            for done in task.crew.share("sweep", task, run_id, items, CHUNK, **how):
+                evaluations += done.queries
+                rate = evaluations / max(shown.seconds, 1e-9)
+                shown.to(shown.done + done.items, f"{rate:,.0f} evaluations/s")
     return len(indices)
-
-
-def _without_map(engine: Engine, task: Task, levels: int) -> list[int]:
-    variant = sweep_settings(levels, task.test.images.shape[1:])["variant"]
-    with engine.connect() as connection:
-        used = batches.used_positions(connection, task.network_id)
-        mapped = batches.mapped_positions(connection, task.network_id, variant)
-    places = {int(position): index for index, position in enumerate(task.test.positions)}
-    return sorted(places[position] for position in used.keys() - mapped if position in places)

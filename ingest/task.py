@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jax.tree_util import Partial
 from sqlalchemy import Connection, Engine
 
-from ingest.reference import add_samples
+from ingest.registry import add_samples
 from model.checkpoint import Checkpoint
 from model.data import Dataset
 from model.incremental import Incremental, fastest
 
+if TYPE_CHECKING:
+    from ingest.crew import Crew
+
+
+class Done(NamedTuple):
+    """Some items of a stage, done and written."""
+
+    items: int
+    queries: int = 0  # candidates that the network was asked about
+    hits: int = 0  # of the items: images that fell, or that are kept
+
 
 @dataclass(frozen=True)
 class Task:
-    """A network and a data set, registered in a database."""
+    """A network and a data set, registered in a database, and who works on them."""
 
     engine: Engine
     network_id: int
     dataset_id: int
     checkpoint: Checkpoint
     test: Dataset
+    training: Callable[[], Dataset]  # the training split, which few stages need
+    crew: Crew
+    weights: Path  # where the checkpoint was read
     evaluation: str = "auto"  # how candidates are evaluated, as `model.incremental.fastest` has it
     pixels: int = 1
+    kept: dict[str, Any] = field(default_factory=dict, compare=False)  # by a stage, for its next chunk
 
     @cached_property
     def function(self) -> Partial | Incremental:

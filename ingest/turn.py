@@ -24,9 +24,17 @@ class Turn:
     Taken as late as it can be, so that a mistake in what was asked is told at once, and nothing is written.
     """
 
-    def __init__(self, engine: Engine, say: Callable[[str], None] | None = None) -> None:
-        """`say` hears the line that tells of a wait; by default it goes to standard error."""
-        self.engine, self.say = engine, say or _say
+    def __init__(
+        self,
+        engine: Engine,
+        meanwhile: Callable[[], bool] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        """meanwhile: something to do for those who are at work; whether there was anything.
+
+        say: hears the line that tells of a wait; by default it goes to standard error.
+        """
+        self.engine, self.meanwhile, self.say = engine, meanwhile, say or _say
         self.lease: int | None = None
         self.over = threading.Event()
         self.sign: threading.Thread | None = None
@@ -39,9 +47,11 @@ class Turn:
         while isinstance(found := leases.take(self.engine, code_version()), leases.Holder):
             if found != waited:  # once for each that is waited for
                 who = f"process {found.process} on {found.host}, since {found.since}"
-                self.say(f"another ingest ({who}) is at work on this database: waiting")
+                does = "waiting, and taking part in its work" if self.meanwhile else "waiting"
+                self.say(f"another ingest ({who}) is at work on this database: {does}")
                 waited = found
-            time.sleep(LOOKS)
+            if self.meanwhile is None or not self.meanwhile():
+                time.sleep(LOOKS)
         self.lease = found
         self.sign = threading.Thread(target=self._live, name="signs of life", daemon=True)
         self.sign.start()

@@ -118,7 +118,9 @@ def run(
     devices = jax.local_devices()[: len(waiting)]
     if not devices:
         return
-    size = -(-batch_size // len(devices))
+    size = -(
+        -batch_size // jax.local_device_count()
+    )  # for few images too: what is compiled does not depend on it
     with ThreadPoolExecutor() as pool:  # each device has its own compilation
         lanes = list(
             pool.map(lambda device: _lane(device, function, problem, search, size, generations), devices)

@@ -22,7 +22,7 @@ from model.cnn import Network
 from model.devices import in_blocks
 from model.incremental import Incremental, fastest
 
-WORTH_PARTS = 500  # images from which on it pays to compile programs of their own for the edges
+WORTH_EDGES = 500  # images from which on it pays to compile programs of their own for the edges
 
 
 class Sweep(NamedTuple):
@@ -67,6 +67,7 @@ def sweep_stream(
     *,
     colours: np.ndarray | None = None,
     together: int | None = None,
+    edges: bool | None = None,
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
     """Sweep the images and yield (indices (n,), Sweep of n images) block by block, in order.
 
@@ -76,9 +77,12 @@ def sweep_stream(
     colours (M, 3) uint8, by default the eight corners; `colour_grid` gives finer sets.
     together: images of every block; by default so many that all colours at one position fit the cache, and
         fewer for few images.
+    edges: whether there are programs of their own for positions close to an edge, where less is reached; by
+        default for `WORTH_EDGES` images and more, as it takes long to compile them.
 
-    An image's sweep does not depend on the images beside it. Raises ValueError, in one line, for anything
-    else: at the call, not at the first item.
+    With `together` and `edges` an image's sweep is the same to the last bit, whatever is beside it; without
+    them it may differ by a rounding. Raises ValueError, in one line, for anything else: at the call, not at
+    the first item.
     """
     if isinstance(function, Network):
         function = fastest(function)[0]
@@ -100,7 +104,8 @@ def sweep_stream(
         raise ValueError("images: expected at least one")
     least = together or 1
     together = together or max(1, sweep_step.TOGETHER // len(colours))
-    return _blocks(function, images, labels.astype(np.int32), colours, together, least)
+    edges = len(images) >= WORTH_EDGES if edges is None else edges
+    return _blocks(function, images, labels.astype(np.int32), colours, together, least, edges)
 
 
 def paint(images: np.ndarray, places: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -157,8 +162,9 @@ def _blocks(
     colours: np.ndarray,
     together: int,
     least: int,
+    edges: bool,
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
-    parts = _parts(function, images)
+    parts = _parts(function, images.shape[1:3], edges)
 
     def work(copy: attack_step.Function, device: jax.Device, indices: np.ndarray) -> Sweep:
         inputs = jax.device_put((images[indices], labels[indices], colours), device)
@@ -173,10 +179,10 @@ def _blocks(
         yield indices, Sweep(*(field[: len(indices)] for field in found))
 
 
-def _parts(function: attack_step.Function, images: np.ndarray) -> list[tuple]:
+def _parts(function: attack_step.Function, extent: tuple[int, int], edges: bool) -> list[tuple]:
     """Rows and columns of the parts that are swept by programs of their own."""
-    height, width = images.shape[1:3]
-    if isinstance(function, Incremental) and len(images) >= WORTH_PARTS:
+    height, width = extent
+    if isinstance(function, Incremental) and edges:
         return list(product(*windows.parts(function.architecture)))
     return [((0, height), (0, width))]
 

@@ -12,10 +12,11 @@ from db import engine as engines
 from db import schema
 from db.engine import writing
 from db.read import batches, likeness
-from ingest import duplicates, reference
+from ingest import duplicates, reference, registry
+from ingest.crew import Alone
 from ingest.task import Task
 from model import duplicates as search
-from model.checkpoint import Checkpoint
+from model.checkpoint import BUNDLED, Checkpoint
 from model.cnn import activate, predict
 from model.data import Dataset
 from model.duplicates import alike, close_pairs, close_pictures, cosine_distances, pixel_distances
@@ -175,13 +176,19 @@ def task(tmp_path, training):
     test.images[4] = training.images[30]
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
     with writing(engine) as connection:
-        dataset_id = reference.register_dataset(connection, test)
-        network_id = reference.register_network(connection, loaded, dataset_id)
-    return Task(engine, network_id, dataset_id, loaded, test, "incremental")
-
-
-def build(task, training):
-    reference.build_reference(task.engine, task.network_id, task.dataset_id, task.checkpoint, training)
+        dataset_id = registry.register_dataset(connection, test)
+        network_id = registry.register_network(connection, loaded, dataset_id)
+    return Task(
+        engine,
+        network_id,
+        dataset_id,
+        loaded,
+        test,
+        lambda: training,
+        Alone(),
+        BUNDLED,
+        evaluation="incremental",
+    )
 
 
 def stored(task):
@@ -210,7 +217,7 @@ def test_the_stage_writes_the_pairs_of_test_and_reference_images_once(task, trai
     monkeypatch.setattr(duplicates, "PIXELS", 6.0)
     monkeypatch.setattr(duplicates, "WRITTEN_TOGETHER", 7)
     assert duplicates.find_duplicates(task, training) == 0  # it waits for the reference set
-    build(task, training)
+    reference.build_reference(task)
     made = duplicates.find_duplicates(task, training)
     seen = np.arange(7, len(training))  # the network errs on the first ones
     features = [
@@ -238,7 +245,7 @@ def test_the_stage_writes_the_pairs_of_test_and_reference_images_once(task, trai
 
 
 def test_other_training_images_than_the_reference_sets_are_refused(task, training):
-    build(task, training)
+    reference.build_reference(task)
     fewer = replace(
         training, images=training.images[:50], labels=training.labels[:50], positions=training.positions[:50]
     )
@@ -250,7 +257,7 @@ def test_other_training_images_than_the_reference_sets_are_refused(task, trainin
 
 
 def test_repeated_references_are_left_out_by_either_distance(task, training):
-    build(task, training)
+    reference.build_reference(task)
     with writing(task.engine) as connection:
         (test_id,) = task.add_samples(connection, [0])
         samples = [sample_id for sample_id, _ in likeness.reference_places(connection, task.network_id)][:5]

@@ -102,7 +102,7 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
 
 
 def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, monkeypatch, capsys):
-    def stopped(*_):
+    def stopped(*_, **_options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

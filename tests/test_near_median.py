@@ -8,10 +8,11 @@ from sqlalchemy import select
 from db import engine as engines
 from db import schema
 from db.engine import writing
-from ingest import near_median, reference
+from ingest import near_median, registry
+from ingest.crew import Alone
 from ingest.task import Task
 from model import cnn
-from model.checkpoint import Checkpoint
+from model.checkpoint import BUNDLED, Checkpoint
 from model.data import Dataset, decode_png
 from model.incremental import incremental
 from model.near_median import median_corners, near_median_attack, near_median_stream
@@ -140,9 +141,11 @@ def task(tmp_path):
     )
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
     with writing(engine) as connection:
-        dataset_id = reference.register_dataset(connection, test)
-        network_id = reference.register_network(connection, loaded, dataset_id)
-    return Task(engine, network_id, dataset_id, loaded, test, "incremental")
+        dataset_id = registry.register_dataset(connection, test)
+        network_id = registry.register_network(connection, loaded, dataset_id)
+    return Task(
+        engine, network_id, dataset_id, loaded, test, lambda: test, Alone(), BUNDLED, evaluation="incremental"
+    )
 
 
 def all_rows(task, table):

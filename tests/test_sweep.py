@@ -73,8 +73,8 @@ def test_it_finds_what_trying_everything_finds(kind, levels):
 
 def test_the_parts_of_an_image_put_together_are_the_whole(monkeypatch):
     whole = corner_sweep(FUNCTIONS["incremental"], IMAGES, LABELS)
-    monkeypatch.setattr(sweep, "WORTH_PARTS", 1)
-    assert len(sweep._parts(FUNCTIONS["incremental"], IMAGES)) > 1
+    monkeypatch.setattr(sweep, "WORTH_EDGES", 1)
+    assert len(sweep._parts(FUNCTIONS["incremental"], IMAGES.shape[1:3], True)) > 1
     parts = corner_sweep(FUNCTIONS["incremental"], IMAGES, LABELS)
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)

@@ -1,0 +1,85 @@
+"""Things that are written down once, and found again: networks, data sets, samples, images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection, update
+
+from db import write
+from db.schema import classes, datasets, images, layers, networks, now, samples
+from ingest import rows
+from model.checkpoint import Checkpoint
+from model.data import Dataset
+from model.layers import SCALED, Architecture, Conv
+
+
+def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id: int) -> int:
+    """The id of the network on a data set, written down with its layers if it is new."""
+    architecture = checkpoint.network.architecture
+    facts = {
+        "name": architecture.name,
+        "description": checkpoint.description,
+        "test_accuracy": checkpoint.description.get("test_accuracy"),
+        "created_at": now(),
+    }
+    key = {"sha256": checkpoint.sha256, "dataset_id": dataset_id}
+    network_id = write.ensure(connection, networks, key, facts)
+    write.insert_missing(connection, layers, rows.layer_rows(network_id, architecture))
+    return network_id
+
+
+def compare_layers(
+    connection: Connection, network_id: int, architecture: Architecture, names: Sequence[str]
+) -> None:
+    """Have more layers compared: conv layers, or `composed-scaled`.
+
+    Raises ValueError for a name that is neither.
+    """
+    convs = [layer.name for layer in architecture.layers if isinstance(layer, Conv)]
+    for name in names:
+        if name not in (*convs, SCALED):
+            known = ", ".join((SCALED, *convs))
+            raise ValueError(f"--layer {name}: expected one of {known}; the others are compared anyway")
+        if name == SCALED:
+            write.insert_missing(connection, layers, [rows.scaled_row(network_id, architecture)])
+        else:
+            named = (layers.c.network_id == network_id) & (layers.c.name == name)
+            connection.execute(update(layers).where(named).values(compared=True))
+
+
+def register_dataset(connection: Connection, dataset: Dataset) -> int:
+    """The id of the data set, written down with its classes if it is new."""
+    facts = {"source": dataset.source, "created_at": now()}
+    dataset_id = write.ensure(connection, datasets, {"name": dataset.name}, facts)
+    names = enumerate(dataset.class_names)
+    write.insert_missing(
+        connection, classes, [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in names]
+    )
+    return dataset_id
+
+
+def add_samples(connection: Connection, dataset_id: int, part: Dataset, indices: np.ndarray) -> list[int]:
+    """The ids of samples of one split, at `indices` into it, written down with their images if new."""
+    pictures = [rows.image_row(part.images[index]) for index in indices]
+    image_ids = add_images(connection, pictures)
+    places = [(dataset_id, part.split, int(part.positions[index])) for index in indices]
+    new = [
+        {
+            "dataset_id": place[0],
+            "split": place[1],
+            "position": place[2],
+            "label": int(label),
+            "image_id": image_id,
+        }
+        for place, label, image_id in zip(places, part.labels[indices], image_ids, strict=True)
+    ]
+    write.insert_missing(connection, samples, new)
+    return write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
+
+
+def add_images(connection: Connection, pictures: list[dict]) -> list[int]:
+    """The ids of image rows, written down if new; equal pixels share one row."""
+    write.insert_missing(connection, images, pictures)
+    return write.ids_by_key(connection, images, ("sha256",), [(row["sha256"],) for row in pictures])
