@@ -38,3 +38,6 @@ def store_twins(connection: Connection, cases: list[dict]) -> None:
         "neighbors",
         [{**row, "metric": "cosine", "distance": row["distance"] / 100} for row in same],
     )
+    for searched, table in (("case", schema.neighbors), ("original", schema.original_neighbors)):
+        keys = connection.execute(select(table.c["case_id", "layer_id", "metric"]).distinct()).mappings()
+        store(connection, "searches", [{**key, "searched": searched, "run_id": 1} for key in keys])

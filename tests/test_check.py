@@ -385,6 +385,8 @@ def test_kept_images_are_cases_that_nothing_counts(copy, png, capsys):
         name: said[name]["score"] for name in LAYERS
     }
     assert {row.outcome for row in decided} == {None}
+    checks = select(schema.runs.c.id).where(schema.runs.c.stage == "check").order_by(schema.runs.c.id)
+    assert [(row.run_id,) for row in decided] == rows_of(path, checks)[:1] * len(LAYERS)
     assert upkeep.check(engines.create(path)) == []
     assert before == (rows_of(path, select(schema.evaluations)), rows_of(path, select(schema.tuning_points)))
 
