@@ -11,6 +11,7 @@ SQLITE = """
     SELECT made.tbl_name, SUM(dbstat.pgsize)
     FROM dbstat JOIN sqlite_schema AS made ON made.name = dbstat.name
     WHERE dbstat.aggregate = 1 GROUP BY made.tbl_name"""
+MISSING = "no such table: dbstat"
 
 
 def table_sizes(connection: Connection) -> dict[str, int] | None:
@@ -22,7 +23,7 @@ def table_sizes(connection: Connection) -> dict[str, int] | None:
     try:
         found = dict(map(tuple, connection.execute(text(SQLITE))))
     except OperationalError as error:
-        if "no such table: dbstat" in str(error.orig):
+        if MISSING in str(error.orig):
             return None
         raise
     return {name: found[name] for name in names}

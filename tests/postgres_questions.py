@@ -22,6 +22,7 @@ from db.read import (
     listed,
     options,
     originals,
+    runs,
 )
 
 CASES = range(1, 17)
@@ -218,6 +219,20 @@ def what_an_evaluation_asks(engine: Engine) -> Iterator:
         yield sorted(places.items()), following
 
 
+def runs_and_what_came_of_them(engine: Engine) -> Iterator:
+    with engine.connect() as connection:
+        listed_runs = runs.list_runs(connection)
+        yield listed_runs
+        yield runs.list_runs(connection, stage="reference", limit=1)
+        yield runs.stages(connection)
+        yield runs.rows_written(connection, [run.id for run in listed_runs])
+        for run in listed_runs:
+            yield runs.find_run(connection, run.id)
+            yield runs.attack_tallies(connection, run.id)
+            yield runs.tuned_points(connection, run.id)
+        yield runs.agreement(connection, 1, 3)
+
+
 def care(engine: Engine) -> Iterator:
     yield upkeep.check(engine)
     info = upkeep.info(engine)
@@ -246,6 +261,7 @@ QUESTIONS: dict[str, Callable[[Engine], Iterator]] = {
         annotations_and_saved_views,
         what_an_ingest_asks,
         what_an_evaluation_asks,
+        runs_and_what_came_of_them,
         care,
     )
 }

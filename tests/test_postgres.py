@@ -71,6 +71,14 @@ def examples() -> dict[str, str]:
     return {title: query for title, query in found if "ROUND(" not in query}
 
 
+def test_the_server_tells_the_room_of_every_table_too(both):
+    lite, post = (upkeep.info(one) for one in both)
+    assert set(post.sizes) == set(lite.sizes) == set(schema.metadata.tables)
+    assert post.sizes["reference_activations"] > 60 * 2 * 1000
+    assert set(post.room) == set(lite.room) == {"cases", "reference_samples"}
+    assert 1 / 3 < post.room["cases"] / lite.room["cases"] < 3
+
+
 @pytest.mark.parametrize("title", examples())
 def test_an_example_query_of_the_readme_has_the_same_answer(both, title):
     lite, post = (sql.run(one, examples()[title]) for one in both)

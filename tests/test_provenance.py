@@ -139,10 +139,10 @@ HISTORY = [
 ]
 
 
-@pytest.fixture
-def migrated(tmp_path):
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory):
     """The small database with that history, upgraded from the revision before; case 4 came with run 10."""
-    database = engine.create(tmp_path / "old.db")
+    database = engine.create(tmp_path_factory.mktemp("migrated") / "old.db")
     migrate.upgrade(database, "0008")
     points = [small_database.operating_point(layer, "tuning") for layer in ("flatten", "dense")]
     with engine.writing(database) as connection:

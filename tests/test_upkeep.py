@@ -1,10 +1,13 @@
+import json
 import sqlite3
 
 import pytest
 import small_database
 from sqlalchemy import insert, text
+from sqlalchemy.exc import OperationalError
 
-from db import engine, facets, migrate, schema, upkeep
+import xpixels
+from db import engine, facets, migrate, schema, sizes, upkeep
 
 
 @pytest.fixture
@@ -141,6 +144,63 @@ def test_info_counts_what_is_there(database):
         ("small", "validation", "clean", 1),
     ]
     assert "test accuracy 80.00%" in str(info)
+
+
+def test_info_tells_the_room_of_every_table_with_its_indexes(database):
+    info = upkeep.info(database)
+    assert set(info.sizes) == set(schema.metadata.tables)
+    with database.connect() as connection:
+        page = connection.exec_driver_sql("PRAGMA page_size").scalar()
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        free = connection.exec_driver_sql("PRAGMA freelist_count").scalar()
+    assert info.sizes["saved_views"] == 2 * page  # the table, and the index of its names
+    others = pages * page - sum(info.sizes.values()) - free * page
+    assert 0 < others <= 25 * page  # the schema, its revision, and the ids used once
+    assert f"cases                            4{info.sizes['cases'] / 1e6:>12,.2f} MB" in str(info)
+
+
+def test_the_room_of_a_case_and_of_a_reference_sample_is_that_of_all_their_parts(database):
+    info = upkeep.info(database)
+    of_cases = ("annotations", "case_activations", "case_facets", "cases", "class_scores", "decisions")
+    of_cases += ("detector_decisions", "neighbors", "original_activations", "original_neighbors")
+    of_cases += ("originals", "searches")
+    of_references = ("reference_activations", "reference_samples")
+    assert info.room == {
+        "cases": sum(info.sizes[name] for name in of_cases) / 4,
+        "reference_samples": sum(info.sizes[name] for name in of_references) / 4,
+    }
+    assert f"reference sample     {info.room['reference_samples'] / 1e3:>13,.1f} kB" in str(info)
+
+
+def test_where_sqlite_cannot_tell_the_room_of_tables_the_rest_is_told(database, monkeypatch):
+    monkeypatch.setattr(sizes, "SQLITE", sizes.SQLITE.replace("dbstat", "no_dbstat"))
+    with pytest.raises(OperationalError, match="no_dbstat"):
+        upkeep.info(database)  # any other mistake is an error
+    monkeypatch.setattr(sizes, "MISSING", "no such table: no_dbstat")
+    info = upkeep.info(database)
+    assert info.sizes is None
+    assert info.room == {}
+    assert f"  cases{4:>29}\n" in str(info)
+
+
+def test_info_for_other_programs_has_the_same(database, capsys):
+    assert xpixels.main(["db", "info", "--json", "--database", str(engine.file(database))]) == 0
+    told = json.loads(capsys.readouterr().out)
+    info = upkeep.info(database)
+    assert told == {
+        "database": info.database,
+        "revision": info.revision,
+        "size": info.size,
+        "rows": info.rows,
+        "networks": [{"name": "small", "sha256": "f" * 64, "test_accuracy": 0.8}],
+        "cases": [
+            {"network": "small", "partition": partition, "kind": kind, "cases": 1}
+            for partition in ("tuning", "validation")
+            for kind in ("adversarial", "clean")
+        ],
+        "sizes": info.sizes,
+        "room": info.room,
+    }
 
 
 def test_info_of_a_database_without_networks_says_so(tmp_path):
