@@ -75,8 +75,8 @@ def test_the_server_tells_the_room_of_every_table_too(both):
     lite, post = (upkeep.info(one) for one in both)
     assert set(post.sizes) == set(lite.sizes) == set(schema.metadata.tables)
     assert post.sizes["reference_activations"] > 60 * 2 * 1000
+    assert post.sizes["reference_activations"] < post.size
     assert set(post.room) == set(lite.room) == {"cases", "reference_samples"}
-    assert 1 / 3 < post.room["cases"] / lite.room["cases"] < 3
 
 
 @pytest.mark.parametrize("title", examples())
