@@ -59,7 +59,7 @@ class Cluster:
         except KilledWorker as error:
             raise RuntimeError(
                 f"a chunk of the stage {work} ended several Dask workers, the last one "
-                f"{error.last_worker.address}: their logs tell why (too little memory?); what was written stays"
+                f"{error.last_worker.address}: their logs tell why; what was written is kept"
             ) from None
         except CancelledError:
             raise RuntimeError(
