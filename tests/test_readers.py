@@ -6,11 +6,13 @@ from itertools import count
 
 import database
 import pytest
-from sqlalchemy import event
+from sqlalchemy import delete, event, func, select
 
 import db.engine
 from benchmarks.pages import Visit, callbacks_of
 from dashapp.app import create_app
+from db import facets, schema
+from ingest import defense
 
 VISITS = (
     ("/", "?partition=all"),
@@ -96,3 +98,28 @@ def test_an_answer_is_of_one_moment_though_all_is_written_anew_between_its_state
         if found not in whole
     ]
     assert not torn, f"{len(torn)} of {len(asked)} answers are of several moments: {torn[:3]}"
+
+
+def test_nobody_sees_layers_that_are_tuned_beside_layers_that_are_not(tmp_path):
+    engine = db.engine.create(tmp_path / "cases.db")
+    database.fill(engine, per_group=4, references=50)
+    with db.engine.writing(engine) as connection:
+        for table in (schema.decisions, schema.operating_points, schema.tuning_points):
+            connection.execute(delete(table))
+        facets.refresh(connection, 1)
+    decided, listed = schema.decisions.c.layer_id, schema.detector_decisions.c.detector
+    names = select(schema.layers.c.name)
+    reader, seen = db.engine.create(tmp_path / "cases.db", read_only=True), set()
+
+    @event.listens_for(engine.pool, "checkin")
+    def look(*_):  # after each of its transactions
+        with reader.connect() as connection:
+            seen.add(
+                (
+                    connection.scalar(select(func.count(decided.distinct()))),
+                    connection.scalar(select(func.count(listed.distinct())).where(listed.in_(names))),
+                )
+            )
+
+    assert defense.tune(engine, 1, ["euclidean"], schema.RULES)
+    assert seen == {(0, 0), (4, 4)}
