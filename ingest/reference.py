@@ -80,10 +80,18 @@ def register_dataset(connection: Connection, dataset: Dataset) -> int:
     return dataset_id
 
 
-def add_samples(connection: Connection, dataset_id: int, part: Dataset, indices: np.ndarray) -> list[int]:
-    """The ids of samples of one split, at `indices` into it, written down with their images if new."""
-    pictures = [rows.image_row(part.images[index]) for index in indices]
-    image_ids = add_images(connection, pictures)
+def add_samples(
+    connection: Connection,
+    dataset_id: int,
+    part: Dataset,
+    indices: np.ndarray,
+    pictures: list[dict] | None = None,
+) -> list[int]:
+    """The ids of samples of one split, at `indices` into it, written down with their images if new.
+
+    pictures: their image rows, where these were made before the transaction began.
+    """
+    image_ids = add_images(connection, image_rows(part, indices) if pictures is None else pictures)
     places = [(dataset_id, part.split, int(part.positions[index])) for index in indices]
     new = [
         {
@@ -97,6 +105,11 @@ def add_samples(connection: Connection, dataset_id: int, part: Dataset, indices:
     ]
     write.insert_missing(connection, samples, new)
     return write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
+
+
+def image_rows(part: Dataset, indices: np.ndarray) -> list[dict]:
+    """Rows of `images` for samples of one split."""
+    return [rows.image_row(part.images[index]) for index in indices]
 
 
 def add_images(connection: Connection, pictures: list[dict]) -> list[int]:
@@ -124,14 +137,15 @@ def build_reference(
             predicted = outputs[names[-1]].argmax(-1)
             chunk = np.arange(first, first + len(predicted))
             correct = predicted == training.labels[chunk]
+            pictures = image_rows(training, chunk[correct])  # others may write while these are made
+            blobs = {name: list(map(rows.activation_blob, outputs[name][correct])) for name in names}
             with writing(engine) as connection:
-                sample_ids = add_samples(connection, dataset_id, training, chunk[correct])
+                sample_ids = add_samples(connection, dataset_id, training, chunk[correct], pictures)
                 keys = [(network_id, sample_id) for sample_id in sample_ids]
                 new = [{"network_id": key[0], "sample_id": key[1]} for key in keys]
                 write.insert_missing(connection, reference_samples, new)
                 ids = write.ids_by_key(connection, reference_samples, ("network_id", "sample_id"), keys)
                 for name in names:
-                    blobs = [rows.activation_blob(vector) for vector in outputs[name][correct]]
                     activations = [
                         {
                             "reference_sample_id": identity,
@@ -139,7 +153,7 @@ def build_reference(
                             "shape": blob["shape"],
                             "data": blob["data"],
                         }
-                        for identity, blob in zip(ids, blobs, strict=True)
+                        for identity, blob in zip(ids, blobs[name], strict=True)
                     ]
                     write.insert_missing(connection, reference_activations, activations)
             first, kept = first + len(predicted), kept + int(correct.sum())
