@@ -14,7 +14,7 @@ from db.engine import writing
 from db.read import batches
 from db.schema import reference_activations, reference_samples
 from ingest import rows
-from ingest.registry import add_samples
+from ingest.registry import add_samples, image_rows
 from ingest.runs import stage
 from ingest.task import Done, Task
 from model.cnn import activate
@@ -54,14 +54,15 @@ def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]
         predicted = outputs[names[-1]].argmax(-1)
         chunk = np.arange(first, first + len(predicted))
         correct = predicted == training.labels[chunk]
+        pictures = image_rows(training, chunk[correct])  # others may write while these are made
+        blobs = {name: list(map(rows.activation_blob, outputs[name][correct])) for name in names}
         with writing(task.engine) as connection:
-            sample_ids = add_samples(connection, task.dataset_id, training, chunk[correct])
+            sample_ids = add_samples(connection, task.dataset_id, training, chunk[correct], pictures)
             keys = [(task.network_id, sample_id) for sample_id in sample_ids]
             new = [{"network_id": key[0], "sample_id": key[1]} for key in keys]
             write.insert_missing(connection, reference_samples, new)
             ids = write.ids_by_key(connection, reference_samples, ("network_id", "sample_id"), keys)
             for name in names:
-                blobs = [rows.activation_blob(vector) for vector in outputs[name][correct]]
                 activations = [
                     {
                         "reference_sample_id": identity,
@@ -69,7 +70,7 @@ def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]
                         "shape": blob["shape"],
                         "data": blob["data"],
                     }
-                    for identity, blob in zip(ids, blobs, strict=True)
+                    for identity, blob in zip(ids, blobs[name], strict=True)
                 ]
                 write.insert_missing(connection, reference_activations, activations)
         first += len(predicted)
