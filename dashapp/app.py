@@ -20,6 +20,7 @@ from dashapp.compression import add_compression
 from dashapp.doors import add_doors
 from dashapp.headers import add_headers, keep_for_ever
 from dashapp.keys import keys_button
+from dashapp.moments import Moments
 from dashapp.pages import case, cases, detectors, not_found
 from dashapp.refusals import add_refusals
 from dashapp.words import percent
@@ -88,6 +89,7 @@ def create_app(
         compress=False,
         health_endpoint="healthz",
     )
+    engine = Moments(engine, app.server, writer)
     add_doors(app, password)
     add_compression(app)
     app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Column, Connection, Subquery, Table, Text, bindparam, cast, func, select, text
+from sqlalchemy.dialects.postgresql import JSON
 
 
 def insert_all(
@@ -23,6 +24,26 @@ def insert_all(
         for rows in chunks:
             connection.execute(table.insert(), [dict(zip(names, row, strict=True)) for row in rows])
             advance(len(rows))
+
+
+def given_rows(connection: Connection, columns: Sequence[Column]) -> Subquery:
+    """Rows that come with the statement as its parameter `rows`, JSON of a list of lists: columns like these,
+    and `place`, each row's place in the list from 0.
+
+    It takes any number of rows, and is compiled once; a list of VALUES is compiled anew each time.
+    """
+    rows = bindparam("rows", type_=Text)
+    if connection.dialect.name == "postgresql":
+        each = func.json_array_elements(cast(rows, JSON)).table_valued("value", with_ordinality="number")
+        each = each.render_derived()
+        values = [cast(each.c.value.op("->>")(i), column.type) for i, column in enumerate(columns)]
+        place = each.c.number - 1
+    else:
+        each = func.json_each(rows).table_valued("key", "value")
+        values = [func.json_extract(each.c.value, f"$[{i}]") for i in range(len(columns))]
+        place = each.c.key
+    named = [value.label(column.name) for value, column in zip(values, columns, strict=True)]
+    return select(place.label("place"), *named).subquery("given")
 
 
 def last_id(connection: Connection, table: Table) -> int:

@@ -21,7 +21,7 @@ class Chunk(NamedTuple):
     run_id: int
     work: str
     arguments: dict[str, Any]
-    items: int
+    item_count: int
 
 
 def publish(engine: Engine, new: Sequence[Chunk]) -> None:
@@ -43,7 +43,7 @@ def taken(engine: Engine, run_id: int | None = None) -> Iterator[Chunk | None]:
         if row is None:
             yield None
         else:
-            yield Chunk(row.run_id, row.work, row.arguments, row.items)
+            yield Chunk(row.run_id, row.work, row.arguments, row.item_count)
             connection.execute(delete(chunks).where(chunks.c.id == row.id))
 
 
@@ -51,7 +51,7 @@ def items_left(engine: Engine, run_id: int) -> int:
     """How many items of a run are in chunks that nobody has done, or is at."""
     with engine.connect() as connection:
         return connection.scalar(
-            select(func.coalesce(func.sum(chunks.c.items), 0)).where(chunks.c.run_id == run_id)
+            select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
         )
 
 

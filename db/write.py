@@ -5,18 +5,18 @@ a chunk of work is one transaction. Only the functions of runs take the Engine: 
 works, and its end is recorded whatever became of its work.
 """
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, column, delete, insert, select, update, values
+from sqlalchemy import Connection, Engine, Table, and_, delete, insert, select, update
 
 from db import facets, processes, schema
+from db.bulk import given_rows
 from db.engine import insert_many, insert_or_skip, writing
-
-VARIABLES = 900  # values bound in one statement; some databases take no more than 999
 
 Row = Mapping[str, Any]
 
@@ -44,14 +44,11 @@ def ids_by_key(
     Raises:
         LookupError: a key has no row.
     """
-    found: dict[tuple, int] = {}
     wanted = list(dict.fromkeys(tuple(key) for key in keys))
-    types = [table.c[name].type for name in columns]
-    for chunk in _chunks(wanted, VARIABLES // len(columns)):
-        keyed = values(*map(column, columns, types), name="wanted").data(chunk).cte("wanted")
-        same = [_equal(table.c[name], keyed.c[name]) for name in columns]
-        query = select(table.c.id, *keyed.c).join_from(keyed, table, and_(*same))
-        found |= {tuple(key): id_ for id_, *key in connection.execute(query)}
+    given = given_rows(connection, [table.c[name] for name in columns])
+    same = [_equal(table.c[name], given.c[name]) for name in columns]
+    query = select(given.c.place, table.c.id).join_from(given, table, and_(*same))
+    found = {wanted[place]: id_ for place, id_ in connection.execute(query, {"rows": json.dumps(wanted)})}
     missing = [key for key in wanted if key not in found]
     if missing:
         described = ", ".join(f"{name}={value!r}" for name, value in zip(columns, missing[0], strict=True))

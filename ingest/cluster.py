@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LOCAL = "local"
+ANSWER = 10  # seconds that a scheduler has to answer
 PATIENCE = 60  # seconds that a first worker is waited for
 AGAIN = 2  # times that a chunk is tried once more after an error, as of a database that was busy
 
@@ -59,7 +60,7 @@ class Cluster:
         except KilledWorker as error:
             raise RuntimeError(
                 f"a chunk of the stage {work} ended several Dask workers, the last one "
-                f"{error.last_worker.address}: their logs tell why (too little memory?); what was written stays"
+                f"{error.last_worker.address}: their logs tell why; what was written is kept"
             ) from None
         except CancelledError:
             raise RuntimeError(
@@ -100,7 +101,7 @@ def cluster(address: str, engine: Engine, load: Callable[[str, str], Dataset]) -
 def _client(address: str, distributed) -> Iterator[Client]:
     if address != LOCAL:
         try:
-            client = distributed.Client(address, timeout=10)
+            client = distributed.Client(address, timeout=ANSWER)
         except (OSError, ValueError) as error:
             raise OSError(
                 f"--scheduler {address}: no Dask scheduler answers ({error}); start one with `dask scheduler`"

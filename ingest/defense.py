@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from sqlalchemy import Engine
@@ -48,25 +49,30 @@ def tune(
         progress("tuning", len(compared) * len(metrics) * len(rules), "sweeps") as shown,
     ):
         done = 0
-        for layer in compared:
-            for metric in metrics:
-                with engine.connect() as connection:
-                    votes = batches.case_votes(connection, network_id, layer.id, metric)
-                for rule in rules if votes.case_ids else ():
-                    points, chosen, decided = judge(votes, layer.id, metric, rule, classes)
-                    with writing(engine) as connection:
-                        write.replace_tuning(
-                            connection,
-                            [layer.id],
-                            metric,
-                            rule,
-                            run_id=run_id,
-                            tuning_points=points,
-                            operating_points=chosen,
-                            decisions=decided,
-                        )
+        for metric in metrics:
+            with engine.connect() as connection:
+                every = {
+                    layer: batches.case_votes(connection, network_id, layer.id, metric) for layer in compared
+                }
+            known = {layer: votes for layer, votes in every.items() if votes.case_ids}
+            for rule in rules if known else ():
+                judged = []
+                for layer, votes in known.items():
+                    judged.append(judge(votes, layer.id, metric, rule, classes))
                     done += 1
                     shown.to(done, f"{layer.name}, {metric}, {rule}")
+                points, chosen, decided = (list(chain(*part)) for part in zip(*judged, strict=True))
+                with writing(engine) as connection:  # lists show all layers together
+                    write.replace_tuning(
+                        connection,
+                        [layer.id for layer in known],
+                        metric,
+                        rule,
+                        run_id=run_id,
+                        tuning_points=points,
+                        operating_points=chosen,
+                        decisions=decided,
+                    )
     return True
 
 

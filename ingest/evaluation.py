@@ -233,8 +233,9 @@ def _stored(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.nd
         return None
     if not np.array_equal(before, known.originals.case_ids) or not known.paired:
         near_before = near_before[:0]
-    labels = known.reference_labels
-    found = tuple(labels[np.searchsorted(known.reference_ids, part)] for part in (near, near_before))
+    order = np.argsort(known.reference_ids)
+    places = (np.searchsorted(known.reference_ids, part, sorter=order) for part in (near, near_before))
+    found = tuple(known.reference_labels[order[place]] for place in places)
     return found[0], found[1].reshape(-1, found[0].shape[1])
 
 

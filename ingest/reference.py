@@ -14,7 +14,7 @@ from db.engine import writing
 from db.read import batches
 from db.schema import reference_activations, reference_samples
 from ingest import rows
-from ingest.registry import add_samples
+from ingest.registry import add_samples, image_rows
 from ingest.runs import stage
 from ingest.task import Done, Task
 from model.cnn import activate
@@ -37,10 +37,10 @@ def build_reference(task: Task) -> None:
         stage(task.engine, "reference", task.network_id, parameters) as run_id,
         progress("reference set", len(training), "images") as shown,
     ):
-        kept = 0
+        seen = kept = 0
         for done in task.crew.share("reference", task, run_id, blocks, BLOCKS):
-            kept += done.hits
-            shown.to(shown.done + done.items, f"{kept} classified correctly")
+            seen, kept = seen + done.items, kept + done.hits
+            shown.to(seen * CHUNK, f"{kept} classified correctly" if kept else "")
 
 
 def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
@@ -54,14 +54,15 @@ def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]
         predicted = outputs[names[-1]].argmax(-1)
         chunk = np.arange(first, first + len(predicted))
         correct = predicted == training.labels[chunk]
+        pictures = image_rows(training, chunk[correct])  # others may write while these are made
+        blobs = {name: list(map(rows.activation_blob, outputs[name][correct])) for name in names}
         with writing(task.engine) as connection:
-            sample_ids = add_samples(connection, task.dataset_id, training, chunk[correct])
+            sample_ids = add_samples(connection, task.dataset_id, training, chunk[correct], pictures)
             keys = [(task.network_id, sample_id) for sample_id in sample_ids]
             new = [{"network_id": key[0], "sample_id": key[1], "run_id": run_id} for key in keys]
             write.insert_missing(connection, reference_samples, new)
             ids = write.ids_by_key(connection, reference_samples, ("network_id", "sample_id"), keys)
             for name in names:
-                blobs = [rows.activation_blob(vector) for vector in outputs[name][correct]]
                 activations = [
                     {
                         "reference_sample_id": identity,
@@ -69,8 +70,8 @@ def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]
                         "shape": blob["shape"],
                         "data": blob["data"],
                     }
-                    for identity, blob in zip(ids, blobs, strict=True)
+                    for identity, blob in zip(ids, blobs[name], strict=True)
                 ]
                 write.insert_missing(connection, reference_activations, activations)
         first += len(predicted)
-        yield Done(len(predicted), hits=int(correct.sum()))
+        yield Done(1, hits=int(correct.sum()))

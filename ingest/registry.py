@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
 from sqlalchemy import Connection, update
@@ -60,10 +61,18 @@ def register_dataset(connection: Connection, dataset: Dataset) -> int:
     return dataset_id
 
 
-def add_samples(connection: Connection, dataset_id: int, part: Dataset, indices: np.ndarray) -> list[int]:
-    """The ids of samples of one split, at `indices` into it, written down with their images if new."""
-    pictures = [rows.image_row(part.images[index]) for index in indices]
-    image_ids = add_images(connection, pictures)
+def add_samples(
+    connection: Connection,
+    dataset_id: int,
+    part: Dataset,
+    indices: np.ndarray,
+    pictures: list[dict] | None = None,
+) -> list[int]:
+    """The ids of samples of one split, at `indices` into it, written down with their images if new.
+
+    pictures: their image rows, where these were made before the transaction began.
+    """
+    image_ids = add_images(connection, image_rows(part, indices) if pictures is None else pictures)
     places = [(dataset_id, part.split, int(part.positions[index])) for index in indices]
     new = [
         {
@@ -79,7 +88,15 @@ def add_samples(connection: Connection, dataset_id: int, part: Dataset, indices:
     return write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
 
 
+def image_rows(part: Dataset, indices: np.ndarray) -> list[dict]:
+    """Rows of `images` for samples of one split."""
+    return [rows.image_row(part.images[index]) for index in indices]
+
+
 def add_images(connection: Connection, pictures: list[dict]) -> list[int]:
-    """The ids of image rows, written down if new; equal pixels share one row."""
-    write.insert_missing(connection, images, pictures)
+    """The ids of image rows, written down if new; equal pixels share one row.
+
+    In the order of their digests: two workers that write the same ones do not wait for each other for ever.
+    """
+    write.insert_missing(connection, images, sorted(pictures, key=itemgetter("sha256")))
     return write.ids_by_key(connection, images, ("sha256",), [(row["sha256"],) for row in pictures])

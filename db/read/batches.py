@@ -208,9 +208,14 @@ def blobs(connection: Connection, table: Table, case_ids: Sequence[int], layer_i
 
 
 def reference_ids(connection: Connection, network: int) -> np.ndarray:
-    """The reference samples (M,) of a network, ascending."""
-    query = select(reference_samples.c.id).where(reference_samples.c.network_id == network)
-    return np.array(connection.execute(query.order_by(reference_samples.c.id)).scalars().all(), np.int64)
+    """The reference samples (M,) of a network, in the order of the training split."""
+    query = (
+        select(reference_samples.c.id)
+        .join(samples, samples.c.id == reference_samples.c.sample_id)
+        .where(reference_samples.c.network_id == network)
+        .order_by(samples.c.position)
+    )
+    return np.array(connection.execute(query).scalars().all(), np.int64)
 
 
 def reference_blobs(connection: Connection, network: int, layer_id: int) -> list[bytes]:
@@ -218,8 +223,9 @@ def reference_blobs(connection: Connection, network: int, layer_id: int) -> list
     query = (
         select(reference_activations.c.data)
         .join(reference_samples, reference_samples.c.id == reference_activations.c.reference_sample_id)
+        .join(samples, samples.c.id == reference_samples.c.sample_id)
         .where(reference_samples.c.network_id == network, reference_activations.c.layer_id == layer_id)
-        .order_by(reference_samples.c.id)
+        .order_by(samples.c.position)
     )
     return list(connection.execute(query).scalars())
 

@@ -152,11 +152,11 @@ def attacked_case_positions(connection: Connection, network: int, partition: str
 
 
 def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (M,) of the reference samples, ascending, and their labels (M,)."""
+    """Ids (M,) of the reference samples, in the order of `batches.reference_ids`, and their labels (M,)."""
     query = select(reference_samples.c.id, samples.c.label).join(
         samples, samples.c.id == reference_samples.c.sample_id
     )
-    query = query.where(reference_samples.c.network_id == network).order_by(reference_samples.c.id)
+    query = query.where(reference_samples.c.network_id == network).order_by(samples.c.position)
     ids, labels = _columns(connection, query, int)
     return ids, labels
 

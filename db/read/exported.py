@@ -26,7 +26,7 @@ def export_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> Iter
     joined = chosen.get_final_froms()[0].join(overview, overview.c.case_id == FACETS.c.case_id)
     chosen = chosen.with_only_columns(overview, _one("verdict"), _tags(), _one("note")).select_from(joined)
     with engine.connect() as connection:
-        result = connection.execution_options(yield_per=CHUNK).execute(chosen)
+        result = connection.execute(chosen.execution_options(yield_per=CHUNK))
         yield from result.partitions()
 
 

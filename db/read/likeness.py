@@ -13,12 +13,12 @@ HUB_DEVIATIONS = 3.0  # standard deviations above the mean from which on a refer
 
 
 def reference_places(connection: Connection, network: int) -> list[tuple[int, int]]:
-    """Sample id and position in the training split of every reference sample, in the order of its id."""
+    """Sample id and position in the training split of every reference sample, by position."""
     query = (
         select(samples.c.id, samples.c.position)
         .join(reference_samples, reference_samples.c.sample_id == samples.c.id)
         .where(reference_samples.c.network_id == network)
-        .order_by(reference_samples.c.id)
+        .order_by(samples.c.position)
     )
     return [tuple(row) for row in connection.execute(query)]
 

@@ -124,6 +124,6 @@ chunks = Table(
     reference("run_id", "runs.id", owned=True, index=True),
     words("work"),
     json("arguments"),
-    integer("items"),
-    check("items", "items >= 1"),
+    integer("item_count"),
+    check("item_count", "item_count >= 1"),
 )

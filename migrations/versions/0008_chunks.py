@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("work", sa.Text(), nullable=False),
         sa.Column("arguments", sa.JSON(none_as_null=True), nullable=False),
-        sa.Column("items", sa.Integer(), nullable=False),
-        sa.CheckConstraint("items >= 1", name=op.f("ck_chunks_items")),
+        sa.Column("item_count", sa.Integer(), nullable=False),
+        sa.CheckConstraint("item_count >= 1", name=op.f("ck_chunks_item_count")),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_chunks_run_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chunks")),
     )
