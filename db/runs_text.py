@@ -151,7 +151,7 @@ def _facts(run: Run) -> dict[str, str]:
         "network": run.network and f"{run.network}, weights {run.weights[:12]}",
         "started": f"{_time(run.started_at)} UTC",
         "ended": run.finished_at and f"{_time(run.finished_at)} UTC",
-        "took": run.seconds and _duration(run.seconds),
+        "took": None if run.seconds is None else _duration(run.seconds),
         "seed": run.seed,
         "version": run.code_version,
         "process": process and f"{process} on {host}",

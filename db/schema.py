@@ -6,6 +6,7 @@ Conventions
 - Shapes, descriptions and parameters are JSON; activations are little-endian float16, C order.
 - Rows and columns of pixels count from 0 at the top left; colours are 0..255; ranks count from 1.
 - Every constraint has a name, so that a migration can find it again.
+- Every result leads to the run that wrote it: by its `run_id`, or as `db.provenance` says.
 - Parts of a thing (an attack's pixels, a case's scores) go when it goes; everything else that is still
   referred to cannot be deleted.
 
