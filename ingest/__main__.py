@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from sqlalchemy import Engine
 
 from db import engine, migrate
 from db.read import batches
 from db.schema import METRICS, PARTITIONS, RULES, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
-
-if TYPE_CHECKING:
-    from ingest.crew import Crew
 
 EVALUATIONS = ("auto", "incremental", "full")
 
@@ -104,16 +97,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         choices=EVALUATIONS,
     )
-    option(
-        "--scheduler",
-        "have the workers of a Dask cluster do the long stages: tcp://HOST:PORT, or local for one here",
-        default=None,
-        metavar="ADDRESS",
-    )
+    add_scheduler(parser)
     option(
         "--no-maps",
         "leave out the vulnerability maps and the repair sweeps of the cases",
         action="store_true",
+    )
+
+
+def add_scheduler(parser: argparse.ArgumentParser) -> None:
+    """The option of those who do the long stages."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the workers of a Dask cluster do the long stages: tcp://HOST:PORT, or local for one here",
     )
 
 
@@ -151,13 +148,14 @@ def run(
     scheduler: str | None = None,
 ) -> None:
     """Ingest the batch and say in a few lines what came of it."""
-    from ingest.pipeline import ingest  # JAX is loaded only once the options have been understood
+    from ingest.cluster import crew_at  # JAX is loaded only once the options have been understood
+    from ingest.pipeline import ingest
     from model import devices
     from model.checkpoint import BUNDLED
 
     devices.use_all_cores()
     database = engine.create(url)
-    with _crew(scheduler, database) as crew:
+    with crew_at(scheduler, database) as crew:
         report = ingest(
             database,
             batch,
@@ -186,13 +184,6 @@ def run(
         print("not tuned yet: tuning needs adversarial and clean cases in the tuning partition")
 
 
-def _crew(scheduler: str | None, database: Engine) -> AbstractContextManager[Crew | None]:
-    from ingest.cluster import cluster
-    from model import data
-
-    return cluster(scheduler, database, data.load) if scheduler else nullcontext()
-
-
 def run_all(
     url: str,
     batch: Batch,
@@ -202,13 +193,14 @@ def run_all(
     scheduler: str | None = None,
 ) -> None:
     """Attack every test image and say how many fell."""
+    from ingest.cluster import crew_at
     from ingest.pipeline import attack_all
     from model import devices
     from model.checkpoint import BUNDLED
 
     devices.use_all_cores()
     database = engine.create(url)
-    with _crew(scheduler, database) as crew:
+    with crew_at(scheduler, database) as crew:
         task = attack_all(database, batch, weights=weights or BUNDLED, evaluation=evaluation, crew=crew)
     with database.connect() as connection:
         totals = batches.attack_totals(connection, task.network_id, task.dataset_id)

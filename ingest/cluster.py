@@ -11,7 +11,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from ingest.crew import WORK, chunks
 from ingest.place import Place, describe, enter
 from ingest.runs import code_version
 from ingest.task import Done, Task
-from model import devices
+from model import data, devices
 from model.data import Dataset
 
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class Cluster:
             ) from None
         finally:
             self.client.cancel(futures)
+
+
+def crew_at(scheduler: str | None, engine: Engine) -> AbstractContextManager[Cluster | None]:
+    """The crew of a command: at a scheduler's address, as `cluster`, or the usual one (None)."""
+    return cluster(scheduler, engine, data.load) if scheduler else nullcontext()
 
 
 @contextmanager

@@ -20,10 +20,12 @@ from sqlalchemy import Engine
 from db import engine as databases
 from db.read import evaluated
 from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
+from ingest.__main__ import add_scheduler
 from ingest.batch import ALL, ANY, SWEEP, Batch
 from model.layers import SCALED
 
 if TYPE_CHECKING:
+    from ingest.crew import Crew
     from ingest.task import Task
 
 NEAR_MEDIAN_IMAGES = 96
@@ -67,15 +69,20 @@ class Outcome:
 
 
 def study(
-    engine: Engine, plan: Plan, *, weights: Path | None = None, load: Callable | None = None
+    engine: Engine,
+    plan: Plan,
+    *,
+    weights: Path | None = None,
+    load: Callable | None = None,
+    crew: Crew | None = None,
 ) -> Outcome:
-    """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises."""
+    """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises, and has its `crew`."""
     from ingest.evaluation import evaluate_detectors
     from ingest.near_median import attack_near_median
     from ingest.pipeline import add_cases, explain_cases, turn_on
     from model import checkpoint, data
 
-    options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load}
+    options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load, "crew": crew}
     lacking = {}
     with turn_on(engine, options["load"]) as turn:
         for name, batch in plan.batches().items():
@@ -118,6 +125,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"compare this one too: a conv layer, or {SCALED} (default: {SCALED})",
     )
     parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
+    add_scheduler(parser)
     parser.add_argument(
         "--report", type=Path, metavar="FOLDER", help="write tables and figures there, from the database"
     )
@@ -125,6 +133,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_options(options: argparse.Namespace) -> Outcome:
     """Do what parsed options ask for, and say in a few lines what came of it."""
+    from ingest.cluster import crew_at
     from model import devices
 
     usual = Plan()
@@ -136,7 +145,9 @@ def run_options(options: argparse.Namespace) -> Outcome:
         layers=tuple(dict.fromkeys(options.layer or usual.layers)),
     )
     devices.use_all_cores()
-    outcome = study(databases.create(options.database), plan, weights=options.weights)
+    database = databases.create(options.database)
+    with crew_at(options.scheduler, database) as crew:
+        outcome = study(database, plan, weights=options.weights, crew=crew)
     for (name, partition, kind), count in sorted(outcome.lacking.items()):
         print(
             f"{name}, {partition}: {plan.cases - count} of {plan.cases} {kind} cases; every image was tried "

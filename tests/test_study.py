@@ -87,10 +87,13 @@ def test_a_study_that_lacks_cases_says_how_many_and_goes_on_with_what_it_has(
         return replace(whole(*arguments, **options), missing={("validation", "adversarial"): 3})
 
     monkeypatch.setattr(pipeline, "add_cases", short)
-    monkeypatch.setattr(study, "study", lambda engine, plan, weights: _short(studied, load, small_weights))
-    options = argparse.Namespace(
-        dataset="cifar10-sample", cases=4, seed=0, metric=None, layer=None, weights=None, database="x.db"
+    monkeypatch.setattr(
+        study, "study", lambda engine, plan, weights, crew: _short(studied, load, small_weights)
     )
+    parser = argparse.ArgumentParser()
+    study.add_options(parser)
+    options = parser.parse_args(["--dataset", "cifar10-sample", "--cases", "4"])
+    options.database = "x.db"
     outcome = study.run_options(options)
     assert outcome.evaluated
     lines = capsys.readouterr().out.splitlines()
