@@ -118,7 +118,7 @@ def _client(address: str, distributed) -> Iterator[Client]:
     cores = len(os.sched_getaffinity(0))
     with (
         distributed.LocalCluster(
-            n_workers=cores, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+            n_workers=cores, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR
         ) as started,
         distributed.Client(started) as client,
     ):
