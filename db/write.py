@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, and_, column, delete, insert, select, update, values
+from sqlalchemy import Connection, Engine, Table, and_, cast, column, delete, insert, select, update, values
 
 from db import facets, processes, schema
 from db.engine import insert_many, insert_or_skip, writing
@@ -49,7 +49,9 @@ def ids_by_key(
     types = [table.c[name].type for name in columns]
     for chunk in _chunks(wanted, VARIABLES // len(columns)):
         keyed = values(*map(column, columns, types), name="wanted").data(chunk).cte("wanted")
-        same = [_equal(table.c[name], keyed.c[name]) for name in columns]
+        # A column of NULLs alone would be one of texts on PostgreSQL.
+        typed = [cast(keyed.c[name], type_) for name, type_ in zip(columns, types, strict=True)]
+        same = [_equal(table.c[name], value) for name, value in zip(columns, typed, strict=True)]
         query = select(table.c.id, *keyed.c).join_from(keyed, table, and_(*same))
         found |= {tuple(key): id_ for id_, *key in connection.execute(query)}
     missing = [key for key in wanted if key not in found]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import database
 import pyarrow.parquet
@@ -16,16 +17,14 @@ from db import annotations
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    engine = db.engine.create(tmp_path_factory.mktemp("exports") / "cases.db")
-    db.migrate.upgrade(engine)
+def engine(fresh):
+    engine = fresh()
     database.fill(engine, per_group=4, references=60)
     with db.engine.writing(engine) as connection:
         annotations.add_tag(connection, 9, "sky")
         annotations.add_tag(connection, 9, "odd")
         annotations.set_note(connection, 9, 'two lines,\n"quoted"')
-    yield engine
-    engine.dispose()
+    return engine
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +79,9 @@ def test_a_view_is_saved_or_the_reason_why_not_is_said(engine):
     assert "None yet" in str(cases_saved.views(app, engine))
     assert "mine" in str(cases_saved.changed(app, engine, engine, "mine", "?kind=clean", None))
     assert "expected 1 to 60" in str(cases_saved.changed(app, engine, engine, "", "", None))
-    reading = db.engine.create(db.engine.file(engine), read_only=True)
+    reading = db.engine.create(db.migrate.name(engine), read_only=True)
     refused = str(cases_saved.changed(app, reading, reading, "other", "", None))
-    assert "Nothing was changed: attempt to write a readonly database" in refused
+    assert re.search("Nothing was changed: .* read-?only", refused)
     assert "mine" in refused
     assert cases_saved.READ_ONLY in str(cases_saved.saved(app, reading, writable=False))
     reading.dispose()

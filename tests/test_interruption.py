@@ -132,16 +132,13 @@ def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
 
 
 @pytest.fixture
-def empty(tmp_path):
+def empty(fresh):
     """An upgraded database without a row."""
-    engine = engines.create(tmp_path / "empty.db")
-    migrate.upgrade(engine)
-    return engine
+    return fresh()
 
 
 def test_a_second_ingest_waits_says_so_once_and_goes_on_when_the_first_one_is_gone(empty, monkeypatch):
-    path = engines.file(empty)
-    command = [sys.executable, "-c", HOLDER, str(path)]
+    command = [sys.executable, "-c", HOLDER, migrate.name(empty)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         lease = int(holder.stdout.readline())
         said, looks = [], count(1)

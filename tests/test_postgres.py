@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import annotations, engine, facets, migrate, saved_views, schema, sql, transfer, upkeep
 
+pytestmark = pytest.mark.postgresql
 README = Path(__file__).parents[1] / "README.md"
 NOW = "2026-01-31T12:00:00Z"
 TAGS = ((9, "sky"), (9, "odd"), (3, "odd"), (4, "odd-2"), (5, "odd 1"), (6, "été"), (7, "_x"), (8, "zoo"))

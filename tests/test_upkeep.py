@@ -8,10 +8,9 @@ from db import engine, facets, migrate, schema, upkeep
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(fresh):
     """The small database, completed until nothing is left to complain of."""
-    database = engine.create(tmp_path / "xpixels.db")
-    migrate.upgrade(database)
+    database = fresh()
     with engine.writing(database) as connection:
         small_database.fill(connection)
         neighbors = [
@@ -34,8 +33,7 @@ def database(tmp_path):
         connection.execute(insert(schema.decisions), decisions)
         connection.execute(insert(schema.operating_points), points)
         facets.refresh(connection, 1)
-    yield database
-    database.dispose()
+    return database
 
 
 def test_a_sound_database_has_no_problems(database):
@@ -47,7 +45,7 @@ def test_a_sound_database_has_no_problems(database):
     [
         ("UPDATE samples SET label = 2 WHERE id = 1", "1 cases whose true class"),
         ("UPDATE attacks SET sample_id = 2 WHERE id = 1", "1 adversarial cases whose attack"),
-        ("UPDATE attacks SET succeeded = 0 WHERE id = 1", "1 adversarial cases whose attack"),
+        ("UPDATE attacks SET succeeded = FALSE WHERE id = 1", "1 adversarial cases whose attack"),
         ("DELETE FROM attack_pixels WHERE attack_id = 1", "1 adversarial cases without all"),
         ("DELETE FROM class_scores WHERE case_id = 2 AND class = 1", "1 cases without a score"),
         ("DELETE FROM neighbors WHERE case_id = 3 AND layer_id = 4", "1 cases and compared layers"),
@@ -88,6 +86,7 @@ def test_every_kind_of_contradiction_is_tested():
     assert [what for what in upkeep.CONTRADICTIONS if not any(what.startswith(t) for t in told)] == []
 
 
+@pytest.mark.sqlite("PostgreSQL always checks references")
 def test_rows_that_refer_to_nothing_are_found(database):
     with sqlite3.connect(engine.file(database)) as other:  # a program that does not check references
         other.execute("DELETE FROM images WHERE id = 1")
@@ -108,6 +107,7 @@ def overwrite_page_of(database, name: str) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.sqlite("pages of its file")
 @pytest.mark.parametrize("name", ["ix_samples_image_id", "cases"])
 def test_damage_to_the_file_is_found(database, name):
     overwrite_page_of(database, name)
@@ -116,6 +116,7 @@ def test_damage_to_the_file_is_found(database, name):
     assert problems[0].startswith("damaged: ")
 
 
+@pytest.mark.sqlite("pages of its file")
 def test_a_file_too_damaged_to_be_opened_is_told(database):
     overwrite_page_of(database, "alembic_version")
     with pytest.raises(migrate.RevisionError, match="cannot be read: database disk image is malformed"):
@@ -138,13 +139,11 @@ def test_info_counts_what_is_there(database):
     assert "test accuracy 80.00%" in str(info)
 
 
-def test_info_of_a_database_without_networks_says_so(tmp_path):
-    database = engine.create(tmp_path / "new.db")
-    migrate.upgrade(database)
-    assert str(upkeep.info(database)).count("none") == 2
-    database.dispose()
+def test_info_of_a_database_without_networks_says_so(fresh):
+    assert str(upkeep.info(fresh())).count("none") == 2
 
 
+@pytest.mark.sqlite("a file is copied")
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_backup_is_a_whole_database_of_its_own(database, tmp_path, read_only):
     copy = upkeep.backup(engine.create(engine.file(database), read_only=read_only), tmp_path / "copy.db")
@@ -156,6 +155,7 @@ def test_a_backup_is_a_whole_database_of_its_own(database, tmp_path, read_only):
     restored.dispose()
 
 
+@pytest.mark.sqlite("a file is copied")
 def test_an_engine_that_made_a_backup_still_cannot_write(database, tmp_path):
     reader = engine.create(engine.file(database), read_only=True)
     upkeep.backup(reader, tmp_path / "copy.db")
@@ -163,6 +163,7 @@ def test_an_engine_that_made_a_backup_still_cannot_write(database, tmp_path):
         assert connection.exec_driver_sql("PRAGMA query_only").scalar() == 1
 
 
+@pytest.mark.sqlite("a file is copied")
 def test_a_backup_replaces_nothing(database, tmp_path):
     target = tmp_path / "copy.db"
     target.write_text("precious")
@@ -171,6 +172,7 @@ def test_a_backup_replaces_nothing(database, tmp_path):
     assert target.read_text() == "precious"
 
 
+@pytest.mark.sqlite("a file is copied")
 def test_a_backup_needs_its_folder(database, tmp_path):
     with pytest.raises(FileNotFoundError, match="No folder"):
         upkeep.backup(database, tmp_path / "nowhere" / "copy.db")
