@@ -1,16 +1,20 @@
-# Verbs: demo, test, lint, bench; rivals, for the comparison. Each makes the environment it needs.
+# Verbs: demo, test, lint, bench; test-postgres, the tests on a PostgreSQL server alone; rivals, for the
+# comparison. Each makes the environment it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 
-.PHONY: demo test lint bench rivals programs
+.PHONY: demo test test-postgres lint bench rivals programs
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
 
 test: $(VENV)/test.stamp programs
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10
+
+test-postgres: $(VENV)/test.stamp programs
+	$(BIN)/pytest -m postgresql --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

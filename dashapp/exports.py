@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import flask
 from dash import Dash
@@ -11,6 +12,7 @@ from sqlalchemy import Engine
 import db.read
 
 PARQUET = "application/vnd.apache.parquet"
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # how a spreadsheet knows a formula
 ARROW = {int: "int64", float: "float64", str: "string", bool: "bool"}  # column types by their names there
 
 
@@ -34,13 +36,20 @@ def register(app: Dash, engine: Engine) -> None:
 
 
 def as_csv(chunks: Iterator) -> Iterator[str]:
-    """RFC 4180 with a header, some rows at a time; NULL is empty, floats are exact."""
+    """RFC 4180 with a header, some rows at a time; NULL is empty, floats are exact.
+
+    A text that a spreadsheet would run as a formula has an apostrophe before it: anybody may have written it.
+    """
     rows: list = [[name for name, _ in db.read.exported_columns()]]
     while rows is not None:
         text = io.StringIO()
-        csv.writer(text).writerows(rows)
+        csv.writer(text).writerows([_plain(value) for value in row] for row in rows)
         yield text.getvalue()
         rows = next(chunks, None)
+
+
+def _plain(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def as_parquet(chunks: Iterator) -> bytes:

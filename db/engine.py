@@ -106,7 +106,8 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     """
     statement, dialect = insert_or_skip(connection, table), connection.dialect
     if dialect.name != "sqlite":
-        return connection.execute(statement, rows).rowcount
+        counted = {"preserve_rowcount": True}  # as it otherwise is not of an INSERT
+        return connection.execute(statement, rows, execution_options=counted).rowcount
     compiled = statement.compile(dialect=dialect, column_keys=list(rows[0]))
     columns = []
     for name in compiled.positiontup:

@@ -29,12 +29,24 @@ def head() -> str:
 def current(engine: Engine) -> str | None:
     """The revision of the database; None when it is empty or does not exist yet.
 
+    A file is only read: an engine that writes would first turn on its log, whoever's database it is.
+
     Raises:
         RevisionError: not an xpixels database, or one that cannot be read.
     """
     path = file(engine)
-    if path is not None and not path.exists():
+    if path is None:
+        return _revision(engine)
+    if not path.exists():
         return None
+    reader = create(path, read_only=True)
+    try:
+        return _revision(reader)
+    finally:
+        reader.dispose()
+
+
+def _revision(engine: Engine) -> str | None:
     try:
         with engine.connect() as connection:
             tables = set(inspect(connection).get_table_names())
@@ -56,26 +68,49 @@ def current(engine: Engine) -> str | None:
     )
 
 
-def require_current(engine: Engine) -> None:
-    """Returns when the database is of this program's revision.
+def require_made(engine: Engine) -> str:
+    """The revision of an xpixels database, whichever it is.
 
     Raises:
         FileNotFoundError: there is no such file; none is made.
-        RevisionError: no xpixels database, or of an older or a newer revision.
+        RevisionError: an empty database, or not an xpixels database.
     """
     if (path := file(engine)) is not None:
         require_file(path)
     revision = current(engine)
-    if revision == head():
-        return
     if revision is None:
         raise RevisionError(f"{name(engine)} is empty: run `xpixels demo` or `xpixels ingest`.")
+    return revision
+
+
+def require_current(engine: Engine) -> None:
+    """Returns when the database is of this program's revision.
+
+    Raises:
+        RevisionError: of an older or a newer revision.
+        Also what `require_made` raises.
+    """
+    revision = require_made(engine)
+    if revision == head():
+        return
     if revision in _revisions():
+        copy = "`xpixels db backup FILE` copies it before" if file(engine) else "`pg_dump` copies it before"
         raise RevisionError(
             f"{name(engine)} is of revision {revision}, this program works with {head()}: "
-            "run `xpixels db upgrade`."
+            f"run `xpixels db upgrade` ({copy})."
         )
     raise RevisionError(_newer(engine, revision))
+
+
+def make_or_require_current(engine: Engine) -> None:
+    """Makes the tables of a new or empty database; leaves any other as it is.
+
+    Raises what `require_current` raises of one that is there, and `upgrade` of one that is made.
+    """
+    if current(engine) is None:
+        upgrade(engine)
+    else:
+        require_current(engine)
 
 
 def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:

@@ -208,16 +208,18 @@ def check(engine: Engine) -> list[str]:
 def backup(engine: Engine, target: str | os.PathLike) -> Path:
     """A compact copy of the database as it is now, while others may go on writing; returns its path.
 
+    It may be of any revision: before an upgrade is when a copy is wanted.
+
     Raises:
         FileExistsError: there is something at the target already.
         ValueError: not a SQLite file.
-        Also what `migrate.require_current` raises.
+        Also what `migrate.require_made` raises.
     """
     if file(engine) is None:
         raise ValueError(
             f"Only a SQLite file can be copied: {engine.url}; PostgreSQL has pg_dump, and `xpixels db copy`."
         )
-    migrate.require_current(engine)
+    migrate.require_made(engine)
     path = Path(target).expanduser()
     if path.exists():
         raise FileExistsError(f"{path} is there already: choose another name for the backup.")

@@ -172,7 +172,7 @@ def _task(
     fastest(
         loaded.network, pixels=batch.pixels, form=evaluation
     )  # a network that cannot be asked in this way
-    migrate.upgrade(engine)
+    migrate.make_or_require_current(engine)
     if turn is not None:
         turn.take()
     with writing(engine) as connection:

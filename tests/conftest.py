@@ -5,10 +5,12 @@ for both, in a folder that they share.
 """
 
 import os
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import fresh_database
 import ingested_batch
 import jax
 import postgres_server
@@ -44,6 +46,10 @@ def pytest_collection_modifyitems(items):
     """Order files by what they take, where several are run; the tests of a file keep their order."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    for item in items:
+        only = item.get_closest_marker("sqlite")
+        if only and item.get_closest_marker("postgresql"):
+            item.add_marker(pytest.mark.skip(reason=f"of SQLite: {only.args[0]}"))
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +109,33 @@ def postgres():
     """A PostgreSQL server; gives the address of its own database (see `postgres_server.make`)."""
     with postgres_server.running() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory):
+    """A SQLite file with every table and no row, to be copied."""
+    return fresh_database.migrate_file(tmp_path_factory.mktemp("migrated") / "migrated.db")
+
+
+@pytest.fixture(scope="session")
+def migrated_server(postgres):
+    """The PostgreSQL server with a database that has every table and no row, to be copied."""
+    return fresh_database.migrate_on(postgres)
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def fresh(request, tmp_path_factory):
+    """`fresh()` is a new database with every table and no row, there until the file's tests are done.
+
+    What asks for it runs twice: on SQLite and on PostgreSQL.
+    """
+    with ExitStack() as opened:
+        if request.param == "sqlite":
+            template = request.getfixturevalue("migrated_file")
+            make = partial(fresh_database.file, template, tmp_path_factory.mktemp("fresh"))
+        else:
+            make = partial(fresh_database.on, request.getfixturevalue("migrated_server"))
+        yield lambda: opened.enter_context(make())
 
 
 @pytest.fixture

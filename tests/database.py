@@ -16,6 +16,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, inspect
 
 from db import facets, schema
+from db.bulk import go_on_after, last_id
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -42,6 +43,9 @@ def fill(
             store_twins(connection, cases)
             store_maps(connection, cases)
         facets.refresh(connection, 1)
+        for table in schema.metadata.sorted_tables:
+            if "id" in table.c:
+                go_on_after(connection, table, last_id(connection, table))
 
 
 def _network(connection: Connection) -> None:

@@ -3,9 +3,10 @@
 import zlib
 
 import numpy as np
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from db import schema
+from db.bulk import insert_all
 
 LAYERS = (  # name, kind, shape, compared
     ("conv1", "conv", (32, 32, 32), False),
@@ -23,7 +24,9 @@ METRIC, RULE = "euclidean", "total"
 
 
 def store(connection: Connection, table: str, rows: list[dict]) -> None:
-    connection.execute(insert(schema.metadata.tables[table]), rows)
+    target = schema.metadata.tables[table]
+    chunk = [[row.get(column.name) for column in target.c] for row in rows]
+    insert_all(connection, target, [chunk] if chunk else [], lambda _rows: None)
 
 
 def activations(

@@ -27,7 +27,7 @@ def store_maps(connection: Connection, cases: list[dict], seed: int = 0) -> None
         maps = {"margins": margins.astype("<f2").tobytes(), "classes": classes.astype("u1").tobytes()}
         connection.execute(update(schema.repairs).where(schema.repairs.c.id == repair.id).values(**maps))
     swept = [_sweep(random, case) for case in cases if case["id"] != SWEPT_NOT]
-    store(connection, "vulnerability_maps", swept)
+    store(connection, "vulnerability_maps", [row | {"id": i} for i, row in enumerate(swept, start=1)])
     _original_maps(connection, cases)
 
 

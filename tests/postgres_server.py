@@ -74,10 +74,19 @@ def version() -> int:
     return int(re.search(r"[0-9]+", said.stdout)[0])
 
 
-def make(server: URL, name: str) -> str:
-    """A new, empty database on the server; gives its address."""
+def make(server: URL, name: str, *, template: str = "template1") -> str:
+    """A new database on the server, a copy of `template`, by default empty; gives its address."""
+    _run(server, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return server.set(database=name).render_as_string()
+
+
+def drop(server: URL, name: str) -> None:
+    """Takes a database off the server, whoever is still connected to it."""
+    _run(server, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _run(server: URL, statement: str) -> None:
     with psycopg.connect(
         host=server.query["host"], user="postgres", dbname="postgres", autocommit=True
     ) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return server.set(database=name).render_as_string()
+        connection.execute(statement)

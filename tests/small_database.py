@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, insert
 
 from db import schema
+from db.bulk import go_on_after, last_id
 
 CAT, DOG, SHIP = range(3)
 LAYERS = {"conv1": 1, "flatten": 2, "dense": 3, "logits": 4, "composed": 5}
@@ -11,8 +12,11 @@ TIME = "2026-01-31T12:00:00Z"
 
 def fill(connection: Connection) -> None:
     """Case 1: adversarial, validation; 2: clean, validation; 3 and 4: tuning, without decisions."""
-    for table, rows in ROWS.items():
-        connection.execute(insert(schema.metadata.tables[table]), rows)
+    for name, rows in ROWS.items():
+        table = schema.metadata.tables[name]
+        connection.execute(insert(table), rows)
+        if "id" in table.c:
+            go_on_after(connection, table, last_id(connection, table))
 
 
 def sha(character: str) -> str:

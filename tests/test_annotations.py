@@ -18,22 +18,17 @@ CASE, OTHER = 34, 35
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("annotations") / "cases.db"
-    engine = db.engine.create(path)
-    db.migrate.upgrade(engine)
+def cases(fresh):
+    engine = fresh()
     database.fill(engine, per_group=10, references=50, evidence=False)
-    engine.dispose()
-    return path
+    return engine
 
 
 @pytest.fixture
-def engine(path):
-    engine = db.engine.create(path)
-    yield engine
-    with writing(engine) as connection:
+def engine(cases):
+    yield cases
+    with writing(cases) as connection:
         connection.execute(schema.annotations.delete())
-    engine.dispose()
 
 
 def test_a_case_has_one_verdict_one_note_and_each_tag_once(engine):
@@ -123,8 +118,8 @@ def judged(app, verdict):
     return response.json["response"]
 
 
-def test_a_database_that_cannot_be_written_is_told_in_one_line(path, engine):
-    reader = db.engine.create(path, read_only=True)
+def test_a_database_that_cannot_be_written_is_told_in_one_line(engine):
+    reader = db.engine.create(db.migrate.name(engine), read_only=True)
     (problem,) = [
         value["children"]
         for value in judged(create_app(reader, writer=reader), "unclear").values()

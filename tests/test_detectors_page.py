@@ -8,9 +8,6 @@ import pytest
 from test_app import routed, text_of
 from test_evidence_figures import row
 
-import db.engine
-import db.migrate
-import db.read
 from dashapp import ids, words
 from dashapp.app import create_app
 from dashapp.pages import detectors, detectors_parts, detectors_table
@@ -20,11 +17,10 @@ OTHERS = {"repair", "confidence", "logit-margin"}
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    engine = db.engine.create(tmp_path_factory.mktemp("detectors") / "detectors.db")
+def app(fresh):
+    engine = fresh()
     database.fill(engine, per_group=4, references=60)
-    yield create_app(engine)
-    engine.dispose()
+    return create_app(engine)
 
 
 def page(app, search=""):
@@ -188,24 +184,21 @@ def test_shares_of_divergence_are_of_the_class_and_of_all():
     assert totals == {"all": 8, "cat": 4, "dog": 4}
 
 
-def test_a_database_without_evaluations_says_what_to_run(tmp_path):
-    engine = db.engine.create(tmp_path / "none.db")
-    db.migrate.upgrade(engine)
+def test_a_database_without_evaluations_says_what_to_run(fresh):
+    engine = fresh()
     said = text_of(routed(create_app(engine), "/detectors")[ids.PAGE]["children"])
     assert "xpixels ingest" in said
     assert "xpixels study" in said
-    engine.dispose()
 
 
-def test_under_a_base_path_every_link_is_below_it(app, tmp_path):
-    engine = db.engine.create(tmp_path / "based.db")
+def test_under_a_base_path_every_link_is_below_it(app, fresh):
+    engine = fresh()
     database.fill(engine, per_group=2, references=50)
     based = create_app(engine, base_path="/pixels")
     assert based.server.test_client().get("/pixels/detectors").status_code == 200
     found = links(routed(based, "/pixels/detectors"))
     assert found
     assert all(link.startswith("/pixels/") for link in found), found
-    engine.dispose()
 
 
 def test_thresholds_and_intervals_are_short_and_typeset():

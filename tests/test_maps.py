@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import small_database
 from PIL import Image
-from sqlalchemy import create_engine, insert, update
+from sqlalchemy import insert, update
 
 import db.read
 from dashapp import map_pictures, map_words
@@ -19,10 +19,9 @@ CONV = ["conv1", "conv2"]
 
 
 @pytest.fixture(scope="module")
-def small():
+def small(fresh):
     """The small database with maps of 2 x 2: of sample 1 with 8 and with 27 colours, of image 8."""
-    engine = create_engine("sqlite://")
-    schema.metadata.create_all(engine)
+    engine = fresh()
     margins, classes = np.array([[-1, 2], [0.5, -3]], "<f2"), np.array([[0, 1], [2, 1]], "u1")
     finer = small_database.sweep(9, 1, 2.0, 2) | {"variant": "grid-3"}
     finer |= {"margins": margins.tobytes(), "classes": classes.tobytes()}
@@ -37,8 +36,7 @@ def small():
         connection.execute(update(schema.repairs).where(schema.repairs.c.image_id == 8).values(**repaired))
         before = repaired | {"margins": (margins - 2).astype("<f2").tobytes()}
         connection.execute(update(schema.repairs).where(schema.repairs.c.image_id == 1).values(**before))
-    yield engine
-    engine.dispose()
+    return engine
 
 
 def test_of_several_sweeps_the_map_is_that_of_most_colours_with_these_as_rgb(small):

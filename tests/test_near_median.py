@@ -5,7 +5,6 @@ import pytest
 from networks import TINY, random_network
 from sqlalchemy import select
 
-from db import engine as engines
 from db import schema
 from db.engine import writing
 from ingest import near_median, registry
@@ -132,9 +131,8 @@ def test_bad_input_gets_one_line_at_the_call(changes, message):
 
 
 @pytest.fixture
-def task(tmp_path):
-    engine = engines.create(tmp_path / "median.db")
-    schema.metadata.create_all(engine)
+def task(fresh):
+    engine = fresh()
     names = tuple("abcd")
     test = Dataset(
         "drawn", "test", IMAGES, LABELS.astype(np.int32), np.arange(N, dtype=np.int32) * 2, names, "drawn"

@@ -3,8 +3,6 @@
 import database
 import numpy as np
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
 
 import db.read
 from dashapp import pair_figures, pair_words, pairs, words
@@ -17,11 +15,10 @@ CASE = 20  # adversarial, validation
 
 
 @pytest.fixture(scope="module")
-def engine():
-    made = create_engine("sqlite://", poolclass=StaticPool)
+def engine(fresh):
+    made = fresh()
     database.fill(made, per_group=6, references=60)
-    yield made
-    made.dispose()
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, select
 from db import engine, migrate, schema, upkeep
 from ingest import pipeline
 
+pytestmark = pytest.mark.postgresql
 BATCH = replace(ingested_batch.BATCH, attack="corner-sweep", cases=1)
 ASIDE = {"created_at", "started_at", "finished_at", "seconds", "process"}  # when, for how long, by whom
 

@@ -1,19 +1,17 @@
 import database
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, delete, event, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import delete, event, select
 
 import db.read
 from db import schema
 
 
 @pytest.fixture(scope="module")
-def engine():
-    made = create_engine("sqlite://", poolclass=StaticPool)
+def engine(fresh):
+    made = fresh()
     database.fill(made, per_group=4, references=60)
-    yield made
-    made.dispose()
+    return made
 
 
 def one(engine, kind, partition="validation"):
@@ -98,11 +96,10 @@ def test_stored_activations_are_read_with_their_shape(engine):
     assert np.frombuffer(logits.data, "<f2").shape == (10,)
 
 
-def test_before_tuning_there_are_no_decisions():
-    untuned = create_engine("sqlite://", poolclass=StaticPool)
+def test_before_tuning_there_are_no_decisions(fresh):
+    untuned = fresh()
     database.fill(untuned, per_group=1, references=50)
     with untuned.begin() as connection:
         connection.execute(delete(schema.decisions))
     assert db.read.case_decisions(untuned, 1) == ()
     assert len(db.read.case_neighbors(untuned, 1, "dense")) == 50
-    untuned.dispose()

@@ -6,17 +6,15 @@ import database
 import pytest
 from sqlalchemy import text
 
-import db.engine
 import db.read
 from db.read import evidence_facts
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    made = db.engine.create(tmp_path_factory.mktemp("evidence") / "evidence.db")
+def engine(fresh):
+    made = fresh()
     database.fill(made, per_group=4, references=60)
-    yield made
-    made.dispose()
+    return made
 
 
 def asked(engine, search=""):
@@ -165,9 +163,8 @@ def test_every_fact_has_rows(engine, kind):
     assert all(isinstance(row, kind) for row in rows)
 
 
-def test_a_database_without_evaluations_has_nothing_to_choose(tmp_path):
-    engine = db.engine.create(tmp_path / "none.db")
+def test_a_database_without_evaluations_has_nothing_to_choose(fresh):
+    engine = fresh()
     database.fill(engine, per_group=1, references=50, evidence=False)
     _, options = db.read.evidence_query(engine, "?metric=cosine")
     assert options.detectors == ()
-    engine.dispose()

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from test_evidence_figures import row
 
-import db.engine
 import db.read
 from dashapp import report_facts, report_figures, report_tables
 from dashapp.report import write_report
@@ -15,11 +14,10 @@ from db.read import Measure
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    made = db.engine.create(tmp_path_factory.mktemp("report") / "report.db")
+def engine(fresh):
+    made = fresh()
     database.fill(made, per_group=4, references=60)
-    yield made
-    made.dispose()
+    return made
 
 
 @pytest.fixture
@@ -112,14 +110,13 @@ def test_a_chrome_that_does_not_start_is_named_in_one_line(engine, drawn, monkey
     assert "BROWSER_PATH" in line
 
 
-def test_a_database_without_evaluations_is_refused_with_the_command(tmp_path):
-    engine = db.engine.create(tmp_path / "none.db")
+def test_a_database_without_evaluations_is_refused_with_the_command(fresh, tmp_path):
+    engine = fresh()
     database.fill(engine, per_group=1, references=50, evidence=False)
     with pytest.raises(ValueError, match="xpixels ingest") as error:
         write_report(engine, tmp_path / "report")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "report").exists()
-    engine.dispose()
 
 
 def test_a_table_keeps_bars_in_its_cells():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small_database
 from small_database import CAT
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
 import db.read
 from dashapp import detector_words as words
@@ -15,13 +15,11 @@ from db.read.score_decisions import above, baseline_score
 
 
 @pytest.fixture(scope="module")
-def small():
-    engine = create_engine("sqlite://")
-    schema.metadata.create_all(engine)
+def small(fresh):
+    engine = fresh()
     with engine.begin() as connection:
         small_database.fill(connection)
-    yield engine
-    engine.dispose()
+    return engine
 
 
 def test_the_repair_sweep_of_a_case_is_held_against_the_threshold_of_all_tuning_cases(small):

@@ -8,6 +8,7 @@ from sqlalchemy import delete, insert, select
 import xpixels
 from db import annotations, engine, migrate, schema, transfer, upkeep, write
 
+pytestmark = pytest.mark.postgresql
 TABLES = schema.metadata.sorted_tables
 GONE = 40  # the id of a case that was, and is not
 

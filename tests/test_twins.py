@@ -5,8 +5,6 @@ import base64
 import database
 import numpy as np
 import pytest
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
 
 import db.read
 from dashapp import twin_words, twins
@@ -16,11 +14,10 @@ ATTACKED, CLEAN = 20, 13
 
 
 @pytest.fixture(scope="module")
-def engine():
-    made = create_engine("sqlite://", poolclass=StaticPool)
+def engine(fresh):
+    made = fresh()
     database.fill(made, per_group=6, references=60)
-    yield made
-    made.dispose()
+    return made
 
 
 def test_every_neighbour_stays_leaves_or_enters():

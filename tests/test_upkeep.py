@@ -11,10 +11,9 @@ from db import engine, facets, migrate, schema, sizes, upkeep
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(fresh):
     """The small database, completed until nothing is left to complain of."""
-    database = engine.create(tmp_path / "xpixels.db")
-    migrate.upgrade(database)
+    database = fresh()
     with engine.writing(database) as connection:
         small_database.fill(connection)
         neighbors = [
@@ -40,8 +39,7 @@ def database(tmp_path):
         connection.execute(insert(schema.decisions), decisions)
         connection.execute(insert(schema.operating_points), points)
         facets.refresh(connection, 1)
-    yield database
-    database.dispose()
+    return database
 
 
 def test_a_sound_database_has_no_problems(database):
@@ -53,7 +51,7 @@ def test_a_sound_database_has_no_problems(database):
     [
         ("UPDATE samples SET label = 2 WHERE id = 1", "1 cases whose true class"),
         ("UPDATE attacks SET sample_id = 2 WHERE id = 1", "1 adversarial cases whose attack"),
-        ("UPDATE attacks SET succeeded = 0 WHERE id = 1", "1 adversarial cases whose attack"),
+        ("UPDATE attacks SET succeeded = FALSE WHERE id = 1", "1 adversarial cases whose attack"),
         ("DELETE FROM attack_pixels WHERE attack_id = 1", "1 adversarial cases without all"),
         ("DELETE FROM class_scores WHERE case_id = 2 AND class = 1", "1 cases without a score"),
         ("DELETE FROM neighbors WHERE case_id = 3 AND layer_id = 4", "1 cases and compared layers"),
@@ -96,6 +94,7 @@ def test_every_kind_of_contradiction_is_tested():
     assert [what for what in upkeep.CONTRADICTIONS if not any(what.startswith(t) for t in told)] == []
 
 
+@pytest.mark.sqlite("PostgreSQL always checks references")
 def test_rows_that_refer_to_nothing_are_found(database):
     with sqlite3.connect(engine.file(database)) as other:  # a program that does not check references
         other.execute("DELETE FROM images WHERE id = 1")
@@ -116,6 +115,7 @@ def overwrite_page_of(database, name: str) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.sqlite("pages of its file")
 @pytest.mark.parametrize("name", ["ix_samples_image_id", "cases"])
 def test_damage_to_the_file_is_found(database, name):
     overwrite_page_of(database, name)
@@ -124,6 +124,7 @@ def test_damage_to_the_file_is_found(database, name):
     assert problems[0].startswith("damaged: ")
 
 
+@pytest.mark.sqlite("pages of its file")
 def test_a_file_too_damaged_to_be_opened_is_told(database):
     overwrite_page_of(database, "alembic_version")
     with pytest.raises(migrate.RevisionError, match="cannot be read: database disk image is malformed"):
@@ -146,6 +147,7 @@ def test_info_counts_what_is_there(database):
     assert "test accuracy 80.00%" in str(info)
 
 
+@pytest.mark.sqlite("pages of a file")
 def test_info_tells_the_room_of_every_table_with_its_indexes(database):
     info = upkeep.info(database)
     assert set(info.sizes) == set(schema.metadata.tables)
@@ -172,6 +174,7 @@ def test_the_room_of_a_case_and_of_a_reference_sample_is_that_of_all_their_parts
     assert f"reference sample     {info.room['reference_samples'] / 1e3:>13,.1f} kB" in str(info)
 
 
+@pytest.mark.sqlite("dbstat")
 def test_where_sqlite_cannot_tell_the_room_of_tables_the_rest_is_told(database, monkeypatch):
     monkeypatch.setattr(sizes, "SQLITE", sizes.SQLITE.replace("dbstat", "no_dbstat"))
     with pytest.raises(OperationalError, match="no_dbstat"):
@@ -183,6 +186,7 @@ def test_where_sqlite_cannot_tell_the_room_of_tables_the_rest_is_told(database, 
     assert f"  cases{4:>29}\n" in str(info)
 
 
+@pytest.mark.sqlite("the path of a file")
 def test_info_for_other_programs_has_the_same(database, capsys):
     assert xpixels.main(["db", "info", "--json", "--database", str(engine.file(database))]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -203,13 +207,11 @@ def test_info_for_other_programs_has_the_same(database, capsys):
     }
 
 
-def test_info_of_a_database_without_networks_says_so(tmp_path):
-    database = engine.create(tmp_path / "new.db")
-    migrate.upgrade(database)
-    assert str(upkeep.info(database)).count("none") == 2
-    database.dispose()
+def test_info_of_a_database_without_networks_says_so(fresh):
+    assert str(upkeep.info(fresh())).count("none") == 2
 
 
+@pytest.mark.sqlite("a file is copied")
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_backup_is_a_whole_database_of_its_own(database, tmp_path, read_only):
     copy = upkeep.backup(engine.create(engine.file(database), read_only=read_only), tmp_path / "copy.db")
@@ -221,6 +223,7 @@ def test_a_backup_is_a_whole_database_of_its_own(database, tmp_path, read_only):
     restored.dispose()
 
 
+@pytest.mark.sqlite("a file is copied")
 def test_an_engine_that_made_a_backup_still_cannot_write(database, tmp_path):
     reader = engine.create(engine.file(database), read_only=True)
     upkeep.backup(reader, tmp_path / "copy.db")
@@ -228,6 +231,7 @@ def test_an_engine_that_made_a_backup_still_cannot_write(database, tmp_path):
         assert connection.exec_driver_sql("PRAGMA query_only").scalar() == 1
 
 
+@pytest.mark.sqlite("a file is copied")
 def test_a_backup_replaces_nothing(database, tmp_path):
     target = tmp_path / "copy.db"
     target.write_text("precious")
@@ -236,6 +240,7 @@ def test_a_backup_replaces_nothing(database, tmp_path):
     assert target.read_text() == "precious"
 
 
+@pytest.mark.sqlite("a file is copied")
 def test_a_backup_needs_its_folder(database, tmp_path):
     with pytest.raises(FileNotFoundError, match="No folder"):
         upkeep.backup(database, tmp_path / "nowhere" / "copy.db")

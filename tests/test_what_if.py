@@ -3,8 +3,7 @@
 import database
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, insert, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import insert, select
 
 import db.read
 from dashapp import votes, what_if_figures, what_if_words
@@ -19,8 +18,8 @@ EUCLIDEAN = {"metric": "euclidean"}
 
 
 @pytest.fixture(scope="module")
-def engine():
-    made = create_engine("sqlite://", poolclass=StaticPool)
+def engine(fresh):
+    made = fresh()
     database.fill(made, per_group=6, references=60)
     with made.connect() as connection:
         cases = connection.execute(select(schema.cases)).all()
@@ -28,8 +27,7 @@ def engine():
     rows = [key | {"case_id": case.id, **decide(made, case, "max-class", 5, 1)._asdict()} for case in cases]
     with made.begin() as connection:
         connection.execute(insert(schema.decisions), rows)
-    yield made
-    made.dispose()
+    return made
 
 
 def decide(engine, case, rule, k, threshold):

@@ -10,7 +10,7 @@ from small_database import CAT, DOG, SHIP
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from db import engine, schema, write
+from db import engine, migrate, schema, write
 
 ROOT = Path(write.__file__).parents[1]
 ATTACK_KEY = (
@@ -26,20 +26,29 @@ ATTACK_KEY = (
 RUN = {"parameters": {"cases": 8}, "code_version": "test"}
 
 
-@pytest.fixture
-def database(tmp_path):
-    database = engine.create(tmp_path / "small.db")
-    schema.metadata.create_all(database)
-    with engine.writing(database) as connection:
+def filled(fresh):
+    made = fresh()
+    with engine.writing(made) as connection:
         small_database.fill(connection)
-    yield database
-    database.dispose()
+    return made
 
 
 @pytest.fixture
-def connection(database):
-    with engine.writing(database) as connection:
+def database(fresh):
+    return filled(fresh)
+
+
+@pytest.fixture(scope="module")
+def undone(fresh):
+    """A database for what is not kept."""
+    return filled(fresh)
+
+
+@pytest.fixture
+def connection(undone):
+    with engine.writing(undone) as connection:
         yield connection
+        connection.rollback()
 
 
 def count(connection, table) -> int:
@@ -79,11 +88,15 @@ def test_no_rows_are_no_work(connection):
     assert write.insert_missing(connection, schema.neighbors, []) == 0
 
 
-def test_a_row_that_breaks_another_constraint_is_an_error_and_not_skipped(connection):
-    with pytest.raises(IntegrityError, match="ck_neighbors_rank"):
-        write.insert_missing(connection, schema.neighbors, [small_database.neighbor(4, "flatten", 0, 1, 1.0)])
-    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
-        write.insert_missing(connection, schema.neighbors, [small_database.neighbor(9, "flatten", 1, 1, 1.0)])
+@pytest.mark.parametrize(
+    ("case", "rank", "constraint"),
+    [(4, 0, "ck_neighbors_rank"), (9, 1, "(?i)foreign key")],
+    ids=["rank", "case"],
+)
+def test_a_row_that_breaks_another_constraint_is_an_error_and_not_skipped(connection, case, rank, constraint):
+    row = small_database.neighbor(case, "flatten", rank, 1, 1.0)
+    with pytest.raises(IntegrityError, match=constraint):
+        write.insert_missing(connection, schema.neighbors, [row])
 
 
 def test_ids_come_in_the_order_of_the_keys_repeated_ones_too(connection):
@@ -167,7 +180,7 @@ def test_a_run_whose_process_died_is_marked_when_the_next_one_starts(database):
         "flush=True); os._exit(9)"
     )
     died = subprocess.run(
-        [sys.executable, "-c", program, str(engine.file(database))], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", program, migrate.name(database)], cwd=ROOT, capture_output=True, text=True
     )
     dead = int(died.stdout)
     assert run_of(database, dead).status == "running"

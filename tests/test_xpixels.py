@@ -3,9 +3,11 @@
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,14 +71,77 @@ def test_a_missing_database_is_named_and_not_made(command, tmp_path, capsys):
     assert not path.exists()
 
 
-@pytest.mark.parametrize(
-    "command", [["serve"], ["db", "info"], ["sql", "select 1"], ["ingest", "--dataset", "cifar10-sample"]]
-)
-def test_a_database_of_a_newer_revision_is_left_alone(command, empty, capsys):
-    with engines.create(empty).begin() as connection:
+def of_revision(revision):
+    def make(path):
+        migrate.upgrade(engines.create(path), revision)
+
+    return make
+
+
+def newer(path):
+    migrate.upgrade(engines.create(path))
+    with engines.create(path).begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    assert xpixels.main([*command, "--database", empty]) == 1
-    assert "is of revision 9999, newer than this program knows" in failed_line(capsys)
+
+
+def recipes(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE recipes (cake TEXT)")
+
+
+UNFIT = {
+    "older": (of_revision("0003"), "run `xpixels db upgrade` (`xpixels db backup FILE` copies it before)."),
+    "newer": (newer, "is of revision 9999, newer than this program knows"),
+    "empty": (Path.touch, "is empty: run `xpixels demo` or `xpixels ingest`."),
+    "foreign": (recipes, "is not an xpixels database: it has tables of something else, as recipes."),
+    "text": (lambda path: path.write_text(1000 * "dear diary "), "is not an xpixels database"),
+}
+INGEST = ["ingest", "--dataset", "cifar10-sample", "--cases", "1"]
+COMMANDS = {
+    "ingest": INGEST,
+    "all test": [*INGEST, "--all-test"],
+    "study": ["study", *INGEST[1:]],
+    "tune": ["tune"],
+    "check": ["check", "--keep", str(ROOT / "docs" / "case.png")],
+    "serve": ["serve", "--port", "0"],
+    "sql": ["sql", "select 1"],
+    "export": ["export", "cases"],
+    "info": ["db", "info"],
+    "sound": ["db", "check"],
+}
+
+
+MAKING = ("ingest", "all test", "study")  # of an empty database
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [(kind, name) for kind in UNFIT for name in COMMANDS if kind != "empty" or name not in MAKING],
+)
+def test_a_database_that_is_not_of_this_revision_is_told_with_the_way_out_and_left_alone(
+    kind, command, tmp_path, capsys
+):
+    path = tmp_path / "unfit.db"
+    make, said = UNFIT[kind]
+    make(path)
+    before = path.read_bytes()
+    assert xpixels.main([*COMMANDS[command], "--database", str(path)]) == 1
+    line = failed_line(capsys)
+    assert line.startswith(f"xpixels: {path} ")
+    assert said in line
+    assert path.read_bytes() == before
+
+
+def test_the_demo_says_what_to_run_on_an_old_database_of_its_own(tmp_path, capsys):
+    path = tmp_path / "old.db"
+    migrate.upgrade(engines.create(path), "0006")
+    assert xpixels.main(["demo", "--no-serve", "--database", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err.count("\n")) == (1, 1)
+    assert "run `xpixels db upgrade`" in err
+    assert xpixels.main(["db", "backup", str(tmp_path / "copy.db"), "--database", str(path)]) == 0
+    assert migrate.current(engines.create(tmp_path / "copy.db")) == "0006"
+    assert xpixels.main(["db", "upgrade", "--database", str(path)]) == 0
 
 
 def test_a_port_in_use_is_named(empty, capsys):
