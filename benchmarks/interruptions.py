@@ -27,7 +27,6 @@ STAGES = (
     *("reference", "near-duplicates", "attack", "cases", "originals", "sweep", "repair"),
     *("neighbors", "tuning", "evaluation"),
 )
-# So many cases that every image is attacked: which attacks there are does not depend on when enough fell.
 BATCH = ("--dataset", "cifar10-sample", "--population", "16", "--generations", "3")
 # The command line, with a line in a file for every attack that is finished, written down or not.
 CHILD = """

@@ -13,7 +13,7 @@ from postgres_questions import QUESTIONS, plain, rows
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from db import annotations, engine, facets, migrate, saved_views, schema, sql, transfer, upkeep
+from db import annotations, chunks, engine, facets, migrate, saved_views, schema, sql, transfer, upkeep
 
 pytestmark = pytest.mark.postgresql
 README = Path(__file__).parents[1] / "README.md"
@@ -35,6 +35,7 @@ def both(postgres, tmp_path_factory):
             made = engine.create(address)
             migrate.upgrade(made)
             database.fill(made, per_group=4, references=60)
+            chunks.publish(made, [chunks.Chunk(1, "sweep", {"items": [[3, [None]]]}, 1)])
             with engine.writing(made) as connection:
                 for case, tag in TAGS:
                     annotations.add_tag(connection, case, tag)
