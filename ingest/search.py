@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from db.read import batches
 from db.read.batches import KnownAttack
-from ingest.batch import EVOLUTION, SWEEP, Batch, sweep_settings
+from ingest.batch import SWEEP, Batch, sweep_settings
 from ingest.choice import Candidate, Pair, first_successes
 from ingest.runs import stage
 from ingest.task import Done, Task
 from model.progress import Progress, progress
 from model.sweep import WORTH_EDGES
 
-TRIED_FOR_ONE = 3  # images of a wave for every success that is missing: about a third of them fall
-WAVE = 128  # the most images of a wave by evolution
-WAVE_OF_SWEEPS = 1024  # by sweeps: these are quick
-WAVE_OF_ALL = 2048  # when all are tried
+FALL = 1 / 3  # share of images that are thought to fall before any was tried
+FIRST = 64  # the most images of the first wave, which tells how many do
+MOST = 1024  # of any other
 LEAST = 8  # the fewest images of a wave
-CHUNK = 16  # images that a worker attacks together
-CHUNK_OF_SWEEPS = 32
+CHUNK = 32  # images that a worker sweeps or attacks together
 Known = Mapping[Pair, KnownAttack]
 
 
@@ -62,7 +61,7 @@ def search(
 
     every: attack all of them, however many successes there are.
 
-    Images are attacked in waves, each as large as the successes of those before it make it, and each wholly.
+    Images are attacked in waves, each wholly, and each as large as the successes of those before it make it.
     What a stopped search did is known when it goes on; so which images are attacked, and which become cases,
     does not depend on how often it was stopped, or who attacked them.
     """
@@ -94,7 +93,7 @@ class _Waves:
         self.outcomes = Outcomes(batch, *known_attacks(task, batch), set())
         self.succeeded: dict[Pair, bool] = {}  # of the waves that are over
         self.found = first_successes(wanted, self.succeeded, cases)
-        self.left = list(wanted)
+        self.left, self.fallen = list(wanted), 0  # images not tried yet; those of the others that fell
         self.tried = self.evaluations = 0  # images and queries, in this run
 
     @property
@@ -112,6 +111,7 @@ class _Waves:
             for pair in (pair for candidate in wave for pair in candidate.pairs):
                 attack = self.outcomes.of(pair)
                 self.succeeded[pair] = attack is not None and attack.succeeded
+            self.fallen += sum(any(self.succeeded[pair] for pair in candidate.pairs) for candidate in wave)
             over = {candidate.index for candidate in wave}
             self.left = [candidate for candidate in self.left if candidate.index not in over]
             self.found = first_successes(self.wanted, self.succeeded, self.cases)
@@ -121,9 +121,9 @@ class _Waves:
         """Attack what is left of a wave: by a sweep, by evolution where that does not decide, or both."""
         before, hits = self.done, 0
         sweeps = [[c.index, list(c.targets)] for c in wave if self.outcomes.lacks_sweep(c)]
-        edges = TRIED_FOR_ONE * self.goal >= WORTH_EDGES  # the same for the whole batch, also after a stop
+        edges = self.goal >= FALL * WORTH_EDGES  # the same for the whole batch, also after a stop
         how = {"levels": self.batch.levels, "edges": edges}
-        for done in self._share("sweep", run_id, sweeps, CHUNK_OF_SWEEPS, **how):
+        for done in self._share("sweep", run_id, sweeps, CHUNK, **how):
             alone = self.batch.attack == SWEEP
             hits += done.hits if alone or self.batch.screen == "undecided" else 0
             self._show(shown, before, done.items if alone else 0, done.queries, hits)
@@ -143,11 +143,12 @@ class _Waves:
             self.outcomes = Outcomes(self.batch, *known, self.outcomes.needless)
 
     def _wave(self) -> list[Candidate]:
-        if self.every:
-            size = WAVE_OF_ALL
-        else:
-            size = max(LEAST, TRIED_FOR_ONE * (self.goal - len(self.found.chosen)))
-            size = min(size, WAVE if self.batch.attack == EVOLUTION else WAVE_OF_SWEEPS)
+        tried = len(self.wanted) - len(self.left)
+        size = MOST
+        if not self.every:
+            share = (self.fallen + 1) / (tried + 1 / FALL)
+            size = ceil((self.goal - len(self.found.chosen)) / share)
+            size = min(max(LEAST, size), MOST if tried else FIRST)
         return [candidate for candidate in self.left if candidate.partition in self.found.open][:size]
 
     def _lacks(self, candidate: Candidate) -> bool:

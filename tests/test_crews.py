@@ -39,13 +39,8 @@ def options(small_weights):
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """So few images make a chunk that there is one for everybody."""
-    for module, name in (
-        (search, "CHUNK"),
-        (search, "CHUNK_OF_SWEEPS"),
-        (sweeps, "CHUNK"),
-        (repairs, "CHUNK"),
-    ):
-        monkeypatch.setattr(module, name, 4)
+    for module in (search, sweeps, repairs):
+        monkeypatch.setattr(module, "CHUNK", 4)
     monkeypatch.setattr(neighbors, "SHARED", 4)
 
 
