@@ -40,35 +40,41 @@ def command(*arguments: str) -> list[str]:
 class Writer:
     """Ingests one after the other, each with another seed and then tuned anew, until it is stopped."""
 
-    def __init__(self, path: Path, options: list[str], log: Path) -> None:
-        self.path, self.options, self.log = path, options, log
+    def __init__(self, path: Path, options: list[str]) -> None:
+        self.path, self.options = path, options
+        self.log = path.with_name("ingest.log")
+        self.settings = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(path.with_name("compiled")),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),  # with a bound, JAX locks what it writes
+        }
         self.done: Counter = Counter()
         self.failed: list[str] = []
         self.process: subprocess.Popen | None = None
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._work, daemon=True)
 
+    def ingest(self, seed: int) -> bool:
+        """Whether an ingest with this seed came to its end."""
+        return self._run("ingest", *BATCH, *self.options, "--seed", str(seed))
+
     def _work(self) -> None:
         for seed in count(1000):
-            ingest = ["ingest", *BATCH, *self.options, "--seed", str(seed)]
-            for arguments in (ingest, ["tune"]):
-                if self.over.is_set():
-                    return
-                self._run(*arguments, "--database", str(self.path))
-                if not self.over.is_set():
-                    self.done[arguments[0]] += 1
+            if not self.over.is_set():
+                self.done["ingests"] += self.ingest(seed)
+            if not self.over.is_set():
+                self.done["tunings"] += self._run("tune")
+            if self.over.is_set():
+                return
 
-    def _run(self, *arguments: str) -> None:
+    def _run(self, *arguments: str) -> bool:
+        arguments = command(*arguments, "--database", str(self.path))
         with self.log.open("wb") as said:
-            settings = os.environ | {
-                "JAX_COMPILATION_CACHE_DIR": str(self.log.with_name("compiled")),
-                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-                "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),  # with a bound, JAX locks what it writes
-            }
-            arguments = command(*arguments)
-            self.process = subprocess.Popen(arguments, stdout=said, stderr=said, cwd=ROOT, env=settings)
-            if self.process.wait() and not self.over.is_set():
-                self.failed.append(self.log.read_text().splitlines()[-1])
+            self.process = subprocess.Popen(arguments, stdout=said, stderr=said, cwd=ROOT, env=self.settings)
+        failed = self.process.wait() != 0
+        if failed and not self.over.is_set():
+            self.failed.append(self.log.read_text().splitlines()[-1])
+        return not failed
 
     def __enter__(self) -> Writer:
         """Return when it is at work."""
@@ -133,11 +139,12 @@ def main(arguments: list[str] | None = None) -> int:
     batch += ["--weights", str(options.weights.resolve())] if options.weights else []
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "read.db"
-        if options.database is None:
-            made = command("ingest", *BATCH, *batch, "--database", str(path))
-            subprocess.run(made, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
-        else:
+        if options.database is not None:
             upkeep.backup(db.engine.create(options.database, read_only=True), path)
+        writer = Writer(path, batch)
+        if not writer.ingest(999):  # compiles, too
+            print(writer.failed[0], file=sys.stderr)
+            return 1
         before, tally, sizes = rows(path), Tally(options.requests), [0]
         log = path.with_name(path.name + "-wal")
 
@@ -145,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
             sizes.append(log.stat().st_size if log.exists() else 0)
 
         began = time.perf_counter()
-        with served(path) as address, Writer(path, batch, Path(name) / "ingest.log") as writer:
+        with served(path) as address, writer:
             read(tally, options.readers, lambda: Client(address), path, meanwhile=look)
         seconds, after = time.perf_counter() - began, rows(path)
         with db.engine.create(path, read_only=True).connect() as connection:

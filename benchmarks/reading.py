@@ -112,10 +112,12 @@ def browse(client, callbacks: list[dict], engine: Engine, tally: Tally, chance: 
         with engine.connect() as connection:
             query = "SELECT id FROM cases ORDER BY RANDOM() LIMIT 1"
             case_id = connection.exec_driver_sql(query).scalar()
-        places = [("/", chance.choice(LISTS)), ("/detectors", ""), (f"/case/{case_id}", chance.choice(CASES))]
+        places = [("/", chance.choice(LISTS)), ("/detectors", "")]
+        if case_id is not None:
+            places += [("/", chance.choice(LISTS)), *[(f"/case/{case_id}", chance.choice(CASES))] * 2]
         visit = Watched(client, callbacks, tally)
         try:
-            visit.open(*chance.choice([places[0], *places, places[2]]))
+            visit.open(*chance.choice(places))
             for address in chance.sample(sorted(visit.seen), min(3, len(visit.seen))):
                 visit.ask("GET", address)
             if chance.random() < 0.2:
