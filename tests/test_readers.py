@@ -1,22 +1,21 @@
-"""What readers are told while others write: each answer is of one moment, and none is an error."""
+"""What readers are told while others write: each answer is of one moment.
+
+A real ingest with readers beside it is in `test_interruption`, where one has been compiled already.
+"""
 
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from itertools import count
 
 import database
-import ingested_batch
 import pytest
 from sqlalchemy import delete, event, func, select
 
 import db.engine
 from benchmarks.pages import Visit, callbacks_of
-from benchmarks.reading import Tally, read
 from dashapp.app import create_app
-from db import facets, migrate, schema, upkeep
-from ingest import defense, pipeline
+from db import facets, schema
+from ingest import defense
 
 VISITS = (
     ("/", "?partition=all"),
@@ -127,27 +126,3 @@ def test_nobody_sees_layers_that_are_tuned_beside_layers_that_are_not(tmp_path):
 
     assert defense.tune(engine, 1, ["euclidean"], schema.RULES)
     assert seen == {(0, 0), (4, 4)}
-
-
-def test_readers_beside_an_ingest_meet_no_error_and_nothing_that_does_not_fit_together(
-    load, small_weights, tmp_path
-):
-    path, tally = tmp_path / "busy.db", Tally(10**9)
-    engine = db.engine.create(path)
-    migrate.upgrade(engine)
-    server = create_app(db.engine.create(path, read_only=True), writer=engine).server
-
-    def write():
-        try:
-            quick = {"weights": small_weights, "evaluation": "full", "maps": False, "repairs": False}
-            pipeline.ingest(engine, replace(ingested_batch.BATCH, population=16), load=load, **quick)
-        finally:
-            tally.wanted = 0  # it was enough
-
-    with ThreadPoolExecutor(1) as others:
-        written = others.submit(write)
-        read(tally, 2, server.test_client, path)
-        written.result()
-    assert (tally.errors, tally.torn) == ([], [])
-    assert min(map(len, tally.seconds.values())) > 50
-    assert upkeep.check(engine) == []
