@@ -100,14 +100,23 @@ class Watched(Visit):
         with self.tally.asked("HTTP", f"{method} {address} {str(body)[:200]}"):
             answer = super().ask(method, address, **body)
             if answer is not None:
+                if b"Not saved" in answer:
+                    raise ValueError(answer.decode()[:200])
                 self.tally.torn += [f"{method} {address}: {what}" for what in torn(address, answer)]
         if answer is None and method == "GET":
             raise ConnectionError(f"no answer to {address}: the visit ends")
         return answer
 
+    def note(self, callback: dict, text: str) -> None:
+        """Write a note about the case that is open, by the callback that keeps it."""
+        (field,) = self._matching(callback["inputs"][0]["id"])
+        self.components[field]["value"] = text
+        self._call(callback, [f"{field}.n_blur"])
+
 
 def browse(client, callbacks: list[dict], engine: Engine, tally: Tally, chance: random.Random) -> None:
-    """Visit pages until it was enough; of each a few images."""
+    """Visit pages until it was enough, of each a few images; now and then export a list, or write a note."""
+    *answered, keep = callbacks
     while not tally.enough:
         with engine.connect() as connection:
             query = "SELECT id FROM cases ORDER BY RANDOM() LIMIT 1"
@@ -115,9 +124,12 @@ def browse(client, callbacks: list[dict], engine: Engine, tally: Tally, chance: 
         places = [("/", chance.choice(LISTS)), ("/detectors", "")]
         if case_id is not None:
             places += [("/", chance.choice(LISTS)), *[(f"/case/{case_id}", chance.choice(CASES))] * 2]
-        visit = Watched(client, callbacks, tally)
+        visit = Watched(client, answered, tally)
+        path, search = chance.choice(places)
         try:
-            visit.open(*chance.choice(places))
+            visit.open(path, search)
+            if path.startswith("/case/") and chance.random() < 0.2:
+                visit.note(keep, f"seen {len(tally.seconds['HTTP'])} requests long")
             for address in chance.sample(sorted(visit.seen), min(3, len(visit.seen))):
                 visit.ask("GET", address)
             if chance.random() < 0.2:
@@ -147,7 +159,9 @@ def read(
 
     `meanwhile` is called now and then.
     """
-    callbacks = callbacks_of(client())
+    every = as_json.loads(client().get("/_dash-dependencies").data)
+    keep = next(one for one in every if '"note-state"' in one["output"])
+    callbacks = [*callbacks_of(client()), keep]
     engines = [db.engine.create(path, read_only=True) for _ in range(readers)]
     threads = [
         threading.Thread(
