@@ -92,8 +92,11 @@ def _copy(
     connection.execute(insert(table).from_select([column.name for column in table.c], chosen))
 
 
-def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tuple[int, float]]:
-    """Write neighbours of the cases that have none, in every compared layer; rows and seconds each time."""
+def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tuple[int, float, float]]:
+    """Write neighbours of the cases that have none, in every compared layer.
+
+    Gives, for so many cases each time, rows, seconds, and seconds of the processor.
+    """
     random = np.random.default_rng(0)
     with engine.connect() as connection:
         layers = [row.id for row in batches.layer_rows(connection, network_id) if row.compared]
@@ -101,7 +104,7 @@ def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tu
         references = batches.reference_ids(connection, network_id)
         there = connection.scalar(select(func.count()).select_from(schema.neighbors))
     for first in range(0, len(lacking), CHUNK):
-        rows = seconds = 0
+        rows = seconds = busy = 0
         for layer_id in layers:
             some = lacking[first : first + CHUNK]
             ids = random.choice(references, (len(some), 50)).tolist()
@@ -117,12 +120,13 @@ def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tu
                 for case_id, near in zip(some, ids, strict=True)
                 for rank, reference_id in enumerate(near, start=1)
             ]
-            began = time.perf_counter()
+            began, busily = time.perf_counter(), time.process_time()
             with db.engine.writing(engine) as connection:
                 write.insert_missing(connection, schema.neighbors, new)
             rows, seconds = rows + len(new), seconds + time.perf_counter() - began
+            busy += time.process_time() - busily
         there += rows
-        yield rows, seconds
+        yield rows, seconds, busy
         if there >= wanted:
             return
 
@@ -151,12 +155,10 @@ def measure(path: Path, source: Path, wanted: int, references: int) -> None:
 
     there = timed("the reference set multiplied", multiplied)
     parts = list(write_neighbors(engine, network_id, wanted))
-    rates = [rows / seconds for rows, seconds in parts]
-    written, seconds = map(sum, zip(*parts, strict=True))
-    print(
-        f"{written:,} neighbours in {seconds:.1f} s; {rates[0]:,.0f} a second of the first {parts[0][0]:,}, "
-        f"{rates[-1]:,.0f} of the last {parts[-1][0]:,}, {min(rates):,.0f} where it was slowest"
-    )
+    written, seconds, busy = map(sum, zip(*parts, strict=True))
+    print(f"{written:,} neighbours in {seconds:.1f} s, {busy:.1f} s of the processor; rows a second of each:")
+    for name, (rows, took, used) in (("first", parts[0]), ("last", parts[-1])):
+        print(f"  the {name} {rows:,}: {rows / took:,.0f}, {rows / used:,.0f}")
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         number = connection.scalar(select(func.count()).select_from(schema.neighbors))
