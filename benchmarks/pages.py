@@ -144,22 +144,23 @@ class Visit:
     def _take(self, tree) -> None:
         """Remember what has come: components by id, addresses of images."""
         self.seen |= set(IMAGE.findall(json.dumps(tree)))
-        for component in _components(tree):
+        for component in components(tree):
             found = component.get("id")
             if found is not None:
                 key = found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))
                 self.components[key] = dict(component)
 
 
-def _components(tree) -> Iterator[dict]:
+def components(tree) -> Iterator[dict]:
+    """The properties of every component in a part of an answer."""
     if isinstance(tree, list):
         for one in tree:
-            yield from _components(one)
+            yield from components(one)
     elif isinstance(tree, dict):
         if "props" in tree:
             yield tree["props"]
         for one in tree.values():
-            yield from _components(one)
+            yield from components(one)
 
 
 def _outputs(text: str) -> list[str]:
@@ -175,7 +176,7 @@ def callbacks_of(client) -> list[dict]:
     """The callbacks that the server answers when a page comes."""
     return [
         one
-        for one in client.get("/_dash-dependencies").json
+        for one in json.loads(client.get("/_dash-dependencies").data)
         if not one.get("clientside_function") and not one.get("prevent_initial_call")
     ]
 

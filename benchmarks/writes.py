@@ -100,6 +100,7 @@ def bare(path: Path, table: Table, chunks: list[list[dict]]) -> float:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = -{db.engine.PAGES_KEPT}")
     began = time.perf_counter()
     for chunk in chunks:
         connection.execute("BEGIN")

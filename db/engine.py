@@ -25,6 +25,7 @@ POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is f
 # So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word.
 VANISHED = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
+PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
 
 def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
@@ -62,6 +63,7 @@ def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
         else:
             _write_ahead(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA cache_size = -{PAGES_KEPT}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -96,9 +96,11 @@ def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
             ]
             outputs = {name: values[kept] for name, values in outputs.items()}
             entries = [planned[first + place] for place in kept]
+            shown_images = [rows.image_row(image) for image in pictures[chunk][kept]]
+            blobs = {name: list(map(rows.activation_blob, outputs[name])) for name in layer_ids}
             with writing(task.engine) as connection:
                 sample_ids = task.add_samples(connection, [entry.candidate.index for entry in entries])
-                image_ids = add_images(connection, [rows.image_row(image) for image in pictures[chunk][kept]])
+                image_ids = add_images(connection, shown_images)
                 new = [
                     _case_row(task.network_id, run_id, entry, test, logits, sample_id, image_id)
                     for entry, logits, sample_id, image_id in zip(
@@ -115,9 +117,9 @@ def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
                 ]
                 write.insert_missing(connection, class_scores, scores)
                 activations = [
-                    {"case_id": case_id, "layer_id": layer_ids[name], **rows.activation_blob(activation)}
+                    {"case_id": case_id, "layer_id": layer_ids[name], **blob}
                     for name in layer_ids
-                    for case_id, activation in zip(ids, outputs[name], strict=True)
+                    for case_id, blob in zip(ids, blobs[name], strict=True)
                 ]
                 write.insert_missing(connection, case_activations, activations)
                 facets.add_cases(connection, task.network_id)

@@ -86,7 +86,7 @@ class Deadly(cluster.Cluster):
 def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_killed(
     alone, options, tmp_path, shared, monkeypatch
 ):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "compiled"))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "of-the-killed"))
     engine = engines.create(tmp_path / "dask.db")
     with cluster.cluster("local", engine, ingested_batch.load) as crew:
         deadly = Deadly(crew.client, crew.url, crew.load)

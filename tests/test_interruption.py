@@ -1,4 +1,4 @@
-"""Real ingest processes, killed, stopped, out of disk, or two at once: what they leave, and what comes of it.
+"""Real ingests that are killed, stopped, out of disk, two at once, or read meanwhile, and what comes of it.
 
 `python -m benchmarks.interruptions` does the first with many more kills.
 """
@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ import pytest
 from sqlalchemy import insert, select, update
 
 import xpixels
+from benchmarks.reading import Tally, read
+from dashapp.app import create_app
 from db import contents, leases, migrate, schema, upkeep
 from db import engine as engines
 from ingest import pipeline, turn
@@ -60,7 +63,7 @@ def begin(small_weights, shared):
 
     def beginning(path, *, largest=None):
         compiled = {
-            "JAX_COMPILATION_CACHE_DIR": str(shared / "compiled"),
+            "JAX_COMPILATION_CACHE_DIR": str(shared / "of-the-killed"),  # who is killed may leave it broken
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
             "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),
         }
@@ -198,3 +201,28 @@ def test_a_lease_from_elsewhere_holds_as_long_as_there_are_signs_of_life(empty):
     with empty.connect() as connection:
         found = dict(map(tuple, connection.execute(select(runs.c.id, runs.c.status))))
     assert found == {lease: "interrupted", lease + 1: "interrupted", mine: "running"}
+
+
+def test_readers_beside_an_ingest_meet_no_error_and_nothing_that_does_not_fit_together(
+    load, small_weights, tmp_path
+):
+    path, tally = tmp_path / "busy.db", Tally(10**9)
+    engine = engines.create(path)
+    migrate.upgrade(engine)
+    server = create_app(engines.create(path, read_only=True), writer=engine).server
+    options = {"load": load, "weights": small_weights, "maps": False, "repairs": False, "evaluation": "full"}
+
+    def write():
+        try:
+            for seed in (0, 1):
+                pipeline.ingest(engine, replace(BATCH, seed=seed), **options)
+        finally:
+            tally.wanted = 0  # it was enough
+
+    with ThreadPoolExecutor(1) as others:
+        written = others.submit(write)
+        read(tally, 2, server.test_client, path)
+        written.result()
+    assert (tally.errors, tally.torn) == ([], [])
+    assert min(map(len, tally.seconds.values())) > 50
+    assert upkeep.check(engine) == []

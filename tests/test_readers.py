@@ -1,4 +1,7 @@
-"""What readers are told while others write: each answer is of one moment, and none is an error."""
+"""What readers are told while others write: each answer is of one moment.
+
+A real ingest with readers beside it is in `test_interruption`, where one has been compiled already.
+"""
 
 import sqlite3
 from contextlib import closing

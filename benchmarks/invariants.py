@@ -1,0 +1,145 @@
+"""What is true of every state of a database that a reader may see, an ingest at work or not.
+
+Of SQL: counts of what must not be, each 0 at any moment. Of the dashboard: what is wrong within one answer.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, text
+
+from benchmarks.pages import components
+from dashapp import ids
+from db import upkeep
+from db.read import PAGE_SIZE
+from db.views import COMPARED
+from model.data import decode_png
+
+# What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
+STAGED = ("without neighbours", "decisions missing", "do not count every case")
+ALWAYS = {
+    "cases whose probabilities do not sum to 1": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM cases
+            LEFT JOIN class_scores ON class_scores.case_id = cases.id GROUP BY cases.id
+            HAVING COALESCE(ABS(SUM(probability) - 1), 1) > 1e-4) AS summed""",
+    "adversarial cases without an attack, or others with one": """
+        SELECT COUNT(*) FROM cases WHERE (kind = 'adversarial') <> (attack_id IS NOT NULL)""",
+    "attacks without all their pixels": """
+        SELECT COUNT(*) FROM attacks WHERE pixel_count <>
+            (SELECT COUNT(*) FROM attack_pixels WHERE attack_pixels.attack_id = attacks.id)""",
+    "cases without an activation of some layer, but composed ones": """
+        SELECT COUNT(*) FROM cases JOIN layers ON layers.network_id = cases.network_id
+        WHERE layers.kind <> 'composed' AND NOT EXISTS (SELECT 1 FROM case_activations
+            WHERE case_activations.case_id = cases.id AND case_activations.layer_id = layers.id)""",
+    "cases, layers and metrics with other than 50 neighbours": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
+            HAVING COUNT(*) <> 50) AS counted""",
+    "originals, layers and metrics with other than 50 neighbours": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM original_neighbors GROUP BY case_id, layer_id, metric
+            HAVING COUNT(*) <> 50) AS counted""",
+    "reference samples without the activations of flatten or a dense layer": """
+        SELECT COUNT(*) FROM reference_samples
+        JOIN layers ON layers.network_id = reference_samples.network_id
+            AND layers.kind IN ('flatten', 'dense')
+        WHERE NOT EXISTS (SELECT 1 FROM reference_activations
+            WHERE reference_activations.reference_sample_id = reference_samples.id
+                AND reference_activations.layer_id = layers.id)""",
+    "operating points that do not count the decisions made at them": """
+        SELECT COUNT(*) FROM operating_points AS point
+        WHERE how_chosen = 'tuning' AND tp + fp + tn + fn <>
+            (SELECT COUNT(*) FROM decisions JOIN cases ON cases.id = decisions.case_id
+            WHERE decisions.layer_id = point.layer_id AND decisions.metric = point.metric
+                AND decisions.rule = point.rule AND cases."partition" = point."partition")""",
+    "detectors whose counts do not come to the cases of their network": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM facet_cells GROUP BY network_id, detector
+            HAVING SUM(cases) <> (SELECT COUNT(*) FROM case_facets
+                WHERE case_facets.network_id = facet_cells.network_id)) AS counted""",
+} | {what: count for what, count in upkeep.CONTRADICTIONS.items() if not any(one in what for one in STAGED)}
+
+
+def broken(connection: Connection, names: list[str]) -> Iterator[str]:
+    """What is wrong now with the database, of what ALWAYS has under these names."""
+    for name in names:
+        if number := connection.scalar(text(ALWAYS[name])):
+            yield f"{number:,} {name}"
+
+
+def torn(address: str, data: bytes) -> Iterator[str]:
+    """What does not fit together in an answer of the dashboard, unpacked."""
+    if address.startswith("/images/"):
+        digest = hashlib.sha256(decode_png(data).tobytes()).hexdigest()
+        if digest not in address:
+            yield "an image that is not the one of its address"
+    elif address.startswith("/export/cases.csv"):
+        for row in csv.DictReader(io.StringIO(data.decode())):
+            yield from _torn_row(row)
+    elif address == "/_dash-update-component":
+        answer = json.loads(data)["response"]
+        if "children" in answer.get(ids.PAGE, ()):
+            page = answer[ids.PAGE]["children"]
+            yield from _torn_list(page)
+            yield from _torn_case(page)
+        if ids.CASE_LIST in answer and "children" in answer[ids.CASE_LIST]:
+            yield from _torn_layer(answer)
+
+
+def _torn_row(row: dict[str, str]) -> Iterator[str]:
+    """A case of an export: all of its layers are decided, or none is; their alarms are those it counts."""
+    alarms = [row[f"alarm_{layer}"] for layer in COMPARED]
+    if row["alarms"] == "":
+        if any(alarms):
+            yield f"case {row['case_id']} has alarms that are not counted"
+    elif "" in alarms or sum(one in ("1", "True") for one in alarms) != int(row["alarms"]):
+        yield f"case {row['case_id']} has {row['alarms']} alarms, and they are {alarms}"
+    if (row["kind"] == "adversarial") != (row["attacked_row"] != ""):
+        yield f"case {row['case_id']} is {row['kind']}, its attacked row '{row['attacked_row']}'"
+
+
+def _torn_list(page: dict) -> Iterator[str]:
+    """The first page of a list: each filter's counts come to its cases, and its rows are as many."""
+    drawn = "".join(one["data-html"] for one in components(page) if "data-html" in one)
+    if (found := re.search(r'list-count">([\d,]+) of ([\d,]+) cases', drawn)) is None:
+        return
+    total, stored = (int(number.replace(",", "")) for number in found.groups())
+    if total > stored:
+        yield f"{total} cases of {stored}"
+    for name in ("kind", "true", "predicted"):
+        section = re.search(rf'data-facet="{name}">(.*?)</details>', drawn, re.DOTALL)
+        counts = [int(number.replace(",", "")) for number in re.findall(r'facet-count">([\d,]+)', section[1])]
+        chosen = "facet-on" in section[1]  # then the others count what they would add
+        if not chosen and sum(counts) != total:
+            yield f"{total} cases, and by {name} {sum(counts)}"
+    rows = drawn.count('class="row-link"')  # of the table; a gallery has none
+    if rows and rows != min(total, PAGE_SIZE):
+        yield f"{rows} rows of {total} cases"
+
+
+def _torn_case(page: dict) -> Iterator[str]:
+    """The case view: what the network's drawing says of a layer is what its decision says."""
+    states: dict[str, set[str]] = {}
+    for one in components(page):
+        classes = str(one.get("className", "")).split()
+        if "data-layer" in one and ("layer-compared" in classes or "decision" in classes):
+            states.setdefault(one["data-layer"], set()).update(c for c in classes if c.startswith("is-"))
+    for layer, said in states.items():
+        if len(said) != 1:
+            yield f"layer {layer} is {' and '.join(sorted(said))}"
+
+
+def _torn_layer(answer: dict) -> Iterator[str]:
+    """A layer of a case: every rank of its neighbours once, and scores that sum to 1."""
+    listed = [one for one in components(answer[ids.CASE_LIST]) if one.get("className") == "neighbor-rank"]
+    ranks = [int(one["children"]) for one in listed]
+    if ranks != list(range(1, len(ranks) + 1)):
+        yield f"the neighbours have the ranks {ranks}"
+    for bars in answer[ids.CASE_SOFTMAX]["figure"]["data"]:  # of the case, and of its original
+        if (
+            not 0.99 < sum(score or 0 for score in bars["x"]) < 1.0001
+        ):  # the original's small ones are left out
+            yield f"the scores {bars['x']} do not sum to 1"
