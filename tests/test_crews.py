@@ -17,8 +17,9 @@ from db import chunks, contents, leases, migrate, schema, upkeep
 from db import engine as engines
 from db.engine import writing
 from db.write import finish_run, start_run
-from ingest import cluster, neighbors, pipeline, repairs, search, shared, sweeps
+from ingest import cluster, neighbors, pipeline, repairs, search, sweeps
 from ingest.crew import Alone
+from ingest.shared import Helper
 
 # Sweeps decide some images, evolution the others: every stage that is shared has something to do.
 BATCH = replace(ingested_batch.BATCH, cases=3, population=16, screen="undecided")
@@ -177,7 +178,7 @@ def test_the_chunk_of_a_worker_that_is_killed_is_free_again(post, run_id):
 
 
 def test_ingests_on_one_server_share_the_work_and_write_what_one_process_does(alone, options, post):
-    helpers = [shared.Helper(post, options["load"]) for _ in range(2)]
+    helpers = [Helper(post, options["load"]) for _ in range(2)]
     over, did, errors = threading.Event(), [0, 0], []
 
     def wait(number):
