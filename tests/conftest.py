@@ -39,6 +39,7 @@ LONGEST = (
     "test_study.py",
     "test_ingest_evidence.py",
     "test_interruption.py",
+    "test_crews.py",
 )
 
 
