@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
+from sqlalchemy import Connection
 
 from db import write
 from db.engine import writing
@@ -100,10 +101,14 @@ class _Writer:
         self.found = []
 
 
-def write_attacks(connection, task: Task, shared: dict, pairs: Sequence[Pair], result: AttackResult) -> None:
-    """Rows of attacks and their pixels; those that are there already stay as they are."""
+def write_attacks(
+    connection: Connection, task: Task, shared: dict, pairs: Sequence[Pair], result: AttackResult
+) -> list[int]:
+    """Rows of attacks and their pixels; those that are there already stay as they are. Gives samples' ids."""
     indices = [index for index, _ in pairs]
-    sample_ids = task.add_samples(connection, indices)
+    once = list(dict.fromkeys(indices))  # a picture is made for each
+    known = dict(zip(once, task.add_samples(connection, once), strict=True))
+    sample_ids = [known[index] for index in indices]
     keys = [
         {**shared, "sample_id": sample_id, "target_class": target}
         for sample_id, (_, target) in zip(sample_ids, pairs, strict=True)
@@ -116,3 +121,4 @@ def write_attacks(connection, task: Task, shared: dict, pairs: Sequence[Pair], r
         for row in rows.pixel_rows(attack_id, painted, task.test.images[index])
     ]
     write.insert_missing(connection, attack_pixels, pixels)
+    return sample_ids

@@ -100,11 +100,12 @@ def _write(
     how = settings(distance, task.test.images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **how, "screened": None}
     with writing(task.engine) as connection:
-        write_attacks(connection, task, shared, [(index, None) for index in indices.tolist()], result)
+        pairs = [(index, None) for index in indices.tolist()]
+        every = write_attacks(connection, task, shared, pairs, result)
         if repaired is None:
             return
         fallen = np.flatnonzero(result.success)
-        samples = task.add_samples(connection, indices[fallen])
+        samples = [every[place] for place in fallen]
         keys = [{**shared, "sample_id": sample_id, "target_class": None} for sample_id in samples]
         attack_ids = write.ids_by_key(connection, attacks, KEY, [[key[name] for name in KEY] for key in keys])
         image_ids = add_images(connection, [rows.image_row(result.images[place]) for place in fallen])

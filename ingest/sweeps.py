@@ -51,8 +51,7 @@ def sweep_images(task: Task, run_id: int, items: list[list], *, levels: int, edg
         last = time.perf_counter() - began
         pairs, result = _pairs(indices[places], others, *judged, seconds)
         with writing(task.engine) as connection:
-            write_attacks(connection, task, shared, pairs, result)
-            samples = task.add_samples(connection, indices[places])
+            samples = write_attacks(connection, task, shared, pairs, result)[: len(places)]
             keys = [
                 {
                     "run_id": run_id,
