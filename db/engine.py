@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
 # So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word.
 VANISHED = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
+UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
@@ -93,6 +94,12 @@ def lock_writes(connection: Connection, table: Table) -> None:
     """Keep others from writing to the table until the transaction ends; on SQLite `writing` does already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def lock_upgrades(connection: Connection) -> None:
+    """Let nobody else upgrade the database until the transaction ends; on SQLite `writing` does already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE})")
 
 
 def insert_or_skip(connection: Connection, table: Table) -> Insert:

@@ -7,6 +7,7 @@ row that cascades from it: they are off meanwhile, and checked before the transa
 from alembic import context
 
 from db import schema
+from db.engine import lock_upgrades
 
 connection = context.config.attributes["connection"]
 sqlite = connection.dialect.name == "sqlite"
@@ -33,6 +34,7 @@ context.configure(
 foreign_keys("OFF")
 try:
     with context.begin_transaction():
+        lock_upgrades(connection)
         context.run_migrations()
         check_foreign_keys()
 finally:

@@ -1,6 +1,7 @@
 """The same rows in SQLite and in PostgreSQL, through the same code: every question has the same answer."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -168,6 +169,23 @@ def test_nothing_is_written_through_a_read_only_engine(both):
     _, post = both
     with post.connect() as connection, pytest.raises(DBAPIError, match="read-only transaction"):
         connection.execute(text("DELETE FROM annotations"))
+
+
+def test_upgrades_at_once_wait_for_one_another(postgres):
+    address = postgres_server.make(postgres, "upgraded")
+    made = engine.create(address)
+    program = "import sys; from db import engine, migrate; migrate.upgrade(engine.create(sys.argv[1]))"
+    with engine.writing(made) as connection:
+        engine.lock_upgrades(connection)
+        several = [
+            subprocess.Popen([sys.executable, "-c", program, address], cwd=README.parent) for _ in range(2)
+        ]
+        waiting = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while connection.exec_driver_sql(waiting).scalar() < 2:
+            assert [process.poll() for process in several] == [None, None]
+    assert [process.wait() for process in several] == [0, 0]
+    assert migrate.current(made) == migrate.head()
+    made.dispose()
 
 
 def test_migrations_go_up_to_the_schema_and_down_to_nothing(postgres):
