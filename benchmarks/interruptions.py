@@ -2,6 +2,7 @@
 
 `python -m benchmarks.interruptions --kills 40` kills `xpixels ingest` by SIGKILL at random moments of every
 stage, gives the same command again, and compares the database with that of an undisturbed run, row for row.
+Options that it does not know are the ingest's, as `--targets all`.
 """
 
 from __future__ import annotations
@@ -133,11 +134,11 @@ def main() -> int:
     parser.add_argument("--cases", default="40")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--weights", type=Path, help="npz of a network (default: the bundled one)")
-    options = parser.parse_args()
+    options, further = parser.parse_known_args()  # of the ingest, as --targets all
     chance, wrong, killed, databases = random.Random(options.seed), [], Counter(), 0
     again = queries = 0
     with tempfile.TemporaryDirectory() as name:
-        chosen = [*BATCH, "--cases", options.cases]
+        chosen = [*BATCH, "--cases", options.cases, *further]
         bench = Bench(Path(name), [*chosen, "--weights", str(options.weights)] if options.weights else chosen)
         bench.whole("compiles")
         began = time.monotonic()
