@@ -35,10 +35,12 @@ import os, sys
 from ingest import attacks
 import xpixels
 whole, log = attacks.attack_stream, os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-def told(*arguments, identities, **options):
-    for flat, result in whole(*arguments, identities=identities, **options):
-        lines = zip(identities[flat], result.queries, strict=True)
-        os.write(log, "".join(f"{image} {queries}\\n" for image, queries in lines).encode())
+def told(*arguments, identities, targets, **options):
+    width = 1 if targets is None else targets.shape[1]
+    for flat, result in whole(*arguments, identities=identities, targets=targets, **options):
+        lines = zip(identities[flat // width], flat % width, result.queries, strict=True)
+        made = [f"{image}/{target} {queries}" for image, target, queries in lines if queries]
+        os.write(log, "".join(line + "\\n" for line in made).encode())
         yield flat, result
 attacks.attack_stream = told
 sys.exit(xpixels.main(["ingest", *sys.argv[2:]]))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
-from db.engine import writing
+from db.engine import snapshot, writing
 from db.schema import chunks, runs
 
 
@@ -48,8 +48,15 @@ def taken(engine: Engine, run_id: int | None = None) -> Iterator[Chunk | None]:
 
 
 def items_left(engine: Engine, run_id: int) -> int:
-    """How many items of a run are in chunks that nobody has done, or is at."""
-    with engine.connect() as connection:
+    """How many items of a run are in chunks that are not done.
+
+    Raises RuntimeError where the run is over: what is gone was not done then, but taken back.
+    """
+    with snapshot(engine) as connection:
+        if connection.scalar(select(runs.c.status).where(runs.c.id == run_id)) != "running":
+            raise RuntimeError(
+                f"run {run_id} is over: another process took this one for dead, and took its place"
+            )
         return connection.scalar(
             select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
         )

@@ -22,8 +22,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
-# So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word.
-VANISHED = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
+# So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word, and
+# not what is locked by one that computes.
+LOCKS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
+LOCKS |= {"idle_in_transaction_session_timeout": 0}
 UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
@@ -271,7 +273,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _postgresql(address: URL, read_only: bool) -> Engine:
-    settings = VANISHED | ({"default_transaction_read_only": "on"} if read_only else {})
+    settings = LOCKS | ({"default_transaction_read_only": "on"} if read_only else {})
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
         engine = create_engine(address, connect_args={"options": options})

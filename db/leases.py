@@ -2,10 +2,10 @@
 
 It is a row of `runs`, of stage `ingest`, that is `running` as long as its process is. It goes when the work
 is done; that of a process that died is taken over. On this machine a process is known by its id and start.
-From elsewhere it gives signs of life in `seconds`, and counts as dead when they stop.
+From elsewhere it gives signs of life in `seconds`, and counts as dead when they stop: whoever waits sees that
+by a clock of its own.
 """
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
@@ -25,12 +25,14 @@ class Holder(NamedTuple):
     host: str
     process: int
     since: str  # UTC, as `schema.now` has it
+    seconds: float  # from then to its last sign of life
 
 
-def take(engine: Engine, code_version: str) -> int | Holder:
+def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int | Holder:
     """The id of the lease, which this process now has; or the process that is at work.
 
-    Runs that died without a word are marked, whoever gets it.
+    Runs that died without a word are marked, whoever gets it. silent: what was the answer `SILENCE` ago; a
+    process of another machine that gave no sign of life since then is taken for dead.
     """
     runs, own = schema.runs, processes.own()
     with writing(engine) as connection:
@@ -39,8 +41,10 @@ def take(engine: Engine, code_version: str) -> int | Holder:
         query = select(runs.c.id, runs.c.process, runs.c.started_at, runs.c.seconds)
         held = connection.execute(query.where(runs.c.stage == STAGE, runs.c.status == "running")).all()
         for _, process, since, seconds in held:
-            if process != own and not _silent(process, since, seconds):
-                return Holder(*processes.split(process), since)
+            holder = Holder(*processes.split(process), since, seconds or 0.0)
+            # One of this machine is alive: the dead ones are marked already.
+            if process != own and (holder.host == processes.split(own)[0] or holder != silent):
+                return holder
         for id_, process, *_ in held:
             _take_over(connection, id_, process)
         chunks.discard(connection)
@@ -56,12 +60,12 @@ def take(engine: Engine, code_version: str) -> int | Holder:
         return connection.execute(insert(runs), row).inserted_primary_key[0]
 
 
-def live(engine: Engine, lease: int, seconds: float) -> None:
-    """Give a sign of life, `seconds` after the lease was taken."""
+def live(engine: Engine, lease: int, seconds: float) -> bool:
+    """Give a sign of life, `seconds` after the lease was taken; whether it is still this process's."""
     runs = schema.runs
     with writing(engine) as connection:
         mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.status == "running")
-        connection.execute(update(runs).where(mine).values(seconds=seconds))
+        return connection.execute(update(runs).where(mine).values(seconds=seconds)).rowcount == 1
 
 
 def release(engine: Engine, lease: int) -> None:
@@ -78,10 +82,3 @@ def _take_over(connection: Connection, lease: int, process: str) -> None:
     theirs = or_(runs.c.id == lease, (runs.c.process == process) & (process != processes.own()))
     ended = {"status": "interrupted", "finished_at": schema.now(), "message": "its process ended"}
     connection.execute(update(runs).where(runs.c.status == "running", theirs).values(ended))
-
-
-def _silent(process: str, since: str, seconds: float | None) -> bool:
-    if processes.split(process)[0] == processes.split(processes.own())[0]:
-        return False  # it is alive: the dead of this machine are marked already
-    begun = datetime.fromisoformat(since)
-    return (datetime.now(UTC) - begun).total_seconds() - (seconds or 0.0) > SILENCE

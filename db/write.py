@@ -8,7 +8,7 @@ works, and its end is recorded whatever became of its work.
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -93,7 +93,8 @@ def run(
         status = "failed" if isinstance(error, Exception) else "interrupted"
         message = (str(error).splitlines() or [""])[0]
         message = f"{type(error).__name__}: {message}" if message else type(error).__name__
-        finish_run(engine, id_, status=status, message=message, seconds=time.monotonic() - began)
+        with suppress(RuntimeError):  # another process has ended it already
+            finish_run(engine, id_, status=status, message=message, seconds=time.monotonic() - began)
         raise
     finish_run(engine, id_, seconds=time.monotonic() - began)
 
@@ -145,14 +146,19 @@ def finish_run(
 
     Raises:
         LookupError: there is no such run.
+        RuntimeError: it is over already: another process took this one for dead.
     """
     ended = {"status": status, "finished_at": schema.now(), "message": message, "seconds": seconds}
     if network_id is not None:
         ended["network_id"] = network_id
     with writing(engine) as connection:
-        done = connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(ended))
-        if done.rowcount != 1:
+        runs = schema.runs.c
+        at_work = (runs.id == run_id) & (runs.status == "running")
+        if connection.execute(update(schema.runs).where(at_work).values(ended)).rowcount == 1:
+            return
+        if connection.scalar(select(runs.id).where(runs.id == run_id)) is None:
             raise LookupError(f"No run {run_id}.")
+    raise RuntimeError(f"run {run_id} is over: another process took this one for dead, and took its place")
 
 
 def mark_interrupted(connection: Connection) -> list[int]:

@@ -60,9 +60,10 @@ def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) ->
             done = queries = hits = 0
             for row, place in enumerate(flat.tolist()):
                 index, aims = items[place // width]
+                if place % width >= len(aims):
+                    continue
                 of_image = found.setdefault(place // width, [])
-                if place % width < len(aims):
-                    of_image.append(((index, aims[place % width]), AttackResult(*(x[row] for x in result))))
+                of_image.append(((index, aims[place % width]), AttackResult(*(x[row] for x in result))))
                 if len(of_image) == len(aims):
                     attacks_of_image = [one for one in of_image if one[1].generations >= 0]  # not skipped
                     writer.add(attacks_of_image)
@@ -94,6 +95,8 @@ class _Writer:
 
     def flush(self) -> None:
         if self.found:
+            # In order: two workers that write the same samples do not wait for each other for ever.
+            self.found.sort(key=lambda one: (one[0][0], -1 if one[0][1] is None else one[0][1]))
             pairs, results = zip(*self.found, strict=True)
             result = AttackResult(*map(np.stack, zip(*results, strict=True)))
             with writing(self.task.engine) as connection:

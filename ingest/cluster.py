@@ -14,6 +14,7 @@ from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from sqlalchemy import Engine
 
@@ -26,7 +27,7 @@ from model import data, devices
 from model.data import Dataset
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 LOCAL = "local"
 ANSWER = 10  # seconds that a scheduler has to answer
@@ -40,23 +41,22 @@ class Cluster:
     def __init__(self, client: Client, url: str, load: bytes) -> None:
         """url: of the database, for the workers. load: pickled, gives a split of a data set by name."""
         self.client, self.url, self.load = client, url, load
+        self.command = uuid4().hex  # workers outlive it; the next one may be about another file of that name
 
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
         """As `ingest.crew.Crew` says. Raises RuntimeError where workers die again and again, or are gone."""
-        from distributed import KilledWorker, as_completed
+        from distributed import KilledWorker
 
-        place = describe(task)
+        where = (self.command, describe(task), self.url, self.load)
         futures = [
-            self.client.submit(
-                _do, place, self.url, self.load, work, run_id, part, same, pure=False, retries=AGAIN
-            )
+            self.client.submit(_do, where, work, run_id, part, same, pure=False, retries=AGAIN)
             for part in chunks(items, size)
         ]
         try:
-            for _, told in as_completed(futures, with_results=True):
-                yield from told
+            for future in self._completed(futures):
+                yield from future.result()
         except KilledWorker as error:
             raise RuntimeError(
                 f"a chunk of the stage {work} ended several Dask workers, the last one "
@@ -69,6 +69,23 @@ class Cluster:
             ) from None
         finally:
             self.client.cancel(futures)
+
+    def _completed(self, futures: Sequence[Future]) -> Iterator[Future]:
+        """Futures as they are done. Raises RuntimeError where there is no worker any more."""
+        from distributed import wait
+
+        left = set(futures)
+        while left:
+            try:
+                done, left = wait(left, timeout=PATIENCE, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                if self.client.nthreads():
+                    continue  # they are at it
+                raise RuntimeError(
+                    f"the Dask scheduler at {self.client.scheduler.address} has no workers any more; what "
+                    "was written is kept, and the same command goes on from there"
+                ) from None
+            yield from done
 
 
 def crew_at(scheduler: str | None, engine: Engine) -> AbstractContextManager[Cluster | None]:
@@ -118,7 +135,11 @@ def _client(address: str, distributed) -> Iterator[Client]:
     cores = len(os.sched_getaffinity(0))
     with (
         distributed.LocalCluster(
-            n_workers=cores, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.ERROR
+            n_workers=cores,
+            threads_per_worker=1,
+            memory_limit=0,  # a reference set takes what it takes; to be killed for it would help nobody
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
         ) as started,
         distributed.Client(started) as client,
     ):
@@ -138,7 +159,13 @@ def _require_workers(client: Client, address: str, one_machine: bool) -> None:
         raise ValueError(
             f"--scheduler {address}: a worker lacks {error.name}; install this program where the workers run"
         ) from None
+    threads = client.nthreads()
     for worker, (host, version) in known.items():
+        if threads[worker] != 1:
+            raise ValueError(
+                f"--scheduler {address}: the worker {worker} has {threads[worker]} threads, expected one: "
+                f"start it with `dask worker {address} --nthreads 1`, one a core or an accelerator"
+            )
         if version != code_version():
             raise ValueError(
                 f"--scheduler {address}: the worker {worker} has version {version} of this program, here it "
@@ -166,14 +193,14 @@ def _plugin(distributed):
 
 
 @lru_cache(maxsize=1)
-def _entered(place: Place, url: str, load: bytes) -> Task:
+def _entered(command: str, place: Place, url: str, load: bytes) -> Task:
     import cloudpickle
 
     return enter(place, engines.create(url), cloudpickle.loads(load))
 
 
 def _do(
-    place: Place, url: str, load: bytes, work: str, run_id: int, items: list[Any], same: dict[str, Any]
+    where: tuple[str, Place, str, bytes], work: str, run_id: int, items: list[Any], same: dict[str, Any]
 ) -> list[Done]:
     """A chunk, in a worker's process."""
-    return list(WORK[work](_entered(place, url, load), run_id, items, **same))
+    return list(WORK[work](_entered(*where), run_id, items, **same))

@@ -26,7 +26,7 @@ from ingest.task import Done, Task
 from model import tuning
 from model.cnn import Network, activate
 from model.data import decode_png
-from model.layers import COMPOSED, SCALED
+from model.layers import COMPOSED, SCALED, Conv
 from model.neighbors import nearest, nearest_in_blocks
 from model.progress import progress
 
@@ -152,8 +152,11 @@ def find_neighbors(
 def share_searches(task: Task) -> Callable[..., Iterator[Done]]:
     """The `share` of `find_neighbors` that has the crew of a task search."""
 
-    def share(run_id: int, ids: Sequence[int], **how: str) -> Iterator[Done]:
-        return task.crew.share("neighbors", task, run_id, ids, SHARED, **how)
+    convs = {layer.name for layer in task.checkpoint.network.architecture.layers if isinstance(layer, Conv)}
+
+    def share(run_id: int, ids: Sequence[int], *, layer: str, **how: str) -> Iterator[Done]:
+        size = CHUNK if layer in convs else SHARED  # for each chunk a conv layer's reference set is made anew
+        return task.crew.share("neighbors", task, run_id, ids, size, layer=layer, **how)
 
     return share
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from ingest.crew import Alone
+from ingest.runs import code_version
 from ingest.task import Task
 from model import checkpoint
 from model.data import Dataset
@@ -26,6 +27,7 @@ class Place(NamedTuple):
     sha256: str  # of the weights
     evaluation: str  # "incremental" or "full": the same on every machine
     pixels: int
+    version: str  # of this program
 
 
 def describe(task: Task) -> Place:
@@ -39,14 +41,21 @@ def describe(task: Task) -> Place:
         task.checkpoint.sha256,
         "incremental" if isinstance(task.function, Incremental) else "full",
         task.pixels,
+        code_version(),
     )
 
 
 def enter(place: Place, engine: Engine, load: Callable[[str, str], Dataset]) -> Task:
     """The task, in another process: it works alone on the chunks that it is given.
 
-    Raises ValueError where the weights are others, and what `model.checkpoint.load` and `load` raise.
+    Raises ValueError where the weights or this program are others, and what `model.checkpoint.load` and
+    `load` raise.
     """
+    if place.version != code_version():
+        raise ValueError(
+            f"the ingest is of version {place.version} of this program, here it is {code_version()}: "
+            "install the same one"
+        )
     weights = Path(place.weights) if place.weights else checkpoint.BUNDLED
     loaded = checkpoint.load(weights)
     if loaded.sha256 != place.sha256:

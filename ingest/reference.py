@@ -37,10 +37,10 @@ def build_reference(task: Task) -> None:
         stage(task.engine, "reference", task.network_id, parameters) as run_id,
         progress("reference set", len(training), "images") as shown,
     ):
-        seen = kept = 0
+        seen = 0
         for done in task.crew.share("reference", task, run_id, blocks, BLOCKS):
-            seen, kept = seen + done.items, kept + done.hits
-            shown.to(seen * CHUNK, f"{kept} classified correctly" if kept else "")
+            seen += done.items
+            shown.to(seen * CHUNK)
 
 
 def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
@@ -74,4 +74,4 @@ def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]
                 ]
                 write.insert_missing(connection, reference_activations, activations)
         first += len(predicted)
-        yield Done(1, hits=int(correct.sum()))
+        yield Done(1)

@@ -84,7 +84,7 @@ def add_samples(
         }
         for place, label, image_id in zip(places, part.labels[indices], image_ids, strict=True)
     ]
-    write.insert_missing(connection, samples, new)
+    write.insert_missing(connection, samples, sorted(new, key=itemgetter("position")))
     return write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+import jax
 from sqlalchemy import Engine
 
 from db import chunks as free
@@ -16,6 +19,7 @@ from ingest.task import Done, Task
 from model.data import Dataset
 
 LOOKS = 0.1  # seconds between two looks whether others are done
+DEVICES = 2  # of a worker's machine that are busy with a chunk; where there are more, chunks are larger
 
 
 class Shared:
@@ -28,6 +32,7 @@ class Shared:
         if not items:
             return
         place = describe(task)._asdict()
+        size *= -(-jax.local_device_count() // DEVICES)
         free.publish(
             task.engine,
             [
@@ -58,25 +63,39 @@ def _until_done(task: Task, run_id: int, total: int) -> Iterator[Done]:
             time.sleep(LOOKS)
 
 
+class Unable(Exception):
+    """This process lacks what the chunk needs."""
+
+
 class Helper:
     """What a process does while it waits for its turn: chunks of the ingest that is at work."""
 
     def __init__(self, engine: Engine, load: Callable[[str, str], Dataset]) -> None:
         """load: gives a split of a data set by name, as each machine has it."""
         self.engine, self.load = engine, load
-        self.entered: tuple[Place, Task] | None = None
+        self.entered: tuple[dict, Task | None] | None = None  # None: it could not be
 
     def __call__(self) -> bool:
-        """Do one chunk; whether there was one. Raises what `ingest.place.enter` raises."""
-        with free.taken(self.engine) as chunk:
-            if chunk is None:
-                return False
-            place = Place(**chunk.arguments["place"])
-            if self.entered is None or self.entered[0] != place:
-                self.entered = place, enter(place, self.engine, self.load)
-            for _ in _do(chunk, self.entered[1]):
-                pass
-        return True
+        """Do one chunk; whether there was one that this process is able to do."""
+        with suppress(Unable), free.taken(self.engine) as chunk:
+            if chunk is not None:
+                for _ in _do(chunk, self._task(chunk.arguments["place"])):
+                    pass
+                return True
+        return False
+
+    def _task(self, place: dict) -> Task:
+        """The task at a place. Raises Unable, and says once why; others do the chunk then."""
+        if self.entered is None or self.entered[0] != place:
+            try:
+                known = Place(**{name: place.get(name) for name in Place._fields})
+                self.entered = place, enter(known, self.engine, self.load)
+            except (ValueError, LookupError, OSError) as error:
+                self.entered = place, None
+                print(f"not taking part: {error}", file=sys.stderr, flush=True)
+        if self.entered[1] is None:
+            raise Unable
+        return self.entered[1]
 
 
 def _do(chunk: free.Chunk, task: Task) -> Iterator[Done]:

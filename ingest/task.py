@@ -26,7 +26,7 @@ class Done(NamedTuple):
 
     items: int
     queries: int = 0  # candidates that the network was asked about
-    hits: int = 0  # of the items: images that fell, or that are kept
+    hits: int = 0  # of the items: images that fell
 
 
 @dataclass(frozen=True)

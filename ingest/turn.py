@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 import time
@@ -43,13 +44,15 @@ class Turn:
         """Return when no other process is at work on the database. Its tables must be there already."""
         if self.lease is not None or (self.engine.dialect.name == "sqlite" and file(self.engine) is None):
             return  # taken; or a database in memory, which nobody else has
-        waited = None
-        while isinstance(found := leases.take(self.engine, code_version()), leases.Holder):
-            if found != waited:  # once for each that is waited for
+        seen, noticed, silent = None, 0.0, None
+        while isinstance(found := leases.take(self.engine, code_version(), silent), leases.Holder):
+            if seen is None or found[:3] != seen[:3]:  # once for each that is waited for
                 who = f"process {found.process} on {found.host}, since {found.since}"
                 does = "waiting, and taking part in its work" if self.meanwhile else "waiting"
                 self.say(f"another ingest ({who}) is at work on this database: {does}")
-                waited = found
+            if found != seen:
+                seen, noticed = found, time.monotonic()
+            silent = found if time.monotonic() - noticed > leases.SILENCE else None
             if self.meanwhile is None or not self.meanwhile():
                 time.sleep(LOOKS)
         self.lease = found
@@ -77,7 +80,10 @@ class Turn:
         began = time.monotonic()
         while not self.over.wait(leases.SIGN_OF_LIFE):
             with suppress(SQLAlchemyError):  # a long transaction of another process: the next one will do
-                leases.live(self.engine, self.lease, time.monotonic() - began)
+                if not leases.live(self.engine, self.lease, time.monotonic() - began):
+                    self.say("another ingest took this one for dead, as it gave no sign, and took its place")
+                    _thread.interrupt_main()
+                    return
 
 
 def _say(line: str) -> None:

@@ -95,6 +95,11 @@ def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_kille
         report = pipeline.ingest(engine, BATCH, **options, crew=deadly)
         assert deadly.killed[0]
         assert deadly.killed[0] not in deadly.client.run(os.getpid).values()
+        for name, said in (("code_version", "here it is 9"), ("platform.node", "serves one machine")):
+            with monkeypatch.context() as patched:
+                patched.setattr(f"ingest.cluster.{name}", lambda: "9")
+                with pytest.raises(ValueError, match=said):
+                    cluster._require_workers(crew.client, "local", one_machine=True)
         assert not any(report.missing.values())
     require_the_same(engine, alone)
     engine.dispose()
@@ -154,10 +159,24 @@ def test_a_chunk_has_one_worker_and_is_gone_when_it_is_done(post, run_id):
 def test_chunks_of_a_run_that_is_over_are_nobodys_and_go_with_the_next_lease(post, run_id):
     chunks.publish(post, numbered(run_id, 2))
     finish_run(post, run_id, status="interrupted")
+    with pytest.raises(RuntimeError, match="another process took this one for dead"):
+        chunks.items_left(post, run_id)  # what is taken back was not done by others
+    with pytest.raises(RuntimeError, match="another process took this one for dead"):
+        finish_run(post, run_id)
     with chunks.taken(post) as chunk:
         assert chunk is None
     leases.release(post, leases.take(post, "test"))
-    assert chunks.items_left(post, run_id) == 0
+    with post.connect() as connection:
+        assert connection.execute(schema.chunks.select()).all() == []
+
+
+def test_who_cannot_take_part_says_so_once_and_leaves_the_chunk(post, run_id, options, capsys):
+    place = {"dataset": "cifar10-sample", "version": "0.0", "unknown": 1}
+    chunks.publish(post, [chunks.Chunk(run_id, "sweep", {"place": place, "items": [1], "same": {}}, 1)])
+    helper = Helper(post, options["load"])
+    assert [helper(), helper()] == [False, False]
+    assert capsys.readouterr().err.startswith("not taking part: the ingest is of version 0.0 of this program")
+    assert chunks.items_left(post, run_id) == 1
 
 
 def test_the_chunk_of_a_worker_that_is_killed_is_free_again(post, run_id):

@@ -10,11 +10,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -190,17 +190,36 @@ def test_a_lease_from_elsewhere_holds_as_long_as_there_are_signs_of_life(empty):
     runs, long_ago = schema.runs, "2026-01-01T00:00:00Z"
     elsewhere = {"process": "another-machine/12/34", "started_at": long_ago}
     with engines.writing(empty) as connection:
-        alive = (datetime.now(UTC) - datetime.fromisoformat(long_ago)).total_seconds()
-        connection.execute(update(runs).values(**elsewhere, seconds=alive))
+        connection.execute(update(runs).values(**elsewhere, seconds=5.0))
         stage = {"stage": "attack", "status": "running", "parameters": {}, "code_version": "test"}
         connection.execute(insert(runs).values(**stage, **elsewhere))
-    assert leases.take(empty, "test") == ("another-machine", 12, long_ago)
+    before = leases.take(empty, "test")
+    assert before == ("another-machine", 12, long_ago, 5.0)
     with engines.writing(empty) as connection:
-        connection.execute(update(runs).where(runs.c.id == lease).values(seconds=alive - 1000))
-    mine = leases.take(empty, "test")
+        connection.execute(update(runs).where(runs.c.id == lease).values(seconds=20.0))
+    now = leases.take(empty, "test", silent=before)
+    assert now == ("another-machine", 12, long_ago, 20.0)
+    mine = leases.take(empty, "test", silent=now)
     with empty.connect() as connection:
         found = dict(map(tuple, connection.execute(select(runs.c.id, runs.c.status))))
     assert found == {lease: "interrupted", lease + 1: "interrupted", mine: "running"}
+
+
+def test_a_process_that_another_took_for_dead_ends(empty, monkeypatch):
+    monkeypatch.setattr(leases, "SIGN_OF_LIFE", 0.01)
+    said = []
+
+    def lose():
+        over = {"status": "interrupted", "finished_at": schema.now()}
+        with engines.writing(empty) as connection:
+            connection.execute(update(schema.runs).values(**over))
+        threading.Event().wait(20)
+
+    with turn.Turn(empty, say=said.append) as first:
+        first.take()
+        with pytest.raises(KeyboardInterrupt):
+            lose()
+    assert said == ["another ingest took this one for dead, as it gave no sign, and took its place"]
 
 
 def test_readers_beside_an_ingest_meet_no_error_and_nothing_that_does_not_fit_together(
