@@ -90,7 +90,11 @@ class Cluster:
 
 def crew_at(scheduler: str | None, engine: Engine) -> AbstractContextManager[Cluster | None]:
     """The crew of a command: at a scheduler's address, as `cluster`, or the usual one (None)."""
-    return cluster(scheduler, engine, data.load) if scheduler else nullcontext()
+    if scheduler is None:
+        return nullcontext()
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line
+    return cluster(scheduler, engine, data.load)
 
 
 @contextmanager
