@@ -19,6 +19,7 @@ from ingest.task import Done, Task
 from model.data import Dataset
 
 LOOKS = 0.1  # seconds between two looks whether others are done
+PATIENCE = 60  # seconds after which it is told who is waited for
 DEVICES = 2  # of a worker's machine that are busy with a chunk; where there are more, chunks are larger
 
 
@@ -48,19 +49,25 @@ class Shared:
 
 
 def _until_done(task: Task, run_id: int, total: int) -> Iterator[Done]:
-    told = 0
+    told, heard = 0, time.monotonic()
     while told < total:
         with free.taken(task.engine, run_id) as chunk:
             if chunk is not None:
                 for done in _do(chunk, task):
                     told += done.items
                     yield done
-        by_others = total - free.items_left(task.engine, run_id) - told
+        left = free.items_left(task.engine, run_id)
+        by_others = total - left - told
         if by_others > 0:
             told += by_others
             yield Done(by_others)
-        elif chunk is None:
-            time.sleep(LOOKS)
+        if by_others > 0 or chunk is not None:
+            heard = time.monotonic()
+            continue
+        if time.monotonic() - heard > PATIENCE:
+            print(f"waiting for others, who are at the last {left} items", file=sys.stderr, flush=True)
+            heard = time.monotonic()
+        time.sleep(LOOKS)
 
 
 class Unable(Exception):
