@@ -24,6 +24,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, make_url
 
+from benchmarks.compiled import compiled_in
 from db import engine as engines
 from db import upkeep
 from db.contents import Contents, contents, differences
@@ -42,18 +43,13 @@ class Bench:
 
     def start(self, database: str, *more: str) -> subprocess.Popen:
         """An ingest, begun; its output goes to a file."""
-        compiled = {
-            "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),  # with a bound, JAX locks what it writes
-        }
         with (self.folder / "said").open("ab") as said:
             return subprocess.Popen(
                 [sys.executable, "-m", "ingest", *self.options, "--database", database, *more],
                 stdout=said,
                 stderr=said,
                 cwd=Path(__file__).parents[1],
-                env=os.environ | compiled,
+                env=os.environ | compiled_in(self.folder / "compiled"),
             )
 
     def alone(self) -> None:

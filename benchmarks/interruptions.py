@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks.compiled import compiled_in
 from db import engine as engines
 from db import upkeep
 from db.contents import contents, differences, running
@@ -56,11 +57,6 @@ class Bench:
 
     def start(self, name: str) -> subprocess.Popen:
         """The ingest into database `name`, begun; its output is left in a file."""
-        settings = {
-            "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),  # with a bound, JAX locks what it writes
-        }
         log = ["--database", str(self.folder / f"{name}.db")]
         with (self.folder / f"{name}.out").open("ab") as said:
             return subprocess.Popen(
@@ -68,7 +64,7 @@ class Bench:
                 stdout=said,
                 stderr=said,
                 cwd=Path(__file__).parents[1],
-                env=os.environ | settings,
+                env=os.environ | compiled_in(self.folder / "compiled"),
             )
 
     def whole(self, name: str) -> None:

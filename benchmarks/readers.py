@@ -25,6 +25,7 @@ from itertools import count
 from pathlib import Path
 
 import db.engine
+from benchmarks.compiled import compiled_in
 from benchmarks.invariants import ALWAYS, broken
 from benchmarks.reading import Client, Tally, read
 from db import upkeep
@@ -43,11 +44,7 @@ class Writer:
     def __init__(self, path: Path, options: list[str]) -> None:
         self.path, self.options = path, options
         self.log = path.with_name("ingest.log")
-        self.settings = os.environ | {
-            "JAX_COMPILATION_CACHE_DIR": str(path.with_name("compiled")),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),  # with a bound, JAX locks what it writes
-        }
+        self.settings = os.environ | compiled_in(path.with_name("compiled"))
         self.done: Counter = Counter()
         self.failed: list[str] = []
         self.process: subprocess.Popen | None = None

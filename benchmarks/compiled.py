@@ -1,0 +1,12 @@
+"""Where processes that a benchmark starts keep what XLA compiled, so that only the first one compiles it."""
+
+from pathlib import Path
+
+
+def compiled_in(folder: Path) -> dict[str, str]:
+    """Settings of the environment; the folder is made when it is needed."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),  # with a bound, JAX locks what it writes
+    }
