@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
+from db import processes
 from db.engine import snapshot, writing
 from db.schema import chunks, runs
 
@@ -54,9 +55,7 @@ def items_left(engine: Engine, run_id: int) -> int:
     """
     with snapshot(engine) as connection:
         if connection.scalar(select(runs.c.status).where(runs.c.id == run_id)) != "running":
-            raise RuntimeError(
-                f"run {run_id} is over: another process took this one for dead, and took its place"
-            )
+            raise processes.taken_for_dead(run_id)
         return connection.scalar(
             select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
         )

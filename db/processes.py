@@ -42,6 +42,11 @@ def alive(process: str | None) -> bool:
     return process.endswith("/") or name(pid) == process
 
 
+def taken_for_dead(run_id: int) -> RuntimeError:
+    """What ends a process whose run another one has ended."""
+    return RuntimeError(f"run {run_id} is over: another process took this one for dead, and took its place")
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third on, the state; empty where there is none."""
     try:

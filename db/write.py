@@ -158,7 +158,7 @@ def finish_run(
             return
         if connection.scalar(select(runs.id).where(runs.id == run_id)) is None:
             raise LookupError(f"No run {run_id}.")
-    raise RuntimeError(f"run {run_id} is over: another process took this one for dead, and took its place")
+    raise processes.taken_for_dead(run_id)
 
 
 def mark_interrupted(connection: Connection) -> list[int]:
