@@ -170,18 +170,26 @@ def test_compressed_weights_of_the_right_size_are_taken(packed, offered):
     np.testing.assert_array_equal(loaded.conv1.bias[...], packed[0]["conv1.bias"])
 
 
+@contextmanager
+def read_or_refused(name, refusal, refused=None):
+    """What is generated is read, or refused by `refusal` in one line and noted; any other error fails."""
+    try:
+        yield
+    except refusal as error:
+        one_line(error, f"{name} of seed {SEED}")
+        if refused is not None:
+            refused.append(name)
+    except Exception as error:
+        raise AssertionError(f"{name} of seed {SEED}") from error
+
+
 def test_damaged_weights_are_read_or_refused_in_one_line(packed, tmp_path):
-    refused = 0
+    refused = []
     for number in range(1500 * TIMES):
         data = damaged(of("weights", number), packed[1])
-        try:
+        with read_or_refused(f"weights/{number}", checkpoint.CheckpointError, refused):
             checkpoint.unpack(data, tmp_path, most=len(packed[1]))
-        except checkpoint.CheckpointError as error:
-            one_line(error, f"weights/{number} of seed {SEED}")
-            refused += 1
-        except Exception as error:
-            raise AssertionError(f"weights/{number} of seed {SEED}") from error
-    assert refused > 500
+    assert len(refused) > 500
 
 
 VALUES = (
@@ -225,14 +233,10 @@ def test_other_descriptions_describe_a_network_or_are_refused_in_one_line(packed
     described = 0
     for number in range(1500 * TIMES):
         description = changed(of("description", number), packed[2]["architecture"])
-        try:
+        with read_or_refused(f"description/{number} {description}", ValueError):
             architecture = layers.from_json(description)
             described += 1
             assert all(min(shape) > 0 for shape in architecture.output_shapes().values())
-        except ValueError as error:
-            one_line(error, f"description/{number} of seed {SEED}")
-        except Exception as error:
-            raise AssertionError(f"description/{number} of seed {SEED}: {description}") from error
     assert described > 0
 
 
@@ -273,16 +277,11 @@ def test_a_description_of_ten_thousand_brackets_is_refused(packed, tmp_path):
 
 def test_damaged_pictures_are_read_or_refused_in_one_line():
     good = encode_png(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8))
-    refused = 0
+    refused = []
     for number in range(1500 * TIMES):
-        try:
+        with read_or_refused(f"picture/{number}", pictures.PictureError, refused):
             assert pictures.decode(damaged(of("picture", number), good), 32, 32).shape == (32, 32, 3)
-        except pictures.PictureError as error:
-            one_line(error, f"picture/{number} of seed {SEED}")
-            refused += 1
-        except Exception as error:
-            raise AssertionError(f"picture/{number} of seed {SEED}") from error
-    assert refused > 500
+    assert len(refused) > 500
 
 
 def test_damaged_archives_of_images_are_refused_in_one_line(tmp_path):
@@ -297,10 +296,6 @@ def test_damaged_archives_of_images_are_refused_in_one_line(tmp_path):
         chance = of("archive", number)
         path, scratch, ready = (tmp_path / f"{name}{number}" for name in ("offer", "scratch", "ready"))
         path.write_bytes(damaged(chance, chance.choice(forms)))
-        try:
+        with read_or_refused(f"archive/{number}", ValueError):
             archive.assemble(path, scratch, ready, tiny.files)
             assert {file.name: file.read_bytes() for file in ready.iterdir()} == tiny.binary
-        except ValueError as error:
-            one_line(error, f"archive/{number} of seed {SEED}")
-        except Exception as error:
-            raise AssertionError(f"archive/{number} of seed {SEED}") from error
