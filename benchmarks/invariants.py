@@ -18,7 +18,6 @@ from benchmarks.pages import components
 from dashapp import ids
 from db import upkeep
 from db.read import PAGE_SIZE
-from db.views import COMPARED
 from model.data import decode_png
 
 # What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
@@ -90,13 +89,11 @@ def torn(address: str, data: bytes) -> Iterator[str]:
 
 
 def _torn_row(row: dict[str, str]) -> Iterator[str]:
-    """A case of an export: all of its layers are decided, or none is; their alarms are those it counts."""
-    alarms = [row[f"alarm_{layer}"] for layer in COMPARED]
-    if row["alarms"] == "":
-        if any(alarms):
-            yield f"case {row['case_id']} has alarms that are not counted"
-    elif "" in alarms or sum(one in ("1", "True") for one in alarms) != int(row["alarms"]):
-        yield f"case {row['case_id']} has {row['alarms']} alarms, and they are {alarms}"
+    """A case of an export: the layers that alarm are as many as it counts."""
+    named = row["alarming_layers"]
+    alarming = [] if named in ("", "none") else named.split("+")
+    if (named == "") != (row["alarms"] == "") or len(alarming) != int(row["alarms"] or 0):
+        yield f"case {row['case_id']} has {row['alarms']} alarms, and they are '{named}'"
     if (row["kind"] == "adversarial") != (row["attacked_row"] != ""):
         yield f"case {row['case_id']} is {row['kind']}, its attacked row '{row['attacked_row']}'"
 

@@ -10,13 +10,14 @@ from db.tables.evidence import MEASURED
 
 _OF_DETECTOR = """
     networks.name AS network,
+    datasets.name AS dataset,
     detectors.name AS detector,
     detectors.kind AS kind,
     detectors.layer AS layer,
     detectors.metric AS metric,
     detectors.rule AS rule,
     detectors.reference AS reference,"""
-_DETECTOR = (Text, "network detector kind layer metric rule reference")
+_DETECTOR = (Text, "network dataset detector kind layer metric rule reference")
 _INTERVALS = [f"{name}{end}" for name in MEASURED for end in ("", "_low", "_high")]
 _MEASURES = "\n    ".join(f"evaluations.{name} AS {name}," for name in _INTERVALS)
 
@@ -50,6 +51,7 @@ SELECT{_OF_DETECTOR}
 FROM evaluations
 JOIN detectors ON detectors.id = evaluations.detector_id
 JOIN networks ON networks.id = detectors.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 """,
     [
         _DETECTOR,
@@ -62,6 +64,7 @@ JOIN networks ON networks.id = detectors.network_id
         (Double, "paired_fpr paired_wins recovered_on_alarm located"),
         (Integer, "network_id detector_id"),
     ],
+    key="detector_id case_set how_chosen partition",
 )
 
 
@@ -92,6 +95,7 @@ roc_curve = view(
     f"""
 SELECT
     networks.name AS network,
+    datasets.name AS dataset,
     layers.name || ' ' || tuning_points.metric || ' ' || tuning_points.rule AS detector,
     'neighbors' AS kind,
     layers.name AS layer,
@@ -107,6 +111,7 @@ SELECT
 FROM tuning_points
 JOIN layers ON layers.id = tuning_points.layer_id
 JOIN networks ON networks.id = layers.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 UNION ALL
 SELECT{_OF_DETECTOR}
     detector_points.case_set,
@@ -118,6 +123,7 @@ SELECT{_OF_DETECTOR}
 FROM detector_points
 JOIN detectors ON detectors.id = detector_points.detector_id
 JOIN networks ON networks.id = detectors.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 LEFT JOIN layers ON layers.network_id = detectors.network_id AND layers.name = detectors.layer
 """,
     [
@@ -127,6 +133,7 @@ LEFT JOIN layers ON layers.network_id = detectors.network_id AND layers.name = d
         (Double, "threshold fpr tpr fnr accuracy"),
         (Integer, "tp fp tn fn network_id layer_id"),
     ],
+    key="network_id detector case_set partition k threshold",
 )
 
 # The paper's figures 8 to 11: of every k the threshold of the equal error rate on tuning, and what it does.
@@ -146,6 +153,7 @@ SELECT{_OF_DETECTOR}
 FROM k_points
 JOIN detectors ON detectors.id = k_points.detector_id
 JOIN networks ON networks.id = detectors.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 """,
     [
         _DETECTOR,
@@ -154,6 +162,7 @@ JOIN networks ON networks.id = detectors.network_id
         (Double, "accuracy eer auc"),
         (Integer, "network_id detector_id"),
     ],
+    key="detector_id case_set partition k",
 )
 
 # Adversarial cases of a class pair by the first layer, from the input, where the most frequent class among
@@ -164,6 +173,7 @@ first_divergence = view(
     """
 SELECT
     networks.name AS network,
+    datasets.name AS dataset,
     judged."partition" AS "partition",
     judged.metric AS metric,
     judged.rule AS rule,
@@ -189,18 +199,20 @@ FROM (
         decisions.metric, decisions.rule
 ) AS judged
 JOIN networks ON networks.id = judged.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 LEFT JOIN layers ON layers.network_id = judged.network_id AND layers.position = judged."first"
 LEFT JOIN classes AS true_classes
     ON true_classes.dataset_id = networks.dataset_id AND true_classes."class" = judged.true_class
 LEFT JOIN classes AS predicted_classes
     ON predicted_classes.dataset_id = networks.dataset_id
     AND predicted_classes."class" = judged.predicted_class
-GROUP BY networks.name, judged."partition", judged.metric, judged.rule, true_classes.name,
+GROUP BY networks.name, datasets.name, judged."partition", judged.metric, judged.rule, true_classes.name,
     predicted_classes.name, layers.name, layers.position, judged.true_class, judged.predicted_class,
     judged.network_id
 """,
     [
-        (Text, "network partition metric rule true_class predicted_class layer"),
+        (Text, "network dataset partition metric rule true_class predicted_class layer"),
         (Integer, "layer_position cases true_class_id predicted_class_id network_id"),
     ],
+    key="network_id partition metric rule true_class_id predicted_class_id layer_position",
 )

@@ -23,12 +23,14 @@ from sqlalchemy import (
 from db.schema import (
     attack_pixels,
     attacks,
+    batches,
     case_facets,
     cases,
     decisions,
     detector_decisions,
     facet_cells,
     layers,
+    runs,
 )
 
 METRIC, RULE = "euclidean", "total"  # of the decisions that lists are filtered by
@@ -152,7 +154,7 @@ def _facets(network_id: int) -> Select:
     alarming = of_case.where(decisions.c.alarm).subquery()
     names = select(func.aggregate_strings(alarming.c.name, "+")).correlate(cases).scalar_subquery()
     left = of_case.with_only_columns(layers.c.name).where(
-        layers.c.name != "composed", decisions.c.majority_class != cases.c.true_class
+        layers.c.kind != "composed", decisions.c.majority_class != cases.c.true_class
     )
     goal = case((attacks.c.target_class.is_(None), literal("untargeted")), else_=literal("targeted"))
     return (
@@ -178,8 +180,13 @@ def _facets(network_id: int) -> Select:
                     func.coalesce(left.limit(1).scalar_subquery(), "none"),
                 )
             ).label("divergence"),
+            runs.c.batch_id,
+            batches.c.seed,
+            attacks.c.pixel_count,
         )
         .select_from(cases)
+        .join(runs, runs.c.id == cases.c.run_id)
+        .outerjoin(batches, batches.c.id == runs.c.batch_id)
         .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
         .outerjoin(
             attack_pixels, and_(attack_pixels.c.attack_id == cases.c.attack_id, attack_pixels.c.pixel == 0)

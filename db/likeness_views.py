@@ -12,6 +12,7 @@ near_duplicates = view(
     """
 SELECT
     networks.name AS network,
+    datasets.name AS dataset,
     samples.split AS split,
     samples.position AS "position",
     classes.name AS true_class,
@@ -33,6 +34,7 @@ SELECT
     near_duplicate_pairs.network_id AS network_id
 FROM near_duplicate_pairs
 JOIN networks ON networks.id = near_duplicate_pairs.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 JOIN samples ON samples.id = near_duplicate_pairs.sample_id
 JOIN samples AS others ON others.id = near_duplicate_pairs.other_sample_id
 JOIN images ON images.id = samples.image_id
@@ -46,7 +48,7 @@ LEFT JOIN classes AS other_classes
     ON other_classes.dataset_id = others.dataset_id AND other_classes."class" = others.label
 """,
     [
-        (Text, "network split"),
+        (Text, "network dataset split"),
         (Integer, "position"),
         (Text, "true_class other_split"),
         (Integer, "other_position"),
@@ -59,6 +61,7 @@ LEFT JOIN classes AS other_classes
         (Text, "image_sha256 other_sha256"),
         (Integer, "sample_id other_sample_id network_id"),
     ],
+    key="network_id sample_id other_sample_id",
 )
 
 # How often a reference sample is a neighbour of cases in a layer under a metric, those that ever are.
@@ -68,6 +71,7 @@ hubs = view(
     """
 SELECT
     networks.name AS network,
+    datasets.name AS dataset,
     layers.name AS layer,
     counted.metric AS metric,
     classes.name AS reference_class,
@@ -89,6 +93,7 @@ FROM (
 ) AS counted
 JOIN layers ON layers.id = counted.layer_id
 JOIN networks ON networks.id = layers.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 JOIN (
     SELECT cases.network_id AS network_id, COUNT(*) AS cases
     FROM cases
@@ -101,7 +106,7 @@ JOIN images ON images.id = samples.image_id
 LEFT JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class" = samples.label
 """,
     [
-        (Text, "network layer metric reference_class"),
+        (Text, "network dataset layer metric reference_class"),
         (Integer, "occurrences"),
         (Double, "share"),
         (Text, "split"),
@@ -109,4 +114,5 @@ LEFT JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class"
         (Text, "image_sha256"),
         (Integer, "reference_sample_id network_id layer_id"),
     ],
+    key="layer_id metric reference_sample_id",
 )

@@ -44,6 +44,8 @@ WITH: Mapping[str, Whole] = {
 
 APART: Mapping[str, str] = {
     "runs": "the runs themselves",
+    "batches": "what runs belong to",
+    "database_identity": "made with the database",
     "chunks": "work of a run that nobody has done yet, and no result; gone when it is done",
     "datasets": "what is registered before there is a run, and shared by all of them",
     "classes": "registered with their data set",

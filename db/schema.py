@@ -44,6 +44,7 @@ from db.tables.columns import (
     WAYS,
     metadata,
     now,
+    row_key,
     views,
 )
 from db.tables.defense import (
@@ -69,9 +70,21 @@ from db.tables.evidence import (
 )
 from db.tables.facets import case_facets, detector_decisions, facet_cells, saved_views
 from db.tables.repairs import repairs
-from db.tables.samples import chunks, classes, datasets, images, layers, networks, runs, samples
-from db.totals import attack_matrix, attack_positions
-from db.views import case_overview, layer_decisions
+from db.tables.samples import (
+    batches,
+    chunks,
+    classes,
+    database_identity,
+    datasets,
+    images,
+    layers,
+    networks,
+    predictions,
+    runs,
+    samples,
+)
+from db.totals import attack_matrix, attack_positions, class_accuracy, confusion_matrix
+from db.views import case_overview, image_predictions, layer_decisions
 
 __all__ = [
     "CASE_KINDS",
@@ -97,14 +110,18 @@ __all__ = [
     "attack_pixels",
     "attack_positions",
     "attacks",
+    "batches",
     "case_activations",
     "case_facets",
     "case_overview",
     "case_repairs",
     "cases",
     "chunks",
+    "class_accuracy",
     "class_scores",
     "classes",
+    "confusion_matrix",
+    "database_identity",
     "datasets",
     "decisions",
     "detector_decisions",
@@ -115,6 +132,7 @@ __all__ = [
     "facet_cells",
     "first_divergence",
     "hubs",
+    "image_predictions",
     "images",
     "k_accuracy",
     "k_points",
@@ -131,10 +149,12 @@ __all__ = [
     "original_activations",
     "original_neighbors",
     "originals",
+    "predictions",
     "reference_activations",
     "reference_samples",
     "repairs",
     "roc_curve",
+    "row_key",
     "runs",
     "samples",
     "saved_views",

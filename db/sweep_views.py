@@ -49,6 +49,7 @@ LEFT JOIN classes AS true_classes
         (Text, "image_sha256"),
         (Integer, "case_id map_id sample_id true_class_id network_id"),
     ],
+    key="map_id",
 )
 
 # One row a case whose image was repaired. `score`: the largest margin of another class over all pixels, each
@@ -61,6 +62,7 @@ case_repairs = view(
 SELECT
     cases.id AS case_id,
     networks.name AS network,
+    datasets.name AS dataset,
     cases.kind AS kind,
     cases."partition" AS "partition",
     true_classes.name AS true_class,
@@ -83,6 +85,7 @@ SELECT
 FROM cases
 JOIN repairs ON repairs.network_id = cases.network_id AND repairs.image_id = cases.image_id
 JOIN networks ON networks.id = cases.network_id
+JOIN datasets ON datasets.id = networks.dataset_id
 JOIN samples ON samples.id = cases.sample_id
 LEFT JOIN repairs AS originals
     ON originals.network_id = cases.network_id AND originals.image_id = samples.image_id
@@ -96,13 +99,14 @@ LEFT JOIN classes AS recovered_classes
 """,
     [
         (Integer, "case_id"),
-        (Text, "network kind partition true_class predicted_class"),
+        (Text, "network dataset kind partition true_class predicted_class"),
         (Double, "score original_score"),
         (Integer, "repaired_row repaired_column"),
         (Text, "recovered_class"),
         (Boolean, "recovered_right located"),
         (Integer, "repair_id recovered_class_id network_id"),
     ],
+    key="case_id",
 )
 
 # The attacker who keeps the colour near the median of the neighbours, one row an attack: whether it fooled
@@ -112,6 +116,7 @@ near_median_attacks = view(
     """
 SELECT
     networks.name AS network,
+    datasets.name AS dataset,
     attacks.variant AS variant,
     true_classes.name AS true_class,
     predicted_classes.name AS predicted_class,
@@ -130,6 +135,7 @@ SELECT
 FROM attacks
 JOIN networks ON networks.id = attacks.network_id
 JOIN samples ON samples.id = attacks.sample_id
+JOIN datasets ON datasets.id = samples.dataset_id
 LEFT JOIN attack_pixels ON attack_pixels.attack_id = attacks.id AND attack_pixels.pixel = 0
 LEFT JOIN attack_images ON attack_images.attack_id = attacks.id
 LEFT JOIN images ON images.id = attack_images.image_id
@@ -143,7 +149,7 @@ LEFT JOIN classes AS predicted_classes
 WHERE attacks.method = 'near-median'
 """,
     [
-        (Text, "network variant true_class predicted_class"),
+        (Text, "network dataset variant true_class predicted_class"),
         (Boolean, "succeeded"),
         (Double, "margin score"),
         (Boolean, "located recovered_right"),
@@ -151,4 +157,5 @@ WHERE attacks.method = 'near-median'
         (Text, "image_sha256"),
         (Integer, "attack_id sample_id network_id"),
     ],
+    key="attack_id",
 )

@@ -78,14 +78,14 @@ def run(
     code_version: str,
     seed: int | None = None,
     network_id: int | None = None,
+    batch_id: int | None = None,
 ) -> Iterator[int]:
     """A run around a stage's work, from `running` to done, failed or interrupted; gives its id.
 
     An error's first line becomes the run's message, and the error goes on to the caller.
     """
-    id_ = start_run(
-        engine, stage, parameters=parameters, code_version=code_version, seed=seed, network_id=network_id
-    )
+    of = {"seed": seed, "network_id": network_id, "batch_id": batch_id}
+    id_ = start_run(engine, stage, parameters=parameters, code_version=code_version, **of)
     began = time.monotonic()
     try:
         yield id_
@@ -107,6 +107,7 @@ def start_run(
     code_version: str,
     seed: int | None = None,
     network_id: int | None = None,
+    batch_id: int | None = None,
 ) -> int:
     """Records that a stage is running, in a transaction of its own; returns the run's id.
 
@@ -118,6 +119,7 @@ def start_run(
         "status": "running",
         "parameters": dict(parameters),
         "seed": seed,
+        "batch_id": batch_id,
         "code_version": code_version,
         "process": processes.own(),
         "started_at": schema.now(),

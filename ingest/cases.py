@@ -68,7 +68,7 @@ def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
     return painted
 
 
-def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
+def write_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Planned]) -> None:
     """Write the planned cases, a chunk a transaction; no run is noted when there are none."""
     if not planned:
         return
@@ -83,7 +83,9 @@ def write_cases(task: Task, batch: Batch, planned: Sequence[Planned]) -> None:
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
     logits_name = network.architecture.layers[-1].name
     with (
-        stage(task.engine, "cases", task.network_id, parameters, seed=batch.seed) as run_id,
+        stage(
+            task.engine, "cases", task.network_id, parameters, seed=batch.seed, batch_id=batch_id
+        ) as run_id,
         progress("cases", len(planned), "cases") as shown,
     ):
         first = 0

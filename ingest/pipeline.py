@@ -26,6 +26,7 @@ from ingest.duplicates import find_duplicates
 from ingest.evaluation import evaluate_detectors
 from ingest.neighbors import find_neighbors, share_searches
 from ingest.originals import write_originals
+from ingest.predictions import predict_split
 from ingest.reference import build_reference
 from ingest.repairs import repair_cases
 from ingest.search import search
@@ -34,7 +35,6 @@ from ingest.sweeps import map_cases
 from ingest.task import Task
 from ingest.turn import Turn
 from model import checkpoint, data
-from model.cnn import predict
 from model.incremental import fastest
 
 
@@ -101,14 +101,15 @@ def add_cases(
     test, training = load(batch.dataset, "test"), load(batch.dataset, "train")
     check_possible(batch, len(test))  # what could not be even if the network were always right
     task = _task(engine, batch, weights, test, lambda: training, evaluation, turn, crew)
-    before = _counts(task, batch)
+    batch_id = _register(task, batch)
+    before = _counts(task, batch_id)
     if any(_lacks(before, batch).values()):
         correct = _correct(task)
         check_possible(batch, int(correct.sum()))
         build_reference(task)
         find_duplicates(task, training)
-        _make_cases(task, batch, correct)
-    after = _counts(task, batch)
+        _make_cases(task, batch, batch_id, correct)
+    after = _counts(task, batch_id)
     added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}
     return Added(task, added, {key: count for key, count in _lacks(after, batch).items() if count})
 
@@ -153,7 +154,9 @@ def attack_all(
     training = cache(partial(load, batch.dataset, "train"))
     with turn_on(engine, load) as turn:
         task = _task(engine, batch, weights, test, training, evaluation, turn, crew)
-        search(task, batch, choice.candidates(batch, test, _correct(task), set()), every=True)
+        batch_id = _register(task, batch, all_test=True)
+        wanted = choice.candidates(batch, test, _correct(task), set())
+        search(task, batch, batch_id, wanted, every=True)
     return task
 
 
@@ -191,26 +194,32 @@ def turn_on(engine: Engine, load: Callable[[str, str], data.Dataset]) -> Turn:
 
 def _correct(task: Task) -> np.ndarray:
     """Which test images the network classifies correctly, (N,) bool."""
-    return predict(task.checkpoint.network, task.test.images).argmax(-1) == task.test.labels
+    predicted = predict_split(task.engine, task.network_id, task.checkpoint.network, task.test)
+    return predicted == task.test.labels
 
 
-def _make_cases(task: Task, batch: Batch, correct: np.ndarray) -> None:
+def _register(task: Task, batch: Batch, *, all_test: bool = False) -> int:
+    with writing(task.engine) as connection:
+        return registry.register_batch(connection, task.network_id, batch, all_test=all_test)
+
+
+def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) -> None:
     with task.engine.connect() as connection:
-        own = batches.batch_runs(connection, task.network_id, batch.identity())
+        own = batches.batch_runs(connection, batch_id)
         others = batches.used_positions(connection, task.network_id, except_runs=own)
-        attacks = batches.batch_runs(connection, task.network_id, batch.identity(), "attack")
+        attacks = batches.batch_runs(connection, batch_id, "attack")
         tried = batches.attacked_positions(connection, attacks)
     # To have resisted an attack would be a choice: clean are only images that this batch has not tried.
     clean = choice.clean_choices(batch, task.test, correct, others.keys() | tried)
     kept = {task.position(candidate.index) for candidate in clean}
     wanted = choice.candidates(batch, task.test, correct, others.keys() | kept)
-    chosen = search(task, batch, wanted)
-    cases.write_cases(task, batch, cases.plan(task, batch, chosen, clean))
+    chosen = search(task, batch, batch_id, wanted)
+    cases.write_cases(task, batch, batch_id, cases.plan(task, batch, chosen, clean))
 
 
-def _counts(task: Task, batch: Batch) -> dict[tuple[str, str], int]:
+def _counts(task: Task, batch_id: int) -> dict[tuple[str, str], int]:
     with task.engine.connect() as connection:
-        runs = batches.batch_runs(connection, task.network_id, batch.identity())
+        runs = batches.batch_runs(connection, batch_id)
         return batches.batch_counts(connection, runs)
 
 

@@ -1,4 +1,4 @@
-"""Things that are written down once, and found again: networks, data sets, samples, images."""
+"""Things that are written down once, and found again: networks, data sets, batches, samples, images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from db import write
-from db.schema import classes, datasets, images, layers, networks, now, samples
+from db.schema import batches, classes, datasets, images, layers, networks, now, samples
 from ingest import rows
+from ingest.batch import Batch
 from model.checkpoint import Checkpoint
 from model.data import Dataset
 from model.layers import SCALED, Architecture, Conv
@@ -48,6 +49,30 @@ def compare_layers(
         else:
             named = (layers.c.network_id == network_id) & (layers.c.name == name)
             connection.execute(update(layers).where(named).values(compared=True))
+
+
+def register_batch(connection: Connection, network_id: int, batch: Batch, *, all_test: bool = False) -> int:
+    """The id of the batch of a network, written down if it is new; a new one is called by its number.
+
+    all_test: it attacks every test image, and makes no cases.
+    """
+    identity = batch.identity() | ({"all_test": True} if all_test else {})
+    known = select(batches.c.id, batches.c.parameters).where(batches.c.network_id == network_id)
+    for batch_id, parameters in connection.execute(known):
+        if parameters == identity:
+            return batch_id
+    facts = {
+        "network_id": network_id,
+        "name": f"new {now()}",
+        "parameters": identity,
+        "method": batch.attack,
+        "pixel_count": batch.pixels,
+        "seed": batch.seed,
+        "created_at": now(),
+    }
+    batch_id = connection.execute(batches.insert(), facts).inserted_primary_key[0]
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(name=f"batch {batch_id}"))
+    return batch_id
 
 
 def register_dataset(connection: Connection, dataset: Dataset) -> int:

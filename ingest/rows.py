@@ -140,6 +140,28 @@ def score_rows(case_id: int, logits: np.ndarray) -> list[dict]:
     ]
 
 
+def prediction_rows(
+    shared: Mapping, positions: np.ndarray, labels: np.ndarray, logits: np.ndarray
+) -> list[dict]:
+    """Rows of `predictions` for images at positions (N,) with labels (N,) and logits (N, K) float32."""
+    predicted = logits.argmax(1)
+    confidence = probabilities(logits)[np.arange(len(logits)), predicted]
+    columns = (positions, labels, predicted, confidence)
+    return [
+        {
+            **shared,
+            "position": position,
+            "label": label,
+            "predicted_class": predicted_class,
+            "confidence": sure,
+            "logits": values.astype("<f4").tobytes(),
+        }
+        for position, label, predicted_class, sure, values in zip(
+            *(column.tolist() for column in columns), logits, strict=True
+        )
+    ]
+
+
 def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax over the last axis, in float64."""
     wide = logits.astype(np.float64)

@@ -11,11 +11,23 @@ from db import write
 
 
 def stage(
-    engine: Engine, name: str, network_id: int, parameters: dict, *, seed: int | None = None
+    engine: Engine,
+    name: str,
+    network_id: int,
+    parameters: dict,
+    *,
+    seed: int | None = None,
+    batch_id: int | None = None,
 ) -> AbstractContextManager[int]:
     """A run of a stage around its work; gives the run's id and records how it ended."""
     return write.run(
-        engine, name, network_id=network_id, parameters=parameters, seed=seed, code_version=code_version()
+        engine,
+        name,
+        network_id=network_id,
+        parameters=parameters,
+        seed=seed,
+        batch_id=batch_id,
+        code_version=code_version(),
     )
 
 

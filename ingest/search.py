@@ -55,7 +55,7 @@ class Outcomes:
 
 
 def search(
-    task: Task, batch: Batch, wanted: Sequence[Candidate], *, every: bool = False
+    task: Task, batch: Batch, batch_id: int, wanted: Sequence[Candidate], *, every: bool = False
 ) -> list[tuple[Candidate, KnownAttack]]:
     """Attack what of `wanted` the batch still needs, write it down as it comes; gives the successes chosen.
 
@@ -73,7 +73,9 @@ def search(
         print(f"attacks by {task.how[1]}", file=sys.stderr)
         name = "attack all" if every else "attack"  # the former belongs to no batch of cases
         with (
-            stage(task.engine, name, task.network_id, batch.identity(), seed=batch.seed) as run_id,
+            stage(
+                task.engine, name, task.network_id, batch.identity(), seed=batch.seed, batch_id=batch_id
+            ) as run_id,
             progress("attacks", goal, "images" if every else "successes", done=waves.done) as shown,
         ):
             while wave := waves.next_wave():

@@ -1,12 +1,14 @@
 """How Alembic reaches the database: db.migrate hands a connection over; all of an upgrade is one transaction.
 
+Migrations are of tables alone: views are gone while they run, and made anew where the last one has run.
+
 SQLite alters tables by building them anew. With foreign keys on, dropping the old table would delete every
 row that cascades from it: they are off meanwhile, and checked before the transaction is committed.
 """
 
 from alembic import context
 
-from db import schema
+from db import schema, schema_objects
 from db.engine import lock_upgrades
 
 connection = context.config.attributes["connection"]
@@ -35,7 +37,10 @@ foreign_keys("OFF")
 try:
     with context.begin_transaction():
         lock_upgrades(connection)
+        others = schema_objects.drop_views(connection)
         context.run_migrations()
+        if set(context.get_context().get_current_heads()) == set(context.script.get_heads()):
+            schema_objects.create_views(connection, others)
         check_foreign_keys()
 finally:
     foreign_keys("ON")

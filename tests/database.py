@@ -79,9 +79,21 @@ def _network(connection: Connection) -> None:
         for i, (name, kind, shape, c) in enumerate(LAYERS, start=1)
     ]
     store(connection, "layers", layers)
+    batch = {
+        "id": 1,
+        "network_id": 1,
+        "name": "batch 1",
+        "parameters": {"cases": "synthetic"},
+        "method": "differential-evolution",
+        "pixel_count": 1,
+        "seed": 0,
+        "created_at": now,
+    }
+    store(connection, "batches", [batch])
     run = {
         "id": 1,
         "network_id": 1,
+        "batch_id": 1,
         "stage": "cases",
         "status": "done",
         "parameters": {"cases": "synthetic"},
@@ -202,7 +214,21 @@ def _cases(
         strict=True,
     ):
         store(connection, table, rows)
+    store(connection, "predictions", _predictions([sample["label"] for sample in samples]))
     return cases
+
+
+def _predictions(labels: list[int]) -> list[dict]:
+    """What the network makes of the test images: it is wrong on every seventh."""
+    logits = np.random.default_rng(1).normal(0, 1, (len(labels), 10)).astype("<f4")
+    rows = []
+    for position, label in enumerate(labels):
+        predicted = (label + (position % 7 == 6)) % 10
+        logits[position, predicted] = 4
+        row = {"network_id": 1, "split": "test", "position": position, "label": label, "run_id": 1}
+        row |= {"predicted_class": predicted, "confidence": 0.8, "logits": logits[position].tobytes()}
+        rows.append(row)
+    return rows
 
 
 def _attack(attack_id: int, sample_id: int, predicted: int, *, succeeded: bool, sweep: bool = False) -> dict:

@@ -175,7 +175,7 @@ def what_an_ingest_asks(engine: Engine) -> Iterator:
         yield batches.layer_rows(connection, 1)
         yield [batches.stage_done(connection, 1, stage) for stage in ("cases", "nothing")]
         yield batches.last_parameters(connection, 1, "cases")
-        yield batches.batch_runs(connection, 1, {"cases": "synthetic"})
+        yield batches.batch_runs(connection, 1)
         yield batches.attacked_positions(connection, [1])
         yield batches.attack_totals(connection, 1, 1)
         yield batches.mapped_positions(connection, 1, "corners")

@@ -114,7 +114,7 @@ def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
     path, whole = tmp_path / "disturbed.db", tmp_path / "whole.db"
     options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
     options["evaluation"] = "full"  # compiles sooner
-    status, said = finish(begin(path, largest=600_000))
+    status, said = finish(begin(path, largest=700_000))
     assert status == 1
     assert said.endswith(f"make room: {GOES_ON}"), said
     assert upkeep.check(engines.create(path, read_only=True)) == []

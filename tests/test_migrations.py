@@ -10,7 +10,7 @@ import pytest
 import small_database
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, Table, func, inspect, select, text
+from sqlalchemy import MetaData, Table, func, select, text
 
 from db import engine, migrate, schema
 from ingest.batch import Batch
@@ -127,10 +127,7 @@ def test_rebuilding_a_table_keeps_the_rows_that_cascade_from_it(database, own_mi
     with engine.writing(database) as connection:
         small_database.fill(connection)
     own_migrations(
-        "[op.execute(f'DROP VIEW {view}') for view in "
-        "('case_overview', 'layer_decisions', 'near_duplicates', 'vulnerability', 'case_repairs', 'hubs', "
-        "'first_divergence')]\n"
-        "    with op.batch_alter_table('cases') as batch:\n"
+        "with op.batch_alter_table('cases') as batch:\n"
         "        batch.add_column(sa.Column('note', sa.Text))\n"
         "        batch.alter_column('confidence', type_=sa.Float())"
     )
@@ -139,6 +136,60 @@ def test_rebuilding_a_table_keeps_the_rows_that_cascade_from_it(database, own_mi
         assert connection.scalar(text("SELECT COUNT(*) FROM class_scores")) == 12
         assert connection.scalar(text("SELECT COUNT(*) FROM cases WHERE note IS NULL")) == 4
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_the_views_of_other_people_are_put_back_behind_ours(database):
+    migrate.upgrade(database, "0009")
+    with engine.writing(database) as connection:
+        connection.execute(text("CREATE VIEW case_overview AS SELECT id AS case_id FROM cases"))  # of old
+        connection.execute(text("CREATE VIEW mine AS SELECT case_id FROM case_overview"))
+    migrate.upgrade(database)
+    with engine.writing(database) as connection:
+        small_database.fill(connection)
+        assert connection.scalars(text("SELECT case_id FROM mine ORDER BY case_id")).all() == [1, 2, 3, 4]
+        assert connection.scalar(text("SELECT network FROM case_overview")) == "small"
+
+
+def test_runs_of_one_batch_of_an_older_database_get_its_row(database):
+    migrate.upgrade(database, "0009")
+    same = {"dataset": "pets", "attack": "corner-sweep", "pixels": 1, "seed": 3}
+    runs = (
+        ("attack", same),
+        ("cases", same | {"cases": 4}),
+        ("cases", same | {"cases": 8}),
+        ("cases", same | {"seed": 4}),
+        ("attack all", same),
+        ("tuning", {}),
+    )
+    with engine.writing(database) as connection:
+        for name in ("datasets", "networks"):
+            connection.execute(schema.metadata.tables[name].insert(), small_database.ROWS[name])
+        for id_, (stage, parameters) in enumerate(runs, start=1):
+            run = small_database.ROWS["runs"][0] | {"id": id_, "stage": stage, "parameters": parameters}
+            connection.execute(
+                schema.runs.insert().values({key: run[key] for key in run if key != "batch_id"})
+            )
+    migrate.upgrade(database)
+    with database.connect() as connection:
+        found = connection.execute(select(schema.runs.c.batch_id).order_by(schema.runs.c.id)).scalars().all()
+        made = connection.execute(select(schema.batches).order_by(schema.batches.c.id)).all()
+    assert found == [1, 1, 1, 2, 3, None]
+    assert [(batch.name, batch.method, batch.pixel_count, batch.seed) for batch in made] == [
+        ("batch 1", "corner-sweep", 1, 3),
+        ("batch 2", "corner-sweep", 1, 4),
+        ("batch 3", "corner-sweep", 1, 3),
+    ]
+
+
+def test_two_databases_are_told_apart(tmp_path):
+    found = set()
+    for name in ("one.db", "two.db"):
+        database = engine.create(tmp_path / name)
+        migrate.upgrade(database)
+        with database.connect() as connection:
+            found.add(connection.scalar(select(schema.database_identity.c.uuid)))
+        database.dispose()
+    assert len(found) == 2
 
 
 def test_a_migration_that_leaves_rows_referring_to_nothing_is_taken_back(database, own_migrations):
@@ -158,15 +209,8 @@ def test_a_populated_database_of_every_revision_keeps_each_row_on_the_way_to_thi
     """The rows of `small_database` as far as that revision has tables and columns for them."""
     migrate.upgrade(database, revision)
     with engine.writing(database) as connection:
+        small_database.fill(connection)
         known = {table.name: table for table in _tables(connection)}
-        for name, rows in small_database.ROWS.items():
-            if name not in known:
-                continue
-            table = known[name]
-            for row in rows:
-                kept = {key: value for key, value in row.items() if key in table.c}
-                typed = schema.metadata.tables[name].insert().values(kept)
-                connection.execute(typed)
         before = {name: connection.scalar(select(func.count()).select_from(known[name])) for name in known}
     migrate.upgrade(database)
     assert sum(before.values()) >= sum(len(small_database.ROWS[name]) for name in ("cases", "class_scores"))
@@ -189,16 +233,8 @@ def _tables(connection) -> list[Table]:
 
 def test_attacks_made_before_sweeps_existed_keep_their_rows_and_say_how_they_searched(database):
     migrate.upgrade(database, "0002")
-    new = ("variant", "margin", "screened")
     with engine.writing(database) as connection:
-        known = set(inspect(connection).get_table_names())
-        for name, rows in small_database.ROWS.items():
-            if name not in known:
-                continue
-            table = schema.metadata.tables[name]
-            for row in rows:
-                old = {key: value for key, value in row.items() if name != "attacks" or key not in new}
-                connection.execute(table.insert().values(old))
+        small_database.fill(connection)
     migrate.upgrade(database)
     with database.connect() as connection:
         query = "SELECT id, variant, margin, screened, succeeded FROM attacks ORDER BY id"

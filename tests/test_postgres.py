@@ -59,7 +59,9 @@ def test_both_answer_alike(both, question):
         assert plain(theirs) == plain(mine)
 
 
-@pytest.mark.parametrize("name", [*schema.metadata.tables, *schema.views.tables])
+@pytest.mark.parametrize(
+    "name", [*sorted(set(schema.metadata.tables) - {"database_identity"}), *schema.views.tables]
+)
 def test_a_table_or_view_is_the_same_in_both(both, name):
     table = schema.metadata.tables.get(name, schema.views.tables.get(name))
     lite, post = (rows(one, table) for one in both)

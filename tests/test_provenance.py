@@ -7,7 +7,7 @@ from sqlalchemy import UniqueConstraint, func, insert, select, text, update
 from db import engine, leases, migrate, provenance, schema, write
 from ingest.__main__ import retune
 
-RUN = small_database.ROWS["runs"][0]
+RUN = {name: value for name, value in small_database.ROWS["runs"][0].items() if name != "batch_id"}
 REFERENCE, EVALUATION = {"reference"}, {"evaluation"}
 ATTACKS, NEIGHBORS, ORIGINALS, TUNING = {"attack", "sweep"}, {"neighbors"}, {"originals"}, {"tuning"}
 # The stages that write a table, but for `check`, and for `near-median`, which the study alone has.
@@ -29,6 +29,7 @@ STAGES = {
     "original_activations": ORIGINALS,
     "original_neighbors": NEIGHBORS,
     "originals": ORIGINALS,
+    "predictions": {"predictions"},
     "reference_activations": REFERENCE,
     "reference_samples": REFERENCE,
     "repairs": {"repair"},

@@ -226,6 +226,7 @@ def test_the_cases_of_a_run_are_counted_and_its_parts_with_them(asked):
         "cases": 4,
         "class_scores": 12,
         "evaluations": 4,
+        "predictions": 5,
         "repairs": 4,
         "vulnerability_maps": 2,
     }

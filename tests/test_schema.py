@@ -4,7 +4,7 @@ from small_database import CAT, DOG, LAYERS, SHIP
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from db import engine, schema
+from db import engine, facets, schema
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +12,7 @@ def database(fresh):
     database = fresh()
     with engine.writing(database) as connection:
         small_database.fill(connection)
+        facets.refresh(connection, 1)
     return database
 
 
@@ -53,6 +54,9 @@ def test_case_overview_tells_an_attacked_case_on_one_row(connection):
         "sample_id": 1,
         "split": "test",
         "position": 0,
+        "sample_name": None,
+        "batch": "first try",
+        "seed": 7,
         "true_class": "cat",
         "predicted_class": "dog",
         "target_class": None,
@@ -77,23 +81,8 @@ def test_case_overview_tells_an_attacked_case_on_one_row(connection):
         "red_after": 255,
         "green_after": 0,
         "blue_after": 7,
-        "alarm_flatten": 1,
-        "outcome_flatten": "TP",
-        "unexpected_flatten": 3,
-        "recovered_flatten": "cat",
-        "alarm_dense": 0,
-        "outcome_dense": "FN",
-        "unexpected_dense": 1,
-        "recovered_dense": None,
-        "alarm_logits": 0,
-        "outcome_logits": "FN",
-        "unexpected_logits": 0,
-        "recovered_logits": None,
-        "alarm_composed": 0,
-        "outcome_composed": "FN",
-        "unexpected_composed": 0,
-        "recovered_composed": None,
         "alarms": 1,
+        "alarming_layers": "flatten",
         "first_divergence": "dense",
     }
 
@@ -106,9 +95,76 @@ def test_first_divergence_passes_over_ties_and_the_composed_layer(connection):
 
 
 def test_a_case_without_decisions_has_no_alarms_rather_than_none_of_them(connection):
-    assert rows(connection, "SELECT alarms, outcome_dense FROM case_overview WHERE case_id = 4") == [
-        {"alarms": None, "outcome_dense": None}
+    assert rows(connection, "SELECT alarms, alarming_layers FROM case_overview WHERE case_id = 4") == [
+        {"alarms": None, "alarming_layers": None}
     ]
+
+
+def test_the_list_and_the_view_count_the_alarms_of_a_layer_of_any_name(connection):
+    layer = {"id": 6, "network_id": 1, "name": "block-7.se", "kind": "conv", "position": 5, "shape": [4]}
+    connection.execute(insert(schema.layers), layer | {"compared": True})
+    connection.execute(
+        insert(schema.decisions), small_database.decision(1, "dense", 3, CAT, CAT, "TP") | {"layer_id": 6}
+    )
+    facets.refresh(connection, 1)
+    both = """SELECT alarms, alarm_count, alarming_layers, case_facets.alarms AS listed
+        FROM case_overview JOIN case_facets USING (case_id) WHERE case_id = 1"""
+    assert rows(connection, both.replace("SELECT alarms", "SELECT case_overview.alarms")) == [
+        {
+            "alarms": 2,
+            "alarm_count": 2,
+            "alarming_layers": "flatten+block-7.se",
+            "listed": "flatten+block-7.se",
+        }
+    ]
+
+
+def test_no_view_has_a_column_of_a_layer(connection):
+    layers = {*LAYERS, "composed-scaled", "composed-pooled", "conv2d"}
+    for view in schema.views.tables.values():
+        assert not [column for column in view.c if any(part in layers for part in column.name.split("_"))]
+
+
+@pytest.mark.parametrize("name", sorted(schema.views.tables))
+def test_the_key_of_a_view_tells_its_rows_apart(connection, name):
+    key = schema.row_key(schema.views.tables[name])
+    keys = connection.execute(select(*key)).all()
+    assert keys
+    assert len(set(keys)) == len(keys)
+
+
+def test_every_view_names_the_network_by_id_and_with_its_data_set():
+    for view in schema.views.tables.values():
+        assert {"network", "dataset", "network_id"} <= set(view.c.keys()), view.name
+
+
+def test_predictions_make_a_confusion_matrix_and_the_accuracy_of_classes(connection):
+    cells = rows(connection, "SELECT true_class, predicted_class, images, share FROM confusion_matrix")
+    assert len(cells) == 9
+    found = {(cell["true_class"], cell["predicted_class"]): (cell["images"], cell["share"]) for cell in cells}
+    assert found["cat", "cat"] == (2, 2 / 3)
+    assert found["cat", "dog"] == (1, 1 / 3)
+    assert found["cat", "ship"] == (0, 0.0)
+    accuracy = rows(connection, "SELECT true_class, images, correct, accuracy FROM class_accuracy ORDER BY 1")
+    assert [tuple(row.values()) for row in accuracy] == [
+        ("cat", 3, 2, 2 / 3),
+        ("dog", 1, 1, 1.0),
+        ("ship", 1, 1, 1.0),
+    ]
+    wrong = "SELECT position, true_class, predicted_class, case_id FROM image_predictions WHERE NOT correct"
+    assert rows(connection, wrong) == [
+        {"position": 4, "true_class": "cat", "predicted_class": "dog", "case_id": None}
+    ]
+    assert rows(connection, "SELECT case_id FROM image_predictions WHERE position = 0") == [{"case_id": 1}]
+
+
+def test_the_attacks_of_a_matrix_can_be_summed_by_their_shares(connection):
+    whole = rows(
+        connection, "SELECT COUNT(*) AS attacks FROM attacks WHERE method = 'differential-evolution'"
+    )
+    summed = """SELECT SUM(attack_share) AS attacks, SUM(attacks) AS too_many FROM attack_matrix
+        WHERE method = 'differential-evolution'"""
+    assert rows(connection, summed) == [{"attacks": whole[0]["attacks"], "too_many": 6}]
 
 
 def test_a_targeted_case_names_its_target(connection):

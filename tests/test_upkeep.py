@@ -157,7 +157,7 @@ def test_info_tells_the_room_of_every_table_with_its_indexes(database):
         free = connection.exec_driver_sql("PRAGMA freelist_count").scalar()
     assert info.sizes["saved_views"] == 2 * page  # the table, and the index of its names
     others = pages * page - sum(info.sizes.values()) - free * page
-    assert 0 < others <= 25 * page  # the schema, its revision, and the ids used once
+    assert 0 < others <= 30 * page  # the schema, its revision, and the ids used once
     assert f"cases                            4{info.sizes['cases'] / 1e6:>12,.2f} MB" in str(info)
 
 

@@ -17,6 +17,7 @@ from db.schema import (
     layers,
     neighbors,
     networks,
+    predictions,
     reference_activations,
     reference_samples,
     runs,
@@ -89,10 +90,17 @@ def last_parameters(connection: Connection, network: int, stage: str) -> dict | 
     return connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
 
 
-def batch_runs(connection: Connection, network: int, identity: dict, stage: str = "cases") -> list[int]:
+def batch_runs(connection: Connection, batch: int, stage: str = "cases") -> list[int]:
     """The runs of a stage that belong to one batch."""
-    query = select(runs.c.id, runs.c.parameters).where(runs.c.network_id == network, runs.c.stage == stage)
-    return [run for run, parameters in connection.execute(query) if identity.items() <= parameters.items()]
+    query = select(runs.c.id).where(runs.c.batch_id == batch, runs.c.stage == stage)
+    return list(connection.scalars(query))
+
+
+def predicted_classes(connection: Connection, network: int, split: str) -> dict[int, int]:
+    """What a network predicts of the images of a split, by their positions; those that are known."""
+    query = select(predictions.c.position, predictions.c.predicted_class)
+    mine = query.where(predictions.c.network_id == network, predictions.c.split == split)
+    return dict(map(tuple, connection.execute(mine)))
 
 
 def attacked_positions(connection: Connection, run_ids: Sequence[int]) -> set[int]:

@@ -122,7 +122,18 @@ def check(name: str, condition: str) -> CheckConstraint:
     return CheckConstraint(condition, name=name)
 
 
-def view(name: str, select: str, columns: list[tuple[type, str]]) -> Table:
-    """A view of the given SELECT; `columns` names its columns, in its order, with their types."""
+def view(name: str, select: str, columns: list[tuple[type, str]], key: str) -> Table:
+    """A view of the given SELECT; `columns` names its columns, in its order, with their types.
+
+    key: the columns that tell its rows apart, in the order that a whole export has (`row_key` reads it).
+    """
     typed = [column(label, kind) for kind, labels in columns for label in labels.split()]
-    return CreateView(sql(select).columns(*typed), name, metadata=views).table
+    table = CreateView(sql(select).columns(*typed), name, metadata=views).table
+    table.info["key"] = key.split()
+    return table
+
+
+def row_key(table: Table) -> list[Column]:
+    """The columns that tell the rows of a table or view apart."""
+    named = table.info.get("key")
+    return list(table.primary_key.columns) if named is None else [table.c[name] for name in named]

@@ -32,6 +32,9 @@ COUNTED = (
     "divergence",
     "confidence",
     "queries",
+    "batch_id",
+    "seed",
+    "pixel_count",
 )
 
 # One row a case, written with it. Decisions here are those of metric euclidean and rule total.
@@ -54,6 +57,9 @@ case_facets = Table(
     Column("alarms", Text),  # the layers that alarm, in order: dense+logits; none; NULL: nothing is decided
     Column("alarm_count", Integer),
     Column("divergence", Text),  # first layer where the majority of neighbours leaves the true class; none
+    reference("batch_id", "batches.id", nullable=True),  # NULL: of none, as of an unknown case
+    Column("seed", Integer),  # of the batch
+    Column("pixel_count", Integer),  # that the attack changed; NULL: no attack
     *(Index(None, "network_id", "partition", name) for name in COUNTED),
     one_of("kind", CASE_KINDS),
     one_of("partition", CASE_PARTITIONS),
@@ -101,6 +107,9 @@ facet_cells = Table(
     Column("outcome", Text),  # of this detector, as the next one
     Column("recovered_class", Integer),
     integer("cases"),
+    reference("batch_id", "batches.id", nullable=True, index=True),
+    Column("seed", Integer),
+    Column("pixel_count", Integer),
     Index(None, "network_id", "detector", "partition"),
     check("cases", "cases > 0"),
 )

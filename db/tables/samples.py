@@ -1,4 +1,6 @@
-"""What is attacked: data sets, images, samples, networks and their layers; and the runs that wrote it."""
+"""What is attacked: data sets, images, samples, networks and their layers; the batches and runs that wrote
+it; what a network makes of every image of a split.
+"""
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
@@ -12,9 +14,20 @@ from db.tables.columns import (
     json,
     key,
     metadata,
+    number,
     one_of,
     reference,
     words,
+)
+
+# Which database this is: a file that another one took the place of is told by it. One row.
+database_identity = Table(
+    "database_identity",
+    metadata,
+    key("id"),
+    words("uuid"),
+    words("created_at"),
+    check("id", "id = 1"),
 )
 
 datasets = Table(
@@ -58,6 +71,7 @@ samples = Table(
     integer("position"),  # in its split, from 0
     integer("label"),
     reference("image_id", "images.id", index=True),
+    Column("name", Text),  # of the file that it came from; NULL: it has none
     UniqueConstraint("dataset_id", "split", "position"),
     one_of("split", SPLITS),
     check("position", "position >= 0"),
@@ -95,6 +109,24 @@ layers = Table(
     check("position", "position >= 0"),
 )
 
+# One way of making cases: everything that tells one ingest from another, but how many cases were asked for.
+batches = Table(
+    "batches",
+    metadata,
+    identity(),
+    reference("network_id", "networks.id"),
+    words("name"),  # by people, or "batch 3"
+    json("parameters"),
+    words("method"),  # of the attack that its cases come from
+    integer("pixel_count"),
+    integer("seed"),
+    words("created_at"),
+    UniqueConstraint("network_id", "name"),
+    check("name", "length(name) > 0"),
+    check("pixel_count", "pixel_count >= 1"),
+    sqlite_autoincrement=True,  # a name that a batch had is not another one's by default
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -110,6 +142,7 @@ runs = Table(
     Column("finished_at", Text),
     Column("seconds", Double),
     Column("message", Text),
+    reference("batch_id", "batches.id", nullable=True, index=True),  # NULL: of no batch, as tuning
     Index(None, "status"),
     one_of("status", STATUSES),
     check("finished", "(status = 'running') = (finished_at IS NULL)"),
@@ -126,4 +159,22 @@ chunks = Table(
     json("arguments"),
     integer("item_count"),
     check("item_count", "item_count >= 1"),
+)
+
+# What a network makes of every image of a split, whether it is a case or not.
+predictions = Table(
+    "predictions",
+    metadata,
+    reference("network_id", "networks.id", owned=True, primary_key=True),
+    key("split", Text),  # of the network's data set
+    key("position"),
+    integer("label"),
+    integer("predicted_class"),
+    number("confidence"),  # softmax probability of the predicted class, [0, 1]
+    Column("logits", LargeBinary, nullable=False),  # numpy.frombuffer(logits, "<f4"), one a class
+    reference("run_id", "runs.id", index=True),
+    one_of("split", SPLITS),
+    check("position", "position >= 0"),
+    check("classes", "label >= 0 AND predicted_class >= 0"),
+    check("confidence", "confidence BETWEEN 0 AND 1"),
 )

@@ -30,15 +30,10 @@ def downgrade() -> None:
 
 
 def change(words: dict[str, tuple[str, ...]], *, nullable: bool) -> None:
-    """SQLite rebuilds a table for this, and wants no view to refer to it meanwhile."""
     connection = op.get_bind()
-    views, last = {}, None
+    last = None
     if connection.dialect.name == "sqlite":
-        found = sa.inspect(connection)
-        views = {name: found.get_view_definition(name) for name in found.get_view_names()}
         last = connection.scalar(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'cases'"))
-    for name in views:
-        op.execute(f"DROP VIEW {name}")
     with op.batch_alter_table("cases", table_kwargs={"sqlite_autoincrement": True}) as table:
         for column, values in words.items():
             table.drop_constraint(op.f(f"ck_cases_{column}"), type_="check")
@@ -53,5 +48,3 @@ def change(words: dict[str, tuple[str, ...]], *, nullable: bool) -> None:
     if last is not None:  # an id that was used once, and deleted, is not used again
         op.execute("DELETE FROM sqlite_sequence WHERE name = 'cases'")
         op.execute(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('cases', {int(last)})")
-    for definition in views.values():
-        op.execute(definition)

@@ -7,7 +7,6 @@ Revises: 0008
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -63,12 +62,11 @@ def upgrade() -> None:
         **NO_ROWID,
     )
     op.create_index("ix_searches_run_id", "searches", ["run_id"])
-    with without_views():
-        for name, options in TABLES.items():
-            with op.batch_alter_table(name, table_kwargs=options) as table:
-                table.add_column(sa.Column("run_id", sa.Integer()))
-                table.create_foreign_key(op.f(f"fk_{name}_run_id"), "runs", ["run_id"], ["id"])
-            op.create_index(f"ix_{name}_run_id", name, ["run_id"])
+    for name, options in TABLES.items():
+        with op.batch_alter_table(name, table_kwargs=options) as table:
+            table.add_column(sa.Column("run_id", sa.Integer()))
+            table.create_foreign_key(op.f(f"fk_{name}_run_id"), "runs", ["run_id"], ["id"])
+        op.create_index(f"ix_{name}_run_id", name, ["run_id"])
     for searched, table in SEARCHED.items():
         op.execute(
             "INSERT INTO searches (case_id, layer_id, metric, searched) "
@@ -78,27 +76,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with without_views():
-        for name, options in TABLES.items():
-            op.drop_index(f"ix_{name}_run_id", name)
-            with op.batch_alter_table(name, table_kwargs=options) as table:
-                table.drop_constraint(op.f(f"fk_{name}_run_id"), type_="foreignkey")
-                table.drop_column("run_id")
+    for name, options in TABLES.items():
+        op.drop_index(f"ix_{name}_run_id", name)
+        with op.batch_alter_table(name, table_kwargs=options) as table:
+            table.drop_constraint(op.f(f"fk_{name}_run_id"), type_="foreignkey")
+            table.drop_column("run_id")
     op.drop_table("searches")
-
-
-@contextmanager
-def without_views() -> Iterator[None]:
-    """SQLite builds a table anew to change it, and wants no view to refer to it meanwhile."""
-    found = sa.inspect(op.get_bind())
-    views = {}
-    if op.get_bind().dialect.name == "sqlite":
-        views = {name: found.get_view_definition(name) for name in found.get_view_names()}
-    for name in views:
-        op.execute(f"DROP VIEW {name}")
-    yield
-    for definition in views.values():
-        op.execute(definition)
 
 
 def fill() -> None:
