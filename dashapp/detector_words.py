@@ -1,6 +1,7 @@
 """Plain sentences for the detectors that look at no neighbours: the repair sweep and the two baselines."""
 
-from dashapp.words import percent
+from dashapp.words import percents_apart
+from db.number_text import digits_apart
 
 NAMES = {"repair": "repair sweep", "confidence": "confidence", "logit-margin": "logit margin"}
 NOTES = {
@@ -21,9 +22,15 @@ NO_SWEEP = (
 )
 
 
-def margin(value: float) -> str:
+def margins(value: float, other: float) -> tuple[str, str]:
+    """Two margins of logits, '0.03', '4.91', '−12.3', with as many digits as tell them apart."""
+    return digits_apart(value, other, margin, 2)
+
+
+def margin(value: float, digits: int = 2) -> str:
     """A margin of logits with a typographic minus, '0.03', '4.91', '−12.3'."""
-    digits = 2 if abs(value) < 9.995 else 1
+    if abs(value) >= 9.995:  # large ones need fewer
+        digits -= 1
     return f"{value:.{digits}f}".replace("-", "−")
 
 
@@ -49,20 +56,21 @@ def repair_reason(
             f"No single pixel, replaced by the median of its neighbours, changes the answer {predicted}; "
             f"row {row}, column {column} brings {other} nearest"
         )
-    return f"{done}: margin {margin(score)}; {_verdict(margin(threshold), alarm)}"
+    found, limit = margins(score, threshold)
+    return f"{done}: margin {found}; {_verdict(limit, alarm)}"
 
 
 def confidence_reason(*, confidence: float, threshold: float, alarm: bool, predicted: str) -> str:
     """Why the confidence alarms or not: both are in [0, 1], and below `threshold` there is an alarm."""
-    asked = f"the alarm is for less than {percent(threshold)}"
-    return f"The network gives {predicted} {percent(confidence)}; {asked}: {_alarm(alarm)}."
+    found, limit = percents_apart(confidence, threshold)
+    return f"The network gives {predicted} {found}; alarms below {limit}: {_alarm(alarm)}."
 
 
 def lead_reason(*, lead: float, threshold: float, alarm: bool, predicted: str, second: str) -> str:
     """Why the logit margin alarms or not: `threshold` is the lead, in logits, below which there is one."""
-    asked = f"the alarm is for less than {margin(threshold)}"
-    ahead = f"The network puts {predicted} ahead of {second} by {margin(lead)} in logits"
-    return f"{ahead}; {asked}: {_alarm(alarm)}."
+    found, limit = margins(lead, threshold)
+    ahead = f"The network puts {predicted} ahead of {second} by {found} in logits"
+    return f"{ahead}; alarms below {limit}: {_alarm(alarm)}."
 
 
 def recovery_sentence(*, detector: str, recovered: str, true: str | None) -> str:

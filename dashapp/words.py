@@ -6,6 +6,9 @@ has a plain name and every decision its numbers. Pure functions: numbers and nam
 
 from collections.abc import Sequence
 
+from db import number_text
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 OUTCOME_NAMES = {
     "TP": "attack detected",
     "FP": "false alarm",
@@ -252,11 +255,12 @@ def article(name: str) -> str:
 
 def percent(share: float) -> str:
     """A share in [0, 1] as a percentage that never rounds to a false 0 % or 100 %, in one piece."""
-    if 0 < share < 0.001:
-        return "<\N{NO-BREAK SPACE}0.1\N{NO-BREAK SPACE}%"
-    if 0.999 < share < 1:
-        return ">\N{NO-BREAK SPACE}99.9\N{NO-BREAK SPACE}%"
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+    return number_text.percent(share, NO_BREAK)
+
+
+def percents_apart(share: float, other: float) -> tuple[str, str]:
+    """Two shares as percentages, with more digits where fewer would make them look alike."""
+    return number_text.percents_apart(share, other, NO_BREAK)
 
 
 def distance(value: float) -> str:

@@ -105,6 +105,8 @@ def info(engine: Engine) -> Info:
         )
 
 
+STALE_THRESHOLDS = "decisions whose threshold is their own score, as of version 0.5 (run `xpixels tune`)"
+
 # What must not be: how it is told, and a query for how many there are.
 CONTRADICTIONS = {
     "cases whose true class is not their sample's label": """
@@ -177,6 +179,10 @@ CONTRADICTIONS = {
         WHERE decisions.metric = 'euclidean' AND decisions.rule = 'total' AND (listed.case_id IS NULL
             OR listed.score <> decisions.unexpected_count OR listed.threshold <> decisions.threshold
             OR listed.alarm <> decisions.alarm)""",
+    STALE_THRESHOLDS: """
+        SELECT COUNT(*) FROM detector_decisions AS listed
+        WHERE listed.score = listed.threshold AND NOT EXISTS (SELECT 1 FROM layers
+            WHERE layers.network_id = listed.network_id AND layers.name = listed.detector)""",
     "decisions of layers that only lists have (run `xpixels tune`)": """
         SELECT COUNT(*) FROM detector_decisions AS listed
         JOIN layers ON layers.network_id = listed.network_id AND layers.name = listed.detector
@@ -203,6 +209,12 @@ def check(engine: Engine) -> list[str]:
     except DatabaseError as error:  # pages so damaged that nothing more can be read
         problems.append(f"damaged: {error.orig}")
     return problems
+
+
+def stale_thresholds(engine: Engine) -> int:
+    """How many decisions have a threshold that is a score, which a rounding can put on either side."""
+    with engine.connect() as connection:
+        return connection.scalar(text(CONTRADICTIONS[STALE_THRESHOLDS]))
 
 
 def backup(engine: Engine, target: str | os.PathLike) -> Path:

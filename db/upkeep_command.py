@@ -13,6 +13,8 @@ def upgrade(options: argparse.Namespace) -> None:
     before, after = migrate.upgrade(database)
     done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
     print(done if before != after else f"revision {after} already")
+    if stale := upkeep.stale_thresholds(database):
+        print(f"{stale:,} {upkeep.STALE_THRESHOLDS}")
 
 
 def check(options: argparse.Namespace) -> int:

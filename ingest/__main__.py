@@ -241,7 +241,7 @@ def retune(url: str) -> None:
             if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
         ]
         for network in tuned:
-            evaluate_detectors(database, network, sorted(known[network]), RULES)
+            evaluate_detectors(database, network, sorted(known[network]), RULES, again=True)
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "

@@ -20,9 +20,9 @@ from db.read.detectors import (
     tuned_layers,
     tuned_scores,
 )
-from ingest import rows, verdicts
+from ingest import decide, rows, verdicts
 from ingest.verdicts import Finding, Verdict
-from model import defense
+from model import baselines
 from model.attack_step import Function
 from model.checkpoint import Checkpoint
 from model.cnn import activate
@@ -32,7 +32,7 @@ from model.neighbors import nearest
 from model.repair import Repair, repair_stream
 from model.screen import screened_stream
 
-OTHERS = ("repair", "confidence", "logit-margin")  # besides the layers of the k-NN defence
+OTHERS = ("repair", baselines.CONFIDENCE, baselines.MARGIN)  # besides the layers of the k-NN defence
 BATCH = 64  # images of one forward pass
 
 
@@ -145,13 +145,14 @@ class Checker:
         ]
 
     def _activations(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (N, K), and activations (N, D) as the database would store them."""
+        """Logits (N, K), and activations (N, D) as the database would store them.
+
+        Always in batches of one size: what an image gives does not depend on how many are beside it.
+        """
         wanted = tuple(self.reference.places) if self.reference else ()
         last = self.checkpoint.network.architecture.layers[-1].name
-        size = min(BATCH, 1 << (len(images) - 1).bit_length())
-        found = list(
-            activate(self.checkpoint.network, images, tuple(dict.fromkeys((*wanted, last))), batch_size=size)
-        )
+        names = tuple(dict.fromkeys((*wanted, last)))
+        found = list(activate(self.checkpoint.network, images, names, batch_size=BATCH))
         joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
         vectors = [joined[name].astype(rows.STORED).astype(np.float32) for name in wanted]
         return joined[last], np.concatenate(vectors, 1) if vectors else np.zeros((len(images), 0), np.float32)
@@ -160,33 +161,36 @@ class Checker:
         reference, names = self.reference, self.network.class_names
         queries, among = (reference.within(layer.name, joined) for joined in (vectors, reference.vectors))
         _, indices = nearest(queries, among, layer.k, self.metric)
+        at = {"k": layer.k, "threshold": layer.threshold}
         labels = reference.labels[indices]
-        counts = defense.unexpected_counts(labels, predicted, self.rule, classes=len(names))[:, -1]
-        majority = defense.majority_classes(labels, classes=len(names))[:, -1]
-        recovered = defense.recovered_classes(defense.alarms(counts, layer.threshold), majority, predicted)
-        return [
-            Finding(
-                layer.name,
-                "neighbors",
-                float(count),
-                float(layer.threshold),
-                self._counts(layer.name, "neighbors"),
-                verdicts.neighbors_reason(self.rule, layer.k, layer.threshold, count),
-                None if class_ < 0 else names[class_],
-                k=layer.k,
-            )
-            for count, class_ in zip(counts.tolist(), recovered.tolist(), strict=True)
+        decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=len(names))
+        reasons = [
+            verdicts.neighbors_reason(self.rule, **at, count=count) for count in decided.scores.tolist()
         ]
+        return self._findings(layer.name, "neighbors", decided, layer.threshold, reasons, k=layer.k)
 
     def _repair(self, tuned: TunedScore, images: np.ndarray) -> list[Finding]:
         names, findings = self.network.class_names, []
         for _, found in self._repaired(images):
-            for score, predicted, recovered, place in zip(
-                found.scores.tolist(), found.predicted, found.recovered, found.positions.tolist(), strict=True
-            ):
-                other = names[recovered]
-                reason = verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], other)
-                findings.append(self._finding(tuned, score, reason, other, *place))
+            decided = decide.decide_scores(found.scores, found.recovered, tuned.threshold)
+            reasons = [
+                verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], names[recovered])
+                for score, predicted, recovered, place in zip(
+                    found.scores.tolist(),
+                    found.predicted.tolist(),
+                    found.recovered.tolist(),
+                    found.positions.tolist(),
+                    strict=True,
+                )
+            ]
+            findings += [
+                replace(one, row=row, column=column) if one.alarm else one
+                for one, (row, column) in zip(
+                    self._findings(tuned.name, tuned.kind, decided, tuned.threshold, reasons),
+                    found.positions.tolist(),
+                    strict=True,
+                )
+            ]
         return findings
 
     def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
@@ -195,36 +199,50 @@ class Checker:
         return screened_stream(self.function, images)
 
     def _baseline(self, tuned: TunedScore, logits: np.ndarray, shares: np.ndarray) -> list[Finding]:
-        names, findings = self.network.class_names, []
-        order = np.argsort(logits, axis=1)
-        for i, (second, first) in enumerate(order[:, -2:].tolist()):
-            if tuned.name == "confidence":
-                score = float(np.delete(shares[i], first).sum())  # 1 - confidence, without rounding to 0
-                reason = verdicts.confidence_reason(float(shares[i, first]), tuned.threshold, names[first])
-            else:
-                lead = float(logits[i, first]) - float(logits[i, second])
-                score, reason = (
-                    -lead,
-                    verdicts.lead_reason(lead, tuned.threshold, names[first], names[second]),
-                )
-            findings.append(self._finding(tuned, score, reason, names[second]))
-        return findings
+        names, second = self.network.class_names, baselines.runner_up(logits)
+        decided = decide.decide_scores(baselines.scores(logits)[tuned.name].scores, second, tuned.threshold)
+        reasons = [
+            verdicts.confidence_reason(share, tuned.threshold, names[first])
+            if tuned.name == baselines.CONFIDENCE
+            else verdicts.lead_reason(-score, tuned.threshold, names[first], names[other])
+            for share, score, first, other in zip(
+                shares.max(1).tolist(),
+                decided.scores.tolist(),
+                logits.argmax(1).tolist(),
+                second.tolist(),
+                strict=True,
+            )
+        ]
+        return self._findings(tuned.name, tuned.kind, decided, tuned.threshold, reasons)
 
-    def _finding(
+    def _findings(
         self,
-        tuned: TunedScore,
-        score: float,
-        reason: str,
-        other: str,
-        row: int | None = None,
-        column: int | None = None,
-    ) -> Finding:
-        """What a detector without neighbours says; the other class and the pixel count on alarm only."""
-        counts = self._counts(tuned.name, tuned.kind)
-        found = Finding(
-            tuned.name, tuned.kind, score, tuned.threshold, counts, reason, other, None, row, column
-        )
-        return found if found.alarm else replace(found, recovered=None, row=None, column=None)
-
-    def _counts(self, name: str, kind: str) -> bool:
-        return kind != "baseline" if self.counting is None else name in self.counting
+        name: str,
+        kind: str,
+        decided: decide.Decided,
+        threshold: float,
+        reasons: Sequence[str],
+        k: int | None = None,
+    ) -> list[Finding]:
+        counts = kind != "baseline" if self.counting is None else name in self.counting
+        names = self.network.class_names
+        return [
+            Finding(
+                name,
+                kind,
+                float(score),
+                float(threshold),
+                counts,
+                reason,
+                alarm,
+                None if recovered < 0 else names[recovered],
+                k,
+            )
+            for score, alarm, recovered, reason in zip(
+                decided.scores.tolist(),
+                decided.alarms.tolist(),
+                decided.recovered.tolist(),
+                reasons,
+                strict=True,
+            )
+        ]

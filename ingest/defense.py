@@ -12,7 +12,7 @@ from db import write
 from db.engine import writing
 from db.read import batches
 from db.schema import PARTITIONS
-from ingest import rows
+from ingest import decide, rows
 from ingest.runs import stage
 from model import defense, tuning
 from model.progress import progress
@@ -109,7 +109,7 @@ def judge(
         for how, point in chosen.items()
         for partition, sweep in sweeps.items()
     ]
-    return points, operating, _decisions(votes, counts, chosen["tuning"], key, classes)
+    return points, operating, _decisions(votes, chosen["tuning"], key, classes)
 
 
 def appendix_choice(on_tuning: tuning.Sweep, on_validation: tuning.Sweep) -> tuning.OperatingPoint:
@@ -120,27 +120,10 @@ def appendix_choice(on_tuning: tuning.Sweep, on_validation: tuning.Sweep) -> tun
     return tuning.OperatingPoint(row + 1, int(thresholds[row]))
 
 
-def _decisions(
-    votes: batches.CaseVotes, counts: np.ndarray, point: tuning.OperatingPoint, key: dict, classes: int
-) -> list[dict]:
-    unexpected = counts[:, point.k - 1]
-    alarm = defense.alarms(unexpected, point.threshold)
-    majority = defense.majority_classes(votes.labels, classes=classes)[:, point.k - 1]
-    recovered = defense.recovered_classes(alarm, majority, votes.predicted)
+def _decisions(votes: batches.CaseVotes, point: tuning.OperatingPoint, key: dict, classes: int) -> list[dict]:
+    decided = decide.decide_votes(
+        votes.labels, votes.predicted, rule=key["rule"], **point._asdict(), classes=classes
+    )
     counted = np.isin(votes.partitions, PARTITIONS)  # of what a check kept nobody knows the truth
-    outcomes = np.where(counted, defense.outcomes(alarm, votes.adversarial), "")
-    columns = (votes.case_ids, unexpected, alarm, majority, recovered, outcomes)
-    return [
-        {
-            "case_id": case_id,
-            **key,
-            "k": point.k,
-            "threshold": point.threshold,
-            "unexpected_count": int(count),
-            "alarm": bool(alarmed),
-            "majority_class": None if most < 0 else int(most),
-            "recovered_class": None if class_ < 0 else int(class_),
-            "outcome": str(outcome) or None,
-        }
-        for case_id, count, alarmed, most, class_, outcome in zip(*columns, strict=True)
-    ]
+    outcomes = decide.outcomes(decided.alarms, votes.adversarial, counted)
+    return decide.vote_rows(votes.case_ids, decided, outcomes, key | point._asdict())

@@ -19,9 +19,10 @@ from db.read.likeness import hub_references, near_duplicate_references
 from db.schema import detectors, neighbors, original_neighbors
 from ingest import judging
 from ingest.judging import PAPER_K, Judged, Scored
+from ingest.kept import kept_rows
 from ingest.neighbors import CASES, ORIGINALS, Space, input_vectors, reference_vectors, spaces
 from ingest.runs import stage
-from model import tuning
+from model import baselines, tuning
 from model.layers import POOLED
 from model.neighbors import nearest
 from model.progress import progress
@@ -47,8 +48,8 @@ class Detector:
 
 
 REPAIR = Detector("repair", "repair")
-CONFIDENCE = Detector("confidence", "baseline")
-MARGIN = Detector("logit-margin", "baseline")
+CONFIDENCE = Detector(baselines.CONFIDENCE, "baseline")
+MARGIN = Detector(baselines.MARGIN, "baseline")
 
 
 def knn_detector(layer: str, metric: str, rule: str, reference: str) -> Detector:
@@ -87,8 +88,12 @@ def evaluate_detectors(
     metrics: Sequence[str],
     rules: Sequence[str],
     references: Sequence[str] = (WHOLE,),
+    *,
+    again: bool = False,
 ) -> bool:
     """Evaluate the detectors that these cases have not been put to yet; whether there is anything to tune by.
+
+    again: all of them, also those that were evaluated on these cases.
 
     references: `all`, the neighbours that are stored; `distinct`, searched anew without near-duplicates and
         hubs.
@@ -111,6 +116,7 @@ def evaluate_detectors(
     facts["originals"] = len(known.originals.case_ids)
     done = {name for name, parameters in before.items() if facts.items() <= parameters.items()}
     done -= {detector.name for detector in (CONFIDENCE, MARGIN, REPAIR)} - decided
+    done = set() if again else done
     wanted = [
         knn_detector(layer, metric, rule, reference)
         for reference in references
@@ -161,11 +167,7 @@ def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
     """The detectors without neighbours. The runner-up is what a baseline takes for the true class."""
     cases, originals = known.cases, known.originals
     attacked, before = cases.adversarial, originals if known.paired else None
-    ordered = np.sort(cases.logits, axis=1)
-    runner_up = np.argsort(cases.logits, axis=1)[:, -2]
-    powers = np.exp(ordered - ordered[:, -1:])
-    doubt = powers[:, :-1].sum(1) / powers.sum(1)  # 1 - confidence, without rounding to 0
-    lead = ordered[:, -1] - ordered[:, -2]
+    found, second = baselines.scores(cases.logits), baselines.runner_up(cases.logits)
 
     def spread(values: np.ndarray | None) -> np.ndarray:
         if values is None:
@@ -174,15 +176,18 @@ def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
         whole[attacked] = values
         return whole
 
-    yield CONFIDENCE, Scored(doubt, spread(before and 1 - before.confidence), runner_up)
-    yield MARGIN, Scored(-lead, spread(before and -before.margin), runner_up)
+    of_originals = {CONFIDENCE: before and 1 - before.confidence, MARGIN: before and -before.margin}
+    for detector, values in of_originals.items():
+        scores, noise = found[detector.name]
+        yield detector, Scored(scores, spread(values), second, noise=noise)
     with known.engine.connect() as connection:
         found = evaluated.case_repairs(connection, known.network_id)
     if np.array_equal(found.case_ids, cases.ids):
         pairs = np.where(attacked, found.original_scores, np.nan)
         complete = not np.isnan(pairs[attacked]).any()
         pairs = pairs if complete else np.zeros(0)
-        yield REPAIR, Scored(found.scores, pairs, found.recovered, found.located)
+        noise = 2 * baselines.logit_noise(cases.logits)  # of repaired images, whose logits are as large
+        yield REPAIR, Scored(found.scores, pairs, found.recovered, found.located, noise)
 
 
 def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
@@ -273,4 +278,6 @@ def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, score
         )
         if scored is not None:
             rows = judging.decision_rows(known.cases, scored, judged)
+            if rows:
+                rows += kept_rows(connection, known.network_id, detector.name, rows[0]["threshold"])
             facets.replace_detector(connection, known.network_id, detector.name, rows)

@@ -12,6 +12,7 @@ import numpy as np
 
 from db.read.evaluated import EvaluatedCases
 from db.schema import CASE_SETS, PARTITIONS
+from ingest import decide
 from ingest.defense import appendix_choice
 from model import defense, evaluation, tuning
 from model.evaluation import Curve, Evaluation, Interval, Scores
@@ -37,6 +38,7 @@ class Scored:
     originals: np.ndarray  # (N,) float, NaN for clean cases; (0,): not known
     named: np.ndarray  # (N,) int, the class it takes for the true one; -1: none
     located: np.ndarray | None = None  # (N,) bool
+    noise: np.ndarray | None = None  # (N,) float, how far scores may move with what is computed beside them
 
 
 def case_sets(cases: EvaluatedCases) -> dict[str, np.ndarray]:
@@ -54,7 +56,7 @@ def judge_scores(cases: EvaluatedCases, scored: Scored) -> Judged:
         if "tuning" not in parts:
             continue
         tuned = _scores(cases, scored, parts["tuning"])
-        threshold = evaluation.choose(tuned.adversarial, tuned.clean)
+        threshold = evaluation.choose(tuned.adversarial, tuned.clean, _noise(cases, scored, parts["tuning"]))
         for partition, members in parts.items():
             scores = _scores(cases, scored, members)
             key = {"case_set": case_set, "partition": partition, "k": 0}
@@ -71,25 +73,9 @@ def decision_rows(cases: EvaluatedCases, scored: Scored, judged: Judged) -> list
     threshold = next((row["threshold"] for row in chosen), None)
     if threshold is None:
         return []
-    alarms = scored.cases > threshold
-    outcomes = np.where(
-        alarms, np.where(cases.adversarial, "TP", "FP"), np.where(cases.adversarial, "FN", "TN")
-    )
-    columns = (cases.ids, cases.partitions, scored.cases, alarms, outcomes, scored.named)
-    return [
-        {
-            "case_id": case_id,
-            "partition": partition,
-            "score": score,
-            "threshold": threshold,
-            "alarm": alarm,
-            "outcome": outcome,
-            "recovered_class": named if alarm and named >= 0 else None,
-        }
-        for case_id, partition, score, alarm, outcome, named in zip(
-            *(column.tolist() for column in columns), strict=True
-        )
-    ]
+    decided = decide.decide_scores(scored.cases, scored.named, threshold)
+    outcomes = decide.outcomes(decided.alarms, cases.adversarial)
+    return decide.score_rows(cases.ids.tolist(), cases.partitions.tolist(), decided, outcomes, threshold)
 
 
 def judge_neighbors(
@@ -178,6 +164,14 @@ def _parts(cases: EvaluatedCases, inside: np.ndarray) -> dict[str, np.ndarray]:
 
 def _both_kinds(cases: EvaluatedCases, inside: np.ndarray) -> bool:
     return {True, False} <= set(cases.adversarial[inside].tolist())
+
+
+def _noise(
+    cases: EvaluatedCases, scored: Scored, members: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    if scored.noise is None:
+        return None
+    return scored.noise[members & cases.adversarial], scored.noise[members & ~cases.adversarial]
 
 
 def _scores(cases: EvaluatedCases, scored: Scored, members: np.ndarray) -> Scores:

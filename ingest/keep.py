@@ -18,20 +18,31 @@ from sqlalchemy import Connection, Engine
 from db import facets, write
 from db.engine import writing
 from db.read import batches
-from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_layers
-from db.schema import RULES, case_activations, cases, class_scores, classes, datasets, decisions, now, samples
+from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_layers, tuned_scores
+from db.schema import (
+    RULES,
+    case_activations,
+    cases,
+    class_scores,
+    classes,
+    datasets,
+    decisions,
+    detector_decisions,
+    now,
+    samples,
+)
 from ingest import rows
+from ingest.decide import decide_votes, vote_rows
+from ingest.kept import PARTITION, kept_rows
 from ingest.neighbors import find_neighbors
 from ingest.registry import add_images
 from ingest.runs import stage
-from model import defense
 from model.checkpoint import Checkpoint
 from model.cnn import activate
 from model.layers import COMPOSED
 
 BATCH = 64  # images of one forward pass
 SPLIT = "test"  # of the data set of kept images, which has no other
-PARTITION = "checked"
 
 
 @contextmanager
@@ -105,33 +116,16 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id
                         connection, network.id, point.layer_id, metric, point.k
                     )
                 key = {"layer_id": point.layer_id, "metric": metric, "rule": rule}
-                key |= {"k": point.k, "threshold": point.threshold, "run_id": run_id}
-                found = _decisions(labels, predicted, key, len(network.class_names))
-                new += [{"case_id": id_, **row} for id_, row in zip(ids, found, strict=True)]
+                at = {"k": point.k, "threshold": point.threshold}
+                decided = decide_votes(labels, predicted, rule=rule, **at, classes=len(network.class_names))
+                new += vote_rows(ids, decided, [None] * len(ids), key | at | {"run_id": run_id})
     with writing(engine) as connection:
         write.insert_missing(connection, decisions, new)
+        for score in tuned_scores(connection, network.id):
+            key = {"network_id": network.id, "detector": score.name}
+            found = kept_rows(connection, network.id, score.name, score.threshold)
+            write.insert_missing(connection, detector_decisions, [key | row for row in found])
         facets.refresh(connection, network.id, PARTITION)
-
-
-def _decisions(labels: np.ndarray, predicted: np.ndarray, key: dict, classes: int) -> list[dict]:
-    """Rows of `decisions`, but for the case, of neighbours' labels (N, k); without an outcome."""
-    counts = defense.unexpected_counts(labels, predicted, key["rule"], classes=classes)[:, -1]
-    majority = defense.majority_classes(labels, classes=classes)[:, -1]
-    alarm = defense.alarms(counts, key["threshold"])
-    recovered = defense.recovered_classes(alarm, majority, predicted)
-    return [
-        {
-            **key,
-            "unexpected_count": count,
-            "alarm": alarmed,
-            "majority_class": None if most < 0 else most,
-            "recovered_class": None if class_ < 0 else class_,
-            "outcome": None,
-        }
-        for count, alarmed, most, class_ in zip(
-            *(values.tolist() for values in (counts, alarm, majority, recovered)), strict=True
-        )
-    ]
 
 
 def _samples(

@@ -83,6 +83,11 @@ def _margin(logits: np.ndarray, label: int, target: int | None) -> float:
     return float(others - logits[goal] if target is None else logits[goal] - others)
 
 
+def class_bytes(classes: np.ndarray) -> bytes:
+    """Classes (H, W) as a map has them: a byte each, or two (little-endian) where one is above 255."""
+    return classes.astype("u1" if classes.max() <= 255 else "<u2").tobytes()
+
+
 def map_rows(found: Sweep, labels: np.ndarray, keys: Sequence[Mapping]) -> list[dict]:
     """Rows of `vulnerability_maps` for a sweep of N images with labels (N,)."""
     height, width = found.margins.shape[1:]
@@ -92,7 +97,7 @@ def map_rows(found: Sweep, labels: np.ndarray, keys: Sequence[Mapping]) -> list[
             "height": height,
             "width": width,
             "margins": found.margins[i].astype(STORED).tobytes(),
-            "classes": found.classes[i].astype("u1").tobytes(),
+            "classes": class_bytes(found.classes[i]),
             "colors": found.colours[i].astype("<u2").tobytes(),
             "best_margin": float(found.margins[i].max()),
             "vulnerable_positions": int((found.margins[i] > 0).sum()),
@@ -110,7 +115,7 @@ def repair_rows(found: Repair, keys: Sequence[Mapping]) -> list[dict]:
             **key,
             "predicted_class": int(found.predicted[i]),
             "margins": found.margins[i].astype(STORED).tobytes(),
-            "classes": found.classes[i].astype("u1").tobytes(),
+            "classes": class_bytes(found.classes[i]),
             "score": float(scores[i]),
             "row": int(positions[i, 0]),
             "column": int(positions[i, 1]),

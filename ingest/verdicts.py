@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from db.number_text import digits_apart, percent, percents_apart
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -16,15 +18,11 @@ class Finding:
     threshold: float
     counts: bool  # towards the verdict; the others are there to compare
     reason: str
+    alarm: bool
     recovered: str | None  # on alarm, the class it takes for the true one, where it names one
     k: int | None = None  # neighbours looked at
     row: int | None = None  # on alarm, the pixel that it suspects
     column: int | None = None
-
-    @property
-    def alarm(self) -> bool:
-        """Strictly above, as everywhere."""
-        return self.score > self.threshold
 
 
 @dataclass(frozen=True)
@@ -50,22 +48,29 @@ def neighbors_reason(rule: str, k: int, threshold: int, count: int) -> str:
 
 def repair_reason(row: int, column: int, score: float, threshold: float, predicted: str, other: str) -> str:
     """What the best repair of one pixel does. Scores are logits by which `other` leads."""
+    found, limit = _logits_apart(score, threshold)
     what = (
-        f"makes it {other} by {score:.1f}"
+        f"makes it {other} by {found}"
         if score > 0
-        else f"leaves it {predicted}, {other} {-score:.1f} behind"
+        else f"leaves it {predicted}, {other} {found.removeprefix('-')} behind"
     )
-    return f"repairing row {row}, column {column} {what}, threshold {threshold:.1f}"
+    return f"repairing row {row}, column {column} {what}, threshold {limit}"
 
 
 def confidence_reason(confidence: float, threshold: float, predicted: str) -> str:
     """The softmax probability beside the one below which there is an alarm; threshold: of 1 - confidence."""
-    return f"{predicted} has {percent(confidence)}, alarm below {percent(1 - threshold)}"
+    found, limit = percents_apart(confidence, 1 - threshold)
+    return f"{predicted} has {found}, alarm below {limit}"
 
 
 def lead_reason(lead: float, threshold: float, predicted: str, second: str) -> str:
     """The lead in logits beside the one below which there is an alarm; threshold: of the negative lead."""
-    return f"{predicted} leads {second} by {lead:.1f}, alarm below {-threshold:.1f}"
+    found, limit = _logits_apart(lead, -threshold)
+    return f"{predicted} leads {second} by {found}, alarm below {limit}"
+
+
+def _logits_apart(value: float, other: float) -> tuple[str, str]:
+    return digits_apart(value, other, lambda number, digits: f"{number:.{digits}f}", 1)
 
 
 def as_lines(path: Path, verdict: Verdict, case_id: int | None = None) -> str:
@@ -127,12 +132,3 @@ def shown(path: Path) -> str:
     """A path as it may be printed: one with control characters is escaped."""
     text = str(path)
     return text if text.isprintable() else ascii(text)
-
-
-def percent(share: float) -> str:
-    """A share in [0, 1] as a percentage that never rounds to a false 0 or 100."""
-    if 0 < share < 0.001:
-        return "<0.1 %"
-    if 0.999 < share < 1:
-        return ">99.9 %"
-    return f"{100 * share:.1f} %"

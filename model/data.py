@@ -209,9 +209,11 @@ def write_sample(folder: Path, full: Sequence[Dataset], per_class: dict[str, int
 
 
 def sample_digest(images: np.ndarray, labels: np.ndarray, positions: np.ndarray) -> str:
-    """SHA-256 (hex) of the pixels (row-major, RGB), then labels (uint8), then positions (int32, LE)."""
+    """SHA-256 (hex) of the pixels (row-major, RGB), then labels (uint8, or int32 LE where one is above 255),
+    then positions (int32, LE).
+    """
     digest = hashlib.sha256(np.ascontiguousarray(images))
-    digest.update(labels.astype(np.uint8))
+    digest.update(labels.astype(np.uint8 if labels.max() <= 255 else "<i4"))
     digest.update(positions.astype("<i4"))
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 T = TypeVar("T")
+TWO = 2  # a block's least length where bits count: a single row is multiplied by another routine
 
 
 def use_all_cores(shares: int | None = None) -> None:

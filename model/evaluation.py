@@ -30,9 +30,13 @@ class Scores(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """Confusion counts at every threshold that tells scores apart, ascending; alarms are strictly above."""
+    """Confusion counts at every threshold that tells scores apart, ascending; alarms are strictly above.
 
-    thresholds: np.ndarray  # (T,) float64, the distinct scores and, first, one below them all
+    Thresholds lie half way between two scores, so that no score is one: an image whose score moves in its
+    last digits, as it is computed beside other images, is judged as before.
+    """
+
+    thresholds: np.ndarray  # (T,) float64, first one below all scores, last one above them
     tp: np.ndarray  # (T,) int64, as the three below
     fp: np.ndarray
     tn: np.ndarray
@@ -78,10 +82,19 @@ def curve(adversarial: np.ndarray, clean: np.ndarray) -> Curve:
             raise ValueError(f"{name} scores (={np.shape(scores)}) must be finite, of shape (N >= 1,)")
     adversarial, clean = np.sort(np.asarray(adversarial, float)), np.sort(np.asarray(clean, float))
     distinct = np.unique(np.concatenate([adversarial, clean]))
-    thresholds = np.concatenate([[np.nextafter(distinct[0], -np.inf)], distinct])
-    fn = np.searchsorted(adversarial, thresholds, side="right")
-    tn = np.searchsorted(clean, thresholds, side="right")
-    return Curve(thresholds, len(adversarial) - fn, len(clean) - tn, tn, fn)
+    # counted at the scores themselves: between two that are neighbors among floats there is nothing
+    fn = np.concatenate([[0], np.searchsorted(adversarial, distinct, side="right")])
+    tn = np.concatenate([[0], np.searchsorted(clean, distinct, side="right")])
+    return Curve(_between(distinct), len(adversarial) - fn, len(clean) - tn, tn, fn)
+
+
+def _between(distinct: np.ndarray) -> np.ndarray:
+    """Thresholds (D + 1,) below, between and above ascending scores (D,)."""
+    half = np.diff(distinct) / 2
+    if not len(half):
+        half = np.array([max(abs(distinct[0]), 1.0) / 1000])
+    ends = distinct[0] - half[0], distinct[-1] + half[-1]
+    return np.concatenate([ends[:1], distinct[:-1] + np.diff(distinct) / 2, ends[1:]])
 
 
 def equal_error_place(found: Curve) -> int:
@@ -94,10 +107,36 @@ def equal_error_place(found: Curve) -> int:
     return int(right.argmax())
 
 
-def choose(adversarial: np.ndarray, clean: np.ndarray) -> float:
-    """The threshold of the equal error rate on tuning inputs."""
+def choose(
+    adversarial: np.ndarray, clean: np.ndarray, noise: tuple[np.ndarray, np.ndarray] | None = None
+) -> float:
+    """The threshold of the equal error rate on tuning inputs.
+
+    noise: how far each score may move with what is computed beside it, (A,) and (C,). A threshold between two
+        scores that are nearer to one another than that would be a matter of chance: the nearest place with
+        room is taken, or the roomiest, within one input in a hundred.
+    """
     found = curve(adversarial, clean)
-    return float(found.thresholds[equal_error_place(found)])
+    place = equal_error_place(found)
+    if noise is not None:
+        place = _with_room(place, np.concatenate([adversarial, clean]), np.concatenate(noise))
+    return float(found.thresholds[place])
+
+
+def _with_room(place: int, scores: np.ndarray, noise: np.ndarray) -> int:
+    """The place of a threshold near `place` whose scores on both sides (N,) stay where they are."""
+    distinct, codes = np.unique(scores, return_inverse=True)
+    moves = np.zeros(len(distinct))
+    np.maximum.at(moves, codes, noise)
+    if not 0 < place < len(distinct):  # below or above all scores
+        return place
+    room = np.diff(distinct) - (moves[:-1] + moves[1:])  # of places 1 .. D - 1
+    reach = max(1, len(scores) // 100)
+    near = np.arange(max(1, place - reach), min(len(distinct), place + reach + 1))
+    wide = near[room[near - 1] > 0]
+    if not len(wide):
+        return int(near[room[near - 1].argmax()])
+    return int(wide[np.abs(wide - place).argmin()])
 
 
 def auc(higher: np.ndarray, lower: np.ndarray) -> float:

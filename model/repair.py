@@ -19,18 +19,18 @@ from jax import Array
 
 from model import attack_step, sweep_step
 from model.cnn import Network
-from model.devices import in_blocks
+from model.devices import TWO, in_blocks
 from model.incremental import fastest
 
 
 class Repair(NamedTuple):
     """What the repair sweep of N images found; the score is the largest margin."""
 
-    predicted: np.ndarray  # (N,) uint8, class of the image as it is
+    predicted: np.ndarray  # (N,) int32, class of the image as it is
     margins: (
         np.ndarray
     )  # (N, H, W) float32: best other logit - predicted class's logit, with that pixel repaired
-    classes: np.ndarray  # (N, H, W) uint8, that other class
+    classes: np.ndarray  # (N, H, W) int32, that other class
 
     @property
     def scores(self) -> np.ndarray:
@@ -45,7 +45,7 @@ class Repair(NamedTuple):
 
     @property
     def recovered(self) -> np.ndarray:
-        """(N,) uint8, the class that the repair there leads to."""
+        """(N,) int32, the class that the repair there leads to."""
         rows, columns = self.positions.T
         return self.classes[np.arange(len(self.classes)), rows, columns]
 
@@ -109,10 +109,10 @@ def _blocks(
         predicted = attack_step.logits_of(copy, inputs[0]).argmax(-1)
         found = _positions(copy, sweep_step.remember(copy, inputs[0]), *inputs, predicted)
         margins, classes = (np.asarray(field).T.reshape(pictures.shape[:3]) for field in found)
-        return Repair(np.asarray(predicted, np.uint8), margins, classes.astype(np.uint8))
+        return Repair(np.asarray(predicted, np.int32), margins, classes)
 
     for indices, found in in_blocks(
-        function, len(images), together or sweep_step.TOGETHER, work, least=together or 1
+        function, len(images), together or sweep_step.TOGETHER, work, least=together or TWO
     ):
         yield indices, Repair(*(field[: len(indices)] for field in found))
 

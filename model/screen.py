@@ -19,7 +19,7 @@ from jax import Array
 
 from model import attack_step, cnn, sweep_step
 from model.change import Memory
-from model.devices import in_blocks
+from model.devices import TWO, in_blocks
 from model.incremental import Incremental
 from model.repair import Repair, neighbor_medians
 
@@ -46,12 +46,12 @@ def screened_stream(
         predicted, places, tried, classes = map(np.asarray, found)
         margins = np.full((len(pictures), np.prod(pictures.shape[1:3])), -np.inf, np.float32)
         np.put_along_axis(margins, places, tried, axis=1)
-        named = np.zeros(margins.shape, np.uint8)
-        np.put_along_axis(named, places, classes.astype(np.uint8), axis=1)
+        named = np.zeros(margins.shape, np.int32)
+        np.put_along_axis(named, places, classes, axis=1)
         shape = pictures.shape[:3]
-        return Repair(predicted.astype(np.uint8), margins.reshape(shape), named.reshape(shape))
+        return Repair(predicted.astype(np.int32), margins.reshape(shape), named.reshape(shape))
 
-    for indices, found in in_blocks(function, len(images), sweep_step.TOGETHER, work):
+    for indices, found in in_blocks(function, len(images), sweep_step.TOGETHER, work, least=TWO):
         yield indices, Repair(*(field[: len(indices)] for field in found))
 
 

@@ -33,7 +33,7 @@ class Sweep(NamedTuple):
     """
 
     margins: np.ndarray  # (N, H, W) float32, largest over the colours: best other logit - label's logit
-    classes: np.ndarray  # (N, H, W) uint8, that other class
+    classes: np.ndarray  # (N, H, W) int32, that other class
     colours: np.ndarray  # (N, H, W) int32, index of the colour that reached it
     reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
     places: np.ndarray  # (N, 1 + K) int32, where the best of all is, then of each class: see `paint`
@@ -191,7 +191,7 @@ def _joined(found: list[sweep_step.Best], extent: tuple[int, int], colours: int,
     """The parts of a block put together, without the logits; of equals the first place counts."""
     height, width = extent
     count, classes = found[0].reach.shape[1:]
-    maps = [np.zeros((count, height, width), kind) for kind in (np.float32, np.uint8, np.int32)]
+    maps = [np.zeros((count, height, width), kind) for kind in (np.float32, np.int32, np.int32)]
     reach = np.full((count, classes), -np.inf, np.float32)
     places = np.full((count, classes), height * width * colours, np.int32)
     for ((top, bottom), (left, right)), best in zip(parts, found, strict=True):

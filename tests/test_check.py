@@ -5,6 +5,7 @@ import json
 import struct
 import warnings
 import zlib
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from sqlalchemy import select, text
 import xpixels
 from db import engine as engines
 from db import schema, upkeep
-from db.read.detectors import KnownNetwork
+from db.read.detectors import KnownNetwork, known_networks
 from ingest import check
-from model import pictures, screen
+from model import checkpoint, pictures, screen
 from model.data import encode_png
-from model.repair import repair_sweep
+from model.repair import Repair, repair_sweep
 
 LAYERS = ("flatten", "dense", "logits", "composed")
 RANDOM = np.random.default_rng(3)
@@ -79,6 +80,25 @@ def entries(database, capsys, *arguments):
 def rows_of(path, query):
     with engines.create(path).connect() as connection:
         return connection.execute(query).all()
+
+
+# ---- Its company -----------------------------------------------------------------------------------
+
+
+def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample):
+    """Alone, among four, among all: the same scores to the last bit, and the same words."""
+    images = sample.test.images[40:52]
+    engine = engines.create(database, read_only=True)
+    with engine.connect() as connection:
+        (network,) = known_networks(connection)
+    asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=False)
+    checker = check.ready(engine, network, checkpoint.load(checkpoint.BUNDLED), asked, few=True)
+    together = checker.judge(images)
+    for i in range(len(images)):
+        (alone,) = checker.judge(images[i : i + 1])
+        assert alone == together[i]
+    few = checker.judge(images[[5, 2, 11, 7]])
+    assert few == [together[i] for i in (5, 2, 11, 7)]
 
 
 # ---- What it says ----------------------------------------------------------------------------------
@@ -328,6 +348,12 @@ def test_a_file_of_many_bytes_is_not_read_whole(tmp_path):
 # ---- The screened repair sweep ---------------------------------------------------------------------
 
 
+def screened(function, images, positions):
+    """The sweep of all blocks: there may be one a device."""
+    blocks = [found for _, found in screen.screened_stream(function, images, positions)]
+    return Repair(*(np.concatenate(field) for field in zip(*blocks, strict=True)))
+
+
 @pytest.mark.parametrize("form", ["incremental", "full"])
 def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
     from networks import TINY, random_network
@@ -338,7 +364,7 @@ def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
     images = np.random.default_rng(2).integers(0, 256, (5, 7, 6, 3), np.uint8)
     whole, (function, _) = repair_sweep(network, images), fastest(network, form=form)
     for most, tried in ((10, 10), (42, 42), (100, 42)):
-        ((_, found),) = screen.screened_stream(function, images, most)
+        found = screened(function, images, most)
         looked = np.isfinite(found.margins)
         assert (looked.sum((1, 2)) == tried).all()
         np.testing.assert_allclose(found.margins[looked], whole.margins[looked], atol=1e-5)
@@ -355,7 +381,7 @@ def test_an_odd_pixel_is_looked_at_first():
     images[0, 4, 2] = 255, 0, 255
     function = cnn.logits_function(random_network(TINY, np.random.default_rng(1)))
     # Two: the first by its distance from its neighbours, and the first by what its repair would help.
-    ((_, found),) = screen.screened_stream(function, images, 2)
+    found = screened(function, images, 2)
     assert np.isfinite(found.margins[0, 4, 2])
 
 

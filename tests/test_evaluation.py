@@ -32,10 +32,46 @@ def test_curve_and_area_are_scikit_learns(levels, counts):
 
 def test_a_threshold_alarms_strictly_above_it():
     found = evaluation.curve(np.array([2.0, 3.0]), np.array([1.0, 2.0]))
-    assert found.thresholds[1:].tolist() == [1, 2, 3]
-    assert found.thresholds[0] < 1
+    assert found.thresholds.tolist() == [0.5, 1.5, 2.5, 3.5]
     assert found.tp.tolist() == [2, 2, 1, 0]
     assert found.fp.tolist() == [2, 1, 0, 0]
+
+
+@pytest.mark.parametrize("levels", [None, 3])
+def test_no_threshold_is_a_score(levels):
+    adversarial, clean = drawn(7, 40, 60, levels)
+    found = evaluation.curve(adversarial, clean)
+    assert not np.isin(found.thresholds, np.concatenate([adversarial, clean])).any()
+    assert (np.diff(found.thresholds) > 0).all()
+    for threshold, tp, fp in zip(found.thresholds, found.tp, found.fp, strict=True):
+        assert ((adversarial > threshold).sum(), (clean > threshold).sum()) == (tp, fp)
+
+
+def test_one_score_alone_has_a_threshold_below_and_one_above_it():
+    for score in (0.0, -1e-9, 1e6):
+        below, above = evaluation.curve(np.array([score]), np.array([score])).thresholds
+        assert below < score < above
+
+
+@pytest.mark.parametrize("count", [20, 300, 3000])
+def test_scores_that_move_in_their_last_digits_are_judged_as_before(count):
+    adversarial, clean = drawn(count, count, count)
+    size = 1e-4
+    threshold = evaluation.choose(adversarial, clean, (np.full(count, size), np.full(count, size)))
+    random = np.random.default_rng(1)
+    for scores in (adversarial, clean):
+        moved = scores + random.uniform(-size, size, count)
+        np.testing.assert_array_equal(moved > threshold, scores > threshold)
+
+
+def test_room_for_noise_costs_at_most_one_input_in_a_hundred():
+    adversarial, clean = drawn(5, 500, 500)
+    exact = evaluation.choose(adversarial, clean)
+    for size in (1e-6, 1e-3, 1.0):  # the last: there is no room anywhere
+        threshold = evaluation.choose(adversarial, clean, (np.full(500, size), np.full(500, size)))
+        between = sorted((exact, threshold))
+        crossed = sum(((s > between[0]) & (s <= between[1])).sum() for s in (adversarial, clean))
+        assert crossed <= 10
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import small_database
 from small_database import CAT
@@ -10,8 +9,7 @@ from sqlalchemy import select
 
 import db.read
 from dashapp import detector_words as words
-from db import schema
-from db.read.score_decisions import above, baseline_score
+from db import facets, schema
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +17,19 @@ def small(fresh):
     engine = fresh()
     with engine.begin() as connection:
         small_database.fill(connection)
+        decided = [
+            {
+                "case_id": case,
+                "partition": "validation",
+                "score": score,
+                "threshold": 0.5,
+                "alarm": score > 0.5,
+                "outcome": outcome,
+                "recovered_class": recovered,
+            }
+            for case, score, outcome, recovered in ((1, 2.5, "TP", CAT), (2, 0.5, "TN", None))
+        ]
+        facets.replace_detector(connection, 1, "repair", decided)
     return engine
 
 
@@ -33,6 +44,8 @@ def test_the_repair_sweep_of_a_case_is_held_against_the_threshold_of_all_tuning_
     assert clean.other == CAT
     assert clean.recovered_class is None
     assert clean.located is None
+    (waiting,) = db.read.score_decisions(small, 3)  # what nothing was decided about says nothing
+    assert (waiting.score, waiting.alarm, waiting.outcome, waiting.threshold) == (None, None, None, 0.5)
     with pytest.raises(LookupError, match="case 99"):
         db.read.score_decisions(small, 99)
 
@@ -60,14 +73,6 @@ def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
         assert counted == [row.tp, row.fp, row.tn, row.fn], row.name
 
 
-def test_baselines_score_doubt_and_a_small_lead():
-    logits = np.array([1.0, 40.0, 2.0])
-    assert baseline_score("logit-margin", logits) == -38
-    assert baseline_score("confidence", logits) == pytest.approx(np.exp(-38) + np.exp(-39), rel=1e-12)
-    assert above(0.3 + 1e-6, 0.3)
-    assert not above(0.1 + 0.2, 0.3)  # the same but for rounding
-
-
 @pytest.mark.parametrize(
     ("score", "threshold", "alarm", "parts"),
     [
@@ -87,11 +92,16 @@ def test_the_repair_sweeps_reason_has_place_class_and_numbers(score, threshold, 
 def test_the_baselines_say_below_what_they_alarm():
     sentence = words.confidence_reason(confidence=0.572, threshold=0.641, alarm=True, predicted="bird")
     assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
-        "The network gives bird 57.2 %; the alarm is for less than 64.1 %: alarm."
+        "The network gives bird 57.2 %; alarms below 64.1 %: alarm."
     )
     sentence = words.lead_reason(lead=6.57, threshold=1.01, alarm=False, predicted="bird", second="cat")
     assert "bird ahead of cat by 6.57 in logits" in sentence
-    assert sentence.endswith("less than 1.01: no alarm.")
+    assert sentence.endswith("alarms below 1.01: no alarm.")
+    near = {"alarm": True, "predicted": "bird"}
+    sentence = words.confidence_reason(confidence=0.64127, threshold=0.64131, **near)
+    assert "64.127 %; alarms below 64.131 %" in sentence.replace("\N{NO-BREAK SPACE}", " ")
+    sentence = words.lead_reason(lead=1.0142, threshold=1.0143, second="cat", **near)
+    assert "by 1.0142 in logits; alarms below 1.0143" in sentence
     ends = [
         words.recovery_sentence(detector="repair", recovered="cat", true=true)
         for true in ("cat", "dog", None)

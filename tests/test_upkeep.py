@@ -79,6 +79,11 @@ def test_a_sound_database_has_no_problems(database):
             "UPDATE detector_decisions SET score = 1, alarm = (1 > threshold) WHERE detector = 'logits'",
             "3 decisions of layers that lists",
         ),
+        (
+            "INSERT INTO detector_decisions (network_id, detector, partition, case_id, score, threshold, "
+            "alarm) VALUES (1, 'repair', 'tuning', 3, 0.5, 0.5, FALSE)",
+            "1 decisions whose threshold is their own score",
+        ),
     ],
 )
 def test_each_contradiction_is_found(database, change, problem):

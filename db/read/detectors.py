@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from db.schema import (
     cases,
+    class_scores,
     classes,
     datasets,
     detectors,
@@ -18,6 +19,7 @@ from db.schema import (
     networks,
     operating_points,
     reference_samples,
+    repairs,
     samples,
 )
 
@@ -118,6 +120,35 @@ def kept_votes(
     )
     found = np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, k, 3)
     return found[:, 0, 0].tolist(), found[:, 0, 1], found[:, :, 2]
+
+
+class KeptScores(NamedTuple):
+    """Kept cases that a detector without neighbors can judge; N cases, K classes."""
+
+    case_ids: list[int]
+    logits: np.ndarray  # (N, K) float64
+    repaired: dict[int, tuple[float, int]]  # by case: score and recovered class of its repair sweep
+
+
+def kept_scores(connection: Connection, network: int) -> KeptScores:
+    """What the network made of kept cases, and the repair sweeps of those that have one."""
+    kept = cases.c.network_id == network, cases.c.partition == "checked"
+    scores = (
+        select(cases.c.id, class_scores.c.logit)
+        .join(class_scores, class_scores.c.case_id == cases.c.id)
+        .where(*kept)
+        .order_by(cases.c.id, class_scores.c["class"])
+    )
+    logits: dict[int, list[float]] = {}
+    for case_id, logit in connection.execute(scores):
+        logits.setdefault(case_id, []).append(logit)
+    swept = select(cases.c.id, repairs.c.score, repairs.c.recovered_class).join(
+        repairs, (repairs.c.network_id == cases.c.network_id) & (repairs.c.image_id == cases.c.image_id)
+    )
+    repaired = {
+        case_id: (score, recovered) for case_id, score, recovered in connection.execute(swept.where(*kept))
+    }
+    return KeptScores(list(logits), np.array(list(logits.values()), float), repaired)
 
 
 def kept_samples(connection: Connection, dataset: int) -> tuple[dict[int, int], int]:

@@ -19,7 +19,7 @@ class PixelMap(NamedTuple):
     """What changing each pixel alone does; a margin above 0 means that the answer changes."""
 
     margins: np.ndarray  # (H, W) float32, logits: the best other class's lead over the present one
-    classes: np.ndarray  # (H, W) uint8, that other class
+    classes: np.ndarray  # (H, W) int64, that other class
     colors: np.ndarray | None  # (H, W, 3) uint8, the colour that does it; None: the pixel is repaired
     levels: int | None  # colours tried: levels^3; None as above
 
@@ -110,7 +110,8 @@ def _repair(connection: Connection, network: int, image: int) -> PixelMap | None
 
 def _margins(row: Row, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     margins = np.frombuffer(row.margins, "<f2").reshape(shape).astype(np.float32)
-    return margins, np.frombuffer(row.classes, "u1").reshape(shape)
+    width = "u1" if len(row.classes) == shape[0] * shape[1] else "<u2"
+    return margins, np.frombuffer(row.classes, width).reshape(shape).astype(np.int64)
 
 
 def _levels(variant: str) -> int:

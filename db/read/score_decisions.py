@@ -1,19 +1,17 @@
-"""What the detectors that look at no neighbours say of one case: the repair sweep, and the baselines.
+"""What the detectors that look at no neighbors decided about one case: the repair sweep, and the baselines.
 
-Scores and thresholds are those of the evaluation (`detectors`, `evaluations`): an alarm is a score above the
-threshold that was chosen on all tuning cases.
+Decisions are read, never made here: `detector_decisions` has them; the class and the pixel beside them come
+from the repair sweep and the network's output.
 """
 
-import math
 from typing import Literal, NamedTuple
 
-import numpy as np
 from sqlalchemy import Connection, Engine, Row, select
 
 from db.read.detectors import TunedScore, tuned_scores
-from db.schema import attack_pixels, cases, class_scores, repairs
+from db.schema import attack_pixels, cases, class_scores, detector_decisions, repairs
 
-REPAIR, CONFIDENCE, MARGIN = "repair", "confidence", "logit-margin"
+REPAIR = "repair"
 
 
 class ScoreDecision(NamedTuple):
@@ -41,59 +39,53 @@ def score_decisions(engine: Engine, case_id: int) -> tuple[ScoreDecision, ...]:
         LookupError: there is no such case.
     """
     columns = cases.c
-    wanted = select(columns.network_id, columns.kind, columns.image_id, columns.attack_id)
+    wanted = select(columns.id, columns.network_id, columns.image_id, columns.attack_id)
     with engine.connect() as connection:
         case = connection.execute(wanted.where(columns.id == case_id)).one_or_none()
         if case is None:
             raise LookupError(f"case {case_id} is not in this database")
-        tuned = tuned_scores(connection, case.network_id)
-        if not tuned:
-            return ()
-        scores = select(class_scores.c.logit).where(class_scores.c.case_id == case_id)
-        logits = np.array(connection.execute(scores.order_by(class_scores.c["class"])).scalars().all(), float)
-        return tuple(_decision(connection, case, one, logits) for one in tuned)
+        return tuple(_decision(connection, case, one) for one in tuned_scores(connection, case.network_id))
 
 
-def _decision(connection: Connection, case: Row, tuned: TunedScore, logits: np.ndarray) -> ScoreDecision:
-    score = other = row = column = located = None
-    if tuned.name == REPAIR:
-        found = connection.execute(
-            select(repairs.c.score, repairs.c.recovered_class, repairs.c.row, repairs.c.column).where(
-                repairs.c.network_id == case.network_id, repairs.c.image_id == case.image_id
-            )
-        ).one_or_none()
-        if found is not None:
-            score, other, row, column = found
-            located = _located(connection, case.attack_id, row, column)
-    elif tuned.name in (CONFIDENCE, MARGIN) and len(logits) > 1:
-        score, other = baseline_score(tuned.name, logits), int(np.argsort(logits)[-2])
-    alarm = None if score is None else above(score, tuned.threshold)
-    outcome = None
-    if alarm is not None and case.kind != "unknown":
-        attacked = case.kind == "adversarial"
-        outcome = ("TP" if alarm else "FN") if attacked else ("FP" if alarm else "TN")
-    recovered = other if alarm else None
+def _decision(connection: Connection, case: Row, tuned: TunedScore) -> ScoreDecision:
+    decided = detector_decisions.c
+    query = select(decided.score, decided.threshold, decided.alarm, decided.recovered_class, decided.outcome)
+    mine = decided.network_id == case.network_id, decided.detector == tuned.name, decided.case_id == case.id
+    found = connection.execute(query.where(*mine)).one_or_none()
+    if found is None:
+        return ScoreDecision(tuned.name, tuned.kind, None, tuned.threshold, *[None] * 7)
+    other, row, column = _suspected(connection, case, tuned.kind)
+    located = None if row is None else _located(connection, case.attack_id, row, column)
     return ScoreDecision(
-        tuned.name, tuned.kind, score, tuned.threshold, alarm, other, recovered, row, column, located, outcome
+        tuned.name,
+        tuned.kind,
+        found.score,
+        found.threshold,
+        found.alarm,
+        other,
+        found.recovered_class,
+        row,
+        column,
+        located,
+        found.outcome,
     )
 
 
-def baseline_score(detector: str, logits: np.ndarray) -> float:
-    """The score that a baseline takes from logits (K,): higher is more likely an attack.
-
-    `confidence`: 1 - the largest softmax probability, without rounding to 0. `logit-margin`: the negative
-    lead of the first over the second.
-    """
-    ordered = np.sort(logits)
-    if detector == MARGIN:
-        return float(ordered[-2] - ordered[-1])
-    powers = np.exp(ordered - ordered[-1])
-    return float(powers[:-1].sum() / powers.sum())
-
-
-def above(score: float, threshold: float) -> bool:
-    """Whether a score is an alarm: strictly above, but for rounding; a threshold is some case's own score."""
-    return score > threshold and not math.isclose(score, threshold, rel_tol=1e-9)
+def _suspected(connection: Connection, case: Row, kind: str) -> tuple[int | None, int | None, int | None]:
+    """The class that a detector would take for the true one, and the pixel that it suspects."""
+    if kind == REPAIR:
+        query = select(repairs.c.recovered_class, repairs.c.row, repairs.c.column).where(
+            repairs.c.network_id == case.network_id, repairs.c.image_id == case.image_id
+        )
+        found = connection.execute(query).one_or_none()
+        return (None, None, None) if found is None else tuple(found)
+    scores = class_scores.c
+    ranked = (
+        select(scores["class"])
+        .where(scores.case_id == case.id)
+        .order_by(scores.logit.desc(), scores["class"].desc())
+    )
+    return connection.scalar(ranked.limit(1).offset(1)), None, None
 
 
 def _located(connection: Connection, attack_id: int | None, row: int, column: int) -> bool | None:

@@ -84,7 +84,8 @@ attack_pixels = Table(
 )
 
 # Of every position the best that any colour of a set does there, as three BLOBs of height x width values, row
-# by row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2").
+# by row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2"). Where a class is above 255 the
+# classes have two bytes each, "<u2": their length tells.
 vulnerability_maps = Table(
     "vulnerability_maps",
     metadata,

@@ -1,0 +1,97 @@
+"""Where scores become decisions: the only place that says whether a detector alarms. Pure functions.
+
+A detector alarms when its score is strictly above its threshold. On an alarm it may name the class that it
+takes for the true one.
+
+Axis letters: N images, k neighbors in the order of their rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from model import defense
+
+
+class Decided(NamedTuple):
+    """What a detector decides about N images."""
+
+    scores: np.ndarray  # (N,) int, unexpected neighbors, or float
+    alarms: np.ndarray  # (N,) bool
+    named: np.ndarray  # (N,) int, the class that it takes for the true one, alarm or not; -1: none
+    recovered: np.ndarray  # (N,) int, the same on alarm, where it is not the predicted class; -1: none
+
+
+def decide_votes(
+    labels: np.ndarray, predicted: np.ndarray, *, rule: str, k: int, threshold: int, classes: int
+) -> Decided:
+    """By the labels (N, k or more) of neighbors and the predicted classes (N,)."""
+    near = labels[:, :k]
+    counts = defense.unexpected_counts(near, predicted, rule, classes=classes)[:, -1]
+    majority = defense.majority_classes(near, classes=classes)[:, -1]
+    alarms = defense.alarms(counts, threshold)
+    return Decided(counts, alarms, majority, defense.recovered_classes(alarms, majority, predicted))
+
+
+def decide_scores(scores: np.ndarray, named: np.ndarray, threshold: float) -> Decided:
+    """By scores (N,) and the classes (N,) that a detector without neighbors takes for the true ones."""
+    alarms = defense.alarms(scores, threshold)
+    return Decided(scores, alarms, named, np.where(alarms, named, -1))
+
+
+def outcomes(
+    alarms: np.ndarray, adversarial: np.ndarray, known: np.ndarray | None = None
+) -> list[str | None]:
+    """TP, FP, TN or FN of each alarm (N,); None where nobody knows whether the image was attacked.
+
+    known: (N,) bool, whether somebody does; by default of all.
+    """
+    found = defense.outcomes(alarms, adversarial).tolist()
+    if known is None:
+        return found
+    return [outcome if sure else None for outcome, sure in zip(found, known.tolist(), strict=True)]
+
+
+def vote_rows(
+    case_ids: Sequence[int], decided: Decided, outcomes: Sequence[str | None], shared: Mapping
+) -> list[dict]:
+    """Rows of `decisions`; shared: layer, metric, rule, k and threshold, and whatever else is the same."""
+    columns = (case_ids, *(column.tolist() for column in decided), outcomes)
+    return [
+        {
+            "case_id": case_id,
+            **shared,
+            "unexpected_count": count,
+            "alarm": alarm,
+            "majority_class": None if named < 0 else named,
+            "recovered_class": None if recovered < 0 else recovered,
+            "outcome": outcome,
+        }
+        for case_id, count, alarm, named, recovered, outcome in zip(*columns, strict=True)
+    ]
+
+
+def score_rows(
+    case_ids: Sequence[int],
+    partitions: Sequence[str],
+    decided: Decided,
+    outcomes: Sequence[str | None],
+    threshold: float,
+) -> list[dict]:
+    """Rows of `detector_decisions` of a detector without neighbors, but for its name and network."""
+    columns = (case_ids, partitions, *(column.tolist() for column in decided), outcomes)
+    return [
+        {
+            "case_id": case_id,
+            "partition": partition,
+            "score": score,
+            "threshold": threshold,
+            "alarm": alarm,
+            "outcome": outcome,
+            "recovered_class": None if recovered < 0 else recovered,
+        }
+        for case_id, partition, score, alarm, _, recovered, outcome in zip(*columns, strict=True)
+    ]
