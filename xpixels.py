@@ -6,52 +6,106 @@ Exit status: 0 done, 1 failed, 2 wrong usage; of `check` also 3, an alarm.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from sqlalchemy.exc import SQLAlchemyError
+__version__ = "0.6.0"
 
-__version__ = "0.5.0"
-
-DATABASE = "xpixels.db"
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from
+PACKAGES = ("db", "model", "ingest", "dashapp")  # beside this file, whatever else has such a name
+
+# What is true of a command that is stopped, or finds no room on a disk.
+GOES_ON = "what was written is kept, and the same command goes on from there"
+NOTHING_WRITTEN = "nothing was written"
+ONLY_READS = "it only reads: nothing was changed"
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
+    """An argument parser whose complaint is one line, without the password of an address."""
+
+    def __init__(self, *arguments, **options) -> None:
+        """Say of numbers what was expected."""
+        super().__init__(*arguments, **options)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _number)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+        from db.address import hide_passwords
+
+        line = " ".join(hide_passwords(message).split())
+        self.exit(2, f"{self.prog}: {line}; see `{self.prog} --help`\n")
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def run() -> NoReturn:
+    """The program `xpixels`: `main` with streams that bear everything, in a process of its own."""
+    # Child processes find what this one found: neither their folder nor PYTHONPATH puts something before it.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    os.environ.pop("PYTHONPATH", None)
+    line = _foreign_package()
+    if line is not None:
+        sys.exit(_failed(line))
+    from model.terminal import prepare_streams
+
+    prepare_streams()
+    # Their complaints, with tracebacks, come beside the error that is told in one line.
+    for library in ("sqlalchemy", "psycopg"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    threading.excepthook = lambda error: _failed(_told(error.exc_value, argparse.Namespace()))
+    sys.exit(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
-    options = parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job leaves as Ctrl-C does
+    options = argparse.Namespace(stopped=NOTHING_WRITTEN)
     try:
-        return options.run(options) or 0
+        options = parser().parse_args(arguments)
+        if getattr(options, "database", "") is None:
+            from db.address import default
+
+            options.database = default()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job leaves as Ctrl-C does
+        status = options.run(options) or 0
+        sys.stdout.flush()  # now, as a full disk is told in one line here, and not when Python ends
+        return status
     except KeyboardInterrupt:
-        return _failed("stopped; what was written is kept, and the same command goes on from there")
+        return _failed(f"stopped; {_truth(options)}")
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
-    except (ValueError, LookupError, ArithmeticError, OSError, SQLAlchemyError, RuntimeError) as error:
+    except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        return _failed(_one_line(error) + _way_out(error))
+        return _failed(_told(error, options))
 
 
 def parser() -> Parser:
     """Every command with its options."""
     root = Parser(
         prog="xpixels",
-        description="One-pixel attacks on a network and a nearest-neighbour defence, explained case by case.",
+        description="One-pixel attacks on a network and a nearest-neighbor defense, explained case by case.",
     )
     root.add_argument("--version", action="version", version=f"xpixels {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
@@ -68,19 +122,26 @@ def parser() -> Parser:
     return root
 
 
-def _command(commands, name: str, run: Callable[[argparse.Namespace], int | None], help: str) -> Parser:
+def _command(
+    commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int | None],
+    help: str,
+    *,
+    stopped: str | Callable[[argparse.Namespace], str],
+) -> Parser:
+    """A command. stopped: what is true when it is stopped, perhaps depending on its options."""
     command = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, stopped=stopped)
     return command
 
 
 def _with_database(command: Parser) -> None:
-    default = os.environ.get("XPIXELS_DATABASE_URL", DATABASE)
     command.add_argument(
         "--database",
-        default=default,
         metavar="URL",
-        help="path or URL of the database (default: $XPIXELS_DATABASE_URL, else %(default)s)",
+        help="path or URL of the database (default: $XPIXELS_DATABASE_URL, which no list of processes shows, "
+        "else xpixels.db)",
     )
 
 
@@ -91,9 +152,8 @@ def _with_address(command: Parser) -> None:
 
 
 def _demo(commands) -> None:
-    command = _command(
-        commands, "demo", _run_demo, "ingest a small batch of the bundled sample, then serve it"
-    )
+    help = "ingest a small batch of the bundled sample, then serve it"
+    command = _command(commands, "demo", _run_demo, help, stopped=GOES_ON)
     _with_database(command)
     _with_address(command)
     command.add_argument("--no-serve", action="store_true", help="only make the database")
@@ -103,6 +163,7 @@ def _run_demo(options: argparse.Namespace) -> None:
     from dashapp.__main__ import listen
     from dashapp.doors import read_password, require_password
     from dashapp.options import as_arguments
+    from db.address import ENVIRONMENT
     from ingest.__main__ import run
     from ingest.demo import DEMO, explain
 
@@ -114,15 +175,24 @@ def _run_demo(options: argparse.Namespace) -> None:
     run(options.database, DEMO)
     if not options.no_serve:
         # A process of its own serves: it never loads JAX, and gives back what the attacks used.
-        address = ["--database", options.database, *as_arguments(options)]
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "dashapp", *address])
+        command = [*_own_command(), "serve", *as_arguments(options)]
+        os.execve(sys.executable, command, os.environ | {ENVIRONMENT: str(options.database)})
+
+
+def _own_command() -> list[str]:
+    """What starts this program in a process of its own, whatever lies in the current folder."""
+    start = "import sys; sys.path.append({!r}); import xpixels; xpixels.run()"
+    return [sys.executable, "-P", "-c", start.format(str(Path(__file__).resolve().parent))]
 
 
 def _data(commands) -> None:
     command = commands.add_parser("data", help="fetch data sets")
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    fetch = _command(parts, "fetch", _run_fetch, "fetch and verify a data set into your cache folder")
+    help = "fetch and verify a data set into your cache folder"
+    fetch = _command(
+        parts, "fetch", _run_fetch, help, stopped="nothing was kept: the same command begins anew"
+    )
     fetch.add_argument("name", choices=["cifar10"], help="the data set")
     fetch.add_argument(
         "--from", dest="source", type=Path, metavar="PATH", help="an archive or folder you have"
@@ -138,8 +208,11 @@ def _run_fetch(options: argparse.Namespace) -> None:
 def _training(commands) -> None:
     from model.train_command import add_options, evaluate, train
 
-    add_options(_command(commands, "train", train, "train the network on full CIFAR-10; resumes"))
-    command = _command(commands, "evaluate", evaluate, "measure a network's accuracy on the test images")
+    help = "train the network on full CIFAR-10; resumes"
+    stopped = "whole epochs are kept, and the same command goes on from there"
+    add_options(_command(commands, "train", train, help, stopped=stopped))
+    help = "measure a network's accuracy on the test images"
+    command = _command(commands, "evaluate", evaluate, help, stopped=NOTHING_WRITTEN)
     command.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
     command.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
 
@@ -147,12 +220,13 @@ def _training(commands) -> None:
 def _ingest(commands) -> None:
     from ingest.__main__ import add_options, run_options
 
-    command = _command(
-        commands, "ingest", run_options, "attack, compare and write the next batch of cases; resumes"
-    )
+    help = "attack, compare and write the next batch of cases; resumes"
+    command = _command(commands, "ingest", run_options, help, stopped=GOES_ON)
     _with_database(command)
     add_options(command)
-    command = _command(commands, "tune", _run_tune, "choose k and threshold anew and decide every case")
+    help = "choose k and threshold anew and decide every case"
+    stopped = "each layer and detector is tuned as before or anew: give the same command again"
+    command = _command(commands, "tune", _run_tune, help, stopped=stopped)
     _with_database(command)
 
 
@@ -160,7 +234,7 @@ def _study(commands) -> None:
     from ingest.study import add_options
 
     help = "the paper's evaluation at its own scale, with baselines, pairs and intervals; resumes"
-    command = _command(commands, "study", _run_study, help)
+    command = _command(commands, "study", _run_study, help, stopped=GOES_ON)
     _with_database(command)
     add_options(command)
 
@@ -185,15 +259,16 @@ def _run_tune(options: argparse.Namespace) -> None:
 
 
 def _check(commands) -> None:
-    from ingest.check import add_options, run_options
+    from ingest.check import add_options, run_options, stopped
 
-    command = _command(commands, "check", run_options, "judge images: prediction, alarms and their reasons")
+    help = "judge images: prediction, alarms and their reasons"
+    command = _command(commands, "check", run_options, help, stopped=stopped)
     _with_database(command)
     add_options(command)
 
 
 def _serve(commands) -> None:
-    command = _command(commands, "serve", _run_serve, "serve the dashboard")
+    command = _command(commands, "serve", _run_serve, "serve the dashboard", stopped="notes are kept")
     _with_database(command)
     _with_address(command)
 
@@ -209,7 +284,7 @@ def _run_serve(options: argparse.Namespace) -> None:
 def _sql(commands) -> None:
     from db.sql_command import export, run
 
-    command = _command(commands, "sql", run, "run one SQL statement, read-only")
+    command = _command(commands, "sql", run, "run one SQL statement, read-only", stopped=ONLY_READS)
     _with_database(command)
     command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
     _with_format(command)
@@ -220,7 +295,8 @@ def _sql(commands) -> None:
         metavar="SECONDS",
         help="stop a statement that takes longer (default: %(default)g)",
     )
-    command = _command(commands, "export", export, "write a whole table or view as CSV or JSON")
+    help = "write a whole table or view as CSV or JSON"
+    command = _command(commands, "export", export, help, stopped=NOTHING_WRITTEN)
     _with_database(command)
     command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
     command.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
@@ -237,9 +313,8 @@ def _with_format(command: Parser) -> None:
 def _runs(commands) -> None:
     from db.runs_command import add_options, run
 
-    command = _command(
-        commands, "runs", run, "list the runs that wrote the rows, tell one whole, compare two"
-    )
+    help = "list the runs that wrote the rows, tell one whole, compare two"
+    command = _command(commands, "runs", run, help, stopped=ONLY_READS)
     _with_database(command)
     add_options(command)
     _with_format(command)
@@ -250,19 +325,20 @@ def _db(commands) -> None:
 
     command = commands.add_parser("db", help="look after the database")
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    for name, run, help in (
-        ("upgrade", care.upgrade, "bring the database to this program's revision, making it if need be"),
-        ("check", care.check, "say whether the file, its references and its counts are sound"),
-        ("info", care.info, "tell revision, networks, counts and sizes"),
-        ("backup", care.backup, "write a compact copy while others go on writing"),
-    ):
-        part = _command(parts, name, run, help)
-        _with_database(part)
-        if name == "info":
-            part.add_argument("--json", action="store_true", help="one object, sizes in bytes")
-        if name == "backup":
-            part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
-    part = _command(parts, "copy", _run_copy, "copy a whole database, as from SQLite to PostgreSQL or back")
+    as_it_was = "the database is as it was"
+    help = "bring the database to this program's revision, making it if need be"
+    _with_database(_command(parts, "upgrade", care.upgrade, help, stopped=as_it_was))
+    help = "say whether the file, its references and its counts are sound"
+    _with_database(_command(parts, "check", care.check, help, stopped=ONLY_READS))
+    part = _command(parts, "info", care.info, "tell revision, networks, counts and sizes", stopped=ONLY_READS)
+    _with_database(part)
+    part.add_argument("--json", action="store_true", help="one object, sizes in bytes")
+    help = "write a compact copy while others go on writing"
+    part = _command(parts, "backup", care.backup, help, stopped="no copy was made")
+    _with_database(part)
+    part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
+    help = "copy a whole database, as from SQLite to PostgreSQL or back"
+    part = _command(parts, "copy", _run_copy, help, stopped="no row was written, and the source is as it was")
     part.add_argument(
         "source", metavar="SOURCE", help="path or URL of the database to read; it stays as it is"
     )
@@ -278,22 +354,53 @@ def _run_copy(options: argparse.Namespace) -> None:
     print(transfer.between(options.source, options.target, progress))
 
 
-def _one_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error  # SQLAlchemy wraps what the driver said
-    return " ".join(str(cause).split()) or type(cause).__name__
+def _foreign_package() -> str | None:
+    """The line for another program's package that would be taken for one of ours."""
+    here = Path(__file__).resolve().parent
+    for name in PACKAGES:
+        spec = find_spec(name)
+        places = (
+            [] if spec is None else [Path(place).resolve() for place in spec.submodule_search_locations or ()]
+        )
+        if here / name not in places:
+            where = f"is taken from {places[0]}" if places else "is missing"
+            return f"the package {name} {where}, not from {here / name}: start xpixels from another folder"
+    return None
 
 
-def _way_out(error: BaseException) -> str:
-    from db.engine import no_room
+def _truth(options: argparse.Namespace) -> str:
+    """What is true of a command that ends before it is done."""
+    return options.stopped(options) if callable(options.stopped) else options.stopped
 
-    room = "; make room: what was written is kept, and the same command goes on from there"
-    return room if no_room(error) else ""
+
+def _told(error: BaseException, options: argparse.Namespace) -> str:
+    try:
+        from db.address import shown
+        from db.faults import describe, no_room
+    except ImportError:  # what they need is not installed
+        return f"{error}: install explainable-pixels again, as its README says"
+    database = getattr(options, "database", None)
+    line = describe(error, "the database" if database is None else shown(database))
+    return f"{line}; make room: {_truth(options)}" if no_room(error) else line
 
 
 def _failed(line: str) -> int:
-    print(f"xpixels: {line}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        _drop_output()
+    with suppress(OSError):
+        print(f"xpixels: {line}", file=sys.stderr)
     return 1
 
 
+def _drop_output() -> None:
+    """Let what is left in standard output go nowhere: it could not be written, and is not tried again."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

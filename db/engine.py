@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError
+
+from db.address import parse, shown
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
 # So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word, and
@@ -45,7 +46,7 @@ def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
         FileNotFoundError: read_only, and the file does not exist; or its folder does not.
         ValueError: not a database URL, or the path of a folder.
     """
-    address = _address(url)
+    address = parse(url)
     if address.get_backend_name() == "postgresql":
         return _postgresql(address, read_only)
     path = _path(address)
@@ -184,15 +185,6 @@ def _authorize_reading(action: int, first: str | None, _second, _database, _trig
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
-def no_room(error: BaseException) -> bool:
-    """Whether a write failed since the disk is full, or the file may not grow; then it was undone."""
-    cause = getattr(error, "orig", None) or error
-    if isinstance(cause, sqlite3.Error):
-        code = getattr(cause, "sqlite_errorcode", 0)
-        return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE
-    return getattr(cause, "sqlstate", None) == "53100"  # PostgreSQL: disk_full
-
-
 def file(engine: Engine) -> Path | None:
     """The path of the engine's SQLite file; None for a database in memory or on a server."""
     if engine.dialect.name != "sqlite":
@@ -200,30 +192,19 @@ def file(engine: Engine) -> Path | None:
     return _path(engine.url)
 
 
+def remove(path: Path) -> None:
+    """Take away a SQLite file with whatever SQLite has put beside it."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def require_file(path: Path) -> None:
     """Raises FileNotFoundError, naming the way out, when there is no file at the path."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"No database at {path}: make one with `xpixels demo` or `xpixels ingest`, "
+            f"No database at {shown(path)}: make one with `xpixels demo` or `xpixels ingest`, "
             "or name another with --database."
         )
-
-
-def _address(url: str | os.PathLike) -> URL:
-    text = os.fspath(url)
-    if "://" not in text:
-        database = text if text == ":memory:" else str(Path(text).expanduser())
-        return URL.create("sqlite", database=database)
-    try:
-        address = make_url(text)
-        address.get_dialect()
-    except (ArgumentError, ImportError) as error:
-        raise ValueError(
-            f"Not a database URL: {text!r}; expected a path, sqlite:///PATH or postgresql://... ({error})"
-        ) from None
-    if address.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ValueError(f"Not a database this program knows: {text!r}; expected SQLite or PostgreSQL.")
-    return address
 
 
 def _path(address: URL) -> Path | None:
@@ -244,7 +225,7 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     To read a write-ahead log SQLite makes a file beside the database. Where it may not and there is no
     log to read, the database is opened as one that nobody changes while it is open.
     """
-    uri = f"file:{quote(str(path))}?mode=ro"
+    uri = f"file:{quote(os.fsencode(path))}?mode=ro"  # a path is bytes
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
     try:
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
@@ -278,10 +259,11 @@ def _postgresql(address: URL, read_only: bool) -> Engine:
     try:
         engine = create_engine(address, connect_args={"options": options})
         from psycopg.adapt import Loader
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise ValueError(
-            f"A PostgreSQL database needs the package {error.name}, which the extra `postgresql` brings: "
-            "run `pip install --constraint requirements.lock --editable '.[postgresql]'`, or use SQLite."
+            f"A PostgreSQL database needs the package psycopg ({' '.join(str(error).split())}), which the "
+            "extra `postgresql` brings: run `pip install --constraint requirements.lock --editable "
+            "'.[postgresql]'`, or use SQLite."
         ) from None
 
     class Number(Loader):

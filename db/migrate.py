@@ -3,6 +3,7 @@
 The migrations are found beside this package, from any folder and when installed.
 """
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +13,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db.engine import create, file, require_file
+from db import faults
+from db.address import shown
+from db.engine import create, file, remove, require_file
 
+OURS = {"cases", "images", "networks", "runs"}  # tables that every revision has
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
@@ -52,19 +56,18 @@ def _revision(engine: Engine) -> str | None:
             tables = set(inspect(connection).get_table_names())
             if not tables:
                 return None
-            if "alembic_version" in tables:
+            if "alembic_version" in tables and (tables >= OURS or tables == {"alembic_version"}):
                 revisions = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
                 if len(revisions) == 1:
                     return revisions[0]
                 if not revisions and tables == {"alembic_version"}:
                     return None
     except DatabaseError as error:
-        is_other = "file is not a database" in str(error.orig)
-        reason = "is not an xpixels database" if is_other else "cannot be read"  # locked, damaged, forbidden
-        raise RevisionError(f"{name(engine)} {reason}: {error.orig}.") from error
+        line = faults.explain(error, name(engine)) or f"{name(engine)} cannot be read: {error.orig}"
+        raise RevisionError(f"{line}.") from error
     raise RevisionError(
         f"{name(engine)} is not an xpixels database: it has tables of something else, as "
-        f"{min(tables)}. Name another with --database."
+        f"{min(tables - {'alembic_version'})}. Name another with --database."
     )
 
 
@@ -133,12 +136,12 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
         _run(engine, command.upgrade, revision)
     except OperationalError as error:
         # A folder that may not be written, or somebody else at work on the file: it is theirs, and stays.
-        raise RevisionError(f"{name(engine)} cannot be upgraded: {error.orig}.") from error
+        line = faults.explain(error, name(engine)) or f"{name(engine)} cannot be upgraded: {error.orig}"
+        raise RevisionError(f"{line}.") from error
     except BaseException:
         if new:
             engine.dispose()
-            for suffix in ("", "-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            remove(path)
         raise
     return before, current(engine)
 
@@ -190,10 +193,15 @@ def _revisions() -> list[str]:
 
 def name(engine: Engine) -> str:
     """The database as people call it: the path of its file, or its URL without the password."""
-    return str(file(engine) or engine.url.render_as_string(hide_password=True))
+    return str(file(engine) or shown(engine.url))
 
 
 def _newer(engine: Engine, revision: str) -> str:
+    if not re.fullmatch(r"\d{4}", revision):
+        return (
+            f"{name(engine)} is not an xpixels database: its revision is {revision}, of another program. "
+            "Name another with --database."
+        )
     return (
         f"{name(engine)} is of revision {revision}, newer than this program knows ({head()}): "
         "install a newer xpixels, or name another with --database."

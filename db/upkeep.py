@@ -1,7 +1,9 @@
 """Care of a database: what is in it, whether it is sound, a copy of it."""
 
+import errno
 import json
 import os
+import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +11,9 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from db import migrate, schema, sizes
-from db.engine import file
+from db import faults, migrate, schema, sizes
+from db.address import expand
+from db.engine import file, remove
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def info(engine: Engine) -> Info:
     path = file(engine)
     with engine.connect() as connection:
         return Info(
-            database=str(path or engine.url.render_as_string()),
+            database=migrate.name(engine),
             revision=migrate.head(),
             size=_size(path, connection),
             sizes=sizes.table_sizes(connection),
@@ -198,7 +201,12 @@ def check(engine: Engine) -> list[str]:
     The file itself, references, and whether cases, neighbours, decisions and counts agree.
     Raises what `migrate.require_current` raises.
     """
-    migrate.require_current(engine)
+    try:
+        migrate.require_current(engine)
+    except migrate.RevisionError as error:
+        if isinstance(error.__cause__, DatabaseError) and faults.is_damage(error.__cause__):
+            return [f"damaged: {error.__cause__.orig}"]
+        raise
     problems = []
     try:
         with engine.connect() as connection:
@@ -229,16 +237,17 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
     """
     if file(engine) is None:
         raise ValueError(
-            f"Only a SQLite file can be copied: {engine.url}; PostgreSQL has pg_dump, and `xpixels db copy`."
+            f"Only a SQLite file can be copied: {migrate.name(engine)}; PostgreSQL has pg_dump, and "
+            "`xpixels db copy`."
         )
     migrate.require_made(engine)
-    path = Path(target).expanduser()
+    path = Path(expand(os.fspath(target)))
     if path.exists():
         raise FileExistsError(f"{path} is there already: choose another name for the backup.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"No folder {path.parent} for the backup: make it first.")
     partial = path.with_name(path.name + ".part")  # so that half a copy never has the copy's name
-    partial.unlink(missing_ok=True)
+    remove(partial)
     with closing(engine.raw_connection()) as pooled:
         driver = pooled.dbapi_connection
         (query_only,) = driver.execute("PRAGMA query_only").fetchone()
@@ -246,9 +255,15 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
         try:
             driver.execute("VACUUM INTO ?", (str(partial),))
             partial.rename(path)
+        except sqlite3.Error as error:
+            if faults.no_room(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            is_source = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            at_fault = migrate.name(engine) if is_source else str(path)
+            raise ValueError(faults.explain(error, at_fault) or f"{at_fault}: {error}") from error
         finally:
             driver.execute(f"PRAGMA query_only = {query_only}")
-            partial.unlink(missing_ok=True)
+            remove(partial)
     return path
 
 

@@ -82,6 +82,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--weights", type=Path, metavar="FILE", help="npz of another network (default: the bundled one)")
 
 
+def stopped(options: argparse.Namespace) -> str:
+    """What is true of a check that is stopped."""
+    if options.keep:
+        return "the images that were told are kept, and the same command keeps the others"
+    return "it only reads: nothing was kept"
+
+
 def run_options(options: argparse.Namespace) -> int:
     """Judge what parsed options name and say it; gives the exit status.
 

@@ -132,8 +132,9 @@ def test_damage_to_the_file_is_found(database, name):
 @pytest.mark.sqlite("pages of its file")
 def test_a_file_too_damaged_to_be_opened_is_told(database):
     overwrite_page_of(database, "alembic_version")
-    with pytest.raises(migrate.RevisionError, match="cannot be read: database disk image is malformed"):
-        upkeep.check(database)
+    assert upkeep.check(database) == ["damaged: database disk image is malformed"]
+    with pytest.raises(migrate.RevisionError, match="is damaged: `xpixels db check` says more"):
+        migrate.require_current(database)
 
 
 def test_info_counts_what_is_there(database):

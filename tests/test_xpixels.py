@@ -51,7 +51,7 @@ def usage(arguments, capsys):
         ([], "the following arguments are required: COMMAND"),
         (["paint"], "invalid choice: 'paint'"),
         (["ingest", "--partition", "test"], "invalid choice: 'test'"),
-        (["ingest", "--cases", "many"], "invalid int value: 'many'"),
+        (["ingest", "--cases", "many"], "argument --cases: 'many' is no whole number"),
         (["data", "fetch", "mnist"], "invalid choice: 'mnist'"),
         (["sql"], "the following arguments are required: STATEMENT"),
     ],

@@ -1,0 +1,154 @@
+"""The address of a database: read from text, and shown without its password.
+
+Whatever prints an address, or a text that may hold one, whole or malformed, takes it from here.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+ENVIRONMENT = "XPIXELS_DATABASE_URL"
+DEFAULT = "xpixels.db"
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+EXPECTED = "a path, sqlite:///PATH or postgresql://USER@HOST/NAME"
+NAMES_OF_POSTGRESQL = ("postgres", "pg", "pgsql", "psql", "postgre")  # that people and other programs write
+
+HIDDEN = "***"
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{1,3})(?P<rest>[^\n]*)")
+_BARE = re.compile(r"(?P<kept>(?<![\w.+/-])[\w.+-]+:)[^\s@/]+@")  # without a scheme, or its slashes
+_PARAMETER = re.compile(
+    r"(?i)(?P<kept>\b\w*(?:password|passwd|pwd|secret|token)\w*\s*=\s*)('[^']*'|[^\s&'\"]+)"
+)
+
+
+def default() -> str:
+    """The address that a command takes when none is given."""
+    return os.environ.get(ENVIRONMENT) or DEFAULT
+
+
+def shown(address: str | os.PathLike | URL) -> str:
+    """An address as it may be printed: its password, in whatever part it stands, is hidden."""
+    text = address.render_as_string(hide_password=False) if isinstance(address, URL) else os.fspath(address)
+    return hide_passwords(text.replace("\n", " "))
+
+
+def hide_passwords(text: str) -> str:
+    """A text in which every address, whole or malformed, has lost its password; rather too much than too
+    little.
+    """
+    text = _each_address(text)
+    text = _BARE.sub(lambda found: f"{found['kept']}{HIDDEN}@", text)
+    return _PARAMETER.sub(lambda found: found["kept"] + HIDDEN, text)
+
+
+def _without_password(rest: str) -> str:
+    """What follows a scheme. A password may hold any character: it ends at the last @ of the line."""
+    user, separator, place = rest.rpartition("@")
+    name, colon, _ = user.partition(":")
+    shown_user = f"{name}{colon}{HIDDEN if colon else ''}{separator}"
+    end = next((i for i, sign in enumerate(place) if sign in "/?#'\"`,;) \t"), len(place))
+    host, colon, port = place[:end].rpartition(":")
+    if colon and not port.isdigit() and not place[:end].endswith("]"):
+        # where the host was forgotten, a password stands in the place of the port
+        return f"{shown_user}{host}:{HIDDEN if port else ''}{_each_address(place[end:])}"
+    return shown_user + place[:end] + _each_address(place[end:])
+
+
+def _each_address(text: str) -> str:
+    return _ADDRESS.sub(lambda found: found["scheme"] + _without_password(found["rest"]), text)
+
+
+class Address(str):
+    """An address that never shows its password in a representation, as in the log of another program."""
+
+    def __repr__(self) -> str:
+        """As `shown` has it."""
+        return repr(shown(self))
+
+
+def parse(address: str | os.PathLike) -> URL:
+    """The URL of a database, of SQLite or PostgreSQL, from an address or the path of a SQLite file.
+
+    Raises ValueError, in one line without the password, for anything else.
+    """
+    text = os.fspath(address)
+    if not text or "\0" in text:
+        raise ValueError(f"The address of the database is {text!a}: expected {EXPECTED}.")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        _require_path(text)
+        return URL.create("sqlite", database=text if text == ":memory:" else expand(text))
+    _require_scheme(text, scheme.lower())
+    try:
+        url = make_url(f"{scheme.lower()}://{rest}")
+    except (ArgumentError, ValueError):  # the latter of a port; neither may be quoted
+        raise ValueError(
+            f"Not a database address: {shown(text)}; expected {EXPECTED}, a port in digits, and %40 for an "
+            "@, %3A for a : or %2F for a / within user or password."
+        ) from None
+    return _sqlite(text, url) if url.get_backend_name() == "sqlite" else _postgresql(text, url)
+
+
+def expand(path: str) -> str:
+    """A path with the home folder for `~`. Raises ValueError where there is none."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(
+            f"{path}: nobody knows the home folder that ~ stands for; write the whole path."
+        ) from None
+
+
+def _require_path(text: str) -> None:
+    """Refuse what is no path, but an address with a mistake, or a connection string of PostgreSQL's own."""
+    schemes = (*DRIVERS, *NAMES_OF_POSTGRESQL, "mysql", "mariadb")
+    if text.partition(":")[0].lower() in schemes and ":" in text:
+        raise ValueError(
+            f"Not a database address: {shown(text)}; write two slashes after the colon: {EXPECTED}."
+        )
+    if re.match(r"[\w.+-]+:[^/]*@", text):
+        raise ValueError(f"Not a database address: {shown(text)}; expected {EXPECTED}.")
+    if re.search(r"\b(host|hostaddr|dbname|user|password|service)\s*=", text):
+        raise ValueError(f"Not a database address: {shown(text)}; write it as postgresql://USER@HOST/NAME.")
+
+
+def _require_scheme(text: str, scheme: str) -> None:
+    if scheme in NAMES_OF_POSTGRESQL:
+        raise ValueError(
+            f"{shown(text)}: the address of a PostgreSQL database begins with postgresql:// here; write "
+            f"postgresql:// for {scheme}://."
+        )
+    backend, _, driver = scheme.partition("+")
+    if backend in ("sqlite", "postgresql") and scheme not in DRIVERS:
+        raise ValueError(
+            f"{shown(text)}: the driver {driver} is not used here; write {backend}:// without +{driver}."
+        )
+    if scheme not in DRIVERS:
+        raise ValueError(f"Not a database this program knows: {shown(text)}; expected {EXPECTED}.")
+
+
+def _sqlite(text: str, url: URL) -> URL:
+    if url.host or url.username or url.password or url.port:
+        raise ValueError(f"{shown(text)}: the address of a SQLite file has three slashes: sqlite:///PATH.")
+    if url.query:
+        raise ValueError(
+            f"{shown(text)}: the address of a SQLite file takes no options; leave out what follows ?."
+        )
+    if url.database and url.database != ":memory:":
+        url = url.set(database=expand(url.database))
+    return url
+
+
+def _postgresql(text: str, url: URL) -> URL:
+    if url.port is not None and not 0 < url.port < 65536:
+        raise ValueError(f"{shown(text)}: there is no port {url.port}; expected 1 to 65535.")
+    if url.host and "@" in url.host:
+        raise ValueError(f"{shown(text)}: write %40 for an @ within user or password.")
+    if url.database and ("@" in url.database or ":" in url.database):
+        raise ValueError(
+            f"{shown(text)}: write %2F for a /, %3A for a : and %40 for an @ within user or password."
+        )
+    return url

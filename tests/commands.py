@@ -1,0 +1,49 @@
+"""Every command of the program with arguments that end soon: harnesses try each of them.
+
+`{database}` is the database, `{folder}` a folder to write to, `{png}` a picture.
+"""
+
+import argparse
+from collections.abc import Iterator
+
+import xpixels
+
+# Arguments behind the command. A command without an entry fails `tests/test_faults.py`.
+ARGUMENTS = {
+    "demo": ["--no-serve", "--database", "{database}"],
+    "data fetch": ["cifar10", "--from", "{folder}/nothing"],
+    "train": ["--dataset", "cifar10-sample", "--epochs", "-1", "--output", "{folder}/w.npz"],
+    "evaluate": ["--weights", "{folder}/nothing.npz"],
+    "ingest": ["--dataset", "cifar10-sample", "--cases", "9999", "--database", "{database}"],
+    "tune": ["--database", "{database}"],
+    "study": ["--dataset", "cifar10-sample", "--cases", "9999", "--database", "{database}"],
+    "check": ["{png}", "--database", "{database}", "--weights", "{folder}/nothing.npz"],
+    "serve": ["--port", "70000", "--database", "{database}"],
+    "sql": ["select 1", "--database", "{database}"],
+    "export": ["runs", "--database", "{database}"],
+    "runs": ["--database", "{database}"],
+    "db upgrade": ["--database", "{database}"],
+    "db check": ["--database", "{database}"],
+    "db info": ["--database", "{database}"],
+    "db backup": ["{folder}/copy.db", "--database", "{database}"],
+    "db copy": ["{database}", "{folder}/copied.db"],
+}
+
+
+def commands() -> list[str]:
+    """The commands that the parser knows, `db info` and not `db` alone."""
+    return list(_commands(xpixels.parser(), ""))
+
+
+def _commands(parser: argparse.ArgumentParser, before: str) -> Iterator[str]:
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield before.strip()
+    for group in groups:
+        for name, part in group.choices.items():
+            yield from _commands(part, f"{before} {name}")
+
+
+def arguments(command: str, **places: object) -> list[str]:
+    """A command with its arguments, `{database}` and the like filled in."""
+    return [*command.split(), *(part.format(**places) for part in ARGUMENTS[command])]
