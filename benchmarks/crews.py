@@ -27,6 +27,7 @@ from sqlalchemy import Engine, create_engine, make_url
 from benchmarks.compiled import compiled_in
 from db import engine as engines
 from db import upkeep
+from db.address import ENVIRONMENT
 from db.contents import Contents, contents, differences
 
 BATCH = ("--dataset", "cifar10-sample", "--population", "64", "--generations", "3")
@@ -45,11 +46,11 @@ class Bench:
         """An ingest, begun; its output goes to a file."""
         with (self.folder / "said").open("ab") as said:
             return subprocess.Popen(
-                [sys.executable, "-m", "ingest", *self.options, "--database", database, *more],
+                [sys.executable, "-m", "ingest", *self.options, *more],
                 stdout=said,
                 stderr=said,
                 cwd=Path(__file__).parents[1],
-                env=os.environ | compiled_in(self.folder / "compiled"),
+                env=os.environ | compiled_in(self.folder / "compiled") | {ENVIRONMENT: database},
             )
 
     def alone(self) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from benchmarks.compiled import compiled_in
 from db import engine as engines
 from db import upkeep
+from db.address import ENVIRONMENT
 from db.contents import contents, differences, running
 
 STAGES = (
@@ -57,14 +58,15 @@ class Bench:
 
     def start(self, name: str) -> subprocess.Popen:
         """The ingest into database `name`, begun; its output is left in a file."""
-        log = ["--database", str(self.folder / f"{name}.db")]
         with (self.folder / f"{name}.out").open("ab") as said:
             return subprocess.Popen(
-                [sys.executable, "-c", CHILD, str(self.folder / f"{name}.attacks"), *self.options, *log],
+                [sys.executable, "-c", CHILD, str(self.folder / f"{name}.attacks"), *self.options],
                 stdout=said,
                 stderr=said,
                 cwd=Path(__file__).parents[1],
-                env=os.environ | compiled_in(self.folder / "compiled"),
+                env=os.environ
+                | compiled_in(self.folder / "compiled")
+                | {ENVIRONMENT: str(self.folder / f"{name}.db")},
             )
 
     def whole(self, name: str) -> None:

@@ -29,6 +29,7 @@ from benchmarks.compiled import compiled_in
 from benchmarks.invariants import ALWAYS, broken
 from benchmarks.reading import Client, Tally, read
 from db import upkeep
+from db.address import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 BATCH = ("--dataset", "cifar10-sample", "--population", "16", "--generations", "3")
@@ -44,7 +45,7 @@ class Writer:
     def __init__(self, path: Path, options: list[str]) -> None:
         self.path, self.options = path, options
         self.log = path.with_name("ingest.log")
-        self.settings = os.environ | compiled_in(path.with_name("compiled"))
+        self.settings = os.environ | compiled_in(path.with_name("compiled")) | {ENVIRONMENT: str(path)}
         self.done: Counter = Counter()
         self.failed: list[str] = []
         self.process: subprocess.Popen | None = None
@@ -65,9 +66,10 @@ class Writer:
                 return
 
     def _run(self, *arguments: str) -> bool:
-        arguments = command(*arguments, "--database", str(self.path))
         with self.log.open("wb") as said:
-            self.process = subprocess.Popen(arguments, stdout=said, stderr=said, cwd=ROOT, env=self.settings)
+            self.process = subprocess.Popen(
+                command(*arguments), stdout=said, stderr=said, cwd=ROOT, env=self.settings
+            )
         failed = self.process.wait() != 0
         if failed and not self.over.is_set():
             self.failed.append(self.log.read_text().splitlines()[-1])
@@ -91,8 +93,9 @@ class Writer:
 @contextmanager
 def served(path: Path) -> Iterator[str]:
     """The address of a dashboard over a database, in a process of its own."""
-    arguments = command("serve", "--port", "0", "--database", str(path))
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    settings = os.environ | {ENVIRONMENT: str(path)}
+    arguments = command("serve", "--port", "0")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=settings) as process:
         try:
             yield process.stdout.readline().split()[-1]
         finally:
