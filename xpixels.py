@@ -59,6 +59,13 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
+def _utf_8(text: str) -> str:
+    """A word of the command line as what it is in UTF-8, where the locale knows ASCII alone."""
+    with suppress(UnicodeError):
+        return os.fsencode(text).decode("utf-8")
+    return text
+
+
 def run() -> NoReturn:
     """The program `xpixels`: `main` with streams that bear everything, in a process of its own."""
     # Child processes find what this one found: neither their folder nor PYTHONPATH puts something before it.
@@ -286,7 +293,9 @@ def _sql(commands) -> None:
 
     command = _command(commands, "sql", run, "run one SQL statement, read-only", stopped=ONLY_READS)
     _with_database(command)
-    command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
+    command.add_argument(
+        "statement", type=_utf_8, metavar="STATEMENT", help='as "select * from case_overview limit 5"'
+    )
     _with_format(command)
     command.add_argument(
         "--timeout",
@@ -364,7 +373,8 @@ def _foreign_package() -> str | None:
         )
         if here / name not in places:
             where = f"is taken from {places[0]}" if places else "is missing"
-            return f"the package {name} {where}, not from {here / name}: start xpixels from another folder"
+            way_out = "start xpixels in another folder, and without PYTHONPATH"
+            return f"the package {name} {where}, not from {here / name}: {way_out}"
     return None
 
 

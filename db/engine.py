@@ -226,7 +226,7 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     log to read, the database is opened as one that nobody changes while it is open.
     """
     uri = f"file:{quote(os.fsencode(path))}?mode=ro"  # a path is bytes
-    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT / 1000, check_same_thread=False)
     try:
         connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError as error:

@@ -155,6 +155,8 @@ def _told(error: DBAPIError, seconds: float | None) -> BaseException:
         return StatementError(f"Stopped after {seconds:g} seconds: --timeout SECONDS gives a statement more.")
     if said == "interrupted":
         return KeyboardInterrupt()
+    if "number of bindings" in said or "there is no parameter" in said:
+        return StatementError("The statement has a parameter (?, :name, $1): write its value instead.")
     refused = said == "not authorized" or said.startswith("access to")
     if refused or said.endswith("in a read-only transaction"):
         return StatementError("Only a statement that reads is possible here: SELECT, WITH, VALUES, EXPLAIN.")

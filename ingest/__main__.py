@@ -251,6 +251,7 @@ def retune(url: str) -> None:
 
 
 if __name__ == "__main__":
-    from xpixels import main
+    from xpixels import run as program
 
-    sys.exit(main(["ingest", *sys.argv[1:]]))
+    sys.argv.insert(1, "ingest")
+    program()

@@ -1,0 +1,318 @@
+"""Whatever a driver, an import, the file system or a missing stream raises is one line.
+
+Every command is tried with every such failure.
+"""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import commands
+import fault_runner
+import pytest
+from PIL import Image
+
+from db import engine, migrate
+
+ROOT = Path(__file__).parents[1]
+STATUSES = (0, 1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def runner():
+    """A process that runs commands under a failure: (arguments, failure, folder) -> status, out, err."""
+    settings = os.environ | {"PYTHONWARNINGS": "ignore", "PYTHONPATH": "."}
+    program = [sys.executable, str(ROOT / "tests" / "fault_runner.py")]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=settings
+    ) as process:
+
+        def run(arguments, failure, folder, **environment):
+            asked = {
+                "arguments": arguments,
+                "failure": failure,
+                "folder": str(folder),
+                "environment": environment,
+            }
+            process.stdin.write(json.dumps(asked) + "\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        yield run
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """An upgraded database without a row."""
+    path = tmp_path_factory.mktemp("whole") / "xpixels.db"
+    database = engine.create(path)
+    migrate.upgrade(database)
+    database.dispose()
+    return path
+
+
+@pytest.fixture
+def places(whole, tmp_path):
+    """A folder that everybody may enter, with a database and a picture."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    shutil.copy(whole, tmp_path / "xpixels.db")
+    Image.new("RGB", (32, 32)).save(tmp_path / "one.png")
+    named = {"database": tmp_path / "xpixels.db", "folder": tmp_path, "png": tmp_path / "one.png"}
+    return named | {"whole": whole}
+
+
+def judge(answer, context):
+    """One line, and no traceback: of what the program itself says, progress left out."""
+    said = answer["err"]
+    assert answer["status"] in STATUSES, (context, answer)
+    assert "Traceback" not in said, (context, said)
+    assert "Exception ignored" not in said, (context, said)
+    lines = [line for line in said.splitlines() if line.startswith("xpixels")]
+    assert len(lines) <= 1, (context, said)
+    if answer["status"] in (1, 2) and "error is closed" not in str(context):
+        assert lines or answer["out"], (context, answer)
+    return lines
+
+
+UNABLE = ("the user may not write", "there is no room on the disk")  # to make a demo
+
+
+def test_every_command_is_tried():
+    assert sorted(commands.ARGUMENTS) == sorted(commands.commands())
+
+
+@pytest.mark.parametrize("failure", fault_runner.FAILURES)
+def test_a_failure_of_the_surroundings_is_one_line(failure, runner, places):
+    before = {path.name: path.read_bytes() for path in places["folder"].iterdir()}
+    for command in commands.ARGUMENTS:
+        if command == "demo" and failure not in UNABLE:
+            continue  # it would set to work
+        answer = runner(commands.arguments(command, **places), failure, places["folder"])
+        judge(answer, (command, failure))
+        for name in set(os.listdir(places["folder"])) - before.keys():  # what a command was asked to write
+            assert not name.endswith((".part", ".part-journal", "-journal")), (command, failure, name)
+            path = places["folder"] / name
+            if path.is_file() and not name.startswith("said."):
+                path.unlink()
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(random.Random(0).randbytes(50_000))
+
+
+def text(path: Path) -> None:
+    path.write_text("dear diary " * 5000)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def nothing(path: Path) -> None:
+    path.unlink()
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100_000])
+
+
+def torn(path: Path) -> None:
+    """Pages overwritten from the tenth on."""
+    content = bytearray(path.read_bytes())
+    for start in range(4096 * 10, len(content), 4096 * 3):
+        content[start : start + 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+
+
+def first_page(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[100:4096] = random.Random(1).randbytes(3996)
+    path.write_bytes(content)
+
+
+def other_program(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('3f1c9a7be2d4')")
+        connection.execute("CREATE TABLE recipes (cake TEXT)")
+
+
+def without_tables(path: Path) -> None:
+    """Tables dropped by hand."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for name in ("neighbors", "evaluations", "layers", "runs"):
+            connection.execute(f"DROP TABLE {name}")
+
+
+def loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+WITHOUT_DATABASE = ("demo", "data fetch", "train", "evaluate", "ingest", "study")  # or not before long
+SPOILT = (garbage, text, folder, nothing, empty, cut, torn, first_page, other_program, without_tables, loop)
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
+def test_a_spoilt_database_is_one_line(spoil, runner, places):
+    for command in commands.ARGUMENTS:
+        if command in WITHOUT_DATABASE or (command == "db upgrade" and spoil in (nothing, empty)):
+            continue
+        if places["database"].is_dir():
+            shutil.rmtree(places["database"])
+        places["database"].unlink(missing_ok=True)
+        shutil.copy(places["whole"], places["database"])
+        spoil(places["database"])
+        answer = runner(commands.arguments(command, **places), "none", places["folder"])
+        judge(answer, (command, spoil.__name__))
+
+
+LOCKED_OUT = ("db info", "db check", "db upgrade", "sql", "export", "runs", "tune", "db backup")
+
+
+def test_a_locked_database_is_one_line(runner, places):
+    with closing(sqlite3.connect(places["database"], isolation_level=None)) as holder:
+        holder.execute("PRAGMA journal_mode = DELETE")
+        holder.execute("BEGIN EXCLUSIVE")
+        for command in LOCKED_OUT:
+            answer = runner(commands.arguments(command, **places), "no lock is waited for", places["folder"])
+            (line,) = judge(answer, command)
+            assert answer["status"] == 1, command
+            assert "locked by another program" in line, line
+
+
+ADDRESSES = (
+    "sqlite+aiosqlite:///x.db",
+    "sqlite:///x.db?mode=ro",
+    "sqlite:////x/y/z.db",
+    "postgresql://127.0.0.1:1/x",
+    "postgresql://nohost.invalid/x",
+    "postgresql:///x?host=/nowhere",
+    "postgresql://127.0.0.1:1/x?what=that",
+    "postgresql://127.0.0.1:1/x?sslmode=perhaps",
+    "postgresql://127.0.0.1:1/x?connect_timeout=soon",
+    "postgresql+asyncpg://h/x",
+    "~nobody-of-that-name/x.db",
+    "x" * 5000,
+    "a/" * 3000,
+    "\N{SNOWMAN}/x.db",
+    "bytes-\udcff.db",
+)
+WORDS_OF_LIBRARIES = (
+    "attempt to write a readonly",
+    "unable to open database file",
+    "disk image is malformed",
+    "Could not determine home",
+    "invalid literal",
+    "Errno",
+    "codec can't",
+    "number of bindings",
+    "greenlet",
+    "sqlalche.me",
+    "dialect",
+    "Can't load plugin",
+    "NoneType",
+    "connection is bad",
+    "connection failed",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=range(len(ADDRESSES)))
+def test_an_address_that_leads_nowhere_is_one_line_in_words_of_ours(address, runner, places):
+    for command in commands.ARGUMENTS:
+        if command in ("demo", "data fetch", "train", "evaluate"):
+            continue
+        given = commands.arguments(command, **places | {"database": address})
+        answer = runner(given, "none", places["folder"])
+        lines = judge(answer, (command, address[:40]))
+        if answer["status"] == 0:  # a name like any other
+            assert address in ADDRESSES[-2:]
+            continue
+        assert lines, (command, answer)
+        assert not [words for words in WORDS_OF_LIBRARIES if words in lines[0]], (command, lines)
+
+
+STATEMENTS = (
+    "select ?",
+    "select :x",
+    "select @x",
+    "select $1",
+    "select 1; select 2",
+    "",
+    "select load_extension('x')",
+)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_a_statement_that_cannot_be_asked_is_one_line(statement, runner, places):
+    answer = runner(["sql", statement, "--database", str(places["database"])], "none", places["folder"])
+    (line,) = judge(answer, statement)
+    assert not [words for words in WORDS_OF_LIBRARIES if words in line], line
+
+
+IMPORTS = {
+    "sqlalchemy": ["db", "info"],
+    "alembic": ["db", "info"],
+    "numpy": ["check", "x.png"],
+    "jax": ["evaluate", "--dataset", "cifar10-sample"],
+    "flax": ["evaluate", "--dataset", "cifar10-sample"],
+    "optax": ["train", "--dataset", "cifar10-sample"],
+    "PIL": ["evaluate", "--dataset", "cifar10-sample"],
+    "dash": ["serve"],
+    "plotly": ["serve"],
+    "flask_compress": ["serve"],
+    "waitress": ["serve"],
+    "tqdm": ["data", "fetch", "cifar10", "--from", "x"],
+    "psycopg": ["db", "info", "--database", "postgresql://h/x"],
+    "distributed": ["ingest", "--scheduler", "local", "--dataset", "cifar10-sample"],
+}
+
+
+@pytest.mark.parametrize("module", IMPORTS)
+def test_a_package_that_is_missing_is_one_line(module, places):
+    program = f"import sys; sys.modules[{module!r}] = None; import xpixels; xpixels.run()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *IMPORTS[module]],
+        capture_output=True,
+        text=True,
+        cwd=places["folder"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == 1, done
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("xpixels: ")
+    assert {"distributed": "Dask"}.get(module, module) in done.stderr
+
+
+def test_what_is_a_fault_of_the_program_is_one_line_that_says_so(monkeypatch, capsys):
+    import xpixels
+
+    def broken(_options):
+        raise TypeError("'int' object is not iterable")
+
+    monkeypatch.setattr("db.upkeep_command.info", broken)
+    assert xpixels.main(["db", "info"]) == 1
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert "TypeError" in line
+    assert "XPIXELS_TRACEBACK=1" in line

@@ -1,0 +1,269 @@
+"""Where the program is started: other people's files beside it, other terminals, and a user who stops it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import commands
+import database
+import pytest
+
+import xpixels
+from db import engine, migrate
+from model import data
+
+ROOT = Path(xpixels.__file__).parent
+INSTALLED = f"import sys; sys.path.append({str(ROOT)!r}); import xpixels; xpixels.run()"  # as a script is
+
+
+@pytest.fixture
+def other(tmp_path):
+    """A folder of somebody's with files that are called like Python's and like ours."""
+    folder = tmp_path / "theirs"
+    for name in ("db", "model", "dashapp"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(f"raise SystemExit('their {name}')")
+    for name in ("json", "socket", "waitress", "dash", "sqlalchemy", "xpixels"):
+        (folder / f"{name}.py").write_text(f"raise SystemExit('their {name}')")
+    return folder
+
+
+@pytest.fixture
+def made(tmp_path):
+    """An upgraded database without a row."""
+    path = tmp_path / "made.db"
+    new = engine.create(path)
+    migrate.upgrade(new)
+    new.dispose()
+    return path
+
+
+def run(*words, **options):
+    return subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, check=False, **options
+    )
+
+
+# ---- Other people's files ----------------------------------------------------------------------------
+
+
+def test_the_demo_serves_from_a_folder_with_any_files(other, made, tmp_path):
+    """The dashboard is a process of its own, which neither the current folder nor PYTHONPATH leads astray."""
+    no_ingest = "import ingest.__main__ as work; work.run = lambda url, batch: None; "
+    program = f"import sys; sys.path.append({str(ROOT)!r}); {no_ingest}import xpixels; xpixels.run()"
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", program, "demo", "--port", "0", "--database", str(made)],
+        cwd=other,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": "/nowhere"},
+    ) as process:
+        try:
+            told = process.stdout.readline()
+            address = process.stdout.readline().strip()
+            assert address.startswith("http://"), (told, address, process.poll() and process.stderr.read())
+            with urllib.request.urlopen(f"{address}/healthz", timeout=20) as answer:
+                assert answer.status == 200
+            settings = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+            assert not [one for one in settings if one.startswith(b"PYTHONPATH=")]
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("command", ["db info", "sql", "runs", "db check"])
+def test_a_command_works_in_a_folder_with_any_files(command, other, made):
+    words = commands.arguments(command, database=made, folder=other, png="")
+    done = run("-P", "-c", INSTALLED, *words, cwd=other)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", xpixels.PACKAGES)
+def test_a_package_that_is_not_ours_is_told_in_one_line(name, tmp_path, made):
+    theirs = tmp_path / "theirs" / name
+    theirs.mkdir(parents=True)
+    (theirs / "__init__.py").write_text("raise SystemExit('theirs')")
+    settings = os.environ | {"PYTHONPATH": str(theirs.parent)}
+    done = run("-P", "-c", INSTALLED, "db", "info", "--database", made, env=settings)
+    assert done.returncode == 1
+    where = f"the package {name} is taken from {theirs}, not from {ROOT / name}"
+    assert done.stderr == f"xpixels: {where}: start xpixels in another folder, and without PYTHONPATH\n"
+
+
+def test_what_is_started_starts_children_on_a_safe_path():
+    """Also those that libraries start, as Dask's workers."""
+    program = f"""import os, sys; sys.path.append({str(ROOT)!r}); import xpixels
+try:
+    xpixels.run()
+except SystemExit:
+    print(os.environ['PYTHONSAFEPATH'], os.environ.get('PYTHONPATH'))"""
+    done = run("-P", "-c", program, "--version", env=os.environ | {"PYTHONPATH": "/nowhere"})
+    assert done.stdout.splitlines() == [f"xpixels {xpixels.__version__}", "1 None"]
+
+
+# ---- Terminals ---------------------------------------------------------------------------------------
+
+TERMINALS = (
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "latin-1"},
+    {"PYTHONIOENCODING": "ascii:strict"},
+    {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    {"PYTHONUTF8": "1"},
+)
+
+
+def without_language() -> dict[str, str]:
+    """The environment without what says how to write characters."""
+    said = ("LC_", "LANG", "PYTHON")
+    return {name: value for name, value in os.environ.items() if not name.startswith(said)}
+
+
+@pytest.mark.parametrize("terminal", TERMINALS, ids=str)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select 'ünï … 🦌 → ≥ −' as text",
+        "select 'x' as 'ü', '日本' as b",
+        "select '" + "ö" * 100 + "' as long",
+    ],
+)
+def test_no_character_ends_an_answer(terminal, statement, made):
+    settings = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))
+    }
+    done = subprocess.run(
+        [sys.executable, ROOT / "xpixels.py", "sql", statement, "--database", made],
+        capture_output=True,
+        env=settings | terminal,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    if "ascii" in str(terminal):
+        assert b"..." in done.stdout or "long" not in statement
+        done.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("terminal", TERMINALS, ids=str)
+def test_no_character_ends_a_complaint(terminal, made, tmp_path):
+    settings = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))
+    }
+    for words in (
+        ["ünï"],
+        ["sql", "select ü from 日本", "--database", made],
+        ["db", "info", "--database", "ünï.db"],
+    ):
+        done = subprocess.run(
+            [sys.executable, ROOT / "xpixels.py", *words],
+            capture_output=True,
+            env=settings | terminal,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode in (1, 2)
+        assert done.stderr.count(b"\n") == 1
+        assert done.stderr.startswith(b"xpixels")
+
+
+def test_names_of_files_are_bytes(made, tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.db"))
+    made.rename(odd)
+    for words in (["db", "info"], ["db", "check"], ["sql", "select 1"], ["runs"]):
+        done = subprocess.run(
+            [sys.executable, ROOT / "xpixels.py", *words, "--database", odd], capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b""), words
+    target = Path(os.fsdecode(os.fsencode(tmp_path) + b"/kopi\xe9.db"))
+    done = subprocess.run(
+        [sys.executable, ROOT / "xpixels.py", "db", "backup", target, "--database", odd],
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr.count(b"\n") <= 1
+    assert target.exists() == (done.returncode == 0)
+
+
+# ---- Ctrl-C ------------------------------------------------------------------------------------------
+
+RESUMES = ("demo", "ingest", "study")
+
+
+@pytest.mark.parametrize("command", commands.commands())
+def test_only_a_command_that_resumes_says_that_it_goes_on(command, tmp_path, monkeypatch, capsys):
+    arguments = commands.arguments(command, database=tmp_path / "x.db", folder=tmp_path, png="x.png")
+    options = xpixels.parser().parse_args(arguments)
+    truth = options.stopped(options) if callable(options.stopped) else options.stopped
+    assert truth
+    assert (truth == xpixels.GOES_ON) == (command in RESUMES)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A database that takes a while to copy."""
+    path = tmp_path_factory.mktemp("filled") / "filled.db"
+    made = engine.create(path)
+    migrate.upgrade(made)
+    database.fill(made, per_group=40, references=400)
+    made.dispose()
+    return path
+
+
+def stop(words, when, seconds=30.0):
+    """Run a command, stop it as Ctrl-C does once `when` holds; its status and its last line."""
+    with subprocess.Popen(
+        [sys.executable, ROOT / "xpixels.py", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        until = time.monotonic() + seconds
+        while not when() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=30)[1]
+    return process.returncode, err.splitlines()[-1]
+
+
+def test_a_copy_that_is_stopped_leaves_nothing_and_says_so(filled, tmp_path):
+    target = tmp_path / "target.db"
+    status, line = stop(["db", "copy", filled, target], (tmp_path / "target.db.part").exists)
+    assert (status, line) == (1, "xpixels: stopped; no row was written, and the source is as it was")
+    assert list(tmp_path.iterdir()) == []
+    assert xpixels.main(["db", "copy", str(filled), str(target)]) == 0
+
+
+def test_a_statement_that_is_stopped_says_that_it_only_read(filled):
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+    began = time.monotonic()
+    status, line = stop(["sql", endless, "--database", filled], lambda: time.monotonic() - began > 2)
+    assert (status, line) == (1, "xpixels: stopped; it only reads: nothing was changed")
+
+
+def test_a_fetch_that_is_stopped_keeps_nothing_and_says_so(tmp_path, monkeypatch):
+    """From a pipe that nobody writes to, as from a server that is silent."""
+    cache, silent = tmp_path / "cache", tmp_path / "silent"
+    silent.mkdir()
+    monkeypatch.setenv("XPIXELS_CACHE", str(cache))
+    for file in data.CIFAR10:
+        os.mkfifo(silent / file.name)
+    began = time.monotonic()
+    words = ["data", "fetch", "cifar10", "--from", silent]
+    status, line = stop(words, lambda: time.monotonic() - began > 2)
+    assert (status, line) == (1, "xpixels: stopped; nothing was kept: the same command begins anew")
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_what_a_full_disk_leaves_is_what_is_true_of_the_command(tmp_path):
+    """`db copy` promised that the same command goes on from there."""
+    for command in commands.commands():
+        arguments = commands.arguments(command, database=tmp_path / "x.db", folder=tmp_path, png="x.png")
+        options = xpixels.parser().parse_args(arguments)
+        line = xpixels._told(OSError(28, "No space left on device", "x"), options)
+        assert line.startswith("x: there is no room left on the disk; make room: ")
+        assert ("goes on from there" in line) == (command in (*RESUMES, "train")), json.dumps(line)
