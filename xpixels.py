@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.Namespace(stopped=NOTHING_WRITTEN)
     try:
         options = parser().parse_args(arguments)
-        if getattr(options, "database", "") is None:
+        if getattr(options, "database", "") is None and not hasattr(options, "database_may_lack"):
             from db.address import default
 
             options.database = default()
@@ -213,15 +213,17 @@ def _run_fetch(options: argparse.Namespace) -> None:
 
 
 def _training(commands) -> None:
-    from model.train_command import add_options, evaluate, train
+    from model.train_command import add_options, train
 
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
     add_options(_command(commands, "train", train, help, stopped=stopped))
-    help = "measure a network's accuracy on the test images"
-    command = _command(commands, "evaluate", evaluate, help, stopped=NOTHING_WRITTEN)
-    command.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
-    command.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
+    from ingest import evaluate_command as evaluation
+
+    help = "measure a network's accuracy on the test images, and keep what it predicts of each"
+    command = _command(commands, "evaluate", evaluation.run_options, help, stopped=evaluation.stopped)
+    command.set_defaults(database_may_lack=True)
+    evaluation.add_options(command)
 
 
 def _ingest(commands) -> None:

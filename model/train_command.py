@@ -1,10 +1,8 @@
-"""`xpixels train` and `xpixels evaluate`: data in, weights and a log out, with progress to look at."""
+"""`xpixels train`: data in, weights and a log out, with progress to look at."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -77,17 +75,3 @@ def train(options: argparse.Namespace) -> None:
         options.output, network, dataset=options.dataset, test_accuracy=correct, training=asdict(recipe)
     )
     print(f"{options.output}: test accuracy {correct:.4f} on {len(test)} images; log in {log}")
-
-
-def evaluate(options: argparse.Namespace) -> None:
-    """Print a network's accuracy on the test images, and how fast it was."""
-    from model import checkpoint, data
-    from model.cnn import accuracy
-
-    loaded = checkpoint.load(options.weights or checkpoint.BUNDLED)
-    test = data.load(options.dataset, "test")
-    began = time.perf_counter()
-    correct = accuracy(loaded.network, test.images, test.labels)
-    rate = len(test) / (time.perf_counter() - began)
-    print(f"test accuracy {correct:.4f} on {len(test)} images of {test.name}")
-    print(f"{rate:.0f} images/s, compilation included; weights {loaded.sha256[:12]}", file=sys.stderr)

@@ -13,7 +13,7 @@ ARGUMENTS = {
     "demo": ["--no-serve", "--database", "{database}"],
     "data fetch": ["cifar10", "--from", "{folder}/nothing"],
     "train": ["--dataset", "cifar10-sample", "--epochs", "-1", "--output", "{folder}/w.npz"],
-    "evaluate": ["--weights", "{folder}/nothing.npz"],
+    "evaluate": ["--weights", "{folder}/nothing.npz", "--database", "{database}"],
     "ingest": ["--dataset", "cifar10-sample", "--cases", "9999", "--database", "{database}"],
     "tune": ["--database", "{database}"],
     "study": ["--dataset", "cifar10-sample", "--cases", "9999", "--database", "{database}"],
