@@ -1,0 +1,64 @@
+"""Opening a SQLite file, and its write-ahead log."""
+
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+LOG_PATIENCE = 500  # milliseconds that emptying a log waits for those who read it
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, also where the folder cannot be written either.
+
+    To read a write-ahead log SQLite makes a file beside the database. Where it may not and there is no
+    log to read, the database is opened as one that nobody changes while it is open.
+    """
+    connection = _open(path, "ro")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        if log.exists() and log.stat().st_size:
+            raise
+        connection = _open(path, "ro&immutable=1")
+    return connection
+
+
+def open_to_write(path: Path) -> sqlite3.Connection:
+    """A connection that writes into the file, and never makes one."""
+    return _open(path, "rw")
+
+
+def write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Lets the journal be a write-ahead log; here SQLite does not wait for another process by itself.
+
+    patience: seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Take what stands in the write-ahead log into the file, as far as others let it; no error if not.
+
+    A log that is left beside a file is read with whatever file has that name next.
+    """
+    with suppress(sqlite3.Error):
+        connection.execute(f"PRAGMA busy_timeout = {LOG_PATIENCE}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, check_same_thread=False)
