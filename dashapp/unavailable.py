@@ -70,10 +70,7 @@ def add_database_check(app: Dash, moments: Moments) -> None:
             return None
         shown = flask.request.headers.get(DATABASE)
         if shown is not None and shown != token:
-            return line(
-                "This page shows another database than this server now has: reload it. Nothing was changed.",
-                409,
-            )
+            return line(OTHER, 409)
         with moments.connect():
             return None
 
@@ -84,10 +81,11 @@ def add_database_check(app: Dash, moments: Moments) -> None:
         if found is None:
             raise error
         moments.end()
-        if flask.request.path != unasked[0]:
+        asks_health = flask.request.path == unasked[0]
+        if not asks_health:  # which is asked for every few seconds
             server.logger.warning("%s: %s", moments.database.full_name, found)
         wants_page = "text/html" in flask.request.headers.get("Accept", "")
-        if wants_page and flask.request.method in ("GET", "HEAD"):
+        if wants_page and flask.request.method in ("GET", "HEAD") and not asks_health:
             return flask.Response(_document(app, str(found)), status=503, mimetype="text/html", headers=SOON)
         return line(str(found), 503, SOON)
 

@@ -121,7 +121,8 @@ class PinnedEngine:
         return Unavailable(f"The database {self.name} cannot be looked at: {error.strerror}.")
 
     def _other(self) -> Unavailable:
+        back = "Put the old one back, or start" if self.path else "Start"
         return Unavailable(
             f"The database {self.name} was replaced by another one while this dashboard ran: nothing is read "
-            "from it or written to it. Put the old one back, or start the dashboard again to see the new one."
+            f"from it or written to it. {back} the dashboard again to see the new one."
         )
