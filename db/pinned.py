@@ -8,6 +8,8 @@ see the old file, or its own cache of it, and its log would be taken for the new
 
 import hashlib
 import os
+import stat
+import weakref
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, column, event, func, select, table
@@ -46,6 +48,9 @@ class PinnedEngine:
         event.listen(self._engine, "begin", self._require_same)
         self.identity = None
         if reader is None:
+            if self.path is not None:
+                # While it is open no other file is given its number; nothing is read or locked by it.
+                weakref.finalize(self, os.close, os.open(self.path, os.O_PATH))
             with self.connect() as connection, connection.begin():
                 self.identity = self._read(connection)
         else:
@@ -85,7 +90,8 @@ class PinnedEngine:
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             raise self._gone() if missing else self._hidden(error) from error
-        if self.identity is not None and (there.st_dev, there.st_ino) != self.identity.file:
+        is_other = self.identity is not None and (there.st_dev, there.st_ino) != self.identity.file
+        if is_other or not stat.S_ISREG(there.st_mode):
             raise self._other()
 
     def _require_same(self, connection: Connection) -> None:
