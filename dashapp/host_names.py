@@ -47,7 +47,8 @@ def known_names(host: str, listening: socket.socket, allowed: Iterable[str] = ()
         names.append(socket.gethostname())
     found = {allowed_name(name) for name in allowed}
     for name in names:
-        if NAME.fullmatch(plain := name.lower().removesuffix(".")):
+        plain = name.lower().removesuffix(".")
+        if NAME.fullmatch(plain) and not _is_address(plain):
             found.add(plain)
     return frozenset(found)
 
