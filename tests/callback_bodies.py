@@ -88,3 +88,15 @@ def bodies_of(app: Dash) -> list[dict]:
         found.append(body)
         found += [{**body, "changedPropIds": [written(one)]} for one in body["inputs"]]
     return found
+
+
+def note(words, case=CASE):
+    """The body of a note that is saved."""
+    field, state = ids.case_notes(case, "note"), ids.case_notes(case, "note-state")
+    return {
+        "output": '{"case":["MATCH"],"part":"note-state","type":"case-notes"}.children',
+        "outputs": {"id": state, "property": "children"},
+        "inputs": [{"id": field, "property": "n_blur", "value": 1}],
+        "state": [{"id": field, "property": "value", "value": words}],
+        "changedPropIds": [f"{json.dumps(field, separators=(',', ':'))}.n_blur"],
+    }

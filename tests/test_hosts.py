@@ -14,7 +14,7 @@ from pathlib import Path
 
 import database
 import pytest
-from callback_bodies import bodies_of
+from callback_bodies import bodies_of, note
 from playwright.sync_api import expect
 
 import db.engine
@@ -320,8 +320,6 @@ Promise.all([send("no-cors", "text/plain"), send("cors", "application/json"), se
 
 
 def test_a_page_of_another_site_writes_nothing_and_reads_nothing(chromium, path, app):
-    from test_pinned import note
-
     body = json.dumps(note("by another site"))
     with served(path) as port:
         here = f"http://127.0.0.1:{port}"

@@ -16,20 +16,18 @@ from pathlib import Path
 import database
 import postgres_server
 import pytest
-from callback_bodies import bodies_of
+from callback_bodies import CASE, bodies_of, note
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import db.engine
 import db.migrate
-from dashapp import ids
 from dashapp.app import create_app
 from db import annotations, schema
 from db.availability import Unavailable
 from db.engine import snapshot, writing
 from db.pinned import PinnedEngine
 
-CASE = 1
 REPLACED = "was replaced by another one while this dashboard ran"
 GONE = "is gone: its file was moved or deleted while this dashboard ran"
 
@@ -221,18 +219,6 @@ def ask(address, body=None, **headers):
         answer = error
     with answer:
         return answer.status, answer.headers.get_content_type(), answer.read().decode("utf-8", "replace")
-
-
-def note(words, case=CASE):
-    """The body of a note that is saved."""
-    field, state = ids.case_notes(case, "note"), ids.case_notes(case, "note-state")
-    return {
-        "output": '{"case":["MATCH"],"part":"note-state","type":"case-notes"}.children',
-        "outputs": {"id": state, "property": "children"},
-        "inputs": [{"id": field, "property": "n_blur", "value": 1}],
-        "state": [{"id": field, "property": "value", "value": words}],
-        "changedPropIds": [f"{json.dumps(field, separators=(',', ':'))}.n_blur"],
-    }
 
 
 def pages(image):

@@ -49,13 +49,13 @@
     }
   });
 
+  const send = (field) => field.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
+
   document.addEventListener("answers", () => {
-    for (const field of fields()) {
-      if (lost.has(caseOf(field))) field.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
-    }
+    fields().filter((field) => lost.has(caseOf(field))).forEach(send);
   });
 
-  /* The field of a case that is shown again, with the text that was not saved. */
+  /* The field of a case that is shown again gets the text that was not saved, and another try. */
   function restore() {
     for (const field of fields()) {
       const text = lost.get(caseOf(field));
@@ -64,6 +64,7 @@
       property.set.call(field, text); // past React, which then hears of it as of a person's typing
       field.dispatchEvent(new Event("input", { bubbles: true }));
       mark(field);
+      window.setTimeout(() => send(field));
     }
   }
 
