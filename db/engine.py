@@ -62,9 +62,16 @@ def create(url: str | os.PathLike, *, read_only: bool = False, existing: bool = 
     else:
         _require_place(path)
         engine = create_engine(address)
+    opened = None if path is None or read_only else sqlite_file.OpenedFile(path)
+    if opened is not None:
+        event.listen(engine, "do_connect", opened.require_kept)
+        event.listen(engine, "commit", lambda _connection: opened.require_same())
+        event.listen(engine, "engine_disposed", opened.forget)
 
     @event.listens_for(engine, "connect")
     def configure(connection, _record) -> None:
+        if opened is not None:
+            opened.require_same()
         connection.isolation_level = None  # transactions are begun below, and by nobody else
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
         connection.execute("PRAGMA foreign_keys = ON")

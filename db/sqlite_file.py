@@ -6,7 +6,38 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from db.availability import Unavailable
+
+UNWRITTEN = "what was to be written last was not. Put the old one back, and give the same command again."
 LOG_PATIENCE = 500  # milliseconds that emptying a log waits for those who read it
+
+
+class OpenedFile:
+    """Which file an engine that writes has opened, so that it goes on with no other one of the same name."""
+
+    def __init__(self, path: Path) -> None:
+        """None yet."""
+        self.path, self._number = path.absolute(), None
+
+    def require_same(self) -> None:
+        """Go on with the file that is there, at first; raises Unavailable when it is another one later."""
+        try:
+            there = self.path.stat()
+        except FileNotFoundError:
+            raise Unavailable(f"The database {self.path.name} is gone: {UNWRITTEN}") from None
+        number = there.st_dev, there.st_ino
+        self._number = self._number or number
+        if number != self._number:
+            raise Unavailable(f"The database {self.path.name} was replaced by another one: {UNWRITTEN}")
+
+    def require_kept(self, *_connecting: object) -> None:
+        """As `require_same`, of a file that was opened before: the next connection makes no new one."""
+        if self._number is not None:
+            self.require_same()
+
+    def forget(self, _engine: object = None) -> None:
+        """Go on with whichever is there next."""
+        self._number = None
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
