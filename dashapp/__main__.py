@@ -15,6 +15,7 @@ from dashapp.app import create_app
 from dashapp.doors import LARGEST_REQUEST, require_password
 from dashapp.host_names import known_names
 from dashapp.options import add_options, serve_keywords
+from db.availability import Unavailable
 
 
 def serve(
@@ -114,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         serve(given.database, **serve_keywords(given))
     except KeyboardInterrupt:
         return 0
-    except (ValueError, LookupError, OSError) as error:
+    except (ValueError, LookupError, OSError, Unavailable) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -5,10 +5,11 @@ tuned anew beside a decision of before, a count that its rows do not come to.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import flask
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from db.engine import snapshot
 from db.pinned import PinnedEngine
@@ -37,7 +38,8 @@ class Moments:
     def end(self, *_) -> None:
         """Let the moment go: what is read next is of a new one."""
         if flask.has_app_context() and "moment" in flask.g:
-            flask.g.pop("moment")[0].close()
+            with suppress(SQLAlchemyError):  # of a connection that is lost: it has nothing to end
+                flask.g.pop("moment")[0].close()
 
 
 class Writer:

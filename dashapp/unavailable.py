@@ -15,7 +15,8 @@ from db.availability import Unavailable, unavailable
 
 HEALTH = "healthz"  # the address, below the base path
 DATABASE = "X-Xpixels-Database"  # header: which database a page shows, or the health check is of
-SOON = {"Retry-After": "4", "Cache-Control": "no-store"}  # seconds
+UNKEPT = {"Cache-Control": "no-store"}
+SOON = UNKEPT | {"Retry-After": "4"}  # seconds
 NEEDS_NONE = ("_dash-component-suites/", "_dash-dependencies", "_favicon.ico")
 OTHER = "This page shows another database than this server has now. Nothing was changed: load the page anew."
 
@@ -62,7 +63,7 @@ def add_database_check(app: Dash, moments: Moments) -> None:
     @server.get(f"{prefix}{HEALTH}")
     def health() -> flask.Response:
         moments.database.check()
-        return flask.Response("OK", mimetype="text/plain", headers={DATABASE: token, **SOON})
+        return flask.Response("OK", mimetype="text/plain", headers={DATABASE: token, **UNKEPT})
 
     @server.before_request
     def look() -> flask.Response | None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, column, event, func, select, table
 from sqlalchemy.exc import DBAPIError
 
 from db import schema
-from db.availability import Unavailable, unavailable
+from db.availability import WAY_OUT, Unavailable, unavailable
 from db.engine import BUSY_TIMEOUT, file
 from db.migrate import name as full_name
 from db.sqlite_file import empty_log
@@ -47,6 +47,8 @@ class PinnedEngine:
         self._engine = engine.execution_options()  # the same connections, with listeners of its own
         event.listen(self._engine, "begin", self._require_same)
         self.identity = None
+        if self.path is not None:
+            engine.dispose()  # of what was opened before: it may be of a file before
         if reader is None:
             if self.path is not None:
                 # While it is open no other file is given its number; nothing is read or locked by it.
@@ -83,16 +85,20 @@ class PinnedEngine:
         return hashlib.sha256(repr(self.identity).encode()).hexdigest()[:16]
 
     def _require_file(self, _connection: Connection | None = None) -> None:
-        if self.path is None:
-            return
+        if self.path is not None and self.identity is not None and self._number() != self.identity.file:
+            raise self._other()
+
+    def _number(self) -> tuple[int, int]:
+        """The file's device and inode."""
         try:
             there = os.stat(self.path)
+        except FileNotFoundError as error:
+            raise self._gone() from error
         except OSError as error:
-            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-            raise self._gone() if missing else self._hidden(error) from error
-        is_other = self.identity is not None and (there.st_dev, there.st_ino) != self.identity.file
-        if is_other or not stat.S_ISREG(there.st_mode):
+            raise self._hidden(error) from error
+        if not stat.S_ISREG(there.st_mode):
             raise self._other()
+        return there.st_dev, there.st_ino
 
     def _require_same(self, connection: Connection) -> None:
         """At the beginning of a transaction: what it will see is of the same database."""
@@ -114,8 +120,7 @@ class PinnedEngine:
             patience = func.set_config("lock_timeout", str(BUSY_TIMEOUT), True)
             query = select(here.c.oid, uuid, patience).where(here.c.datname == func.current_database())
             return Identity(None, *connection.execute(query).one()[:2])
-        there = None if self.path is None else os.stat(self.path)
-        return Identity(there and (there.st_dev, there.st_ino), None, connection.scalar(select(uuid)))
+        return Identity(self.path and self._number(), None, connection.scalar(select(uuid)))
 
     def _gone(self) -> Unavailable:
         return Unavailable(
@@ -124,7 +129,7 @@ class PinnedEngine:
         )
 
     def _hidden(self, error: OSError) -> Unavailable:
-        return Unavailable(f"The database {self.name} cannot be looked at: {error.strerror}.")
+        return Unavailable(f"The database {self.name} cannot be reached: {error.strerror}. {WAY_OUT}")
 
     def _other(self) -> Unavailable:
         back = "Put the old one back, or start" if self.path else "Start"

@@ -17,18 +17,21 @@ import database
 import postgres_server
 import pytest
 from callback_bodies import CASE, bodies_of, note
+from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import db.engine
 import db.migrate
 from dashapp.app import create_app
+from dashapp.moments import Moments
 from db import annotations, schema
-from db.availability import Unavailable
+from db.availability import Unavailable, unavailable
 from db.engine import snapshot, writing
 from db.pinned import PinnedEngine
 
 REPLACED = "was replaced by another one while this dashboard ran"
+ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'x'"
 GONE = "is gone: its file was moved or deleted while this dashboard ran"
 
 
@@ -294,6 +297,19 @@ def test_a_dashboard_goes_on_when_its_own_file_is_back(files, tmp_path, way):
     assert said(place.url) == ["again"]
 
 
+def test_a_dashboard_that_is_made_again_with_the_same_engines_has_the_database_of_now(files, tmp_path):
+    place = File(tmp_path, *files)
+    reader, writer = db.engine.create(place.url, read_only=True), db.engine.create(place.url)
+    first = create_app(reader, writer=writer).server.test_client()
+    assert first.post("/_dash-update-component", json=note("of the first")).status_code == 200
+    place.moved_over()
+    second = create_app(reader, writer=writer).server.test_client()
+    assert second.post("/_dash-update-component", json=note("of the second")).status_code == 200
+    assert said(place.url) == ["of the second"]
+    assert first.post("/_dash-update-component", json=note("of the first")).status_code == 503
+    assert said(place.url) == ["of the second"]
+
+
 def said(path):
     with sqlite3.connect(path) as connection:
         found = [body for (body,) in connection.execute("SELECT body FROM annotations ORDER BY id")]
@@ -416,13 +432,31 @@ def test_a_server_that_was_started_anew_is_found_again_at_the_first_request():
         reader, writer = db.engine.create(url, read_only=True), db.engine.create(url, existing=True)
         client = create_app(reader, writer=writer).server.test_client()
         assert client.post("/_dash-update-component", json=note("before")).status_code == 200
-        postgres_server._run(
-            server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'x'"
-        )
+        postgres_server._run(server, ENDED)
         assert client.get("/healthz").status_code == 200
         assert client.post("/_dash-update-component", json=note("after")).status_code == 200
         for engine in (reader, writer):
             engine.dispose()
+
+
+@pytest.mark.postgresql
+def test_a_connection_that_is_lost_within_a_request_ends_without_an_error_of_its_own(templates):
+    place = OnServer(*templates)
+    reader = db.engine.create(place.url, read_only=True)
+    server = Flask("lost")
+    moments = Moments(reader, server)
+    with server.test_request_context("/"):
+        with moments.connect() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
+        postgres_server._run(place.server, ENDED)
+        with pytest.raises(DBAPIError) as raised, moments.connect() as connection:
+            connection.scalar(text("SELECT 1"))
+        moments.end()
+        with moments.connect() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
+    assert "PostgreSQL" in str(unavailable(raised.value, "x"))
+    reader.dispose()
+    postgres_server.drop(place.server, "x")
 
 
 def test_a_page_of_another_database_changes_nothing_after_a_restart(files, tmp_path):
