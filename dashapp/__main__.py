@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import waitress
 
@@ -13,7 +13,9 @@ import db.engine
 import db.migrate
 from dashapp.app import create_app
 from dashapp.doors import LARGEST_REQUEST, require_password
+from dashapp.host_names import known_names
 from dashapp.options import add_options, serve_keywords
+from db.availability import Unavailable
 
 
 def serve(
@@ -23,6 +25,7 @@ def serve(
     base_path: str = "/",
     proxy_strips: bool = False,
     password: str | None = None,
+    allow_hosts: Sequence[str] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the dashboard over a database until interrupted, by a production WSGI server.
@@ -35,6 +38,8 @@ def serve(
         base_path: path that browsers see the pages under, '/' or '/name/'.
         proxy_strips: a proxy takes the base path off before it passes a request on.
         password: asked of everybody; an address that others can reach has to have one.
+        allow_hosts: names that it answers to beside addresses, localhost, `host` and, where others reach it,
+            this machine's name; '.example.org' for that one and all below it.
         ready: called with the address once it answers; without it the address is printed.
 
     Raises:
@@ -46,10 +51,17 @@ def serve(
         raise ValueError(f"Port {port} does not exist; expected 1 to 65535, or 0 for any free one.")
     engine = db.engine.create(database_url, read_only=True)
     db.migrate.require_current(engine)
-    writer = db.engine.create(database_url)
-    app = create_app(engine, writer=writer, base_path=base_path, proxy_strips=proxy_strips, password=password)
+    writer = db.engine.create(database_url, existing=True)
     with listen(host, port) as listening:
         require_password(listening, host, password)
+        app = create_app(
+            engine,
+            writer=writer,
+            base_path=base_path,
+            proxy_strips=proxy_strips,
+            password=password,
+            hosts=known_names(host, listening, allow_hosts),
+        )
         # The socket listens already: who connects now is answered as soon as the server runs.
         server = waitress.create_server(
             app.server,
@@ -103,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
         serve(given.database, **serve_keywords(given))
     except KeyboardInterrupt:
         return 0
-    except (ValueError, LookupError, OSError) as error:
+    except (ValueError, LookupError, OSError, Unavailable) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

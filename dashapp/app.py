@@ -5,10 +5,10 @@ apps, over several databases, live in one process.
 """
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 from urllib.parse import quote
 
-import flask
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 from sqlalchemy import Engine
@@ -18,11 +18,13 @@ from dashapp import exports, ids
 from dashapp.bodies import add_body_check
 from dashapp.compression import add_compression
 from dashapp.doors import add_doors
-from dashapp.headers import add_headers, keep_for_ever
+from dashapp.headers import add_headers
 from dashapp.keys import keys_button
-from dashapp.moments import Moments
+from dashapp.moments import Moments, Writer
 from dashapp.pages import case, cases, detectors, not_found
 from dashapp.refusals import add_refusals
+from dashapp.routes import case_id, is_detectors, register_routes
+from dashapp.unavailable import DATABASE, add_database_check, reason
 from dashapp.words import percent
 
 APP_NAME = "Explainable Pixels"
@@ -34,6 +36,7 @@ INDEX = """<!DOCTYPE html>
     {{%metas%}}
     <title>{{%title%}}</title>
     <link rel="icon" type="image/svg+xml" href="{icon}">
+    <meta name="{header}" content="{database}">
     <script src="{theme}"></script>
     {{%css%}}
   </head>
@@ -60,6 +63,7 @@ def create_app(
     base_path: str = "/",
     proxy_strips: bool = False,
     password: str | None = None,
+    hosts: Collection[str] = (),
 ) -> Dash:
     """Make the dashboard over the database behind `engine`. The WSGI application is the attribute `server`.
 
@@ -71,6 +75,7 @@ def create_app(
         proxy_strips: a proxy takes the base path off before it passes a request on, so requests come in
             without it; links, images and scripts still go out with it.
         password: asked on every address but the health check; None: nobody is asked.
+        hosts: names that it answers to beside addresses and localhost, '.example.org' for all below that.
 
     Raises:
         ValueError: the base path is no path.
@@ -87,12 +92,17 @@ def create_app(
         assets_ignore=r"^theme\.js$",
         serve_locally=True,
         compress=False,
-        health_endpoint="healthz",
     )
-    engine = Moments(engine, app.server, writer)
-    add_doors(app, password)
+    moments = engine = Moments(engine, app.server)
+    writer = writer and Writer(writer, moments)
+    add_doors(app, password, hosts)
     add_compression(app)
-    app.index_string = INDEX.format(icon=app.get_asset_url("mark.svg"), theme=app.get_asset_url("theme.js"))
+    app.index_string = INDEX.format(
+        icon=app.get_asset_url("mark.svg"),
+        theme=app.get_asset_url("theme.js"),
+        header=DATABASE,
+        database=moments.database.token(),
+    )
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
     app.validation_layout = html.Div(
         [
@@ -109,6 +119,7 @@ def create_app(
     exports.register(app, engine)
     register_routes(app, engine)
     add_body_check(app)
+    add_database_check(app, moments)
     add_refusals(app)
     add_headers(app)
     return app
@@ -189,10 +200,12 @@ def nav(app: Dash, pathname: str | None = None) -> list[html.Span]:
     ]
 
 
-def register_shell(app: Dash, engine: Engine, *, writable: bool) -> None:
+def register_shell(app: Dash, engine: Moments, *, writable: bool) -> None:
     """Connect the router, the page's title and the theme toggle."""
 
     def failed(error: Exception) -> tuple:
+        if reason(error, engine):
+            raise error
         app.server.logger.error("A page could not be drawn", exc_info=error)
         return not_found.broken(app, error), f"Error · {APP_NAME}", no_update
 
@@ -234,17 +247,6 @@ def register_shell(app: Dash, engine: Engine, *, writable: bool) -> None:
     )
 
 
-def case_id(app: Dash, pathname: str) -> int | None:
-    """The case that a path names, or None when it is no case's path."""
-    match = re.fullmatch(r"case/([1-9][0-9]{0,8})", app.strip_relative_path(pathname) or "")
-    return int(match[1]) if match else None
-
-
-def is_detectors(app: Dash, pathname: str) -> bool:
-    """Whether a path is the detectors' page."""
-    return app.strip_relative_path(pathname) == detectors.PATH.strip("/")
-
-
 def page_at(app: Dash, engine: Engine, pathname: str, search: str, *, writable: bool = False) -> Page:
     """The page at `pathname` (with the base path) and query string `search`."""
     if not app.strip_relative_path(pathname):
@@ -259,39 +261,3 @@ def page_at(app: Dash, engine: Engine, pathname: str, search: str, *, writable: 
         return Page("Not found", not_found.layout(app, pathname, reason))
     body = case.layout(engine, case_number, search, app, writable=writable)
     return Page(f"Case {case_number}", body)
-
-
-def register_routes(app: Dash, engine: Engine) -> None:
-    """Add the images by content hash, and the status 404 to first answers for addresses that lead nowhere."""
-    server: flask.Flask = app.server
-    prefix = app.config.routes_pathname_prefix
-
-    @server.get(f"{prefix}images/<sha256>.png")
-    def image(sha256: str) -> flask.Response:
-        png = db.read.image_png(engine, sha256)
-        if png is None:
-            return flask.Response("No image has this hash.\n", status=404, mimetype="text/plain")
-        response = flask.Response(png, mimetype="image/png")
-        response.set_etag(sha256)
-        keep_for_ever(response)
-        return response.make_conditional(flask.request)
-
-    if prefix != "/":
-
-        @server.get(prefix.rstrip("/"))
-        def with_slash() -> flask.Response:
-            # Relative, so that it holds whatever name and scheme a proxy gives the server outside.
-            query = flask.request.query_string.decode("ascii", "replace")
-            return flask.redirect(prefix + (f"?{query}" if query else ""), code=308)
-
-    @server.after_request
-    def missing(response: flask.Response) -> flask.Response:
-        # Dash answers every path with the same document and decides in the browser.
-        rule = flask.request.url_rule
-        if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
-            pathname = app.config.requests_pathname_prefix + flask.request.path.removeprefix(prefix)
-            number = case_id(app, pathname)
-            known = number is not None and db.read.case_exists(engine, number)
-            if not known and not is_detectors(app, pathname):
-                response.status_code = 404
-        return response

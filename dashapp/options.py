@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +34,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a file whose first line is the password that the dashboard asks for; another --host than this "
         "machine's own wants one (default: $XPIXELS_PASSWORD, else none)",
     )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        type=_host_name,
+        default=[],
+        metavar="NAME",
+        help="answer to this name too, as pixels.example.org, or .example.org for it and every name below; "
+        "repeat for several (default: any IP address, localhost, the name in --host, and, where others reach "
+        "the dashboard, this machine's name)",
+    )
 
 
-def serve_keywords(options: argparse.Namespace) -> dict[str, str | int | bool | None]:
+def _host_name(text: str) -> str:
+    from dashapp.host_names import allowed_name
+
+    try:
+        return allowed_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def serve_keywords(options: argparse.Namespace) -> dict[str, Any]:
     """What these options mean to `dashapp.__main__.serve`.
 
     Raises:
@@ -49,6 +69,7 @@ def serve_keywords(options: argparse.Namespace) -> dict[str, str | int | bool | 
         "base_path": options.base_path,
         "proxy_strips": options.proxy_strips,
         "password": read_password(options.password_file),
+        "allow_hosts": options.allow_host,
     }
 
 
@@ -57,4 +78,6 @@ def as_arguments(options: argparse.Namespace) -> list[str]:
     given = ["--host", options.host, "--port", str(options.port), "--base-path", options.base_path]
     if options.password_file is not None:
         given += ["--password-file", str(options.password_file)]
+    for name in options.allow_host:
+        given += ["--allow-host", name]
     return [*given, "--proxy-strips"] if options.proxy_strips else given

@@ -15,11 +15,12 @@ from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import NullPool
 
+from db import sqlite_file
 from db.address import parse, shown
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
@@ -28,44 +29,56 @@ POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is f
 LOCKS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
 LOCKS |= {"idle_in_transaction_session_timeout": 0}
 UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
+CONNECT_TIMEOUT = 10  # seconds that a PostgreSQL server has to let us in
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
 
-def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
+def create(url: str | os.PathLike, *, read_only: bool = False, existing: bool = False) -> Engine:
     """An Engine for a database URL or the path of a SQLite file.
 
     Args:
         url: `sqlite:///xpixels.db`, `postgresql://...`, or a plain path (`~` is the home folder).
         read_only: nothing can be written through this engine; the file has to exist.
+        existing: the file has to exist, now and whenever a connection is made; this engine makes none.
 
-    Without `read_only` a SQLite file that does not exist is made by the first statement;
+    Without either a SQLite file that does not exist is made by the first statement;
     `migrate.require_current` tells beforehand.
 
     Raises:
-        FileNotFoundError: read_only, and the file does not exist; or its folder does not.
+        FileNotFoundError: the file has to exist and does not; or its folder does not.
         ValueError: not a database URL, or the path of a folder.
     """
     address = parse(url)
     if address.get_backend_name() == "postgresql":
         return _postgresql(address, read_only)
     path = _path(address)
-    if read_only and path is not None:
+    if path is not None and (read_only or existing):
         require_file(path)
-        engine = create_engine(address, creator=partial(_open_read_only, path.absolute()))
+        opener = sqlite_file.open_to_read if read_only else sqlite_file.open_to_write
+        # What is read is opened anew each time: a file that takes the place of another one is seen at once.
+        pool = {"poolclass": NullPool} if read_only else {}
+        engine = create_engine(address, creator=partial(opener, path.absolute(), BUSY_TIMEOUT / 1000), **pool)
     else:
         _require_place(path)
         engine = create_engine(address)
+    opened = None if path is None or read_only else sqlite_file.OpenedFile(path)
+    if opened is not None:
+        event.listen(engine, "do_connect", opened.require_kept)
+        event.listen(engine, "commit", lambda _connection: opened.require_same())
+        event.listen(engine, "engine_disposed", opened.forget)
 
     @event.listens_for(engine, "connect")
     def configure(connection, _record) -> None:
+        if opened is not None:
+            opened.require_same()
         connection.isolation_level = None  # transactions are begun below, and by nobody else
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
         connection.execute("PRAGMA foreign_keys = ON")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
-            _write_ahead(connection)
+            sqlite_file.write_ahead(connection, BUSY_TIMEOUT / 1000)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{PAGES_KEPT}")
 
@@ -219,45 +232,13 @@ def _require_place(path: Path | None) -> None:
         raise FileNotFoundError(f"No folder {path.parent} for the database {path.name}: make it first.")
 
 
-def _open_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, also where the folder cannot be written either.
-
-    To read a write-ahead log SQLite makes a file beside the database. Where it may not and there is no
-    log to read, the database is opened as one that nobody changes while it is open.
-    """
-    uri = f"file:{quote(os.fsencode(path))}?mode=ro"  # a path is bytes
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT / 1000, check_same_thread=False)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        log = path.with_name(path.name + "-wal")
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        if log.exists() and log.stat().st_size:
-            raise
-        connection = sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)
-    return connection
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Lets the journal be a write-ahead log; here SQLite does not wait for another process by itself."""
-    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
 def _postgresql(address: URL, read_only: bool) -> Engine:
     settings = LOCKS | ({"default_transaction_read_only": "on"} if read_only else {})
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
-        engine = create_engine(address, connect_args={"options": options})
+        patience = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT}
+        # With a ping: a server that was started anew has ended the connections that are kept.
+        engine = create_engine(address, pool_pre_ping=True, connect_args={"options": options} | patience)
         from psycopg.adapt import Loader
     except ImportError as error:
         raise ValueError(

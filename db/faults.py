@@ -6,68 +6,87 @@ import errno
 import os
 import re
 import sqlite3
+from typing import NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
 from db.address import hide_passwords
 
-ANOTHER = "or name another one"
-LATER = "give the command again when that is done"
-PERMISSIONS = f"let this user write the file and its folder, {ANOTHER}"
-# By SQLite's primary result codes; each line follows the database's name.
-SQLITE = {
-    sqlite3.SQLITE_READONLY: f"cannot be written: {PERMISSIONS}",
-    sqlite3.SQLITE_CANTOPEN: f"cannot be opened: {PERMISSIONS}",
-    sqlite3.SQLITE_PERM: f"cannot be opened: {PERMISSIONS}",
-    sqlite3.SQLITE_BUSY: f"is locked by another program that writes to it: {LATER}",
-    sqlite3.SQLITE_LOCKED: f"is locked by another program that writes to it: {LATER}",
-    sqlite3.SQLITE_FULL: "has no room left on its disk",
-    sqlite3.SQLITE_CORRUPT: "is damaged: `xpixels db check` says more; go back to a copy of it",
-    sqlite3.SQLITE_NOTADB: "is not an xpixels database: name another with --database",
-    sqlite3.SQLITE_IOERR: f"cannot be read or written, says the file system: look after the disk, {ANOTHER}",
-    sqlite3.SQLITE_NOMEM: "needs more memory than there is",
-    sqlite3.SQLITE_TOOBIG: "cannot hold a value of more than 1,000,000,000 bytes",
-}
+LATER = "give the command again when that is over"
+PERMISSIONS = "let this user write the file and its folder, or name another one"
 ADDRESS = "look at the address"
-# What is said where no connection to PostgreSQL comes about, by what its library says.
+START = "start it, or look at host and port in the address"
+DISK = "look after the disk, or name another one"
+LOCKED = "is locked by another process, and did not come free in time"
+
+
+class Fault(NamedTuple):
+    """What is so with a database; each part is the rest of a sentence."""
+
+    what: str  # behind the database's name
+    way_out: str  # for whoever gave a command
+    of_writing: bool = False  # it can still be read
+
+
+# By SQLite's primary result codes.
+SQLITE = {
+    sqlite3.SQLITE_READONLY: Fault("cannot be written", PERMISSIONS, of_writing=True),
+    sqlite3.SQLITE_CANTOPEN: Fault("cannot be opened", PERMISSIONS),
+    sqlite3.SQLITE_PERM: Fault("cannot be opened", PERMISSIONS),
+    sqlite3.SQLITE_BUSY: Fault(LOCKED, LATER),
+    sqlite3.SQLITE_LOCKED: Fault(LOCKED, LATER),
+    sqlite3.SQLITE_PROTOCOL: Fault(LOCKED, LATER),
+    sqlite3.SQLITE_FULL: Fault("has no room left on its disk", "make room", of_writing=True),
+    sqlite3.SQLITE_CORRUPT: Fault("is damaged", "`xpixels db check` says more; go back to a copy of it"),
+    sqlite3.SQLITE_NOTADB: Fault("is not an xpixels database", "name another with --database"),
+    sqlite3.SQLITE_IOERR: Fault("cannot be read or written, says the file system", DISK),
+    sqlite3.SQLITE_NOMEM: Fault("needs more memory than there is", LATER),
+    sqlite3.SQLITE_TOOBIG: Fault(
+        "holds no value above 1,000,000,000 bytes", "make it smaller", of_writing=True
+    ),
+}
+# Where no connection to PostgreSQL comes about, by what its library says.
 CONNECTING = (
-    (r'database "(?P<name>.*?)" does not exist', "is not on its server: make it with `createdb {name}`"),
-    (r'role "(?P<name>.*?)" does not exist', f"has no user {{name}} on its server: {ADDRESS}"),
-    (r"authentication failed|no password supplied|pg_hba\.conf", f"does not let this user in: {ADDRESS}"),
-    (r"resolve host|translate host name|service not known", f"has a host that nobody knows: {ADDRESS}"),
-    (r"timeout expired|timed out|connection timeout", f"does not answer in time: {ADDRESS}"),
-    (r"too many clients|remaining connection slots", f"has no connection left on its server: {LATER}"),
     (
-        r'invalid connection option "(?P<name>.*?)"',
-        f"has an option {{name}}, which PostgreSQL lacks: {ADDRESS}",
+        r'database "(?P<name>.*?)" does not exist',
+        Fault("is not on its server", "make it with `createdb {name}`"),
     ),
-    (r'invalid (?P<name>\w+) value: "(?P<value>.*?)"', f"cannot have {{value}} for {{name}}: {ADDRESS}"),
-    (r"bad value for (?P<name>\w+): '?(?P<value>.*?)'?$", f"cannot have {{value}} for {{name}}: {ADDRESS}"),
-    (
-        r"refused|No such file|starting up|shutting down|closed the connection|terminating connection|"
-        r"is closed|is lost|could not receive|SSL SYSCALL|already closed|EOF|consuming input",
-        "has no PostgreSQL server that answers: start it, or look at host and port in the address",
-    ),
-    (r"SSL|certificate", f"gets no encrypted connection ({{said}}): {ADDRESS}"),
+    (r'role "(?P<name>.*?)" does not exist', Fault("has no user {name} on its server", ADDRESS)),
+    (r"authentication failed|no password supplied|pg_hba\.conf", Fault("does not let this user in", ADDRESS)),
+    (r"resolve host|translate host name|service not known", Fault("has a host that nobody knows", ADDRESS)),
+    (r"timeout expired|timed out|connection timeout", Fault("does not answer in time", ADDRESS)),
+    (r"too many clients|remaining connection slots", Fault("has no connection left on its server", LATER)),
+    (r'option "(?P<name>.*?)"', Fault("has an option {name}, which PostgreSQL lacks", ADDRESS)),
+    (r'invalid (?P<name>\w+) value: "(?P<value>.*?)"', Fault("cannot have {value} for {name}", ADDRESS)),
+    (r"bad value for (?P<name>\w+): '?(?P<value>.*?)'?$", Fault("cannot have {value} for {name}", ADDRESS)),
+    (r"SSL (?!SYSCALL)|certificate", Fault("gets no encrypted connection", f"{ADDRESS}, sslmode ({{said}})")),
+    (r"", Fault("has no PostgreSQL server that answers", START)),
 )
-# By SQLSTATE of PostgreSQL, or the first digits of a class of them.
+# By SQLSTATE of PostgreSQL, or the first characters of a class of them.
 STATES = {
-    "53100": "has no room left on its server's disk",
-    "53300": f"has no connection left on its server: {LATER}",
-    "42501": "does not let this user do that ({said}): ask its owner",
-    "25006": f"only lets itself be read: its server is a standby, or is set so; {ANOTHER}",
-    "40P01": "was wanted by another program in another order: give the command again",
-    "55P03": f"is locked by another program: {LATER}",
-    "57014": "has a server that ended a statement, as it took longer than it allows",
-    "57P": "has a server that is being stopped: give the command again when it runs",
-    "08": "has lost its connection: give the command again when the server answers",
+    "08": Fault("has lost its connection", "give the command again when the server answers"),
+    "28": Fault("does not let this user in", ADDRESS),
+    "3D": Fault("is not on its server", ADDRESS),
+    "40": Fault("was changed by another process at the same moment", "give the command again"),
+    "53100": Fault("has no room left on its server's disk", "make room", of_writing=True),
+    "53": Fault("has a PostgreSQL server without memory or connections left", LATER),
+    "42501": Fault("does not let this user do that ({said})", "ask its owner", of_writing=True),
+    "25006": Fault("only lets itself be read", "its server is a standby, or is set so", of_writing=True),
+    "55P03": Fault(LOCKED, LATER),
+    "57014": Fault("has a PostgreSQL server that ended a statement", "it took longer than the server allows"),
+    "57P": Fault(
+        "has a PostgreSQL server that is being stopped or started", "give the command again when it runs"
+    ),
+    "58": Fault("cannot be read or written, says its server", DISK),
+    "XX001": Fault("is damaged", "go back to a copy of it"),
+    "XX002": Fault("is damaged", "go back to a copy of it"),
 }
 
 
-def explain(error: BaseException, database: str = "the database") -> str | None:
-    """The line for what a driver raised, wrapped by SQLAlchemy or not; None where that is not known here.
+def find(error: BaseException) -> Fault | None:
+    """What is so with the database when its driver raised this, wrapped by SQLAlchemy or not.
 
-    database: as it may be shown.
+    None where nothing is: a statement was wrong, or the error is not a driver's.
     """
     cause = driver_error(error)
     if cause is None:
@@ -76,12 +95,17 @@ def explain(error: BaseException, database: str = "the database") -> str | None:
         code = getattr(cause, "sqlite_errorcode", None)
         if code is None:
             return None
-        code = sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR_WRITE else code & 0xFF
-        line = SQLITE.get(code)
-        return line and f"{database} {line}"
-    return _of_server(cause, database)
+        return SQLITE.get(sqlite3.SQLITE_FULL if code == sqlite3.SQLITE_IOERR_WRITE else code & 0xFF)
+    return _of_server(error, cause)
 
 
+def explain(error: BaseException, database: str = "the database") -> str | None:
+    """The line for what a driver raised; None as of `find`. database: as it may be shown."""
+    fault = find(error)
+    return None if fault is None else f"{database} {fault.what}: {fault.way_out}"
+
+
+OF_CONNECTION = ("OperationalError", "InterfaceError", "ConnectionTimeout")  # of PostgreSQL's driver
 FAULT = "a fault of this program; XPIXELS_TRACEBACK=1 shows where it came from"
 EXPECTED = (
     ValueError,
@@ -156,14 +180,18 @@ def is_damage(error: BaseException) -> bool:
     return code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
-def _of_server(cause: BaseException, database: str) -> str | None:
+def _of_server(error: BaseException, cause: BaseException) -> Fault | None:
     said = " ".join(str(cause).split())
     state = getattr(cause, "sqlstate", None)
     if state is not None:
-        line = next((STATES[key] for key in (state, state[:3], state[:2]) if key in STATES), None)
-        return line and f"{database} {line.format(said=said)}"
-    for pattern, line in CONNECTING:
-        found = re.search(pattern, said)
-        if found:
-            return f"{database} {line.format(said=said, **found.groupdict())}"
+        starts = sorted((start for start in STATES if state.startswith(start)), key=len)
+        return _filled(STATES[starts[-1]], said=said) if starts else None
+    lost = getattr(error, "connection_invalidated", False) or type(cause).__name__ in OF_CONNECTION
+    for pattern, fault in CONNECTING if lost else CONNECTING[:-1]:
+        if found := re.search(pattern, said):
+            return _filled(fault, said=said, **found.groupdict())
     return None
+
+
+def _filled(fault: Fault, **values: str | None) -> Fault:
+    return fault._replace(what=fault.what.format(**values), way_out=fault.way_out.format(**values))

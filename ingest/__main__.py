@@ -222,8 +222,7 @@ def retune(url: str) -> None:
     from ingest.neighbors import find_neighbors
     from ingest.turn import Turn
 
-    engine.create(url, read_only=True).dispose()  # a missing database is an error here, not a new one
-    database = engine.create(url)
+    database = engine.create(url, existing=True)
     migrate.require_current(database)
     with Turn(database) as turn:
         turn.take()

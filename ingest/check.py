@@ -95,9 +95,7 @@ def run_options(options: argparse.Namespace) -> int:
     Raises LookupError or ValueError, in one line, where nothing can be judged.
     """
     began = time.monotonic()
-    # a missing database is an error, not a new one
-    engines.create(options.database, read_only=True).dispose()
-    database = engines.create(options.database, read_only=not options.keep)
+    database = engines.create(options.database, read_only=not options.keep, existing=True)
     migrate.require_current(database)
     with database.connect() as connection:
         networks = known_networks(connection)

@@ -200,7 +200,7 @@ def _plugin(distributed):
 def _entered(command: str, place: Place, url: str, load: bytes) -> Task:
     import cloudpickle
 
-    return enter(place, engines.create(url), cloudpickle.loads(load))
+    return enter(place, engines.create(url, existing=True), cloudpickle.loads(load))
 
 
 def _do(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from db import engine, migrate
+from db.availability import Unavailable
 
 
 @pytest.fixture
@@ -114,6 +115,41 @@ def test_a_reader_sees_what_is_committed_while_it_is_connected(path):
             assert other.scalar(count) == 0  # not before it is committed, and without waiting
     with reader.connect() as connection:
         assert connection.scalar(count) == 1
+
+
+@pytest.mark.parametrize("way", ["replaced", "gone"])
+def test_a_process_that_writes_goes_on_with_no_other_file_of_the_same_name(path, tmp_path, way):
+    """As an ingest or a worker, whose next connection would be to whatever has the name then."""
+    other, kept = tmp_path / "other.db", tmp_path / "kept.db"
+    for copy in (other, kept):
+        shutil.copy(path, copy)
+    database, row = engine.create(path), text("INSERT INTO datasets VALUES (1, 'a', 'b', 'c')")
+    with database.connect():
+        pass
+    os.replace(path, kept)
+    if way == "replaced":
+        shutil.copy(other, path)
+
+    def write():
+        with engine.writing(database) as connection:
+            connection.execute(row)
+
+    def write_anew():
+        with database.connect(), engine.writing(database) as connection:
+            connection.execute(row)
+
+    for ask in (write, write_anew):
+        with pytest.raises(
+            Unavailable, match=f"The database xpixels.db .*{way}.*the same command again"
+        ) as raised:
+            ask()
+        assert "\n" not in str(raised.value)
+    database.dispose()
+    for file in (kept, path) if way == "replaced" else (kept,):
+        reader = engine.create(file, read_only=True)
+        with reader.connect() as connection:
+            assert connection.scalar(text("SELECT COUNT(*) FROM datasets")) == 0
+    assert path.exists() == (way == "replaced")
 
 
 def test_writers_take_turns_even_when_each_reads_first(path):

@@ -197,7 +197,7 @@ def test_a_locked_database_is_one_line(runner, places):
             answer = runner(commands.arguments(command, **places), "no lock is waited for", places["folder"])
             (line,) = judge(answer, command)
             assert answer["status"] == 1, command
-            assert "locked by another program" in line, line
+            assert "locked by another process" in line, line
 
 
 ADDRESSES = (

@@ -276,7 +276,7 @@ def test_an_upgrade_that_cannot_get_the_lock_is_one_line_and_leaves_the_file(dat
     holder = engine.create(engine.file(database))
     with (
         engine.writing(holder),
-        pytest.raises(migrate.RevisionError, match=r"is locked by another program that writes to it"),
+        pytest.raises(migrate.RevisionError, match=r"is locked by another process"),
     ):
         migrate.upgrade(database)
     assert engine.file(database).exists()

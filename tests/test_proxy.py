@@ -38,6 +38,15 @@ http {{
         location /deep/er/ {{
             proxy_pass {strips}/;
         }}
+        location /named/ {{
+            proxy_pass {plain}/plain/;
+            proxy_set_header Host pixels.example.org:443;
+        }}
+        location /strange/ {{
+            proxy_pass {plain}/plain/;
+            proxy_set_header Host evil.example;
+            proxy_set_header X-Forwarded-Host localhost;
+        }}
     }}
 }}
 """
@@ -54,7 +63,8 @@ def proxy(database_file, tmp_path_factory):
         pytest.fail("the tests of the sub-path need nginx: run `sh tests/programs.sh`")
     folder = tmp_path_factory.mktemp("nginx")
     common = ("--database", str(database_file), "--port", "0", "--base-path")
-    started = [serving(*common, "plain"), serving(*common, "/deep/er/", "--proxy-strips")]
+    allowed = ("--allow-host", "pixels.example.org")
+    started = [serving(*common, "plain", *allowed), serving(*common, "/deep/er/", "--proxy-strips")]
     with ExitStack() as stack:
         for process in started:
             stack.enter_context(process)
@@ -114,6 +124,11 @@ def test_first_answers_keep_their_status_and_redirects_stay_below_the_path(proxy
     got, headers = answer(proxy + prefix.rstrip("/"))
     assert got in (301, 308)
     assert urlsplit(headers["Location"]).path == prefix
+
+
+def test_a_proxy_that_hands_the_name_on_is_answered_by_the_allowed_one_alone(proxy):
+    assert answer(f"{proxy}/named/")[0] == 200
+    assert answer(f"{proxy}/strange/")[0] == 421
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

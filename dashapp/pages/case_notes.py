@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 import db.read
 from dashapp import ids, words
 from db import annotations
+from db.availability import unavailable
 from db.engine import writing
 
 READ_ONLY = "This dashboard was started to read only: what is said of a case cannot be changed here."
@@ -158,6 +159,8 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
             with writing(writer) as connection:
                 change(connection)
         except SQLAlchemyError as error:
+            if unavailable(error, ""):
+                raise
             app.server.logger.warning("An annotation could not be kept: %s", error)
             reason = error.orig if isinstance(error, DBAPIError) else error
             return f"Not saved: the database cannot be written ({str(reason).splitlines()[0]})."
@@ -181,7 +184,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         before = db.read.case_annotations(engine, case_id).verdict
         chosen = None if clicked == before else clicked  # a second click takes it back
         problem = written(lambda connection: annotations.set_verdict(connection, case_id, chosen))
-        now = before if problem else chosen
+        now = db.read.case_annotations(engine, case_id).verdict
         return [words.aria(one["id"]["verdict"] == now) for one in ctx.outputs_list[0]], problem
 
     @app.callback(

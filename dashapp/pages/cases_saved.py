@@ -9,6 +9,7 @@ import db.engine
 import db.read
 import db.saved_views
 from dashapp import ids
+from db.availability import unavailable
 
 READ_ONLY = "This dashboard cannot write to its database, so no view can be saved."
 
@@ -67,6 +68,8 @@ def changed(
     except ValueError as error:
         return views(app, engine, str(error))
     except DBAPIError as error:
+        if unavailable(error, ""):
+            raise
         return views(app, engine, f"Nothing was changed: {error.orig}.")
     return views(app, engine)
 
