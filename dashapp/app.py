@@ -55,6 +55,11 @@ class Page(NamedTuple):
     title: str
     body: Component
 
+    @property
+    def network_id(self) -> int | None:
+        """The network that the page is about, as its outermost part says; None: none in particular."""
+        return getattr(self.body, "data-network", None)
+
 
 def create_app(
     engine: Engine,
@@ -137,11 +142,6 @@ def base_prefix(base_path: str) -> str:
 
 def shell(app: Dash, engine: Engine) -> html.Div:
     """Header and the place of the page; counts are read anew at each load."""
-    facts = db.read.overview(engine)
-    shown = [("Cases", f"{facts.case_count:,}")]
-    if facts.network is not None:
-        accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
-        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
     return html.Div(
         children=[
             dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
@@ -159,13 +159,7 @@ def shell(app: Dash, engine: Engine) -> html.Div:
                         className="app-name",
                     ),
                     html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
-                    html.Dl(
-                        [
-                            html.Div([html.Dt(name), html.Dd(value)], className="app-fact")
-                            for name, value in shown
-                        ],
-                        className="app-facts",
-                    ),
+                    html.Dl(network_facts(engine), id=ids.FACTS, className="app-facts"),
                     html.Label("Go to case number", htmlFor=ids.GO_TO_CASE, className="visually-hidden"),
                     dcc.Input(
                         id=ids.GO_TO_CASE,
@@ -185,6 +179,16 @@ def shell(app: Dash, engine: Engine) -> html.Div:
             html.Main(id=ids.PAGE, className="app-main", tabIndex=-1),
         ],
     )
+
+
+def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Div]:
+    """Which network a page is about, on which data set, and how many cases it has."""
+    facts = db.read.overview(engine, network_id)
+    shown = [("Cases", f"{facts.case_count:,}")]
+    if facts.network is not None:
+        accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
+        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
+    return [html.Div([html.Dt(name), html.Dd(value)], className="app-fact") for name, value in shown]
 
 
 def nav(app: Dash, pathname: str | None = None) -> list[html.Span]:
@@ -207,12 +211,13 @@ def register_shell(app: Dash, engine: Moments, *, writable: bool) -> None:
         if reason(error, engine):
             raise error
         app.server.logger.error("A page could not be drawn", exc_info=error)
-        return not_found.broken(app, error), f"Error · {APP_NAME}", no_update
+        return not_found.broken(app, error), f"Error · {APP_NAME}", no_update, no_update
 
     @app.callback(
         Output(ids.PAGE, "children"),
         Output(ids.PAGE_TITLE, "data"),
         Output(ids.SHOWN_PATH, "data"),
+        Output(ids.FACTS, "children"),
         Input(ids.LOCATION, "pathname"),
         Input(ids.LOCATION, "search"),
         State(ids.SHOWN_PATH, "data"),
@@ -221,9 +226,10 @@ def register_shell(app: Dash, engine: Moments, *, writable: bool) -> None:
     def route(pathname: str, search: str, shown_path: str | None) -> tuple:
         # Within one case the page itself follows what its address says (the layer, ...).
         if pathname == shown_path and case_id(app, pathname) is not None:
-            return no_update, no_update, no_update
+            return no_update, no_update, no_update, no_update
         page = page_at(app, engine, pathname, search or "", writable=writable)
-        return page.body, f"{page.title} · {APP_NAME}", pathname
+        facts = network_facts(engine, page.network_id)
+        return page.body, f"{page.title} · {APP_NAME}", pathname, facts
 
     @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
     def mark_page(pathname: str | None) -> list:

@@ -9,6 +9,7 @@ TITLE_DONE = "title-done"  # dcc.Store: sink of the callback that does so
 THEME = "theme"  # dcc.Store: 'light' or 'dark', what is shown now; an Input for figures
 THEME_TOGGLE = "theme-toggle"  # html.Button in the header
 GO_TO_CASE = "go-to-case"  # dcc.Input in the header: a case id, Enter opens it
+FACTS = "app-facts"  # html.Dl in the header: the network that the page is about
 NAV = "nav"  # html.Nav in the header: the pages, the current one marked
 
 

@@ -40,15 +40,17 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bo
     metric, rule = view.metric, view.rule
     decisions = db.read.case_decisions(engine, case_id, metric=metric, rule=rule)
     place, complaint = place_in_list(engine, search, names, case)
-    several = len(db.read.case_query(engine, "")[1].networks) > 1
+    networks = db.read.case_query(engine, "")[1].networks
+    network = next(option.title for option in networks if option.id == case.network_id)
     return html.Div(
         id=ids.CASE_PAGE,
         className="case-page",
+        **{"data-network": case.network_id},
         children=[
             dcc.Store(id=ids.CASE_ID, data=case_id),
             dcc.Store(id=ids.CASE_GRAPH_VERSION),
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
-            _head(app, case, place, search, names, several=several),
+            _head(app, case, place, search, names, network if len(networks) > 1 else None),
             html.Div(notice([*view.complaints, *complaint]), id=ids.CASE_NOTICE),
             case_notes.notes_part(engine, case_id, writable=writable),
             html.Div(
@@ -107,12 +109,11 @@ def _head(
     place: db.read.CasePlace,
     search: str,
     names: list[str],
-    *,
-    several: bool,
+    network: str | None,
 ) -> html.Header:
     """Where the reader is: the way back, the case, its neighbours in the list.
 
-    `several`: the database has more networks than this case's.
+    `network`: which one it is, where the database has several.
     """
     attacked = case.attack is not None
     summary = words.summary_sentence(
@@ -138,7 +139,7 @@ def _head(
                     html.Span(case.kind, className=f"badge badge-{case.kind}"),
                     html.Span(f"{case.partition} set", className="badge"),
                     html.Span(f"{case.split} image {case.position:,}", className="badge"),
-                    html.Span(case.network, className="badge") if several else None,
+                    html.Span(network, className="badge") if network else None,
                     html.Nav(
                         className="case-steps",
                         children=[

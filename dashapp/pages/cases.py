@@ -52,7 +52,7 @@ def layout(engine: Engine, search: str, app: Dash, *, writable: bool = False) ->
                 **{"aria-label": "Cases"},
             ),
         ],
-        **{"data-search": query.search()},
+        **{"data-search": query.search(), "data-network": query.network},
     )
 
 

@@ -137,7 +137,7 @@ def _networks(options: db.read.CaseOptions, home: str) -> Element:
         element(
             "li",
             link(
-                element("span", f"{network.name} #{network.id}", className="facet-name"),
+                element("span", network.title, className="facet-name"),
                 id=ids.list_link("network", str(network.id)),
                 href=f"{home}?network={quote(str(network.id))}",
                 className="facet-option" + " facet-on" * (network.id == options.network_id),

@@ -51,6 +51,7 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
                 className="detector-foot",
             ),
         ],
+        **{"data-network": query.network},
     )
 
 

@@ -52,7 +52,7 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
     groups = []
     if len(options.networks) > 1:
         links = [
-            _segment("network", f"{n.name} #{n.id}", f"{home}?network={n.id}", n.id == query.network)
+            _segment("network", n.title, f"{home}?network={n.id}", n.id == query.network)
             for n in options.networks
         ]
         groups.append(_group("network", links))

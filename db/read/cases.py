@@ -37,7 +37,7 @@ from db.read.cases_filtered import (
     sorts_by_decision,
 )
 from db.read.listed import ListedCase, listed_cases
-from db.read.options import CaseOptions, case_options
+from db.read.options import CaseOptions, default_network
 from db.read.query import PAGE_SIZE, CaseQuery, case_query
 from db.read.refusal import QueryError
 from db.read.written import written
@@ -79,11 +79,11 @@ class CasePlace(NamedTuple):
     total: int
 
 
-def overview(engine: Engine) -> Overview:
-    """Network (of the newest case), its accuracy and data set, and the number of its cases."""
+def overview(engine: Engine, network_id: int | None = None) -> Overview:
+    """A network (by default the newest case's), its accuracy and data set, and how many cases it has."""
     networks, datasets = schema.networks, schema.datasets
     with engine.connect() as connection:
-        network_id = case_options(connection, None).network_id
+        network_id = network_id or default_network(connection)
         if network_id is None:
             return Overview(None, None, None, 0)
         name, accuracy, dataset = connection.execute(

@@ -134,7 +134,8 @@ def _options(connection: Connection, network: str | None) -> EvidenceOptions:
     """What can be chosen, for the network whose id is the text `network` (None: the one evaluated last)."""
     detectors, evaluations, names = schema.detectors, schema.evaluations, schema.networks
     judged = (
-        select(names.c.id, names.c.name)
+        select(names.c.id, names.c.name, schema.datasets.c.name)
+        .join(schema.datasets, schema.datasets.c.id == names.c.dataset_id)
         .join(detectors, detectors.c.network_id == names.c.id)
         .join(evaluations, evaluations.c.detector_id == detectors.c.id)
     )

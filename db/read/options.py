@@ -16,6 +16,12 @@ class NetworkOption(NamedTuple):
 
     id: int
     name: str
+    dataset: str
+
+    @property
+    def title(self) -> str:
+        """What tells it from every other one: two may have the same name."""
+        return f"{self.name} on {self.dataset} #{self.id}"
 
 
 class LayerOption(NamedTuple):
@@ -69,17 +75,14 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
     Raises `QueryError` for a network that does not exist.
     """
     names = schema.networks
-    networks = tuple(
-        NetworkOption(*row)
-        for row in connection.execute(select(names.c.id, names.c.name).order_by(names.c.id))
-    )
+    known = select(names.c.id, names.c.name, schema.datasets.c.name).join(schema.datasets)
+    networks = tuple(NetworkOption(*row) for row in connection.execute(known.order_by(names.c.id)))
     ids = tuple(str(option.id) for option in networks)
     if network is not None and network not in ids:
         raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
     if not networks:
         return CaseOptions(None, None, (), (), (), {}, (), (), ())
-    newest = connection.scalar(select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1))
-    default = networks[-1].id if newest is None else newest
+    default = default_network(connection)
     network_id = default if network is None else int(network)
     layers = _layers(connection, network_id)
     facets = schema.case_facets.c
@@ -94,6 +97,13 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
         _distinct(connection, network_id, facets.alarms),
         _verdicts(connection),
     )
+
+
+def default_network(connection: Connection) -> int | None:
+    """The network of the newest case, else the newest network; None: there is none."""
+    of_case = select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1)
+    newest = select(schema.networks.c.id).order_by(schema.networks.c.id.desc()).limit(1)
+    return connection.scalar(of_case) or connection.scalar(newest)
 
 
 def _layers(connection: Connection, network_id: int) -> tuple[LayerOption, ...]:
