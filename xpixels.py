@@ -20,6 +20,8 @@ __version__ = "0.5.0"
 
 DATABASE = "xpixels.db"
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from
+RESUMES = "what was written is kept, and the same command goes on from there"
+WHOLE = "everything is as it was"  # of commands that write whole things or nothing
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,14 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except KeyboardInterrupt:
-        return _failed("stopped; what was written is kept, and the same command goes on from there")
+        return _failed(f"stopped; {options.left_by_a_stop}")
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, LookupError, ArithmeticError, OSError, SQLAlchemyError, RuntimeError) as error:
         if os.environ.get(TRACEBACK):
             raise
-        return _failed(_one_line(error) + _way_out(error))
+        return _failed(_one_line(error) + _way_out(error, options.left_by_a_stop))
 
 
 def parser() -> Parser:
@@ -68,9 +70,15 @@ def parser() -> Parser:
     return root
 
 
-def _command(commands, name: str, run: Callable[[argparse.Namespace], int | None], help: str) -> Parser:
+def _command(
+    commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int | None],
+    help: str,
+    left_by_a_stop: str = RESUMES,
+) -> Parser:
     command = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, left_by_a_stop=left_by_a_stop)
     return command
 
 
@@ -122,7 +130,7 @@ def _run_demo(options: argparse.Namespace) -> None:
 def _data(commands) -> None:
     command = commands.add_parser("data", help="fetch data sets")
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    fetch = _command(parts, "fetch", _run_fetch, "fetch and verify a data set into your cache folder")
+    fetch = _command(parts, "fetch", _run_fetch, "fetch and verify a data set into your cache folder", WHOLE)
     fetch.add_argument("name", choices=["cifar10"], help="the data set")
     fetch.add_argument(
         "--from", dest="source", type=Path, metavar="PATH", help="an archive or folder you have"
@@ -139,7 +147,9 @@ def _training(commands) -> None:
     from model.train_command import add_options, evaluate, train
 
     add_options(_command(commands, "train", train, "train the network on full CIFAR-10; resumes"))
-    command = _command(commands, "evaluate", evaluate, "measure a network's accuracy on the test images")
+    command = _command(
+        commands, "evaluate", evaluate, "measure a network's accuracy on the test images", WHOLE
+    )
     command.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
     command.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
 
@@ -207,42 +217,24 @@ def _run_serve(options: argparse.Namespace) -> None:
 
 
 def _sql(commands) -> None:
-    from db.sql_command import export, run
+    from db.sql_command import add_export_options, add_sql_options, export, run
 
-    command = _command(commands, "sql", run, "run one SQL statement, read-only")
+    command = _command(commands, "sql", run, "run one SQL statement, read-only", WHOLE)
     _with_database(command)
-    command.add_argument("statement", metavar="STATEMENT", help='as "select * from case_overview limit 5"')
-    _with_format(command)
-    command.add_argument(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="stop a statement that takes longer (default: %(default)g)",
-    )
-    command = _command(commands, "export", export, "write a whole table or view as CSV or JSON")
+    add_sql_options(command)
+    help = "write a whole table or view as CSV, JSON or Parquet"
+    command = _command(commands, "export", export, help, WHOLE)
     _with_database(command)
-    command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
-    command.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
-    _with_format(command)
-
-
-def _with_format(command: Parser) -> None:
-    command.add_argument("--limit", type=int, metavar="N", help="the most rows (default: all)")
-    form = command.add_mutually_exclusive_group()
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="a list of objects")
+    add_export_options(command)
 
 
 def _runs(commands) -> None:
     from db.runs_command import add_options, run
 
-    command = _command(
-        commands, "runs", run, "list the runs that wrote the rows, tell one whole, compare two"
-    )
+    help = "list the runs that wrote the rows, tell one whole, compare two"
+    command = _command(commands, "runs", run, help, WHOLE)
     _with_database(command)
     add_options(command)
-    _with_format(command)
 
 
 def _db(commands) -> None:
@@ -256,13 +248,14 @@ def _db(commands) -> None:
         ("info", care.info, "tell revision, networks, counts and sizes"),
         ("backup", care.backup, "write a compact copy while others go on writing"),
     ):
-        part = _command(parts, name, run, help)
+        part = _command(parts, name, run, help, WHOLE)
         _with_database(part)
         if name == "info":
             part.add_argument("--json", action="store_true", help="one object, sizes in bytes")
         if name == "backup":
             part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
-    part = _command(parts, "copy", _run_copy, "copy a whole database, as from SQLite to PostgreSQL or back")
+    help = "copy a whole database, as from SQLite to PostgreSQL or back"
+    part = _command(parts, "copy", _run_copy, help, WHOLE)
     part.add_argument(
         "source", metavar="SOURCE", help="path or URL of the database to read; it stays as it is"
     )
@@ -283,11 +276,10 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(cause).split()) or type(cause).__name__
 
 
-def _way_out(error: BaseException) -> str:
+def _way_out(error: BaseException, left: str) -> str:
     from db.engine import no_room
 
-    room = "; make room: what was written is kept, and the same command goes on from there"
-    return room if no_room(error) else ""
+    return f"; make room: {left}" if no_room(error) else ""
 
 
 def _failed(line: str) -> int:

@@ -6,13 +6,13 @@ gets its name when it is whole; any other is written in one transaction.
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Select, Table, func, select
 
 from db import migrate, schema
 from db.bulk import go_on_after, insert_all, last_id, take_statistics
 from db.engine import create, file, snapshot, writing
+from whole_file import whole_file
 
 CHUNK = 1000  # rows read at a time: some are of 50 kB
 
@@ -38,17 +38,12 @@ def transfer(
     path = file(target)
     if path is None or path.exists():
         return _fill(source, target, advance)
-    partial = path.with_name(path.name + ".part")  # so that half a database never has the name of a whole one
-    _remove(partial)
-    made = create(partial)
-    try:
-        written = _fill(source, made, advance)
-        made.dispose()  # and SQLite takes its log into the file
-        partial.rename(path)
-    finally:
-        made.dispose()
-        _remove(partial)
-    return written
+    with whole_file(path) as partial:
+        made = create(partial)
+        try:
+            return _fill(source, made, advance)
+        finally:
+            made.dispose()  # and SQLite takes its log into the file
 
 
 def between(source: str, target: str, progress: Callable[..., AbstractContextManager]) -> str:
@@ -104,8 +99,3 @@ def _require_empty(connection: Connection, table: Table) -> None:
 
 def _counted(table: Table) -> Select:
     return select(func.count()).select_from(table)
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

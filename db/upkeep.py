@@ -1,6 +1,5 @@
 """Care of a database: what is in it, whether it is sound, a copy of it."""
 
-import json
 import os
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -11,6 +10,8 @@ from sqlalchemy.exc import DatabaseError
 
 from db import migrate, schema, sizes
 from db.engine import file
+from db.forms import json_document
+from whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ class Info:
                 found[table.name] = whole / self.rows[table.name]
         return found
 
-    def as_json(self) -> str:
+    def as_json(self) -> bytes:
         """The same for other programs."""
         names = ("name", "sha256", "test_accuracy")
         networks = [dict(zip(names, row, strict=True)) for row in self.networks]
         names = ("network", "partition", "kind", "cases")
         cases = [dict(zip(names, row, strict=True)) for row in self.cases]
         told = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
-        return json.dumps(told, ensure_ascii=False, indent=2)
+        return json_document(told)
 
     def __str__(self) -> str:
         """Lines to be read."""
@@ -213,7 +214,7 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
     Raises:
         FileExistsError: there is something at the target already.
         ValueError: not a SQLite file.
-        Also what `migrate.require_made` raises.
+        Also what `migrate.require_made` and `whole_file` raise.
     """
     if file(engine) is None:
         raise ValueError(
@@ -221,22 +222,14 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
         )
     migrate.require_made(engine)
     path = Path(target).expanduser()
-    if path.exists():
-        raise FileExistsError(f"{path} is there already: choose another name for the backup.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"No folder {path.parent} for the backup: make it first.")
-    partial = path.with_name(path.name + ".part")  # so that half a copy never has the copy's name
-    partial.unlink(missing_ok=True)
-    with closing(engine.raw_connection()) as pooled:
+    with whole_file(path) as partial, closing(engine.raw_connection()) as pooled:
         driver = pooled.dbapi_connection
         (query_only,) = driver.execute("PRAGMA query_only").fetchone()
         driver.execute("PRAGMA query_only = OFF")  # it would forbid writing the copy, too
         try:
             driver.execute("VACUUM INTO ?", (str(partial),))
-            partial.rename(path)
         finally:
             driver.execute(f"PRAGMA query_only = {query_only}")
-            partial.unlink(missing_ok=True)
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from db import engine, migrate, upkeep
+from db import engine, migrate, output, upkeep
 
 
 def upgrade(options: argparse.Namespace) -> None:
@@ -26,7 +26,10 @@ def check(options: argparse.Namespace) -> int:
 def info(options: argparse.Namespace) -> None:
     """Print what is in a database, and how much room it takes."""
     told = upkeep.info(engine.create(options.database, read_only=True))
-    print(told.as_json() if options.json else told)
+    if options.json:
+        output.to_standard_output([told.as_json()])
+    else:
+        print(told)
 
 
 def backup(options: argparse.Namespace) -> None:

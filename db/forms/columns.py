@@ -1,0 +1,37 @@
+"""Columns of an answer or of a table: their names, and the kind of value that each holds."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import JSON, ColumnElement, Table, Text, cast
+
+Chunks = Iterable[Sequence[Sequence[Any]]]  # rows, some at a time
+
+
+class Column(NamedTuple):
+    """One column."""
+
+    name: str
+    kind: type | None = None  # bool, int, float, str or bytes; None: not declared, told by its values
+
+
+def declared_columns(table: Table) -> list[Column]:
+    """The columns of a table or view; JSON is text, as it is stored."""
+    return [Column(column.name, str if _is_json(column) else column.type.python_type) for column in table.c]
+
+
+def stored_values(table: Table) -> list[ColumnElement]:
+    """What to select so that values are of the kinds that `declared_columns` tells."""
+    return [cast(column, Text).label(column.name) if _is_json(column) else column for column in table.c]
+
+
+def require_distinct_names(columns: Sequence[Column], form: str) -> None:
+    """Raises ValueError where two columns have the same name, which the form cannot say."""
+    names = [column.name for column in columns]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"Two columns are called {name}: tell them apart with AS to get {form}.")
+
+
+def _is_json(column: ColumnElement) -> bool:
+    return isinstance(column.type, JSON)
