@@ -178,11 +178,13 @@ def _study(commands) -> None:
 def _run_study(options: argparse.Namespace) -> None:
     from ingest.study import run_options
 
-    run_options(options)
     if options.report:
-        from dashapp.report import write_report
+        from dashapp.report import require_folder, write_report
         from db import engine
 
+        require_folder(options.report)  # before an hour's work
+    run_options(options)
+    if options.report:
         print(
             "\n".join(map(str, write_report(engine.create(options.database, read_only=True), options.report)))
         )

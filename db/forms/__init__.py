@@ -10,7 +10,7 @@ kind of value is written.
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from db.forms.columns import Chunks, Column, declared_columns, stored_values
+from db.forms.columns import Chunks, Column, as_stored, declared_columns, stored_values
 from db.forms.parquet import parquet_pieces
 from db.forms.text import csv_pieces, json_document, json_line_pieces, json_pieces, json_text
 
@@ -19,6 +19,7 @@ __all__ = [
     "Chunks",
     "Column",
     "Form",
+    "as_stored",
     "csv_pieces",
     "declared_columns",
     "json_document",
