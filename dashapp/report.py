@@ -82,7 +82,8 @@ def _head(engine: Engine) -> str:
     facts = db.read.overview(engine)
     accuracy = "" if facts.test_accuracy is None else f", {100 * facts.test_accuracy:.2f} % test accuracy"
     return (
-        f"{TITLE}\n\nNetwork {facts.network} on {facts.dataset}{accuracy}; {facts.case_count:,} cases. Written from the "
+        f"{TITLE}\n\n"
+        f"Network {facts.network} on {facts.dataset}{accuracy}; {facts.case_count:,} cases. Written from the "
         "database alone.\n\n"
         "AUC: area under the ROC curve against other clean images, .5 is chance. Paired AUC: against the "
         "very same images before their attack. Accuracy, EER (equal error rate), TPR, FPR (false alarms) and "
