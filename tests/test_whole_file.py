@@ -22,7 +22,7 @@ def little_room():
 
 @pytest.fixture
 def forbidden():
-    """A folder that may be read and not written; root, who may write everywhere, is somebody else meanwhile."""
+    """A folder that may be read and not written; root, whom that does not stop, is nobody meanwhile."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         is_root = os.geteuid() == 0
@@ -67,9 +67,14 @@ def test_what_fails_or_is_stopped_leaves_what_was_there_and_nothing_else(tmp_pat
     path = tmp_path / "a.csv"
     if before is not None:
         path.write_bytes(before)
-    with pytest.raises(error), whole_file(path, replace=True) as made:
-        made.write_bytes(b"half")
-        raise error
+
+    def write_half() -> None:
+        with whole_file(path, replace=True) as made:
+            made.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [before] * (before is not None)
 
 
@@ -84,9 +89,14 @@ def test_a_full_disk_is_told_with_the_name_and_leaves_what_was_there(tmp_path):
 
 def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path):
     path = tmp_path / "a.csv"
-    with pytest.raises(FileExistsError, match="is there already"), whole_file(path) as made:
-        made.write_bytes(b"mine")
-        path.write_bytes(b"somebody else's")
+
+    def write_late() -> None:
+        with whole_file(path) as made:
+            made.write_bytes(b"mine")
+            path.write_bytes(b"somebody else's")
+
+    with pytest.raises(FileExistsError, match="is there already"):
+        write_late()
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"somebody else's"]
 
 

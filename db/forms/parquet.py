@@ -43,7 +43,7 @@ def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]
     sink = _Sink()
     with pyarrow.parquet.ParquetWriter(sink, schema) as writer:
         waiting: list[pyarrow.Table] = []
-        for rows in chunks:
+        for rows in filter(None, chunks):
             waiting.append(_table(columns, schema, rows))
             if sum(part.nbytes for part in waiting) >= GROUP:
                 writer.write_table(pyarrow.concat_tables(waiting))
@@ -57,9 +57,8 @@ def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]
 def _table(columns: Sequence[Column], schema: pyarrow.Schema, rows: Sequence[Sequence]) -> pyarrow.Table:
     import pyarrow
 
-    values = zip(*rows, strict=True) if rows else [()] * len(columns)
     arrays = []
-    for column, type_, found in zip(columns, schema.types, values, strict=True):
+    for column, type_, found in zip(columns, schema.types, zip(*rows, strict=True), strict=True):
         convert = CONVERT.get(column.kind)
         kept = [None if one is None else convert(one) for one in found] if convert else found
         try:
