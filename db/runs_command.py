@@ -38,9 +38,7 @@ def run(options: argparse.Namespace) -> None:
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"--limit {options.limit}: expected 1 or more")
     form = output.chosen_form(options)
-    database = engine.create(options.database, read_only=True)
-    migrate.require_current(database)
-    with engine.snapshot(database) as connection:
+    with migrate.open_current(options.database) as database, engine.snapshot(database) as connection:
         if options.ids:
             text = told(connection, options.ids, form)
         else:

@@ -7,9 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sqlalchemy import Engine
-
-from db import engine, migrate, output, sql
+from db import migrate, output, sql
 from db.forms import FORMS, declared_columns
 from db.read.whole_table import find_table, read_whole
 from db.reading import only_reading
@@ -50,7 +48,8 @@ def add_export_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Write the answer to one statement. Raises what `sql.run` and `output.write` raise."""
     form, statement = output.chosen_form(options), _statement(options)
-    answer = sql.run(_database(options), statement, limit=options.limit, seconds=options.timeout)
+    with migrate.open_current(options.database) as database:
+        answer = sql.run(database, statement, limit=options.limit, seconds=options.timeout)
     if form is not None:
         output.write(answer.pieces(form), options)
     else:
@@ -66,19 +65,18 @@ def export(options: argparse.Namespace) -> None:
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"The row limit is {options.limit}: expected 1 or more.")
     form = output.chosen_form(options) or "csv"
-    with _database(options).connect() as connection, connection.begin(), only_reading(connection):
+    with (
+        migrate.open_current(options.database) as database,
+        database.connect() as connection,
+        connection.begin(),
+        only_reading(connection),
+    ):
         rows = read_whole(connection, table, options.limit)
         output.write(FORMS[form].pieces(declared_columns(table), rows), options)
 
 
 def _add_limit(command: argparse.ArgumentParser) -> None:
     command.add_argument("--limit", type=int, metavar="N", help="the most rows (default: all)")
-
-
-def _database(options: argparse.Namespace) -> Engine:
-    database = engine.create(options.database, read_only=True)
-    migrate.require_current(database)
-    return database
 
 
 def _statement(options: argparse.Namespace) -> str:
