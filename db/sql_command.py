@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -88,7 +89,9 @@ def _statement(options: argparse.Namespace) -> str:
     if given is not None and file is not None:
         options.refuse_usage("argument -f/--file: not beside a STATEMENT; leave one of them out")
     if given is not None and given != STANDARD_INPUT:
-        return given
+        # Bytes that the locale has no characters for: a statement is UTF-8 there, too.
+        is_text = not any("\udc80" <= one <= "\udcff" for one in given)
+        return given if is_text else _decoded(os.fsencode(given), "the statement")
     if file is not None and file != STANDARD_INPUT:
         try:
             return _decoded(Path(file).expanduser().read_bytes(), file)
