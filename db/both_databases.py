@@ -39,6 +39,7 @@ REFUSALS = (
     ),
     Refusal(r"function instr\(|no such function: (strpos|position)", "name LIKE '%conv%'"),
     Refusal(r"operator does not exist: \w+ == ", "one = to compare"),
+    Refusal(r"operator does not exist: integer \|\| integer", "a text on one side: name || ' ' || position"),
     Refusal(r'near "ilike"|near "~\*?"|at or near "(glob|regexp)"', "LOWER(name) LIKE 'dense%'"),
     Refusal(r'unrecognized token: ":"', "CAST(id AS TEXT)"),
     Refusal(r"LIMIT #,# syntax", "LIMIT 10 OFFSET 20"),

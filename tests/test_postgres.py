@@ -125,6 +125,40 @@ def test_an_example_query_of_the_readme_has_the_same_rows_in_the_same_order(copi
     assert sql.as_json(post)
 
 
+def dialects() -> list[tuple[str, bool]]:
+    """The statements of the README's table, each with whether it works on both databases."""
+    section = README.read_text("utf-8").split("### The same on both databases")[1].split("\n#")[0]
+    rows = [re.split(r"(?<!\\)\|", line)[2:4] for line in section.splitlines() if line.startswith("|")][2:]
+    found = [(re.findall(r"`(.*?)`", cell), i == 0) for row in rows for i, cell in enumerate(row)]
+    return [(one.replace("\\|", "|"), works) for statements, works in found for one in statements]
+
+
+def answered(one, statement) -> list[tuple] | str:
+    """The rows, or how they were refused."""
+    try:
+        rows = sql.run(one, statement).rows
+    except sql.StatementError as refusal:
+        return str(refusal)
+    return rows if "ORDER BY" in statement else sorted(rows, key=repr)
+
+
+@pytest.mark.parametrize(("statement", "works"), dialects())
+def test_what_the_readme_says_of_both_databases_is_so(copied, statement, works):
+    answers = [answered(one, statement) for one in copied]
+    if works:
+        assert answers[0] == answers[1]
+        assert answers[0]
+        assert isinstance(answers[0], list)
+    else:
+        assert answers[0] != answers[1]
+        refusals = [one for one in answers if isinstance(one, str)]
+        assert [one for one in refusals if "; works on both databases: " not in one] == []
+
+
+def test_the_readme_says_much_of_both_databases():
+    assert sum(works for _, works in dialects()) == 18
+
+
 @pytest.mark.parametrize(
     ("statement", "answer"),
     [
