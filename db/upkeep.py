@@ -1,6 +1,7 @@
 """Care of a database: what is in it, whether it is sound, a copy of it."""
 
 import os
+import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
 
 from db import migrate, schema, sizes
-from db.engine import file
+from db.engine import file, no_room
 from db.forms import json_document
 from whole_file import whole_file
 
@@ -214,7 +215,8 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
     Raises:
         FileExistsError: there is something at the target already.
         ValueError: not a SQLite file.
-        Also what `migrate.require_made` and `whole_file` raise.
+        OSError: the copy cannot be written.
+        Also what `migrate.require_made` raises.
     """
     if file(engine) is None:
         raise ValueError(
@@ -228,6 +230,9 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
         driver.execute("PRAGMA query_only = OFF")  # it would forbid writing the copy, too
         try:
             driver.execute("VACUUM INTO ?", (str(partial),))
+        except sqlite3.Error as error:
+            room = "; nothing was changed: make room, or name a file elsewhere" if no_room(error) else ""
+            raise OSError(f"{path} could not be written: {error}{room}.") from error
         finally:
             driver.execute(f"PRAGMA query_only = {query_only}")
     return path

@@ -43,11 +43,13 @@ def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]
     sink = _Sink()
     with pyarrow.parquet.ParquetWriter(sink, schema) as writer:
         waiting: list[pyarrow.Table] = []
+        size = 0
         for rows in filter(None, chunks):
             waiting.append(_table(columns, schema, rows))
-            if sum(part.nbytes for part in waiting) >= GROUP:
+            size += waiting[-1].nbytes
+            if size >= GROUP:
                 writer.write_table(pyarrow.concat_tables(waiting))
-                waiting.clear()
+                waiting, size = [], 0
                 yield sink.drain()
         if waiting:
             writer.write_table(pyarrow.concat_tables(waiting))
