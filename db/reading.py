@@ -17,16 +17,19 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
+QUERY_CANCELED = "57014"  # what PostgreSQL says of a statement whose time is over
 NUMBERS = ("int2", "int4", "int8", "oid", "float4", "float8", "numeric")
 OTHERWISE_PLAIN = (*NUMBERS, "text", "varchar", "bpchar", "name", '"char"', "bytea")
 
+IsOver = Callable[[DBAPIError], bool]
+
 
 @contextmanager
-def only_reading(connection: Connection, seconds: float | None = None) -> Iterator[Callable[[], bool]]:
+def only_reading(connection: Connection, seconds: float | None = None) -> Iterator[IsOver]:
     """Lets the connection's statements do nothing but read, whatever they say, and for so many seconds.
 
-    Also lets Ctrl-C stop a statement that takes long. Gives a function that tells whether the time is over:
-    then a statement of SQLite has failed as `is_interrupted` says.
+    Also lets Ctrl-C stop a statement that takes long. Gives a function that tells of a failure whether it is
+    that the time was over.
     """
     read = _reading_sqlite if connection.dialect.name == "sqlite" else _reading_postgresql
     with read(connection, seconds) as is_over:
@@ -34,20 +37,23 @@ def only_reading(connection: Connection, seconds: float | None = None) -> Iterat
 
 
 @contextmanager
-def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[Callable[[], bool]]:
+def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[IsOver]:
     """A file opened read-only could still be left for another one: ATTACH is refused too."""
     driver = connection.connection.dbapi_connection
     deadline = inf if seconds is None else time.monotonic() + seconds
 
-    def is_over() -> bool:
+    def has_passed() -> bool:
         return time.monotonic() > deadline
 
+    def is_over(error: DBAPIError) -> bool:
+        return is_interrupted(error) and has_passed()
+
     driver.set_authorizer(_authorize_reading)
-    driver.set_progress_handler(is_over, 100_000)  # steps of SQLite's machine between looks
+    driver.set_progress_handler(has_passed, 100_000)  # steps of SQLite's machine between looks
     try:
         yield is_over
     except DBAPIError as error:
-        if is_interrupted(error) and not is_over():
+        if is_interrupted(error) and not is_over(error):
             raise KeyboardInterrupt from None
         raise
     finally:
@@ -61,8 +67,8 @@ def is_interrupted(error: DBAPIError) -> bool:
 
 
 @contextmanager
-def _reading_postgresql(connection: Connection, seconds: float | None) -> Iterator[Callable[[], bool]]:
-    """PostgreSQL counts each statement's time for itself, and says so in its own words.
+def _reading_postgresql(connection: Connection, seconds: float | None) -> Iterator[IsOver]:
+    """PostgreSQL counts each statement's time for itself.
 
     The transaction is one that only reads, and stays so once it has begun to, as a second statement behind
     the first could end it.
@@ -75,9 +81,13 @@ def _reading_postgresql(connection: Connection, seconds: float | None) -> Iterat
     usual, driver.prepare_threshold = driver.prepare_threshold, 0  # what is prepared is one statement
     try:
         with _plain_values(driver):
-            yield lambda: False
+            yield lambda error: seconds is not None and _sqlstate(error) == QUERY_CANCELED
     finally:
         driver.prepare_threshold = usual
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _authorize_reading(action: int, first: str | None, _second, _database, _trigger) -> int:

@@ -65,13 +65,13 @@ def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: fl
                 raise StatementError("The statement gives no rows: write a SELECT.")
             rows = [tuple(row) for row in (result if limit is None else islice(result, limit + 1))]
         except DBAPIError as error:
-            if not is_interrupted(error):
-                raise _refusal(error, statement) from None
-            if is_over():
+            if is_over(error):
                 raise StatementError(
                     f"Stopped after {seconds:g} seconds: --timeout SECONDS gives a statement more."
                 ) from None
-            raise
+            if is_interrupted(error):
+                raise
+            raise _refusal(error, statement) from None
         return Answer(list(result.keys()), rows[:limit], limit is not None and len(rows) > limit)
 
 

@@ -201,6 +201,13 @@ def test_a_statement_writes_nothing(both, statement):
     writable.dispose()
 
 
+def test_a_statement_is_stopped_by_its_time_and_told_as_on_sqlite(both):
+    _, post = both
+    with pytest.raises(sql.StatementError, match=r"^Stopped after 0\.1 seconds: --timeout SECONDS gives"):
+        sql.run(post, "SELECT pg_sleep(60)", seconds=0.1)
+    assert sql.run(post, "SELECT 1", seconds=5).rows == [(1,)]
+
+
 def test_nothing_is_written_through_a_read_only_engine(both):
     _, post = both
     with post.connect() as connection, pytest.raises(DBAPIError, match="read-only transaction"):
