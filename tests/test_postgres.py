@@ -120,9 +120,8 @@ def test_an_example_query_of_the_readme_has_the_same_rows_in_the_same_order(copi
     lite, post = (sql.run(one, examples()[title]) for one in copied)
     assert post.columns == lite.columns
     assert len(post.rows) == len(lite.rows) > 0
-    for mine, theirs in zip(lite.rows, post.rows, strict=True):
-        assert theirs == pytest.approx(mine)
-    assert sql.as_json(post)
+    assert sql.as_csv(post) == sql.as_csv(lite)
+    assert sql.as_json(post) == sql.as_json(lite)
 
 
 def dialects() -> list[tuple[str, bool]]:
@@ -133,13 +132,13 @@ def dialects() -> list[tuple[str, bool]]:
     return [(one.replace("\\|", "|"), works) for statements, works in found for one in statements]
 
 
-def answered(one, statement) -> list[tuple] | str:
+def answered(one, statement) -> list[str] | str:
     """The rows, or how they were refused."""
     try:
-        rows = sql.run(one, statement).rows
+        rows = list(map(repr, sql.run(one, statement).rows))  # in which 3 is not 3.0
     except sql.StatementError as refusal:
         return str(refusal)
-    return rows if "ORDER BY" in statement else sorted(rows, key=repr)
+    return rows if "ORDER BY" in statement else sorted(rows)
 
 
 @pytest.mark.parametrize(("statement", "works"), dialects())
