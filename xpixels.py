@@ -59,13 +59,6 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
-def _utf_8(text: str) -> str:
-    """A word of the command line as what it is in UTF-8, where the locale knows ASCII alone."""
-    with suppress(UnicodeError):
-        return os.fsencode(text).decode("utf-8")
-    return text
-
-
 def run() -> NoReturn:
     """The program `xpixels`: `main` with streams that bear everything, in a process of its own."""
     # Child processes find what this one found: neither their folder nor PYTHONPATH puts something before it.
@@ -251,11 +244,13 @@ def _study(commands) -> None:
 def _run_study(options: argparse.Namespace) -> None:
     from ingest.study import run_options
 
-    run_options(options)
     if options.report:
-        from dashapp.report import write_report
+        from dashapp.report import require_folder, write_report
         from db import engine
 
+        require_folder(options.report)  # before an hour's work
+    run_options(options)
+    if options.report:
         print(
             "\n".join(map(str, write_report(engine.create(options.database, read_only=True), options.report)))
         )
@@ -291,34 +286,15 @@ def _run_serve(options: argparse.Namespace) -> None:
 
 
 def _sql(commands) -> None:
-    from db.sql_command import export, run
+    from db.sql_command import add_export_options, add_sql_options, export, run
 
     command = _command(commands, "sql", run, "run one SQL statement, read-only", stopped=ONLY_READS)
     _with_database(command)
-    command.add_argument(
-        "statement", type=_utf_8, metavar="STATEMENT", help='as "select * from case_overview limit 5"'
-    )
-    _with_format(command)
-    command.add_argument(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="stop a statement that takes longer (default: %(default)g)",
-    )
-    help = "write a whole table or view as CSV or JSON"
+    add_sql_options(command)
+    help = "write a whole table or view as CSV, JSON or Parquet"
     command = _command(commands, "export", export, help, stopped=NOTHING_WRITTEN)
     _with_database(command)
-    command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
-    command.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
-    _with_format(command)
-
-
-def _with_format(command: Parser) -> None:
-    command.add_argument("--limit", type=int, metavar="N", help="the most rows (default: all)")
-    form = command.add_mutually_exclusive_group()
-    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="comma-separated values")
-    form.add_argument("--json", dest="form", action="store_const", const="json", help="a list of objects")
+    add_export_options(command)
 
 
 def _runs(commands) -> None:
@@ -328,7 +304,6 @@ def _runs(commands) -> None:
     command = _command(commands, "runs", run, help, stopped=ONLY_READS)
     _with_database(command)
     add_options(command)
-    _with_format(command)
 
 
 def _db(commands) -> None:

@@ -6,6 +6,7 @@ Every sentence and number comes from the database, so that the same database giv
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import Engine
 
@@ -13,44 +14,75 @@ import db.read
 from dashapp import report_facts, report_figures, report_tables
 from db.read import EvidenceQuery
 
+REPORT = "report.md"
+TITLE = "# What the detectors do"
 FOLDED = "<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
 def write_report(engine: Engine, folder: Path) -> list[Path]:
     """Write `report.md` and its figures into a folder, which is made if need be; the files that were written.
 
+    They take the place of an earlier report when all of them are there; what fails leaves that one as it was.
+
     The figures are pictures where the package kaleido and a Chromium are there; else one interactive page.
 
     Raises:
         ValueError: nothing has been evaluated yet; one line, with the command that does it.
+        Also what `require_folder` raises.
     """
     query, options = db.read.evidence_query(engine, "")
     if not options.detectors:
         raise ValueError(
             "Nothing has been evaluated in this database: run `xpixels ingest` or `xpixels study` first."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     sets = options.values["set"]
     as_in_paper = query.but(set="targeted") if "targeted" in sets else query
     figures = report_figures.paper_figures(engine, as_in_paper)
-    written, hint = report_figures.write_figures(figures, folder)
-    parts = [
-        _head(engine),
-        _detectors(engine, query, sets),
-        _paper(engine, as_in_paper),
-        _figures(figures, written, hint, as_in_paper.set),
-        *report_facts.sections(engine, query),
-    ]
-    report = folder / "report.md"
-    report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    return [report, *written]
+    require_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".report-", dir=folder) as made:
+        new = Path(made)
+        drawn, hint = report_figures.write_figures(figures, new)
+        parts = [
+            _head(engine),
+            _detectors(engine, query, sets),
+            _paper(engine, as_in_paper),
+            _figures(figures, drawn, hint, as_in_paper.set),
+            *report_facts.sections(engine, query),
+        ]
+        report = new / REPORT
+        report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        return _publish([report, *drawn], folder)
+
+
+def require_folder(folder: Path) -> None:
+    """Returns where a report can be written into the folder.
+
+    Raises:
+        NotADirectoryError: it is a file.
+        FileExistsError: its `report.md` is somebody's, and not of an earlier report.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file: name a folder for the report.")
+    report = folder / REPORT
+    if report.exists() and not report.read_bytes().startswith(TITLE.encode()):
+        raise FileExistsError(f"{report} is no earlier report of this program: name another folder.")
+
+
+def _publish(files: list[Path], folder: Path) -> list[Path]:
+    """Let files take the place of an earlier report's; those that have no successor go."""
+    names = [file.name for file in files]
+    for old in report_figures.old_figures(folder):
+        if old.name not in names:
+            old.unlink()
+    return [file.replace(folder / file.name) for file in files]
 
 
 def _head(engine: Engine) -> str:
     facts = db.read.overview(engine)
     accuracy = "" if facts.test_accuracy is None else f", {100 * facts.test_accuracy:.2f} % test accuracy"
     return (
-        "# What the detectors do\n\n"
+        f"{TITLE}\n\n"
         f"Network {facts.network} on {facts.dataset}{accuracy}; {facts.case_count:,} cases. Written from the "
         "database alone.\n\n"
         "AUC: area under the ROC curve against other clean images, .5 is chance. Paired AUC: against the "

@@ -16,6 +16,7 @@ from dashapp import evidence_figures, words
 from dashapp.evidence_points import PAPER_K, best_k, equal_error
 from db.read import DetectorRow, EvidenceQuery
 
+PAGE_NAME, SCRIPT_NAME = "figures.html", "plotly.min.js"
 SIZE, ROC_SIZE = (760, 400), (680, 640)  # pixels; a page on GitHub is some 830 wide
 NUMBERED = {layer: (4 + i, 8 + i, f"layer {i + 1} ({layer})") for i, layer in enumerate(PAPER_K)}
 NUMBERED["composed"] = (7, 11, "the composed layer")
@@ -52,12 +53,7 @@ def paper_figures(engine: Engine, query: EvidenceQuery) -> list[PaperFigure]:
 
 
 def write_figures(figures: Sequence[PaperFigure], folder: Path) -> tuple[list[Path], str]:
-    """Write the figures as SVG, or as an interactive page where that cannot be; the files, and why not.
-
-    Files of an earlier report go, so that the folder holds what the report shows.
-    """
-    for old in (*folder.glob("figure-*.svg"), folder / "figures.html", folder / "plotly.min.js"):
-        old.unlink(missing_ok=True)
+    """Write the figures as SVG, or as an interactive page where that cannot be; the files, and why not."""
     if kaleido_installed():
         try:
             return write_pictures(figures, folder), ""
@@ -67,6 +63,12 @@ def write_figures(figures: Sequence[PaperFigure], folder: Path) -> tuple[list[Pa
                 figures, folder
             ), f"No pictures: {problem or type(error).__name__}. {HOW_TO_GET}"
     return write_page(figures, folder), HOW_TO_GET
+
+
+def old_figures(folder: Path) -> list[Path]:
+    """Files of figures that an earlier report left."""
+    there = (*folder.glob("figure-*.svg"), folder / PAGE_NAME, folder / SCRIPT_NAME)
+    return [path for path in there if path.exists()]
 
 
 def kaleido_installed() -> bool:
@@ -87,7 +89,7 @@ def write_pictures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
 
 def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     """One interactive page, plotly.js beside it."""
-    page, script = folder / "figures.html", folder / "plotly.min.js"
+    page, script = folder / PAGE_NAME, folder / SCRIPT_NAME
     parts = []
     for figure in figures:
         width, height = figure.size

@@ -2,12 +2,24 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from sqlalchemy import Column, Connection, Subquery, Table, Text, bindparam, cast, func, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Subquery,
+    Table,
+    TableClause,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSON
 
 
 def insert_all(
-    connection: Connection, table: Table, chunks: Iterable[Sequence], advance: Callable[[int], object]
+    connection: Connection, table: TableClause, chunks: Iterable[Sequence], advance: Callable[[int], object]
 ) -> None:
     """INSERT of rows with every column of the table, in its order, as fast as the database can.
 
@@ -85,7 +97,7 @@ def _sequence(connection: Connection, table: Table) -> str:
 
 
 def _copy(
-    connection: Connection, table: Table, chunks: Iterable[Sequence], advance: Callable[[int], object]
+    connection: Connection, table: TableClause, chunks: Iterable[Sequence], advance: Callable[[int], object]
 ) -> None:
     quote_name = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote_name(column.name) for column in table.c)

@@ -1,4 +1,6 @@
-"""From a URL to an Engine: pragmas, transactions, read-only opening. With db.bulk all that knows dialects.
+"""From a URL to an Engine: pragmas, transactions, read-only opening.
+
+With db.bulk and db.reading all that knows dialects.
 
 SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
 writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
@@ -6,28 +8,26 @@ PostgreSQL goes through the same function.
 """
 
 import os
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Insert, Table, collate, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 
 from db import sqlite_file
 from db.address import parse, shown
 
-POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
 # So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word, and
 # not what is locked by one that computes.
 LOCKS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
 LOCKS |= {"idle_in_transaction_session_timeout": 0}
+# So that PostgreSQL writes values alike whatever its own settings are, and floats so that none is lost.
+WRITTEN = {"extra_float_digits": 1, "timezone": "UTC", "datestyle": "ISO", "intervalstyle": "iso_8601"}
 UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
 CONNECT_TIMEOUT = 10  # seconds that a PostgreSQL server has to let us in
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
@@ -142,60 +142,17 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     return connection.exec_driver_sql(str(compiled), list(zip(*columns, strict=True))).rowcount
 
 
+def in_byte_order(connection: Connection, text: ColumnElement) -> ColumnElement:
+    """A text to sort by, by the bytes of its UTF-8: PostgreSQL sorts as some language does otherwise."""
+    return collate(text, "C") if connection.dialect.name == "postgresql" else text
+
+
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that sees the database as it is now, whatever others write meanwhile."""
     level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**level) as connection, connection.begin():
         yield connection
-
-
-@contextmanager
-def only_reading(connection: Connection, seconds: float | None = None) -> Iterator[Callable[[], bool]]:
-    """Lets the connection's statements do nothing but read, whatever they say, and for so many seconds.
-
-    A file opened read-only could still be left for another one: ATTACH is refused too. Also lets Ctrl-C
-    stop a statement that takes long: it then fails as `interrupted`, as it does when its time is over.
-    Gives a function that tells whether it is. PostgreSQL counts each statement's time for itself, and says
-    so in its own words; there the transaction is one that only reads, and stays so once it has begun to, as
-    a second statement behind the first could end it.
-    """
-    driver = connection.connection.dbapi_connection
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-        if seconds is not None and seconds < POSTGRESQL_MOST:
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
-        connection.exec_driver_sql("SELECT 1")
-        usual, driver.prepare_threshold = driver.prepare_threshold, 0  # what is prepared is one statement
-        try:
-            yield lambda: False
-        finally:
-            driver.prepare_threshold = usual
-        return
-    deadline = inf if seconds is None else time.monotonic() + seconds
-
-    def is_over() -> bool:
-        return time.monotonic() > deadline
-
-    driver.set_authorizer(_authorize_reading)
-    driver.set_progress_handler(is_over, 100_000)  # steps of SQLite's machine between looks
-    try:
-        yield is_over
-    finally:
-        driver.set_progress_handler(None, 0)
-        driver.set_authorizer(None)
-
-
-def _authorize_reading(action: int, first: str | None, _second, _database, _trigger) -> int:
-    reads = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
-    described = ("table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list")
-    allowed = (
-        action in reads
-        or (action == sqlite3.SQLITE_PRAGMA and first in described)
-        # How SQLite declares json_each and its like; by hand it lets nobody change that table.
-        or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
-    )
-    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
 def file(engine: Engine) -> Path | None:
@@ -233,7 +190,7 @@ def _require_place(path: Path | None) -> None:
 
 
 def _postgresql(address: URL, read_only: bool) -> Engine:
-    settings = LOCKS | ({"default_transaction_read_only": "on"} if read_only else {})
+    settings = LOCKS | WRITTEN | ({"default_transaction_read_only": "on"} if read_only else {})
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
         patience = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.exc import DBAPIError
 
 from db.address import hide_passwords
+from whole_file import NO_ROOM
 
 LATER = "give the command again when that is over"
 PERMISSIONS = "let this user write the file and its folder, or name another one"
@@ -134,7 +135,6 @@ FILES = {
     errno.EMFILE: "this process has too many files open: raise `ulimit -n`",
     errno.EIO: "the disk cannot be read or written: look after it",
 }
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def describe(error: BaseException, database: str = "the database") -> str:

@@ -4,6 +4,8 @@ The migrations are found beside this package, from any folder and when installed
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -103,6 +105,20 @@ def require_current(engine: Engine) -> None:
             f"run `xpixels db upgrade` ({copy})."
         )
     raise RevisionError(_newer(engine, revision))
+
+
+@contextmanager
+def open_current(url: str) -> Iterator[Engine]:
+    """An engine to read a database of this program's revision through, closed at the end.
+
+    Raises what `create` and `require_current` raise.
+    """
+    engine = create(url, read_only=True)
+    try:
+        require_current(engine)
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def make_or_require_current(engine: Engine) -> None:

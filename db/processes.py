@@ -50,6 +50,6 @@ def taken_for_dead(run_id: int) -> RuntimeError:
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third on, the state; empty where there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return []

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
-from db import engine, migrate, runs_text, sql
+from db import engine, migrate, output, runs_text
+from db.forms import Column, csv_pieces, json_document
 from db.read import runs
 from db.read.batches import batch_counts
 from db.runs_text import Told
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """What `run` reads, but for the database and the form."""
+    """What `run` reads, but for the database."""
     help = "one run to be told whole, or two to be compared; without, the list, the latest first"
     command.add_argument("ids", type=int, nargs="*", metavar="ID", help=help)
     command.add_argument("--stage", metavar="STAGE", help="list the runs of one stage, as attack or tuning")
+    command.add_argument("--limit", type=int, metavar="N", help="the most runs (default: all)")
+    output.add_options(command, ("csv", "json"))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -35,15 +37,17 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--stage and --limit are for the list: leave them out, or the ids")
     if options.limit is not None and options.limit < 1:
         raise ValueError(f"--limit {options.limit}: expected 1 or more")
-    database = engine.create(options.database, read_only=True)
-    migrate.require_current(database)
-    with engine.snapshot(database) as connection:
+    form = output.chosen_form(options)
+    with migrate.open_current(options.database) as database, engine.snapshot(database) as connection:
         if options.ids:
-            text = told(connection, options.ids, options.form)
+            text = told(connection, options.ids, form)
         else:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            text = listed(connection, options.stage, options.limit, options.form, width)
-    sys.stdout.write(text)
+            text = listed(connection, options.stage, options.limit, form, width)
+    if form is not None:
+        output.write([text.encode()], options)
+    else:
+        print(text, end="", flush=True)
 
 
 def listed(
@@ -64,10 +68,9 @@ def listed(
         return runs_text.table(found, rows, width)
     records = [one._asdict() | {"rows": rows[one.id]} for one in found]
     if form == "json":
-        return _json(records)
+        return json_document(records).decode()
     columns = [*runs.Run._fields, "rows"]
-    values = [[_flat(record[name]) for name in columns] for record in records]
-    return sql.as_csv(sql.Answer(columns, values, False))
+    return _csv(columns, [[record[name] for name in columns] for record in records])
 
 
 def told(connection: Connection, ids: Sequence[int], form: str | None = None) -> str:
@@ -79,12 +82,12 @@ def told(connection: Connection, ids: Sequence[int], form: str | None = None) ->
     if form == "json":
         records = [_record(one) for one in whole]
         if len(records) == 1:
-            return _json(records[0])
-        return _json({"runs": records, "agreement": agreement and agreement._asdict()})
+            return json_document(records[0]).decode()
+        return json_document({"runs": records, "agreement": agreement and agreement._asdict()}).decode()
     parts = runs_text.parts(whole, agreement)
     if form == "csv":
         columns = ["part", "name", "measure", *(f"run {id_}" for id_ in ids)]
-        return sql.as_csv(sql.Answer(columns, runs_text.as_rows(parts), False))
+        return _csv(columns, runs_text.as_rows(parts))
     return runs_text.laid_out(parts, whole)
 
 
@@ -110,9 +113,5 @@ def _record(one: Told) -> dict[str, Any]:
     }
 
 
-def _json(value: Mapping | Sequence) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-
-
-def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+def _csv(columns: Sequence[str], rows: Sequence[Sequence]) -> str:
+    return b"".join(csv_pieces([Column(name) for name in columns], [rows])).decode()

@@ -1,13 +1,10 @@
-"""One statement that reads, and its answer as a table, CSV or JSON: what `xpixels sql` does.
+"""One statement that reads, and its answer, also as a table for people: what `xpixels sql` does.
 
 engine = db.engine.create("xpixels.db", read_only=True)
 print(as_table(run(engine, "SELECT kind, count(*) FROM cases GROUP BY kind")))
 """
 
-import base64
-import csv
-import io
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -15,7 +12,9 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import only_reading
+from db.both_databases import way_out
+from db.forms import FORMS, Column
+from db.reading import is_interrupted, only_reading
 
 CELL = 64  # the most characters of a text that a table shows
 
@@ -29,8 +28,12 @@ class Answer:
     """What a statement gave."""
 
     columns: list[str]
-    rows: list[tuple[Any, ...]]  # int, float, str, bytes or None on SQLite
+    rows: list[tuple[Any, ...]]  # int, float, str, bytes or None
     cut: bool  # there are more rows than the limit let through
+
+    def pieces(self, form: str) -> Iterator[bytes]:
+        """The answer in one of `db.forms.FORMS`. Raises what that form raises."""
+        return FORMS[form].pieces([Column(name) for name in self.columns], [self.rows])
 
 
 def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: float | None = None) -> Answer:
@@ -51,7 +54,8 @@ def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: fl
         raise ValueError(f"The row limit is {limit}: expected 1 or more.")
     if seconds is not None and not seconds > 0:
         raise ValueError(f"The time limit is {seconds:g} seconds: expected more than 0.")
-    if not statement.strip(" \n\t;"):
+    statement = statement.strip("\ufeff \r\n\t;")
+    if not statement:
         raise StatementError('No statement: write one, as "SELECT * FROM case_overview LIMIT 5".')
     with engine.connect() as connection, connection.begin(), only_reading(connection, seconds) as is_over:
         try:
@@ -61,7 +65,13 @@ def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: fl
                 raise StatementError("The statement gives no rows: write a SELECT.")
             rows = [tuple(row) for row in (result if limit is None else islice(result, limit + 1))]
         except DBAPIError as error:
-            raise _told(error, seconds if is_over() else None) from None
+            if is_over(error):
+                raise StatementError(
+                    f"Stopped after {seconds:g} seconds: --timeout SECONDS gives a statement more."
+                ) from None
+            if is_interrupted(error):
+                raise
+            raise _refusal(error, statement) from None
         return Answer(list(result.keys()), rows[:limit], limit is not None and len(rows) > limit)
 
 
@@ -91,31 +101,13 @@ def as_table(answer: Answer, *, width: int | None = None) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """RFC 4180 with a header and bare line feeds; floats exact, NULL empty, BLOBs in base64."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(answer.columns)
-    writer.writerows([_base64(v) if isinstance(v, bytes) else v for v in row] for row in answer.rows)
-    return out.getvalue()
+    """The answer as CSV (see `db.forms.text`)."""
+    return b"".join(answer.pieces("csv")).decode()
 
 
 def as_json(answer: Answer) -> str:
-    """A list of objects, one a line; floats exact, NULL is null, a BLOB is {"$base64": true, "encoded": ...}.
-
-    Raises:
-        ValueError: two columns have the same name, or a number is infinite: JSON cannot say either.
-    """
-    for name in answer.columns:
-        if answer.columns.count(name) > 1:
-            raise ValueError(f"Two columns are called {name}: tell them apart with AS to get JSON.")
-    lines = []
-    for row in answer.rows:
-        record = dict(zip(answer.columns, map(_jsonable, row), strict=True))
-        try:
-            lines.append(json.dumps(record, ensure_ascii=False, allow_nan=False))
-        except ValueError:
-            raise ValueError(f"JSON has no infinite numbers: row {len(lines) + 1} has one.") from None
-    return "[" + ",\n ".join(lines) + "]\n"
+    """The answer as JSON. Raises ValueError for what JSON cannot say."""
+    return b"".join(answer.pieces("json")).decode()
 
 
 def _cell(value: Any) -> str:
@@ -138,26 +130,17 @@ def _upright(columns: list[str], cells: list[list[str]]) -> str:
     return "\n\n".join(records)
 
 
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return {"$base64": True, "encoded": _base64(value)}
-    return value if isinstance(value, int | float | str | None) else str(value)
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
-
-
-def _told(error: DBAPIError, seconds: float | None) -> BaseException:
-    """What went wrong; `seconds`: the time that was over, if it was."""
+def _refusal(error: DBAPIError, statement: str) -> StatementError:
+    """What was wrong, with what works on both databases where that is known."""
     said = " ".join(str(error.orig).split())
-    if said == "interrupted" and seconds is not None:
-        return StatementError(f"Stopped after {seconds:g} seconds: --timeout SECONDS gives a statement more.")
-    if said == "interrupted":
-        return KeyboardInterrupt()
     if "number of bindings" in said or "there is no parameter" in said:
         return StatementError("The statement has a parameter (?, :name, $1): write its value instead.")
     refused = said == "not authorized" or said.startswith("access to")
     if refused or said.endswith("in a read-only transaction"):
         return StatementError("Only a statement that reads is possible here: SELECT, WITH, VALUES, EXPLAIN.")
-    return StatementError(said)
+    if "multiple commands" in said:  # PostgreSQL of what it was to prepare
+        return StatementError("You can only execute one statement at a time.")
+    # PostgreSQL's own hints come after its first line.
+    first = getattr(getattr(error.orig, "diag", None), "message_primary", None) or said
+    works = way_out(first, statement)
+    return StatementError(f"{first}; works on both databases: {works}" if works else said)

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Engine, Select, Table, func, select
 
 from db import migrate, schema
 from db.bulk import go_on_after, insert_all, last_id, take_statistics
-from db.engine import create, file, remove, snapshot, writing
+from db.engine import create, file, snapshot, writing
+from db.forms import as_stored, stored_values
+from whole_file import whole_file
 
 CHUNK = 1000  # rows read at a time: some are of 50 kB
 
@@ -37,17 +39,12 @@ def transfer(
     path = file(target)
     if path is None or path.exists():
         return _fill(source, target, advance)
-    partial = path.with_name(path.name + ".part")  # so that half a database never has the name of a whole one
-    remove(partial)
-    made = create(partial)
-    try:
-        written = _fill(source, made, advance)
-        made.dispose()  # and SQLite takes its log into the file
-        partial.rename(path)
-    finally:
-        made.dispose()
-        remove(partial)
-    return written
+    with whole_file(path) as partial:
+        made = create(partial)
+        try:
+            return _fill(source, made, advance)
+        finally:
+            made.dispose()  # and SQLite takes its log into the file
 
 
 def between(source: str, target: str, progress: Callable[..., AbstractContextManager]) -> str:
@@ -86,9 +83,10 @@ def _fill(source: Engine, target: Engine, advance: Callable[[int], object]) -> d
         for table in tables:
             _require_empty(connection, table)
         for table in tables:
-            rows = select(table).order_by(*table.primary_key.columns)
+            # JSON as its text: read and written anew, it would be the same value in other words.
+            rows = select(*stored_values(table)).order_by(*table.primary_key.columns)
             found = origin.execute(rows, execution_options={"yield_per": CHUNK})
-            insert_all(connection, table, found.partitions(), advance)
+            insert_all(connection, as_stored(table), found.partitions(), advance)
             if "id" in table.c:
                 go_on_after(connection, table, last_id(origin, table))
         take_statistics(connection, tables)

@@ -1,7 +1,6 @@
 """Care of a database: what is in it, whether it is sound, a copy of it."""
 
 import errno
-import json
 import os
 import sqlite3
 from contextlib import closing
@@ -13,7 +12,9 @@ from sqlalchemy.exc import DatabaseError
 
 from db import faults, migrate, schema, sizes
 from db.address import expand
-from db.engine import file, remove
+from db.engine import file
+from db.forms import json_document
+from whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ class Info:
                 found[table.name] = whole / self.rows[table.name]
         return found
 
-    def as_json(self) -> str:
+    def as_json(self) -> bytes:
         """The same for other programs."""
         names = ("name", "sha256", "test_accuracy")
         networks = [dict(zip(names, row, strict=True)) for row in self.networks]
         names = ("network", "partition", "kind", "cases")
         cases = [dict(zip(names, row, strict=True)) for row in self.cases]
         told = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
-        return json.dumps(told, ensure_ascii=False, indent=2)
+        return json_document(told)
 
     def __str__(self) -> str:
         """Lines to be read."""
@@ -233,6 +234,7 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
     Raises:
         FileExistsError: there is something at the target already.
         ValueError: not a SQLite file.
+        OSError: the copy cannot be written.
         Also what `migrate.require_made` raises.
     """
     if file(engine) is None:
@@ -242,19 +244,12 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
         )
     migrate.require_made(engine)
     path = Path(expand(os.fspath(target)))
-    if path.exists():
-        raise FileExistsError(f"{path} is there already: choose another name for the backup.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"No folder {path.parent} for the backup: make it first.")
-    partial = path.with_name(path.name + ".part")  # so that half a copy never has the copy's name
-    remove(partial)
-    with closing(engine.raw_connection()) as pooled:
+    with whole_file(path) as partial, closing(engine.raw_connection()) as pooled:
         driver = pooled.dbapi_connection
         (query_only,) = driver.execute("PRAGMA query_only").fetchone()
         driver.execute("PRAGMA query_only = OFF")  # it would forbid writing the copy, too
         try:
             driver.execute("VACUUM INTO ?", (str(partial),))
-            partial.rename(path)
         except sqlite3.Error as error:
             if faults.no_room(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
@@ -263,7 +258,6 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
             raise ValueError(faults.explain(error, at_fault) or f"{at_fault}: {error}") from error
         finally:
             driver.execute(f"PRAGMA query_only = {query_only}")
-            remove(partial)
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from db import engine, migrate, upkeep
+from db import engine, migrate, output, upkeep
 
 
 def upgrade(options: argparse.Namespace) -> None:
@@ -19,16 +19,20 @@ def upgrade(options: argparse.Namespace) -> None:
 
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong, a line each; the exit status."""
-    database = engine.create(options.database, read_only=True)
-    problems = upkeep.check(database)
+    with migrate.open_current(options.database) as database:
+        problems = upkeep.check(database)
     print("\n".join(problems) or f"{migrate.name(database)}: sound")
     return 1 if problems else 0
 
 
 def info(options: argparse.Namespace) -> None:
     """Print what is in a database, and how much room it takes."""
-    told = upkeep.info(engine.create(options.database, read_only=True))
-    print(told.as_json() if options.json else told)
+    with migrate.open_current(options.database) as database:
+        told = upkeep.info(database)
+    if options.json:
+        output.to_standard_output([told.as_json()])
+    else:
+        print(told)
 
 
 def backup(options: argparse.Namespace) -> None:

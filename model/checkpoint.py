@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import struct
 import tokenize
 import zipfile
@@ -26,6 +25,7 @@ from flax import nnx
 
 from model import layers
 from model.cnn import Network
+from whole_file import write_whole
 
 BUNDLED = Path(__file__).parent / "weights" / "cifar10-cnn.npz"
 NPY_HEADER = 4096  # bytes that the header of an array may have; NumPy writes 128
@@ -53,8 +53,9 @@ def save(path: Path, network: Network, **facts) -> str:
     data = pack({".".join(map(str, key)): value for key, value in _flat(network)})
     digest = hashlib.sha256(data).hexdigest()
     description = {"architecture": network.architecture.to_json(), "sha256": digest, **facts}
-    replace(path, data)
-    replace(path.with_suffix(".json"), (json.dumps(description, indent=1) + "\n").encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
+    write_whole(path.with_suffix(".json"), json.dumps(description, indent=1) + "\n")
     return digest
 
 
@@ -65,7 +66,7 @@ def load(path: Path = BUNDLED) -> Checkpoint:
         if not needed.is_file():
             raise CheckpointError(f"weights: {needed} does not exist; make it with `xpixels train`")
     try:
-        description = json.loads(description_path.read_text())
+        description = json.loads(description_path.read_text("utf-8"))
         architecture, expected = layers.from_json(description["architecture"]), description["sha256"]
         if not isinstance(expected, str):
             raise ValueError(f"sha256 is {str(expected)[:60]}")
@@ -154,17 +155,6 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         raise ValueError(f"{member.filename} has {there:,} bytes for {dtype} of shape {shape}")
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
-
-
-def replace(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: a temporary file, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _flat(network: Network) -> list[tuple[tuple, jax.Array]]:

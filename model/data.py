@@ -205,7 +205,7 @@ def write_sample(folder: Path, full: Sequence[Dataset], per_class: dict[str, int
             "labels": labels.tolist(),
             "positions": positions.tolist(),
         }
-    (folder / "sample.json").write_text(json.dumps(index, separators=(",", ":")) + "\n")
+    (folder / "sample.json").write_text(json.dumps(index, separators=(",", ":")) + "\n", "utf-8")
 
 
 def sample_digest(images: np.ndarray, labels: np.ndarray, positions: np.ndarray) -> str:

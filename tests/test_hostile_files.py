@@ -57,7 +57,7 @@ def offered(tmp_path, packed):
 @contextmanager
 def little_memory():
     """A gigabyte more than there is now, and no further: what takes more fails."""
-    with open("/proc/self/statm") as file:
+    with open("/proc/self/statm", encoding="utf-8") as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + GIGABYTE, before[1]))

@@ -193,7 +193,7 @@ def place(request, tmp_path):
 @contextmanager
 def served(url, log: Path):
     """A dashboard in a process of its own; gives its address."""
-    with log.open("a") as errors:
+    with log.open("a", encoding="utf-8") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "dashapp", "--database", str(url), "--port", "0"],
             cwd=Path(__file__).parents[1],
@@ -205,7 +205,7 @@ def served(url, log: Path):
         with process:
             try:
                 address = process.stdout.readline().strip()
-                assert address.startswith("http://"), log.read_text()
+                assert address.startswith("http://"), log.read_text(encoding="utf-8")
                 yield address
             finally:
                 process.terminate()
@@ -267,7 +267,7 @@ def test_a_database_that_is_another_one_is_said_everywhere_and_never_touched(
         assert words in page
         assert ask(f"{address}/assets/connection.js")[0] == ask(f"{address}/_dash-dependencies")[0] == 200
         assert place.state() == before
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in log.read_text(encoding="utf-8")
     if restarts:
         with served(place.url, log) as address:
             assert ask(f"{address}/case/{CASE}")[0] == 200

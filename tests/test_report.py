@@ -8,6 +8,7 @@ import pytest
 from test_evidence_figures import row
 
 import db.read
+import xpixels
 from dashapp import report_facts, report_figures, report_tables
 from dashapp.report import write_report
 from db.read import Measure
@@ -117,6 +118,37 @@ def test_a_database_without_evaluations_is_refused_with_the_command(fresh, tmp_p
         write_report(engine, tmp_path / "report")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_report_that_is_not_finished_leaves_the_earlier_one(engine, drawn, monkeypatch, tmp_path, error):
+    write_report(engine, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*_args):
+        raise error
+
+    monkeypatch.setattr(report_facts, "sections", fail)
+    monkeypatch.setattr(report_figures, "kaleido_installed", lambda: False)
+    with pytest.raises(error):
+        write_report(engine, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_with_a_report_of_somebody_is_refused_before_the_study_begins(tmp_path, capsys):
+    (tmp_path / "report.md").write_text("# My thesis", "utf-8")
+    (tmp_path / "file").touch()
+    for folder, said in (
+        (tmp_path, "is no earlier report of this program"),
+        (tmp_path / "file", "is a file"),
+    ):
+        arguments = ["study", "--report", str(folder), "--database", str(tmp_path / "none.db")]
+        assert xpixels.main(arguments) == 1
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert said in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "report.md"]
+    assert (tmp_path / "report.md").read_text("utf-8") == "# My thesis"
 
 
 def test_a_table_keeps_bars_in_its_cells():

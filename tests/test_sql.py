@@ -256,6 +256,12 @@ def test_an_example_query_runs(database, title):
     assert sql.as_csv(answer).count("\n") == len(answer.rows) + 1
 
 
+@pytest.mark.parametrize("title", examples())
+def test_an_example_query_tells_the_networks_of_a_database_apart(database, title):
+    columns = set(sql.run(database, examples()[title], limit=1).columns)
+    assert "network_id" in columns or {"network", "dataset"} <= columns
+
+
 def test_the_example_queries_show_every_view():
-    assert len(examples()) == 19
+    assert len(examples()) == 20
     assert [name for name in schema.views.tables if name not in " ".join(examples().values())] == []

@@ -8,6 +8,7 @@ import pytest
 from flax import nnx
 from test_cnn import SMALL
 
+import xpixels
 from model import cnn, train
 
 RECIPE = train.Recipe(epochs=3, batch_size=16, learning_rate=1e-2, shift=1, seed=3)
@@ -110,3 +111,20 @@ def test_epochs_differ_and_a_seed_repeats_them(data):
 def test_a_recipe_out_of_range_is_named_with_what_it_may_be(wrong, named):
     with pytest.raises(ValueError, match=f"{named}: expected a"):
         replace(RECIPE, **wrong)
+
+
+@pytest.mark.parametrize("name", ["weights.json", "weights.log", "weights", "weights.npz.txt"])
+def test_weights_are_written_to_npz_alone(name, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        xpixels.main(["train", "--output", str(tmp_path / name)])
+    assert f"{name}: expected a name that ends in .npz" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json", ".log"])
+def test_files_of_somebody_are_not_overwritten_by_a_training(ending, tmp_path, capsys):
+    (tmp_path / f"mine{ending}").write_text("precious", "utf-8")
+    arguments = ["train", "--dataset", "cifar10-sample", "--output", str(tmp_path / "mine.npz")]
+    assert xpixels.main(arguments) == 1
+    assert f"mine{ending} is there already: name another file, or give --force" in capsys.readouterr().err
+    assert [path.read_text("utf-8") for path in tmp_path.iterdir()] == ["precious"]

@@ -1,4 +1,5 @@
 import json
+import resource
 import sqlite3
 
 import pytest
@@ -244,6 +245,21 @@ def test_a_backup_replaces_nothing(database, tmp_path):
     with pytest.raises(FileExistsError, match="another name"):
         upkeep.backup(database, target)
     assert target.read_text() == "precious"
+
+
+@pytest.mark.sqlite("a file is copied")
+def test_a_backup_that_finds_no_room_leaves_nothing_behind(database, tmp_path, capsys):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, before[1]))  # bytes that a file may have
+    try:
+        arguments = ["db", "backup", str(tmp_path / "copy.db"), "--database", str(engine.file(database))]
+        assert xpixels.main(arguments) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "copy.db could not be written: disk I/O error; nothing was changed: make room" in err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.sqlite("a file is copied")

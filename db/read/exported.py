@@ -5,18 +5,19 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Engine, Select, func, select
 
 from db import schema
+from db.forms import Column, declared_columns
 from db.read.cases import filtered
 from db.read.cases_filtered import FACETS
 from db.read.options import CaseOptions
 from db.read.query import CaseQuery
 
 CHUNK = 2000  # rows read at a time
+WRITTEN = ("verdict", "tags", "note")
 
 
-def exported_columns() -> list[tuple[str, type]]:
-    """Names and Python types of the columns: those of `case_overview`, then what people wrote."""
-    known = [(column.name, column.type.python_type) for column in schema.case_overview.c]
-    return [*known, ("verdict", str), ("tags", str), ("note", str)]
+def exported_columns() -> list[Column]:
+    """Those of `case_overview`, then what people wrote."""
+    return [*declared_columns(schema.case_overview), *(Column(name, str) for name in WRITTEN)]
 
 
 def export_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> Iterator[Sequence[tuple]]:

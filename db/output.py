@@ -1,0 +1,87 @@
+"""Where an answer goes, and in which form: standard output, or a file whose ending says it.
+
+A file is written whole or not at all, and never over another one unasked. On standard output a form is bytes
+of UTF-8, whatever a terminal's encoding is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from db.forms import FORMS
+from whole_file import FORCE, require_place, whole_file
+
+
+def add_options(command: argparse.ArgumentParser, forms: Sequence[str] = tuple(FORMS)) -> None:
+    """What `chosen_form` and `write` read."""
+    endings = [f".{name}" for name in forms]
+    kinds = command.add_mutually_exclusive_group()
+    for name in forms:
+        kinds.add_argument(
+            f"--{name}", dest="form", action="store_const", const=name, help=f"write {FORMS[name].help}"
+        )
+
+    def file(text: str) -> Path:
+        path = Path(text).expanduser()
+        if path.suffix.lower() not in endings:
+            raise argparse.ArgumentTypeError(f"{text}: expected a name that ends in {', '.join(endings)}")
+        return path
+
+    command.add_argument(
+        "--output",
+        type=file,
+        metavar="FILE",
+        help=f"a file to write, whole or not at all; its ending says the form ({', '.join(endings)}; "
+        "default: standard output)",
+    )
+    command.add_argument("--force", action="store_true", help="let --output replace a file that is there")
+    command.set_defaults(refuse_usage=command.error)
+
+
+def chosen_form(options: argparse.Namespace) -> str | None:
+    """The form that was asked for by an option or an ending; None: neither. To be asked before any work.
+
+    Ends the program for options that contradict one another. Raises OSError, as `require_place` does, for a
+    file that cannot be written.
+    """
+    path, form = options.output, options.form
+    if path is None and options.force:
+        options.refuse_usage("argument --force: expected --output FILE beside it")
+    if path is not None:
+        ending = path.suffix.lower().removeprefix(".")
+        if form is not None and form != ending:
+            options.refuse_usage(f"argument --output: {path} contradicts --{form}; leave one of them out")
+        form = ending
+        require_place(path, replace=options.force, way_out=FORCE)
+    elif form is not None and not FORMS[form].is_text and sys.stdout.isatty():
+        options.refuse_usage(
+            f"argument --{form}: not for a terminal; name a file with --output FILE, or redirect"
+        )
+    return form
+
+
+def write(pieces: Iterable[bytes], options: argparse.Namespace) -> None:
+    """Write an answer to the file that was named, or to standard output.
+
+    Raises OSError where it cannot be written; a file that was there is then as it was.
+    """
+    if options.output is None:
+        to_standard_output(pieces)
+        return
+    with whole_file(options.output, replace=options.force, way_out=FORCE) as path, path.open("wb") as file:
+        file.writelines(pieces)
+
+
+def to_standard_output(pieces: Iterable[bytes]) -> None:
+    """Write bytes to standard output, past its encoding."""
+    sys.stdout.flush()
+    for piece in pieces:
+        if isinstance(sys.stdout, io.StringIO):  # of a program that listens to this one
+            sys.stdout.write(piece.decode())
+        else:
+            sys.stdout.buffer.write(piece)
+    sys.stdout.flush()

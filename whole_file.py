@@ -1,0 +1,109 @@
+"""A file whole or not at all: it is written beside its place, and takes it in one step.
+
+    with whole_file(Path("cases.csv")) as path:
+        path.write_bytes(b"...")
+
+What fails or is stopped on the way leaves what was there, and nothing else. A process that is killed outright
+leaves a folder beside it, whose name begins with a dot and the file's name.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit on the size of files
+ANOTHER = "choose another name"
+FORCE = "name another file, or give --force to replace it"  # of commands that have this option
+
+
+@contextmanager
+def whole_file(path: Path, *, replace: bool = False, way_out: str = ANOTHER) -> Iterator[Path]:
+    """The path of a file to write, in a folder of its own; at the end it gets the name `path`.
+
+    Args:
+        path: where the file belongs; of a symbolic link, where it leads.
+        replace: a file that is there gives way, and its permissions are kept.
+        way_out: what to do about a file that is there, for the message.
+
+    Raises:
+        OSError: the file cannot be written there, as `require_place` says, or the disk is full.
+    """
+    require_place(path, replace=replace, way_out=way_out)
+    target = path.resolve()
+    try:
+        with _folder_beside(path, target) as folder:
+            made = folder / target.name
+            yield made
+            if not _publish(made, target, replace):
+                raise FileExistsError(_taken(path, way_out))
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OSError(
+            f"{path} could not be written: {error.strerror}; nothing was changed: make room, or name a file "
+            "elsewhere."
+        ) from error
+
+
+def write_whole(path: Path, content: str | bytes, *, replace: bool = True) -> None:
+    """Write a file in one step; text as UTF-8. Raises what `whole_file` raises."""
+    with whole_file(path, replace=replace) as made:
+        made.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def require_place(path: Path, *, replace: bool = False, way_out: str = ANOTHER) -> None:
+    """Returns where a file can be written at the path.
+
+    Raises:
+        FileExistsError: a file is there, and is not to be replaced.
+        IsADirectoryError: a folder is there; OSError: something else that is no file.
+        FileNotFoundError: the folder that it should be in is not there.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it.")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file: name another one.")
+    if path.exists() and not replace:
+        raise FileExistsError(_taken(path, way_out))
+    if not path.resolve().parent.is_dir():
+        raise FileNotFoundError(f"No folder {path.parent} for {path.name}: make it first.")
+
+
+@contextmanager
+def _folder_beside(path: Path, target: Path) -> Iterator[Path]:
+    try:
+        made = TemporaryDirectory(prefix=f".{target.name[:20]}-", dir=target.parent)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        raise type(error)(f"{path} cannot be written: {error.strerror}.") from error
+    with made as folder:
+        yield Path(folder)
+
+
+def _publish(made: Path, target: Path, replace: bool) -> bool:
+    """Give the file its name; whether that could be done without taking the place of one that has to stay."""
+    with made.open("rb") as file:
+        os.fsync(file.fileno())  # a disk that has no room may say so only now
+    if replace:
+        if target.exists():
+            shutil.copymode(target, made)
+        made.replace(target)
+        return True
+    try:
+        os.link(made, target)  # which, unlike a rename, never takes the place of a file
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links
+        if target.exists():
+            return False
+        made.rename(target)
+    return True
+
+
+def _taken(path: Path, way_out: str) -> str:
+    return f"{path} is there already: {way_out}."
