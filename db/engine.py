@@ -1,4 +1,5 @@
-"""From a URL to an Engine: pragmas, transactions, read-only opening. With db.bulk all that knows dialects.
+"""From a URL to an Engine: pragmas, transactions, read-only opening. With db.bulk all that knows dialects,
+and with db.sqlite_files all that knows SQLite's files.
 
 SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
 writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
@@ -15,11 +16,12 @@ from math import inf
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
+
+from db import sqlite_files
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
 # So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word, and
@@ -28,6 +30,7 @@ LOCKS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepaliv
 LOCKS |= {"idle_in_transaction_session_timeout": 0}
 UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
+FILE = "file"  # of a connection's `info`: which file it opened, as `sqlite_files.identity` has it
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
 
@@ -51,22 +54,24 @@ def create(url: str | os.PathLike, *, read_only: bool = False) -> Engine:
     path = _path(address)
     if read_only and path is not None:
         require_file(path)
-        engine = create_engine(address, creator=partial(_open_read_only, path.absolute()))
+        engine = create_engine(address, creator=partial(sqlite_files.open_read_only, path.absolute()))
     else:
         _require_place(path)
         engine = create_engine(address)
 
     @event.listens_for(engine, "connect")
-    def configure(connection, _record) -> None:
+    def configure(connection, record) -> None:
         connection.isolation_level = None  # transactions are begun below, and by nobody else
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
         connection.execute("PRAGMA foreign_keys = ON")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
         else:
-            _write_ahead(connection)
+            sqlite_files.write_ahead(connection, BUSY_TIMEOUT / 1000)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{PAGES_KEPT}")
+        if path is not None:
+            record.info[FILE] = sqlite_files.identity(path)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -130,8 +135,12 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that sees the database as it is now, whatever others write meanwhile."""
-    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    """A connection in a transaction that sees the database as it is now, whatever others write meanwhile.
+
+    It is there to read: PostgreSQL refuses a write in it.
+    """
+    level = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    level = level if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**level) as connection, connection.begin():
         yield connection
 
@@ -236,40 +245,6 @@ def _require_place(path: Path | None) -> None:
         raise ValueError(f"{path} is a folder: name a file for the database, as {path / 'xpixels.db'}.")
     if path is not None and not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"No folder {path.parent} for the database {path.name}: make it first.")
-
-
-def _open_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, also where the folder cannot be written either.
-
-    To read a write-ahead log SQLite makes a file beside the database. Where it may not and there is no
-    log to read, the database is opened as one that nobody changes while it is open.
-    """
-    uri = f"file:{quote(str(path))}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-    try:
-        connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError as error:
-        connection.close()
-        log = path.with_name(path.name + "-wal")
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-        if log.exists() and log.stat().st_size:
-            raise
-        connection = sqlite3.connect(uri + "&immutable=1", uri=True, check_same_thread=False)
-    return connection
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Lets the journal be a write-ahead log; here SQLite does not wait for another process by itself."""
-    deadline = time.monotonic() + BUSY_TIMEOUT / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 def _postgresql(address: URL, read_only: bool) -> Engine:

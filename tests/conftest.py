@@ -5,6 +5,7 @@ for both, in a folder that they share.
 """
 
 import os
+import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,12 @@ from db import engine as engines
 from db import schema
 from ingest import pipeline
 from model import data
+
+# A job in the background, as of `nohup make test &`, ignores signals, and so do the processes that it starts:
+# what the tests start hears them as a command in the foreground does.
+for _name in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_name) is signal.SIG_IGN:
+        signal.signal(_name, signal.default_int_handler if _name == signal.SIGINT else signal.SIG_DFL)
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
