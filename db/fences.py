@@ -8,11 +8,14 @@ locks the run's row, in share mode. A takeover changes that row: it waits for th
 for the takeover and sees it. As the look comes last and asks for one row, no circle of waits begins with it.
 """
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import NamedTuple, NoReturn
 
 from sqlalchemy import Connection, Engine, event, select
+from sqlalchemy.exc import DBAPIError
 
 from db import processes
 from db.engine import FILE, file
@@ -28,6 +31,7 @@ class Fence(NamedTuple):
 
     run_id: int
     process: str | None  # whose run it is; None: anybody's
+    file: tuple[int, int] | None  # of SQLite: the one that has the run, as `sqlite_files.identity` has it
     database: str | None  # uuid of the database that has the run
 
 
@@ -43,18 +47,21 @@ def held(engine: Engine, run_id: int, process: str | None = None) -> Iterator[No
     if engine.get_execution_options().get(OPTION) is not None:
         yield
         return
-    for name, require in (("begin", _require_file), ("commit", _require_run)):
-        if not event.contains(engine, name, require):
-            event.listen(engine, name, require)
+    if OPTION not in engine.get_execution_options():
+        event.listen(engine, "do_connect", partial(_require_file, engine))
+        event.listen(engine, "begin", _require_same_file)
+        event.listen(engine, "commit", _require_all)
     with engine.connect() as connection:
         known = connection.scalar(select(database_identity.c.uuid))
-    engine.update_execution_options(**{OPTION: Fence(run_id, process, known)})
-    try:
-        with engine.connect() as connection:
-            require_run(connection, run_id, process)
-        yield
-    finally:
-        engine.update_execution_options(**{OPTION: None})
+    fence = Fence(run_id, process, _file(engine), known)
+    with _leaving_its_file(engine, fence.file):
+        engine.update_execution_options(**{OPTION: fence})
+        try:
+            with engine.connect() as connection:
+                require_run(connection, run_id, process)
+            yield
+        finally:
+            engine.update_execution_options(**{OPTION: None})
 
 
 def require_run(connection: Connection, run_id: int, process: str | None = None) -> None:
@@ -68,33 +75,71 @@ def require_run(connection: Connection, run_id: int, process: str | None = None)
         raise processes.taken_for_dead(run_id, _successor(connection))
 
 
-def _require_run(connection: Connection) -> None:
+def _require_file(engine: Engine, *_) -> None:
+    """Before a file is opened: SQLite would make one where there is none."""
+    fence = _around(engine)
+    if fence is not None and _file(engine) != fence.file:
+        _refuse_replaced(engine)
+
+
+def _require_same_file(connection: Connection) -> None:
+    """At each begin, of reading too: what another file says must not be taken for what was written."""
+    opened = connection.connection.info.get(FILE)
+    if _around(connection.engine) is not None and opened != _file(connection.engine):
+        _refuse_replaced(connection.engine)
+
+
+def _require_all(connection: Connection) -> None:
     """Before each commit; what was opened to read has nothing to commit."""
-    fence = _around(connection)
+    fence = _around(connection.engine)
     if fence is None or connection.get_execution_options().get("postgresql_readonly"):
         return
-    _require_file(connection)
-    if connection.scalar(select(database_identity.c.uuid)) != fence.database:
-        _refuse_replaced(connection)
-    require_run(connection, fence.run_id, fence.process)
+    try:
+        _require_same_file(connection)
+        if connection.scalar(select(database_identity.c.uuid)) != fence.database:
+            _refuse_replaced(connection.engine)
+        require_run(connection, fence.run_id, fence.process)
+    except BaseException:
+        # SQLAlchemy takes a transaction for over when its commit was tried: here, and in no other place, it
+        # is undone for sure.
+        connection.engine.dialect.do_rollback(connection.connection)
+        raise
 
 
-def _require_file(connection: Connection) -> None:
-    """At each begin, of reading too: what another file says must not be taken for what was written."""
-    if _around(connection) is None:
+def _around(engine: Engine) -> Fence | None:
+    return engine.get_execution_options().get(OPTION)
+
+
+def _file(engine: Engine) -> tuple[int, int] | None:
+    """The file that the database's path names now; None where it has none."""
+    path = file(engine)
+    return path and identity(path)
+
+
+@contextmanager
+def _leaving_its_file(engine: Engine, began_with: tuple[int, int] | None) -> Iterator[None]:
+    """Leave a file that lost its name to another one without harm to either.
+
+    Its write-ahead log keeps the name, and whoever opens the other file would take the log for that one's:
+    what is in the log is put where it belongs, and the log made empty.
+    """
+    if began_with is None:
+        yield
         return
-    opened, path = connection.connection.info.get(FILE), file(connection.engine)
-    if opened is not None and path is not None and identity(path) != opened:
-        _refuse_replaced(connection)
+    connection = engine.raw_connection()
+    try:
+        yield
+    finally:
+        if _file(engine) != began_with:
+            engine.dispose()  # what leads to the old file is of no use to a next attempt
+            with suppress(DBAPIError, sqlite3.Error):
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.detach()
+        connection.close()
 
 
-def _around(connection: Connection) -> Fence | None:
-    return connection.engine.get_execution_options().get(OPTION)
-
-
-def _refuse_replaced(connection: Connection) -> NoReturn:
-    where = file(connection.engine) or connection.engine.url.render_as_string(hide_password=True)
-    connection.engine.dispose()  # what leads to the file that is gone is of no use to a next attempt either
+def _refuse_replaced(engine: Engine) -> NoReturn:
+    where = file(engine) or engine.url.render_as_string(hide_password=True)
     raise RuntimeError(
         f"{where} is not the database that this process began with: it was replaced or removed meanwhile; "
         "nothing more is written, and the same command begins anew with what is there now"
