@@ -17,6 +17,7 @@ import jax
 import postgres_server
 import pytest
 import small_network
+import unfenced_commits
 from filelock import FileLock
 
 from db import engine as engines
@@ -30,6 +31,7 @@ for _name in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_name) is signal.SIG_IGN:
         signal.signal(_name, signal.default_int_handler if _name == signal.SIGINT else signal.SIG_DFL)
 
+unfenced_commits.forbid()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
