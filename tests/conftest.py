@@ -48,6 +48,7 @@ LONGEST = (
     "test_study.py",
     "test_ingest_evidence.py",
     "test_interruption.py",
+    "test_taken_over.py",
     "test_crews.py",
 )
 

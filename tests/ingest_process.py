@@ -55,7 +55,8 @@ def killing_those_left(processes: Sequence[subprocess.Popen]) -> Iterator[None]:
     finally:
         for process in processes:
             process.kill()
-            process.communicate()
+            process.wait()
+            process.stdout.close()
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str]:
@@ -140,7 +141,8 @@ def main(settings: str, *options: str) -> int:
 
     _adapt(**json.loads(settings))
     sample = SimpleNamespace(**{split: data.load("cifar10-sample", split) for split in ("train", "test")})
-    pipeline.ingest = partial(pipeline.ingest, load=partial(ingested_batch.cut, sample))
+    data.load = partial(ingested_batch.cut, sample)  # as Dask's workers get it
+    pipeline.ingest = partial(pipeline.ingest, load=data.load)
     return xpixels.main(["ingest", *options])
 
 
