@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
@@ -101,6 +101,13 @@ def lock_writes(connection: Connection, table: Table) -> None:
     """Keep others from writing to the table until the transaction ends; on SQLite `writing` does already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def lock_row(connection: Connection, table: Table, id_: int) -> None:
+    """Wait for others that lock this row, and let them wait, until the transaction ends; on SQLite `writing`
+    does already. Who only refers to the row waits for nobody.
+    """
+    connection.execute(select(table.c.id).where(table.c.id == id_).with_for_update(key_share=True))
 
 
 def lock_upgrades(connection: Connection) -> None:
