@@ -6,13 +6,14 @@ PostgreSQL only: SQLite has no such locks.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select
 
 from db import processes
 from db.engine import snapshot, writing
+from db.fences import held
 from db.schema import chunks, runs
 
 
@@ -35,15 +36,17 @@ def publish(engine: Engine, new: Sequence[Chunk]) -> None:
 def taken(engine: Engine, run_id: int | None = None) -> Iterator[Chunk | None]:
     """The first chunk that is free, of a run or of any that is at work; None: there is none.
 
-    It is done when the block ends; an error leaves it to others.
+    It is done when the block ends; an error leaves it to others. What is written meanwhile, and that it is
+    done, is committed only while its run is at work.
     """
     which = runs.c.status == "running" if run_id is None else chunks.c.run_id == run_id
     query = select(chunks).join(runs, runs.c.id == chunks.c.run_id).where(which).order_by(chunks.c.id)
-    with writing(engine) as connection:
+    with ExitStack() as fence, writing(engine) as connection:
         row = connection.execute(query.limit(1).with_for_update(of=chunks, skip_locked=True)).first()
         if row is None:
             yield None
         else:
+            fence.enter_context(held(engine, row.run_id))
             yield Chunk(row.run_id, row.work, row.arguments, row.item_count)
             connection.execute(delete(chunks).where(chunks.c.id == row.id))
 

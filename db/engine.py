@@ -1,6 +1,6 @@
 """From a URL to an Engine: pragmas, transactions, read-only opening.
 
-With db.bulk and db.reading all that knows dialects.
+With db.bulk and db.reading all that knows dialects, and with db.sqlite_file all that knows SQLite's files.
 
 SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
 writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
@@ -8,14 +8,25 @@ PostgreSQL goes through the same function.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Insert, Table, collate, create_engine, event
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    collate,
+    create_engine,
+    event,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import NullPool
 
@@ -31,6 +42,7 @@ WRITTEN = {"extra_float_digits": 1, "timezone": "UTC", "datestyle": "ISO", "inte
 UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
 CONNECT_TIMEOUT = 10  # seconds that a PostgreSQL server has to let us in
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
+FILE = "file"  # of a connection's `info`: which file it opened, as `sqlite_file.identity` has it
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
 
@@ -65,11 +77,11 @@ def create(url: str | os.PathLike, *, read_only: bool = False, existing: bool = 
     opened = None if path is None or read_only else sqlite_file.OpenedFile(path)
     if opened is not None:
         event.listen(engine, "do_connect", opened.require_kept)
-        event.listen(engine, "commit", lambda _connection: opened.require_same())
+        look_before_commits(engine, lambda _connection: opened.require_same())
         event.listen(engine, "engine_disposed", opened.forget)
 
     @event.listens_for(engine, "connect")
-    def configure(connection, _record) -> None:
+    def configure(connection, record) -> None:
         if opened is not None:
             opened.require_same()
         connection.isolation_level = None  # transactions are begun below, and by nobody else
@@ -81,6 +93,8 @@ def create(url: str | os.PathLike, *, read_only: bool = False, existing: bool = 
             sqlite_file.write_ahead(connection, BUSY_TIMEOUT / 1000)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = -{PAGES_KEPT}")
+        if path is not None:
+            record.info[FILE] = sqlite_file.identity(path)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -110,6 +124,13 @@ def lock_writes(connection: Connection, table: Table) -> None:
     """Keep others from writing to the table until the transaction ends; on SQLite `writing` does already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def lock_row(connection: Connection, table: Table, id_: int) -> None:
+    """Wait for others that lock this row, and let them wait, until the transaction ends; on SQLite `writing`
+    does already. Who only refers to the row waits for nobody.
+    """
+    connection.execute(select(table.c.id).where(table.c.id == id_).with_for_update(key_share=True))
 
 
 def lock_upgrades(connection: Connection) -> None:
@@ -147,10 +168,28 @@ def in_byte_order(connection: Connection, text: ColumnElement) -> ColumnElement:
     return collate(text, "C") if connection.dialect.name == "postgresql" else text
 
 
+def look_before_commits(engine: Engine, require: Callable[[Connection], object]) -> None:
+    """Undo what would be committed through the engine wherever `require` raises."""
+
+    @event.listens_for(engine, "commit")
+    def look(connection: Connection) -> None:
+        try:
+            require(connection)
+        except BaseException:
+            # SQLAlchemy takes a transaction for over when its commit was tried: here, and in no other place,
+            # it is undone for sure.
+            connection.engine.dialect.do_rollback(connection.connection)
+            raise
+
+
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A connection in a transaction that sees the database as it is now, whatever others write meanwhile."""
-    level = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    """A connection in a transaction that sees the database as it is now, whatever others write meanwhile.
+
+    It is there to read: PostgreSQL refuses a write in it.
+    """
+    level = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    level = level if engine.dialect.name == "postgresql" else {}
     with engine.connect().execution_options(**level) as connection, connection.begin():
         yield connection
 

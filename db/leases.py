@@ -3,7 +3,7 @@
 It is a row of `runs`, of stage `ingest`, that is `running` as long as its process is. It goes when the work
 is done; that of a process that died is taken over. On this machine a process is known by its id and start.
 From elsewhere it gives signs of life in `seconds`, and counts as dead when they stop: whoever waits sees that
-by a clock of its own.
+by a clock of its own. Who was taken for dead writes nothing more (see `db.fences`).
 """
 
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from db import chunks, processes, schema
 from db.engine import lock_writes, writing
+from db.fences import LEASE, require_run
 from db.write import mark_interrupted
 
-STAGE = "ingest"
 SIGN_OF_LIFE = 15.0  # seconds between two
 SILENCE = 120.0  # seconds without one after which a process of another machine is taken for dead
 
@@ -39,7 +39,7 @@ def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int
         lock_writes(connection, runs)
         mark_interrupted(connection)
         query = select(runs.c.id, runs.c.process, runs.c.started_at, runs.c.seconds)
-        held = connection.execute(query.where(runs.c.stage == STAGE, runs.c.status == "running")).all()
+        held = connection.execute(query.where(runs.c.stage == LEASE, runs.c.status == "running")).all()
         for _, process, since, seconds in held:
             holder = Holder(*processes.split(process), since, seconds or 0.0)
             # One of this machine is alive: the dead ones are marked already.
@@ -49,7 +49,7 @@ def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int
             _take_over(connection, id_, process)
         chunks.discard(connection)
         row = {
-            "stage": STAGE,
+            "stage": LEASE,
             "status": "running",
             "parameters": {},
             "code_version": code_version,
@@ -60,20 +60,24 @@ def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int
         return connection.execute(insert(runs), row).inserted_primary_key[0]
 
 
-def live(engine: Engine, lease: int, seconds: float) -> bool:
-    """Give a sign of life, `seconds` after the lease was taken; whether it is still this process's."""
+def live(engine: Engine, lease: int, seconds: float) -> None:
+    """Give a sign of life, `seconds` after the lease was taken.
+
+    Raises TakenForDead where it is not this process's any more.
+    """
     runs = schema.runs
     with writing(engine) as connection:
         mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.status == "running")
-        return connection.execute(update(runs).where(mine).values(seconds=seconds)).rowcount == 1
+        connection.execute(update(runs).where(mine).values(seconds=seconds))
+        require_run(connection, lease, processes.own())
 
 
 def release(engine: Engine, lease: int) -> None:
     """Let others work. The lease leaves no row: what was done is told by the runs of the stages."""
     runs = schema.runs
     with writing(engine) as connection:
-        mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.stage == STAGE)
-        connection.execute(delete(runs).where(mine))
+        mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.status == "running")
+        connection.execute(delete(runs).where(mine, runs.c.stage == LEASE))
 
 
 def _take_over(connection: Connection, lease: int, process: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import schema
 from db.availability import WAY_OUT, Unavailable, unavailable
-from db.engine import BUSY_TIMEOUT, file
+from db.engine import BUSY_TIMEOUT, file, look_before_commits
 from db.migrate import name as full_name
 from db.sqlite_file import empty_log
 
@@ -57,7 +57,7 @@ class PinnedEngine:
                 self.identity = self._read(connection)
         else:
             self.identity = reader.identity
-            event.listen(self._engine, "commit", self._require_file)
+            look_before_commits(self._engine, self._require_file)
             if self.path is not None:
                 event.listen(engine, "close_detached", empty_log)
 

@@ -42,9 +42,16 @@ def alive(process: str | None) -> bool:
     return process.endswith("/") or name(pid) == process
 
 
-def taken_for_dead(run_id: int) -> RuntimeError:
+class TakenForDead(RuntimeError):
+    """Another process took this one for dead, ended its run and does its work."""
+
+
+def taken_for_dead(run_id: int, successor: str = "another process") -> TakenForDead:
     """What ends a process whose run another one has ended."""
-    return RuntimeError(f"run {run_id} is over: another process took this one for dead, and took its place")
+    return TakenForDead(
+        f"run {run_id} is over: {successor} took this one for dead, as it gave no sign of life, and took its "
+        "place; what was written before is kept"
+    )
 
 
 def _stat(pid: int) -> list[str]:

@@ -13,6 +13,21 @@ UNWRITTEN = "what was to be written last was not. Put the old one back, and give
 LOG_PATIENCE = 500  # milliseconds that emptying a log waits for those who read it
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path names, whatever becomes of the name: device and inode; None where there is none."""
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
+
+
+def replaced(path: Path) -> Unavailable:
+    """The error for a database that is not the one that was opened."""
+    what = "was replaced by another one" if path.exists() else "is gone"
+    return Unavailable(f"The database {path.name} {what}: {UNWRITTEN}")
+
+
 class OpenedFile:
     """Which file an engine that writes has opened, so that it goes on with no other one of the same name."""
 
@@ -22,14 +37,10 @@ class OpenedFile:
 
     def require_same(self) -> None:
         """Go on with the file that is there, at first; raises Unavailable when it is another one later."""
-        try:
-            there = self.path.stat()
-        except FileNotFoundError:
-            raise Unavailable(f"The database {self.path.name} is gone: {UNWRITTEN}") from None
-        number = there.st_dev, there.st_ino
+        number = identity(self.path)
         self._number = self._number or number
-        if number != self._number:
-            raise Unavailable(f"The database {self.path.name} was replaced by another one: {UNWRITTEN}")
+        if number is None or number != self._number:
+            raise replaced(self.path)
 
     def require_kept(self, *_connecting: object) -> None:
         """As `require_same`, of a file that was opened before: the next connection makes no new one."""

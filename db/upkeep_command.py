@@ -19,8 +19,9 @@ def upgrade(options: argparse.Namespace) -> None:
 
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong, a line each; the exit status."""
-    with migrate.open_current(options.database) as database:
-        problems = upkeep.check(database)
+    database = engine.create(options.database, read_only=True)  # perhaps so damaged that it tells no revision
+    problems = upkeep.check(database)
+    database.dispose()
     print("\n".join(problems) or f"{migrate.name(database)}: sound")
     return 1 if problems else 0
 

@@ -19,6 +19,7 @@ from uuid import uuid4
 from sqlalchemy import Engine
 
 from db import engine as engines
+from db.fences import held
 from ingest.crew import WORK, chunks
 from ingest.place import Place, describe, enter
 from ingest.runs import code_version
@@ -206,5 +207,7 @@ def _entered(command: str, place: Place, url: str, load: bytes) -> Task:
 def _do(
     where: tuple[str, Place, str, bytes], work: str, run_id: int, items: list[Any], same: dict[str, Any]
 ) -> list[Done]:
-    """A chunk, in a worker's process."""
-    return list(WORK[work](_entered(*where), run_id, items, **same))
+    """A chunk, in a worker's process. Raises TakenForDead where its run is over: others do it then."""
+    task = _entered(*where)
+    with held(task.engine, run_id):
+        return list(WORK[work](task, run_id, items, **same))

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from db import facets, write
-from db.engine import writing
+from db.engine import lock_row, writing
 from db.read import batches
 from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_layers, tuned_scores
 from db.schema import (
@@ -139,6 +139,7 @@ def _samples(
         connection, classes, [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in names]
     )
     image_ids = add_images(connection, [rows.image_row(image) for image in images])
+    lock_row(connection, datasets, dataset_id)  # so that two checks at once do not take the same places
     known, following = kept_samples(connection, dataset_id)
     new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
     labels = dict(zip(image_ids, predicted, strict=True))

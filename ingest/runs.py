@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy import Engine
 
-from db import write
+from db import fences, write
 
 
+@contextmanager
 def stage(
     engine: Engine,
     name: str,
@@ -18,9 +20,12 @@ def stage(
     *,
     seed: int | None = None,
     batch_id: int | None = None,
-) -> AbstractContextManager[int]:
-    """A run of a stage around its work; gives the run's id and records how it ended."""
-    return write.run(
+) -> Iterator[int]:
+    """A run of a stage around its work; gives the run's id and records how it ended.
+
+    What has no lease, as `xpixels check --keep`, writes only while this run is at work.
+    """
+    run = write.run(
         engine,
         name,
         network_id=network_id,
@@ -29,6 +34,8 @@ def stage(
         batch_id=batch_id,
         code_version=code_version(),
     )
+    with run as run_id, fences.held(engine, run_id):
+        yield run_id
 
 
 def code_version() -> str:

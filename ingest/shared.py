@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from db import chunks as free
 from db.engine import writing
+from db.processes import TakenForDead
 from ingest.crew import WORK, chunks
 from ingest.place import Place, describe, enter
 from ingest.task import Done, Task
@@ -83,8 +84,11 @@ class Helper:
         self.entered: tuple[dict, Task | None] | None = None  # None: it could not be
 
     def __call__(self) -> bool:
-        """Do one chunk; whether there was one that this process is able to do."""
-        with suppress(Unable), free.taken(self.engine) as chunk:
+        """Do one chunk; whether there was one that this process is able to do.
+
+        Where its run ends meanwhile, it is undone: another process plans anew, and this one waits for that.
+        """
+        with suppress(Unable, TakenForDead), free.taken(self.engine) as chunk:
             if chunk is not None:
                 for _ in _do(chunk, self._task(chunk.arguments["place"])):
                     pass

@@ -5,6 +5,7 @@ for both, in a folder that they share.
 """
 
 import os
+import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import jax
 import postgres_server
 import pytest
 import small_network
+import unfenced_commits
 from filelock import FileLock
 
 from db import engine as engines
@@ -23,6 +25,13 @@ from db import schema
 from ingest import pipeline
 from model import data
 
+# A job in the background, as of `nohup make test &`, ignores signals, and so do the processes that it starts:
+# what the tests start hears them as a command in the foreground does.
+for _name in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_name) is signal.SIG_IGN:
+        signal.signal(_name, signal.default_int_handler if _name == signal.SIGINT else signal.SIG_DFL)
+
+unfenced_commits.forbid()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -39,6 +48,7 @@ LONGEST = (
     "test_study.py",
     "test_ingest_evidence.py",
     "test_interruption.py",
+    "test_taken_over.py",
     "test_crews.py",
 )
 

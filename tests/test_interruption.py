@@ -3,23 +3,22 @@
 `python -m benchmarks.interruptions` does the first with many more kills.
 """
 
-import os
 import platform
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import ingested_batch
 import pytest
+from ingest_process import ROOT, finish, killing_those_left, start
 from sqlalchemy import insert, select, update
 
 import xpixels
@@ -29,24 +28,7 @@ from db import contents, leases, migrate, schema, upkeep
 from db import engine as engines
 from ingest import pipeline, turn
 
-ROOT = Path(__file__).parents[1]
 BATCH = replace(ingested_batch.BATCH, population=16)
-CHILD = """
-import sys
-sys.path.insert(0, "tests")
-import ingested_batch
-from functools import partial
-from types import SimpleNamespace
-import xpixels
-from ingest import pipeline
-from model import data, devices
-devices.use_all_cores = lambda: None  # as here, where the same was compiled
-sample = SimpleNamespace(train=data.load("cifar10-sample", "train"), test=data.load("cifar10-sample", "test"))
-pipeline.ingest = partial(pipeline.ingest, load=partial(ingested_batch.cut, sample))
-batch = ["--dataset", "cifar10-sample", "--cases", "2", "--population", "16", "--generations", "2"]
-batch += ["--no-maps", "--evaluation", "full"]  # compiles sooner
-sys.exit(xpixels.main(["ingest", *batch, *sys.argv[1:]]))
-"""
 HOLDER = """
 import sys
 from db import engine, leases
@@ -62,34 +44,13 @@ def begin(small_weights, shared):
     begun = []
 
     def beginning(path, *, largest=None):
-        compiled = {
-            "JAX_COMPILATION_CACHE_DIR": str(shared / "of-the-killed"),  # who is killed may leave it broken
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-            "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-c", CHILD, "--database", str(path), "--weights", str(small_weights)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=os.environ | compiled,
-        )
+        begun.append(start(str(path), small_weights, shared / "of-the-killed"))
         if largest is not None:
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest, largest))
-        begun.append(process)
-        return process
+            resource.prlimit(begun[-1].pid, resource.RLIMIT_FSIZE, (largest, largest))
+        return begun[-1]
 
-    yield beginning
-    for process in begun:
-        process.kill()
-        process.communicate()
-
-
-def finish(process):
-    """Exit status, and the last line that was said."""
-    said, _ = process.communicate(timeout=60)
-    return process.returncode, (said.splitlines() or [""])[-1]
+    with killing_those_left(begun):
+        yield beginning
 
 
 def wait_for(process, path, condition):
@@ -109,12 +70,14 @@ def statuses(engine):
 
 
 def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
-    begin, load, small_weights, tmp_path
+    begin, load, small_weights, tmp_path, migrated_file
 ):
     path, whole = tmp_path / "disturbed.db", tmp_path / "whole.db"
     options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
     options["evaluation"] = "full"  # compiles sooner
-    status, said = finish(begin(path, largest=700_000))
+    shutil.copy(migrated_file, path)
+    too_little = path.stat().st_size + 150_000  # bytes, for the activations of the reference set
+    status, said = finish(begin(path, largest=too_little))
     assert status == 1
     assert said.endswith(f"make room: {GOES_ON}"), said
     assert upkeep.check(engines.create(path, read_only=True)) == []
@@ -203,23 +166,6 @@ def test_a_lease_from_elsewhere_holds_as_long_as_there_are_signs_of_life(empty):
     with empty.connect() as connection:
         found = dict(map(tuple, connection.execute(select(runs.c.id, runs.c.status))))
     assert found == {lease: "interrupted", lease + 1: "interrupted", mine: "running"}
-
-
-def test_a_process_that_another_took_for_dead_ends(empty, monkeypatch):
-    monkeypatch.setattr(leases, "SIGN_OF_LIFE", 0.01)
-    said = []
-
-    def lose():
-        over = {"status": "interrupted", "finished_at": schema.now()}
-        with engines.writing(empty) as connection:
-            connection.execute(update(schema.runs).values(**over))
-        threading.Event().wait(20)
-
-    with turn.Turn(empty, say=said.append) as first:
-        first.take()
-        with pytest.raises(KeyboardInterrupt):
-            lose()
-    assert said == ["another ingest took this one for dead, as it gave no sign, and took its place"]
 
 
 def test_readers_beside_an_ingest_meet_no_error_and_nothing_that_does_not_fit_together(

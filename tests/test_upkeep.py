@@ -258,7 +258,7 @@ def test_a_backup_that_finds_no_room_leaves_nothing_behind(database, tmp_path, c
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert "copy.db could not be written: disk I/O error; nothing was changed: make room" in err
+    assert "copy.db could not be written: No space left on device; nothing was changed: make room" in err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,0 +1,305 @@
+"""Processes that others took for dead end by themselves, and the rows are those of one undisturbed ingest."""
+
+import os
+import platform
+import re
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import ingested_batch
+import pytest
+from ingest_process import BACKGROUND, finish, killing_those_left, start, wait_until_stopped
+from sqlalchemy import func, select
+
+from benchmarks.crews import dask_workers
+from db import contents, leases, migrate, processes, schema, upkeep, write
+from db import engine as engines
+from ingest import cluster, pipeline, turn
+
+BATCH = replace(ingested_batch.BATCH, population=16)
+ELSEWHERE = "another-machine"
+FOR_EVER = 1e6  # seconds
+TAKEN = r"run \d+ is over: {who} took this one for dead, as it gave no sign of life, and took its place; .*"
+
+
+@pytest.fixture
+def empty(fresh):
+    """An upgraded database without a row."""
+    return fresh()
+
+
+@pytest.fixture
+def others(empty):
+    """The same database, as another process reaches it."""
+    made = engines.create(migrate.name(empty))
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def options(load, small_weights):
+    known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
+    return known | {"evaluation": "full"}  # compiles sooner
+
+
+@pytest.fixture
+def begin(small_weights, shared):
+    """Begin a real ingest; what is left of it at the end is killed."""
+    begun = []
+
+    def beginning(database, *more, **settings):
+        begun.append(
+            start(migrate.name(database), small_weights, shared / "of-the-killed", *more, **settings)
+        )
+        return begun[-1]
+
+    with killing_those_left(begun):
+        yield beginning
+
+
+@pytest.fixture(scope="module")
+def undisturbed(load, small_weights, tmp_path_factory):
+    """What a single process writes."""
+    engine = engines.create(tmp_path_factory.mktemp("undisturbed") / "x.db")
+    known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
+    pipeline.ingest(engine, BATCH, **known, evaluation="full")
+    found = contents.contents(engine)
+    engine.dispose()
+    return found
+
+
+def require_the_same(engine, expected):
+    assert contents.differences(contents.contents(engine), expected) == []
+    assert upkeep.check(engine) == []
+    with engine.connect() as connection:
+        assert contents.running(connection) == 0
+
+
+def statuses(engine, stage):
+    with engine.connect() as connection:
+        runs = schema.runs.c
+        return list(connection.scalars(select(runs.status).where(runs.stage == stage).order_by(runs.id)))
+
+
+def wait_for(process, condition):
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+
+
+def until(condition):
+    """Return when it is so, which takes no two minutes."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not come to that")
+
+
+def take_over(engine):
+    """Take the lease of a process of another machine, between two of its signs of life."""
+    found = None
+    while not isinstance(found, int):
+        found = leases.take(engine, "test", silent=found)
+    return found
+
+
+# ---- Real processes ------------------------------------------------------------------------------
+
+on_a_server = pytest.param("postgresql", marks=pytest.mark.postgresql)
+STOPS = [
+    pytest.param("sqlite", {"stop_before": "attacks"}, id="sqlite, before it writes attacks"),
+    pytest.param("sqlite", {"stop_before": "evaluation"}, id="sqlite, before it writes evaluations"),
+    *(
+        pytest.param("postgresql", stop, id=f"postgresql, {where}", marks=pytest.mark.postgresql)
+        for stop, where in (
+            ({"stop_within": "attacks"}, "before it commits attacks"),
+            ({"stop_within": "cases"}, "before it commits cases"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("fresh", "stop"), STOPS, indirect=["fresh"])
+def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit(begin, empty, undisturbed, stop):
+    first = begin(empty, host=ELSEWHERE, sign_of_life=FOR_EVER, ignored=BACKGROUND, **stop)
+    wait_until_stopped(first)
+    successors = [begin(empty, silence=0.5) for _ in range(2 if engines.locks_rows(empty) else 1)]
+    wait_for(successors[0], lambda: "interrupted" in statuses(empty, "ingest"))
+    first.send_signal(signal.SIGCONT)
+    status, said = finish(first)
+    pids = "|".join(str(process.pid) for process in successors)
+    who = rf"another ingest \(process ({pids}) on {platform.node()}, since [^)]*\)"
+    assert status == 1
+    assert re.fullmatch("xpixels: " + TAKEN.format(who=who), said), said
+    for process in successors:
+        status, said = finish(process)
+        assert status == 0, said
+    require_the_same(empty, undisturbed)
+    assert statuses(empty, "ingest") == ["interrupted"]
+
+
+def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life(
+    begin, empty, undisturbed, options
+):
+    first = begin(empty, host=ELSEWHERE, sign_of_life=0.1, ignored=BACKGROUND, endless=True)
+    while "computing" not in (line := first.stdout.readline()):
+        assert line, "it ended"
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        first.send_signal(ignored)
+    lease = take_over(empty)
+    status, said = finish(first)
+    who = rf"another ingest \(process {os.getpid()} on {platform.node()}, since [^)]*\)"
+    assert status == 1
+    assert re.fullmatch("xpixels: " + TAKEN.format(who=who), said), said
+    leases.release(empty, lease)
+    pipeline.ingest(empty, BATCH, **options)
+    require_the_same(empty, undisturbed)
+
+
+@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("how", ["by its sign of life", "at its next transaction"])
+def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone(
+    begin, empty, tmp_path, undisturbed, options, how
+):
+    path, other = engines.file(empty), tmp_path / "other.db"
+    made = engines.create(other)
+    pipeline.ingest(made, BATCH, **options)
+    made.dispose()
+    before = other.read_bytes()
+    if how == "by its sign of life":
+        first = begin(empty, sign_of_life=0.1, endless=True, ignored=BACKGROUND)
+        while "computing" not in (line := first.stdout.readline()):
+            assert line, "it ended"
+        other.rename(path)
+    else:
+        first = begin(empty, sign_of_life=FOR_EVER, stop_before="attacks", ignored=BACKGROUND)
+        wait_until_stopped(first)
+        other.rename(path)
+        first.send_signal(signal.SIGCONT)
+    status, said = finish(first)
+    assert status == 1
+    assert said.startswith(f"xpixels: The database {path.name} was replaced by another one")
+    assert path.read_bytes() == before
+    empty.dispose()  # which had the old file open
+    require_the_same(empty, undisturbed)
+
+
+@pytest.mark.parametrize("fresh", [on_a_server], indirect=True)  # a SQLite file has no worker elsewhere
+def test_dask_workers_end_with_the_command_that_was_taken_for_dead(begin, empty, undisturbed, options):
+    first = begin(empty, "--scheduler", "local", host=ELSEWHERE, sign_of_life=0.2, ignored=BACKGROUND)
+    wait_for(first, lambda: statuses(empty, "attack"))
+    workers = [processes.name(pid) for pid in dask_workers(first.pid)]
+    assert workers
+    lease = take_over(empty)
+    status, said = finish(first)
+    assert status == 1
+    assert "took this one for dead" in said
+    until(lambda: not any(map(processes.alive, workers)))
+    leases.release(empty, lease)
+    pipeline.ingest(empty, BATCH, **options)
+    require_the_same(empty, undisturbed)
+
+
+class Caught(Exception):
+    """What would have been shared."""
+
+
+class Catching(cluster.Cluster):
+    """A cluster that does the first stages, and none of the attacks."""
+
+    def share(self, work, task, run_id, items, size, **same):
+        if work == "attack":
+            raise Caught(cluster.describe(task), items, same)
+        yield from super().share(work, task, run_id, items, size, **same)
+
+
+def test_a_dask_worker_whose_run_ends_while_it_is_stopped_writes_nothing_more(
+    empty, others, shared, small_weights, monkeypatch
+):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "of-the-killed"))
+    known = {"weights": small_weights, "maps": False, "repairs": False, "evaluation": "full"}
+    with cluster.cluster("local", empty, ingested_batch.load) as crew:
+        catching = Catching(crew.client, crew.url, crew.load)
+        with pytest.raises(Caught) as caught:
+            pipeline.ingest(empty, BATCH, load=ingested_batch.load, **known, crew=catching)
+        place, items, same = caught.value.args
+        run_id = write.start_run(empty, "attack", parameters={}, code_version="test")
+
+        def submit():
+            where = (catching.command, place, catching.url, catching.load)
+            return crew.client.submit(cluster._do, where, "attack", run_id, items, same, pure=False)
+
+        workers = list(crew.client.run(os.getpid).values())
+        running = submit()
+        until(lambda: any(crew.client.processing().values()))
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        write.finish_run(others, run_id, status="interrupted")
+        before = attack_count(empty)
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        assert isinstance(running.exception(timeout=120), processes.TakenForDead)
+        assert isinstance(submit().exception(timeout=120), processes.TakenForDead)  # before it computes
+        assert attack_count(empty) == before
+
+
+def attack_count(engine):
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(schema.attacks))
+
+
+# ---- In this process -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(leases, "SIGN_OF_LIFE", 0.01)
+    monkeypatch.setattr(turn, "AGAIN", 0.01)
+
+
+def lose(engine, begun, attempts=1):
+    """Work for ever, and hold out against so many interruptions but one."""
+    with turn.Turn(engine) as mine:
+        mine.take()
+        begun.set()
+        for attempt in range(1, attempts + 1):
+            try:
+                while True:
+                    time.sleep(0.001)
+            except turn.Interruption:
+                if attempt == attempts:
+                    raise
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize("main", [True, False], ids=["main thread", "another thread"])
+def test_a_script_is_told_in_the_thread_that_works_and_may_go_on(empty, others, impatient, main, attempts):
+    begun = threading.Event()
+
+    def take():
+        assert begun.wait(60)
+        return leases.take(others, "test")
+
+    with ThreadPoolExecutor(2) as threads:
+        taking = threads.submit(take)
+        work = (lose, empty, begun, attempts)
+        with pytest.raises(processes.TakenForDead, match="took this one for dead"):
+            lose(*work[1:]) if main else threads.submit(*work).result()
+        lease = taking.result()
+    leases.release(others, lease)
+    with turn.Turn(empty) as again:  # nothing of the fence is left
+        again.take()
+    assert statuses(empty, "ingest") == ["interrupted"]
+
+
+def test_work_that_is_done_when_its_lease_is_lost_is_done(empty, others, impatient):
+    with turn.Turn(empty) as mine:
+        mine.take()
+        lease = leases.take(others, "test")
+        mine.over.set()  # before it is noticed
+    leases.release(others, lease)
+    assert statuses(empty, "ingest") == ["interrupted"]
