@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import argparse
 
-from db import engine, migrate, upkeep
+from db import migrate, upkeep
+from db.opening import opened
 
 
 def upgrade(options: argparse.Namespace) -> None:
-    """Bring a database to this program's revision."""
-    database = engine.create(options.database)
-    before, after = migrate.upgrade(database)
-    done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
-    print(done if before != after else f"revision {after} already")
-    if stale := upkeep.stale_thresholds(database):
-        print(f"{stale:,} {upkeep.STALE_THRESHOLDS}")
+    """Bring a database to this program's revision, and restore views and indexes."""
+    with opened(options.database) as database:
+        before, after, restored, left = migrate.upgrade_and_restore(database)
+        done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
+        print(done if before != after else f"revision {after} already")
+        for fault in restored:
+            print(f"restored {fault.kind} {fault.name}")
+        for fault in left:
+            print(fault)
+        if stale := upkeep.stale_thresholds(database):
+            print(f"{stale:,} {upkeep.STALE_THRESHOLDS}")
 
 
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong, a line each; the exit status."""
-    database = engine.create(options.database, read_only=True)
-    problems = upkeep.check(database)
-    print("\n".join(problems) or f"{migrate.name(database)}: sound")
+    with opened(options.database, read_only=True) as database:
+        problems = upkeep.check(database)
+        print("\n".join(problems) or f"{migrate.name(database)}: sound")
     return 1 if problems else 0
 
 
 def info(options: argparse.Namespace) -> None:
     """Print what is in a database, and how much room it takes."""
-    told = upkeep.info(engine.create(options.database, read_only=True))
+    with opened(options.database, read_only=True) as database:
+        told = upkeep.info(database)
     print(told.as_json() if options.json else told)
 
 
 def backup(options: argparse.Namespace) -> None:
     """Write a copy, and print its path."""
-    print(upkeep.backup(engine.create(options.database, read_only=True), options.target))
+    with opened(options.database, read_only=True) as database:
+        print(upkeep.backup(database, options.target))
