@@ -104,14 +104,14 @@ def _run_demo(options: argparse.Namespace) -> None:
     from dashapp.doors import read_password, require_password
     from dashapp.options import as_arguments
     from ingest.__main__ import run
-    from ingest.demo import DEMO, explain
+    from ingest.demo import DEMO, NAME, explain
 
     if not options.no_serve:
         # A port in use, or a password that is missing, is told now, not after minutes.
         with listen(options.host, options.port) as listening:
             require_password(listening, options.host, read_password(options.password_file))
     print(explain(DEMO), flush=True)
-    run(options.database, DEMO)
+    run(options.database, DEMO, usual_name=NAME)
     if not options.no_serve:
         # A process of its own serves: it never loads JAX, and gives back what the attacks used.
         address = ["--database", options.database, *as_arguments(options)]

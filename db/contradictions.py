@@ -1,5 +1,10 @@
 """What rows say that cannot all be true: how each is told, and a query for how many there are."""
 
+from db.schema import case_facets, facet_cells
+
+# What lists count: the columns by which cases are alike.
+ALIKE = [f'"{column.name}"' for column in facet_cells.c if column.name not in ("id", "cases")]
+OF_CASES = [f'case_facets."{column.name}"' for column in facet_cells.c if column.name in case_facets.c]
 STALE_THRESHOLDS = "decisions whose threshold is their own score, as of version 0.5 (run `xpixels tune`)"
 
 CONTRADICTIONS = {
@@ -63,7 +68,29 @@ CONTRADICTIONS = {
             OR COALESCE(case_facets.alarm_count, -1) <> COALESCE(
                 (SELECT SUM(CASE WHEN decisions.alarm THEN 1 ELSE 0 END) FROM decisions
                 WHERE decisions.case_id = cases.id
-                    AND decisions.metric = 'euclidean' AND decisions.rule = 'total'), -1)""",
+                    AND decisions.metric = 'euclidean' AND decisions.rule = 'total'), -1)
+            OR COALESCE(case_facets.batch_id, -1) <> COALESCE(
+                (SELECT runs.batch_id FROM runs WHERE runs.id = cases.run_id), -1)
+            OR COALESCE(case_facets.seed, -1) <> COALESCE(
+                (SELECT batches.seed FROM batches WHERE batches.id = case_facets.batch_id), -1)
+            OR COALESCE(case_facets.pixel_count, -1) <> COALESCE(
+                (SELECT attacks.pixel_count FROM attacks WHERE attacks.id = cases.attack_id), -1)""",
+    "counts that lists have otherwise than their cases are (run `xpixels tune`)": f"""
+        WITH shown AS (
+            SELECT layers.network_id AS network_id, layers.name AS detector FROM layers WHERE layers.compared
+            UNION SELECT network_id, detector FROM detector_decisions),
+        told AS (SELECT {", ".join(ALIKE)}, SUM(cases) AS cases FROM facet_cells GROUP BY {", ".join(ALIKE)}),
+        are AS (
+            SELECT {", ".join(OF_CASES)}, shown.detector, decided.outcome, decided.recovered_class,
+                COUNT(*) AS cases
+            FROM case_facets JOIN shown ON shown.network_id = case_facets.network_id
+            LEFT JOIN detector_decisions AS decided ON decided.network_id = case_facets.network_id
+                AND decided.detector = shown.detector AND decided."partition" = case_facets."partition"
+                AND decided.case_id = case_facets.case_id
+            GROUP BY {", ".join(OF_CASES)}, shown.detector, decided.outcome, decided.recovered_class),
+        ordered AS (SELECT {", ".join(ALIKE)}, cases FROM are)
+        SELECT (SELECT COUNT(*) FROM (SELECT * FROM told EXCEPT SELECT * FROM ordered) AS only_told)
+            + (SELECT COUNT(*) FROM (SELECT * FROM ordered EXCEPT SELECT * FROM told) AS untold)""",
     "decisions of layers that lists do not have, or have otherwise (run `xpixels tune`)": """
         SELECT COUNT(*) FROM decisions JOIN layers ON layers.id = decisions.layer_id
         JOIN cases ON cases.id = decisions.case_id
@@ -83,4 +110,23 @@ CONTRADICTIONS = {
         WHERE NOT EXISTS (SELECT 1 FROM decisions
             WHERE decisions.case_id = listed.case_id AND decisions.layer_id = layers.id
                 AND decisions.metric = 'euclidean' AND decisions.rule = 'total')""",
+    "predictions whose label is not their sample's": """
+        SELECT COUNT(*) FROM predictions JOIN networks ON networks.id = predictions.network_id
+        JOIN samples ON samples.dataset_id = networks.dataset_id AND samples.split = predictions.split
+            AND samples."position" = predictions."position"
+        WHERE predictions.label <> samples.label""",
+    "predictions that do not tell a logit for every class of their data set": """
+        SELECT COUNT(*) FROM predictions JOIN networks ON networks.id = predictions.network_id
+        JOIN (SELECT dataset_id, COUNT(*) AS number FROM classes GROUP BY dataset_id) AS known
+            ON known.dataset_id = networks.dataset_id
+        WHERE LENGTH(predictions.logits) <> 4 * known.number
+            OR predictions.predicted_class >= known.number OR predictions.label >= known.number""",
+    "batches without a run (`xpixels runs delete --batch NAME` deletes one)": """
+        SELECT COUNT(*) FROM batches
+        WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.batch_id = batches.id)""",
+    "runs of a batch of another network": """
+        SELECT COUNT(*) FROM runs JOIN batches ON batches.id = runs.batch_id
+        WHERE runs.network_id IS NULL OR runs.network_id <> batches.network_id""",
+    "identities missing, by which one database is told from another (run `xpixels db check --repair`)": """
+        SELECT 1 - COUNT(*) FROM database_identity""",
 }
