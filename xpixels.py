@@ -9,25 +9,20 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from db.command_parser import Parser
+from db.command_parser import add_command as _command
+from db.command_parser import add_database as _with_database
+from db.consent import UsageError
+
 __version__ = "0.5.0"
 
-DATABASE = "xpixels.db"
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job leaves as Ctrl-C does
     try:
         return options.run(options) or 0
+    except UsageError as error:
+        return _failed(_one_line(error), status=2)
     except KeyboardInterrupt:
         return _failed("stopped; what was written is kept, and the same command goes on from there")
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
@@ -66,22 +63,6 @@ def parser() -> Parser:
     _runs(commands)
     _db(commands)
     return root
-
-
-def _command(commands, name: str, run: Callable[[argparse.Namespace], int | None], help: str) -> Parser:
-    command = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(run=run)
-    return command
-
-
-def _with_database(command: Parser) -> None:
-    default = os.environ.get("XPIXELS_DATABASE_URL", DATABASE)
-    command.add_argument(
-        "--database",
-        default=default,
-        metavar="URL",
-        help="path or URL of the database (default: $XPIXELS_DATABASE_URL, else %(default)s)",
-    )
 
 
 def _with_address(command: Parser) -> None:
@@ -235,29 +216,39 @@ def _with_format(command: Parser) -> None:
 
 
 def _runs(commands) -> None:
-    from db.runs_command import add_options, run
+    from db import runs_command
+    from ingest import delete_batch
 
-    command = _command(
-        commands, "runs", run, "list the runs that wrote the rows, tell one whole, compare two"
-    )
+    help = "list the runs that wrote the rows, tell one whole, compare two"
+    command = _command(commands, "runs", runs_command.run, help)
     _with_database(command)
-    add_options(command)
+    runs_command.add_options(command)
     _with_format(command)
+    part = command.add_part("batches", runs_command.run_batches, "list the batches, with what came of each")
+    _with_database(part)
+    _with_format(part)
+    help = "delete a batch with its cases, attacks and all that hangs on them; says first how much that is"
+    part = command.add_part("delete", delete_batch.run, help)
+    _with_database(part)
+    delete_batch.add_options(part)
 
 
 def _db(commands) -> None:
     from db import upkeep_command as care
+    from ingest import repair_database
 
     command = commands.add_parser("db", help="look after the database")
     parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
     for name, run, help in (
         ("upgrade", care.upgrade, "bring the database to this program's revision, making it if need be"),
-        ("check", care.check, "say whether the file, its references and its counts are sound"),
+        ("check", repair_database.run, "say whether the file, its references and its counts are sound"),
         ("info", care.info, "tell revision, networks, counts and sizes"),
         ("backup", care.backup, "write a compact copy while others go on writing"),
     ):
         part = _command(parts, name, run, help)
         _with_database(part)
+        if name == "check":
+            repair_database.add_options(part)
         if name == "info":
             part.add_argument("--json", action="store_true", help="one object, sizes in bytes")
         if name == "backup":
@@ -290,9 +281,9 @@ def _way_out(error: BaseException) -> str:
     return room if no_room(error) else ""
 
 
-def _failed(line: str) -> int:
+def _failed(line: str, *, status: int = 1) -> int:
     print(f"xpixels: {line}", file=sys.stderr)
-    return 1
+    return status
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A reference in a column of `LEFT_EMPTY` is emptied. A row with any other one is 
 refers to it. All of this follows from the references that tables declare: a new table needs no line here.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 from sqlalchemy import (
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from db.bulk import among
 from db.schema import metadata, neighbors, original_neighbors, searches
 
+REFER_TO_NOTHING = "rows that refer to nothing"
 LEFT_EMPTY = ("run_id", "batch_id", "network_id")  # where they may be empty: who wrote a row, and for what
 Keys = dict[str, list[int]]  # table -> the keys of its rows that go, of tables that others refer to
 
@@ -48,7 +50,17 @@ def told(found: Mapping[str, int]) -> list[str]:
     """What to say of them: a line, or none."""
     if not found:
         return []
-    return [f"{sum(found.values()):,} rows that refer to nothing, in {', '.join(sorted(found))}"]
+    return [f"{sum(found.values()):,} {REFER_TO_NOTHING}, in {', '.join(sorted(found))}"]
+
+
+def rows_that_go(connection: Connection) -> dict[str, int]:
+    """How many rows `delete_orphans` would delete, by table."""
+    keys = _keys(connection)
+    counts = {
+        table.name: connection.scalar(_counted(table, _goes(connection, table, keys)))
+        for table in metadata.sorted_tables
+    }
+    return {name: number for name, number in counts.items() if number}
 
 
 def delete_orphans(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
@@ -56,26 +68,30 @@ def delete_orphans(connection: Connection) -> tuple[dict[str, int], dict[str, in
 
     Gives the rows that were deleted, and those that had a reference emptied, both by table.
     """
-    keys: Keys = {}
-    for table in metadata.sorted_tables:  # a table comes after those that it refers to
-        if _is_referred_to(table):
-            (key,) = table.primary_key.columns
-            keys[table.name] = list(connection.scalars(select(key).where(_goes(connection, table, keys))))
-    emptied, gone = {}, {}
+    keys, gone, emptied = _keys(connection), Counter(), Counter()
     for table in reversed(metadata.sorted_tables):
         for key in table.foreign_keys:
             if _can_be_empty(key.parent):
                 lost = or_(_refers_to_nothing(key), _refers_to(connection, key, keys))
                 changed = connection.execute(update(table).where(lost).values({key.parent.name: None}))
-                emptied[table.name] = emptied.get(table.name, 0) + changed.rowcount
-        gone[table.name] = connection.execute(delete(table).where(_goes(connection, table, keys))).rowcount
+                emptied[table.name] += changed.rowcount
+        gone[table.name] += connection.execute(delete(table).where(_goes(connection, table, keys))).rowcount
     for table, searched in ((neighbors, "case"), (original_neighbors, "original")):
-        for name, number in _delete_broken_lists(connection, table, searched).items():
-            gone[name] += number
-    return {name: n for name, n in gone.items() if n}, {name: n for name, n in emptied.items() if n}
+        gone.update(_delete_broken_lists(connection, table, searched))
+    return dict(+gone), dict(+emptied)
 
 
 # ---- Parts ---------------------------------------------------------------------------------------
+
+
+def _keys(connection: Connection) -> Keys:
+    """The keys of the rows that go, of tables that others refer to."""
+    keys: Keys = {}
+    for table in metadata.sorted_tables:  # a table comes after those that it refers to
+        if _is_referred_to(table):
+            (key,) = table.primary_key.columns
+            keys[table.name] = list(connection.scalars(select(key).where(_goes(connection, table, keys))))
+    return keys
 
 
 def _goes(connection: Connection, table: Table, keys: Keys) -> ColumnElement[bool]:

@@ -6,13 +6,15 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection
 
 from db import engine, migrate, runs_text, sql
-from db.read import runs
+from db.opening import opened
+from db.read import batch_list, runs
 from db.read.batches import batch_counts
 from db.runs_text import Told
 
@@ -22,27 +24,31 @@ def add_options(command: argparse.ArgumentParser) -> None:
     help = "one run to be told whole, or two to be compared; without, the list, the latest first"
     command.add_argument("ids", type=int, nargs="*", metavar="ID", help=help)
     command.add_argument("--stage", metavar="STAGE", help="list the runs of one stage, as attack or tuning")
+    command.add_argument("--batch", metavar="NAME", help="list the runs of one batch")
 
 
 def run(options: argparse.Namespace) -> None:
     """Print what was asked.
 
-    Raises LookupError for a run or a stage that is not there, ValueError for what does not go together.
+    Raises LookupError for a run, stage or batch that is not there, ValueError for what does not go together.
     """
     if len(options.ids) > 2:
         raise ValueError(f"{len(options.ids)} runs to compare: expected one id, or two")
-    if options.ids and (options.stage is not None or options.limit is not None):
-        raise ValueError("--stage and --limit are for the list: leave them out, or the ids")
-    if options.limit is not None and options.limit < 1:
-        raise ValueError(f"--limit {options.limit}: expected 1 or more")
-    database = engine.create(options.database, read_only=True)
-    migrate.require_current(database)
-    with engine.snapshot(database) as connection:
+    if options.ids and (options.stage, options.batch, options.limit) != (None, None, None):
+        raise ValueError("--stage and --limit are for the list, as --batch is: leave them out, or the ids")
+    with _read(options) as connection:
         if options.ids:
             text = told(connection, options.ids, options.form)
         else:
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            text = listed(connection, options.stage, options.limit, options.form, width)
+            which = {"stage": options.stage, "batch": options.batch, "limit": options.limit}
+            text = listed(connection, **which, form=options.form, width=_width())
+    sys.stdout.write(text)
+
+
+def run_batches(options: argparse.Namespace) -> None:
+    """Print the list of batches."""
+    with _read(options) as connection:
+        text = listed_batches(connection, limit=options.limit, form=options.form, width=_width())
     sys.stdout.write(text)
 
 
@@ -52,12 +58,16 @@ def listed(
     limit: int | None = None,
     form: str | None = None,
     width: int | None = None,
+    batch: str | None = None,
 ) -> str:
     """The list as json, csv, or a table whose lines have at most `width` characters."""
-    found = runs.list_runs(connection, stage=stage, limit=limit)
+    if batch is not None and not batch_list.list_batches(connection, name=batch):
+        batch_list.find_batch(connection, name=batch)  # which says so, and names those there are
+    found = runs.list_runs(connection, stage=stage, batch=batch, limit=limit)
     if stage is not None and not found:
         known = ", ".join(runs.stages(connection)) or "none"
-        raise LookupError(f"no run of the stage {stage}: stages that have runs are {known}")
+        of_batch = "" if batch is None else f" and the batch '{batch}'"
+        raise LookupError(f"no run of the stage {stage}{of_batch}: stages that have runs are {known}")
     written = runs.rows_written(connection, [one.id for one in found])
     rows = {id_: sum(counts.values()) for id_, counts in written.items()}
     if form is None:
@@ -68,6 +78,20 @@ def listed(
     columns = [*runs.Run._fields, "rows"]
     values = [[_flat(record[name]) for name in columns] for record in records]
     return sql.as_csv(sql.Answer(columns, values, False))
+
+
+def listed_batches(
+    connection: Connection, limit: int | None = None, form: str | None = None, width: int | None = None
+) -> str:
+    """The batches as json, csv, or a table whose lines have at most `width` characters."""
+    found = batch_list.list_batches(connection)[:limit]
+    if form is None:
+        return runs_text.batch_table(found, width)
+    records = [runs_text.batch_record(one) for one in found]
+    if form == "json":
+        return _json(records)
+    columns = list(batch_list.ListedBatch._fields)
+    return sql.as_csv(sql.Answer(columns, [[_flat(one[name]) for name in columns] for one in records], False))
 
 
 def told(connection: Connection, ids: Sequence[int], form: str | None = None) -> str:
@@ -86,6 +110,22 @@ def told(connection: Connection, ids: Sequence[int], form: str | None = None) ->
         columns = ["part", "name", "measure", *(f"run {id_}" for id_ in ids)]
         return sql.as_csv(sql.Answer(columns, runs_text.as_rows(parts), False))
     return runs_text.laid_out(parts, whole)
+
+
+@contextmanager
+def _read(options: argparse.Namespace) -> Iterator[Connection]:
+    """A connection to the database at one moment."""
+    if options.limit is not None and options.limit < 1:
+        raise ValueError(f"--limit {options.limit}: expected 1 or more")
+    with opened(options.database, read_only=True) as database:
+        migrate.require_current(database)
+        with engine.snapshot(database) as connection:
+            yield connection
+
+
+def _width() -> int | None:
+    """Of a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _tell(connection: Connection, run_id: int) -> Told:
@@ -115,4 +155,4 @@ def _json(value: Mapping | Sequence) -> str:
 
 
 def _flat(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value

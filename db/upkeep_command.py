@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from db import migrate, upkeep
+from db import migrate, orphans, upkeep
 from db.opening import opened
 
 
@@ -27,6 +28,8 @@ def check(options: argparse.Namespace) -> int:
     with opened(options.database, read_only=True) as database:
         problems = upkeep.check(database)
         print("\n".join(problems) or f"{migrate.name(database)}: sound")
+    if any(orphans.REFER_TO_NOTHING in line for line in problems):
+        print("`xpixels db check --repair` deletes rows that refer to nothing", file=sys.stderr)
     return 1 if problems else 0
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from db import engine, migrate
 from db.batch_names import normal_name
 from db.read import batch_list, batches
-from db.schema import METRICS, PARTITIONS, RULES, SCREENINGS
+from db.schema import METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
 
 EVALUATIONS = ("auto", "incremental", "full")
@@ -243,9 +243,7 @@ def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool
 
 def retune(url: str) -> None:
     """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
-    from ingest.defense import tune
-    from ingest.evaluation import evaluate_detectors
-    from ingest.neighbors import find_neighbors
+    from ingest.retune import retune_network
     from ingest.turn import Turn
 
     engine.create(url, read_only=True).dispose()  # a missing database is an error here, not a new one
@@ -254,26 +252,14 @@ def retune(url: str) -> None:
     with Turn(database) as turn:
         turn.take()
         with database.connect() as connection:
-            known = {
-                network: batches.neighbor_counts(connection, network)
-                for network in batches.network_ids(connection)
-            }
-        for network, metrics in known.items():
-            # what a stopped ingest left to do
-            find_neighbors(database, network, sorted(metrics) or Batch().metrics)
-        tuned = [
-            network
-            for network, metrics in known.items()
-            if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
-        ]
-        for network in tuned:
-            evaluate_detectors(database, network, sorted(known[network]), RULES, again=True)
+            known = batches.network_ids(connection)
+        tuned = sum(retune_network(database, network) for network in known)
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "
             "`xpixels ingest`"
         )
-    print(f"tuned {len(tuned)} of {len(known)} networks")
+    print(f"tuned {tuned} of {len(known)} networks")
 
 
 if __name__ == "__main__":
