@@ -11,11 +11,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:  # `run` makes sure first that these are our own packages
+    from db.command_parser import Commands, Parser
 
 __version__ = "0.6.0"
 
@@ -26,37 +29,6 @@ PACKAGES = ("db", "model", "ingest", "dashapp")  # beside this file, whatever el
 GOES_ON = "what was written is kept, and the same command goes on from there"
 NOTHING_WRITTEN = "nothing was written"
 ONLY_READS = "it only reads: nothing was changed"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, without the password of an address."""
-
-    def __init__(self, *arguments, **options) -> None:
-        """Say of numbers what was expected."""
-        super().__init__(*arguments, **options)
-        self.register("type", int, _whole_number)
-        self.register("type", float, _number)
-
-    def error(self, message: str) -> NoReturn:
-        """End with status 2."""
-        from db.address import hide_passwords
-
-        line = " ".join(hide_passwords(message).split())
-        self.exit(2, f"{self.prog}: {line}; see `{self.prog} --help`\n")
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
 
 
 def run() -> NoReturn:
@@ -98,17 +70,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        return _failed(_told(error, options))
+        return _failed(_told(error, options), status=getattr(error, "exit_status", 1))
 
 
 def parser() -> Parser:
     """Every command with its options."""
+    from db.command_parser import Commands, Parser
+
     root = Parser(
         prog="xpixels",
         description="One-pixel attacks on a network and a nearest-neighbor defense, explained case by case.",
     )
     root.add_argument("--version", action="version", version=f"xpixels {__version__}")
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+    commands = Commands(root)
     _demo(commands)
     _data(commands)
     _training(commands)
@@ -122,57 +96,29 @@ def parser() -> Parser:
     return root
 
 
-def _command(
-    commands,
-    name: str,
-    run: Callable[[argparse.Namespace], int | None],
-    help: str,
-    *,
-    stopped: str | Callable[[argparse.Namespace], str],
-) -> Parser:
-    """A command. stopped: what is true when it is stopped, perhaps depending on its options."""
-    command = commands.add_parser(name, help=help, description=help)
-    command.set_defaults(run=run, stopped=stopped)
-    return command
-
-
-def _with_database(command: Parser) -> None:
-    command.add_argument(
-        "--database",
-        metavar="URL",
-        help="path or URL of the database (default: $XPIXELS_DATABASE_URL, which no list of processes shows, "
-        "else xpixels.db)",
-    )
-
-
-def _with_address(command: Parser) -> None:
+def _demo(commands: Commands) -> None:
     from dashapp.options import add_options
 
-    add_options(command)
-
-
-def _demo(commands) -> None:
     help = "ingest a small batch of the bundled sample, then serve it"
-    command = _command(commands, "demo", _run_demo, help, stopped=GOES_ON)
-    _with_database(command)
-    _with_address(command)
+    command = commands.add("demo", _run_demo, help, stopped=GOES_ON)
+    add_options(command)
     command.add_argument("--no-serve", action="store_true", help="only make the database")
 
 
 def _run_demo(options: argparse.Namespace) -> None:
-    from dashapp.__main__ import listen
     from dashapp.doors import read_password, require_password
     from dashapp.options import as_arguments
+    from dashapp.server import listen
     from db.address import ENVIRONMENT
     from ingest.__main__ import run
-    from ingest.demo import DEMO, explain
+    from ingest.demo import DEMO, NAME, explain
 
     if not options.no_serve:
         # A port in use, or a password that is missing, is told now, not after minutes.
         with listen(options.host, options.port) as listening:
             require_password(listening, options.host, read_password(options.password_file))
     print(explain(DEMO), flush=True)
-    run(options.database, DEMO)
+    run(options.database, DEMO, usual_name=NAME)
     if not options.no_serve:
         # A process of its own serves: it never loads JAX, and gives back what the attacks used.
         sys.stdout.flush()
@@ -186,13 +132,11 @@ def _own_command() -> list[str]:
     return [sys.executable, "-P", "-c", start.format(str(Path(__file__).resolve().parent))]
 
 
-def _data(commands) -> None:
-    command = commands.add_parser("data", help="fetch data sets")
-    parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
+def _data(commands: Commands) -> None:
+    group = commands.add_group("data", "fetch data sets")
     help = "fetch and verify a data set into your cache folder"
-    fetch = _command(
-        parts, "fetch", _run_fetch, help, stopped="nothing was kept: the same command begins anew"
-    )
+    stopped = "nothing was kept: the same command begins anew"
+    fetch = group.add("fetch", _run_fetch, help, stopped=stopped, database=False)
     fetch.add_argument("name", choices=["cifar10"], help="the data set")
     fetch.add_argument(
         "--from", dest="source", type=Path, metavar="PATH", help="an archive or folder you have"
@@ -205,130 +149,115 @@ def _run_fetch(options: argparse.Namespace) -> None:
     print(f"cifar10 is in {fetch(from_path=options.source)}")
 
 
-def _training(commands) -> None:
+def _training(commands: Commands) -> None:
+    from ingest import evaluate_command as evaluation
     from model.train_command import add_options, train
 
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
-    add_options(_command(commands, "train", train, help, stopped=stopped))
-    from ingest import evaluate_command as evaluation
-
+    add_options(commands.add("train", train, help, stopped=stopped, database=False))
     help = "measure a network's accuracy on the test images, and keep what it predicts of each"
-    command = _command(commands, "evaluate", evaluation.run_options, help, stopped=evaluation.stopped)
+    how = {"stopped": evaluation.stopped, "database": False}
+    command = commands.add("evaluate", evaluation.run_options, help, **how)
     command.set_defaults(database_may_lack=True)
     evaluation.add_options(command)
 
 
-def _ingest(commands) -> None:
-    from ingest.__main__ import add_options, run_options
+def _ingest(commands: Commands) -> None:
+    from ingest.__main__ import add_options, run_options, tune
 
     help = "attack, compare and write the next batch of cases; resumes"
-    command = _command(commands, "ingest", run_options, help, stopped=GOES_ON)
-    _with_database(command)
-    add_options(command)
+    add_options(commands.add("ingest", run_options, help, stopped=GOES_ON))
     help = "choose k and threshold anew and decide every case"
     stopped = "each layer and detector is tuned as before or anew: give the same command again"
-    command = _command(commands, "tune", _run_tune, help, stopped=stopped)
-    _with_database(command)
+    commands.add("tune", tune, help, stopped=stopped)
 
 
-def _study(commands) -> None:
+def _study(commands: Commands) -> None:
     from ingest.study import add_options
 
     help = "the paper's evaluation at its own scale, with baselines, pairs and intervals; resumes"
-    command = _command(commands, "study", _run_study, help, stopped=GOES_ON)
-    _with_database(command)
-    add_options(command)
+    add_options(commands.add("study", _run_study, help, stopped=GOES_ON))
 
 
 def _run_study(options: argparse.Namespace) -> None:
+    from dashapp.report import require_folder, write_report
+    from db.opening import opened
     from ingest.study import run_options
 
     if options.report:
-        from dashapp.report import require_folder, write_report
-        from db import engine
-
         require_folder(options.report)  # before an hour's work
     run_options(options)
     if options.report:
-        print(
-            "\n".join(map(str, write_report(engine.create(options.database, read_only=True), options.report)))
-        )
+        with opened(options.database, read_only=True) as database:
+            print("\n".join(map(str, write_report(database, options.report))))
 
 
-def _run_tune(options: argparse.Namespace) -> None:
-    from ingest.__main__ import retune
-
-    retune(options.database)
-
-
-def _check(commands) -> None:
+def _check(commands: Commands) -> None:
     from ingest.check import add_options, run_options, stopped
 
     help = "judge images: prediction, alarms and their reasons"
-    command = _command(commands, "check", run_options, help, stopped=stopped)
-    _with_database(command)
-    add_options(command)
+    add_options(commands.add("check", run_options, help, stopped=stopped))
 
 
-def _serve(commands) -> None:
-    command = _command(commands, "serve", _run_serve, "serve the dashboard", stopped="notes are kept")
-    _with_database(command)
-    _with_address(command)
+def _serve(commands: Commands) -> None:
+    from dashapp.options import add_options
+
+    add_options(commands.add("serve", _run_serve, "serve the dashboard", stopped="notes are kept"))
 
 
 def _run_serve(options: argparse.Namespace) -> None:
-    from dashapp.__main__ import serve
     from dashapp.options import serve_keywords
+    from dashapp.server import serve
 
     with suppress(KeyboardInterrupt):  # the usual way to end it
         serve(options.database, **serve_keywords(options))
 
 
-def _sql(commands) -> None:
+def _sql(commands: Commands) -> None:
     from db.sql_command import add_export_options, add_sql_options, export, run
 
-    command = _command(commands, "sql", run, "run one SQL statement, read-only", stopped=ONLY_READS)
-    _with_database(command)
-    add_sql_options(command)
+    add_sql_options(commands.add("sql", run, "run one SQL statement, read-only", stopped=ONLY_READS))
     help = "write a whole table or view as CSV, JSON or Parquet"
-    command = _command(commands, "export", export, help, stopped=NOTHING_WRITTEN)
-    _with_database(command)
-    add_export_options(command)
+    add_export_options(commands.add("export", export, help, stopped=NOTHING_WRITTEN))
 
 
-def _runs(commands) -> None:
-    from db.runs_command import add_options, run
+def _runs(commands: Commands) -> None:
+    from db import runs_command
+    from ingest import delete_batch
 
     help = "list the runs that wrote the rows, tell one whole, compare two"
-    command = _command(commands, "runs", run, help, stopped=ONLY_READS)
-    _with_database(command)
-    add_options(command)
+    command = commands.add("runs", runs_command.run, help, stopped=ONLY_READS)
+    runs_command.add_options(command)
+    help = "list the batches, with what came of each"
+    part = command.add_part("batches", runs_command.run_batches, help, stopped=ONLY_READS)
+    runs_command.add_batches_options(part)
+    help = "delete a batch with its cases, attacks and all that hangs on them; says first how much that is"
+    part = command.add_part("delete", delete_batch.run, help, stopped=delete_batch.STOPPED)
+    delete_batch.add_options(part)
 
 
-def _db(commands) -> None:
+def _db(commands: Commands) -> None:
     from db import upkeep_command as care
+    from ingest import repair_database
 
-    command = commands.add_parser("db", help="look after the database")
-    parts = command.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-    as_it_was = "the database is as it was"
+    group = commands.add_group("db", "look after the database")
     help = "bring the database to this program's revision, making it if need be"
-    _with_database(_command(parts, "upgrade", care.upgrade, help, stopped=as_it_was))
+    group.add("upgrade", care.upgrade, help, stopped="the database is as it was")
     help = "say whether the file, its references and its counts are sound"
-    _with_database(_command(parts, "check", care.check, help, stopped=ONLY_READS))
-    part = _command(parts, "info", care.info, "tell revision, networks, counts and sizes", stopped=ONLY_READS)
-    _with_database(part)
-    part.add_argument("--json", action="store_true", help="one object, sizes in bytes")
+    command = group.add("check", repair_database.run, help, stopped=repair_database.stopped)
+    repair_database.add_options(command)
+    help = "tell revision, networks, counts and sizes"
+    care.add_info_options(group.add("info", care.info, help, stopped=ONLY_READS))
     help = "write a compact copy while others go on writing"
-    part = _command(parts, "backup", care.backup, help, stopped="no copy was made")
-    _with_database(part)
-    part.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
+    care.add_backup_options(group.add("backup", care.backup, help, stopped="no copy was made"))
     help = "copy a whole database, as from SQLite to PostgreSQL or back"
-    part = _command(parts, "copy", _run_copy, help, stopped="no row was written, and the source is as it was")
-    part.add_argument(
+    stopped = "no row was written, and the source is as it was"
+    command = group.add("copy", _run_copy, help, stopped=stopped, database=False)
+    command.add_argument(
         "source", metavar="SOURCE", help="path or URL of the database to read; it stays as it is"
     )
-    part.add_argument(
+    command.add_argument(
         "target", metavar="TARGET", help="path or URL of the one to write: new, or without rows"
     )
 
@@ -371,14 +300,14 @@ def _told(error: BaseException, options: argparse.Namespace) -> str:
     return f"{line}; make room: {_truth(options)}" if no_room(error) else line
 
 
-def _failed(line: str) -> int:
+def _failed(line: str, *, status: int = 1) -> int:
     try:
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
         _drop_output()
     with suppress(OSError):
         print(f"xpixels: {line}", file=sys.stderr)
-    return 1
+    return status
 
 
 def _drop_output() -> None:

@@ -56,7 +56,7 @@ def _host_name(text: str) -> str:
 
 
 def serve_keywords(options: argparse.Namespace) -> dict[str, Any]:
-    """What these options mean to `dashapp.__main__.serve`.
+    """What these options mean to `dashapp.server.serve`.
 
     Raises:
         OSError, ValueError: the password cannot be read, or is none.

@@ -94,7 +94,7 @@ def _require_all(connection: Connection) -> None:
     if fence is None or connection.get_execution_options().get("postgresql_readonly"):
         return
     _require_same_file(connection)
-    if connection.scalar(select(database_identity.c.uuid)) != fence.database:
+    if fence.database not in (None, connection.scalar(select(database_identity.c.uuid))):
         _refuse_replaced(connection.engine)
     require_run(connection, fence.run_id, fence.process)
 

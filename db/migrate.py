@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from alembic import command
 from alembic.config import Config
@@ -15,9 +16,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db import faults
+from db import faults, schema_faults
 from db.address import shown
-from db.engine import create, file, remove, require_file
+from db.engine import create, file, lock_upgrades, remove, require_file, writing
+from db.opening import opened
+from db.schema_faults import Fault
 
 OURS = {"cases", "images", "networks", "runs"}  # tables that every revision has
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
@@ -41,13 +44,22 @@ def current(engine: Engine) -> str | None:
         RevisionError: not an xpixels database, or one that cannot be read.
     """
     path = file(engine)
-    if path is None:
-        return _revision(engine)
-    if not path.exists():
+    if path is not None and not path.exists():
         return None
+    with _reading(engine) as reader:
+        return _revision(reader)
+
+
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Engine]:
+    """The engine, or one that only reads the same file."""
+    path = file(engine)
+    if path is None:
+        yield engine
+        return
     reader = create(path, read_only=True)
     try:
-        return _revision(reader)
+        yield reader
     finally:
         reader.dispose()
 
@@ -113,12 +125,9 @@ def open_current(url: str) -> Iterator[Engine]:
 
     Raises what `create` and `require_current` raise.
     """
-    engine = create(url, read_only=True)
-    try:
+    with opened(url, read_only=True) as engine:
         require_current(engine)
         yield engine
-    finally:
-        engine.dispose()
 
 
 def make_or_require_current(engine: Engine) -> None:
@@ -132,20 +141,44 @@ def make_or_require_current(engine: Engine) -> None:
         require_current(engine)
 
 
+class Upgraded(NamedTuple):
+    """What an upgrade did."""
+
+    before: str | None  # the revision; None: the database was made
+    after: str
+    restored: list[Fault]  # views and indexes that were missing or changed
+    left: list[Fault]  # what else is not as this program makes it
+
+
 def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     """Makes the database if need be and brings it to a revision; returns the revision before and after.
 
-    It is one transaction: when it fails, everything is as it was, and a file that was not there is not.
+    It is one transaction: when it fails, everything is as it was, and a file that was not there is not. At
+    today's revision, views and indexes that are missing or changed are made anew, in another one.
 
     Raises:
         RevisionError: not an xpixels database, one of a newer revision than this program knows, or one
             that cannot be written.
     """
+    done = upgrade_and_restore(engine, revision)
+    return done.before, done.after
+
+
+def upgrade_and_restore(engine: Engine, revision: str = "head") -> Upgraded:
+    """The same, and what else it did. Raises what `upgrade` raises."""
     before = current(engine)
     if before is not None and before not in _revisions():
         raise RevisionError(_newer(engine, before))
-    if before == head() and revision == "head":
-        return before, before
+    after = before
+    if before != head() or revision != "head":
+        _migrate(engine, revision)
+        after = current(engine)
+    if before is None or after != head():
+        return Upgraded(before, after, [], [])
+    return Upgraded(before, after, *restore(engine))
+
+
+def _migrate(engine: Engine, revision: str) -> None:
     path = file(engine)
     new = path is not None and not path.exists()
     try:
@@ -159,7 +192,29 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
             engine.dispose()
             remove(path)
         raise
-    return before, current(engine)
+
+
+def restore(engine: Engine) -> tuple[list[Fault], list[Fault]]:
+    """Makes views and indexes that are missing or changed anew; returns these, and the faults that are left.
+
+    Raises:
+        RevisionError: one of them cannot be made; then none was.
+        Also what `require_current` raises.
+    """
+    require_current(engine)
+    with _reading(engine) as reader:
+        found = schema_faults.find_faults(reader)
+    lacking = [fault for fault in found if fault.can_be_restored]
+    if lacking:
+        try:
+            with writing(engine) as connection:
+                lock_upgrades(connection)
+                schema_faults.restore(connection, lacking)
+        except DatabaseError as error:  # rows that are there twice, a table that has the name, a lock
+            names = ", ".join(fault.name for fault in lacking)
+            line = faults.explain(error, name(engine)) or f"{name(engine)}: {error.orig}"
+            raise RevisionError(f"{names} cannot be restored: {line}.") from error
+    return lacking, [fault for fault in found if not fault.can_be_restored]
 
 
 def downgrade(engine: Engine, revision: str) -> None:

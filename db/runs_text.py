@@ -6,9 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from db import processes
+from db.read.batch_list import ListedBatch
 from db.read.runs import Agreement, AttackTally, AttackWay, Run, TunedLayer, TunedPoint
 
-HEADINGS = ("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows", "asked for")
+HEADINGS = ("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows", "batch", "asked for")
+OF_BATCHES = (
+    "batch",
+    "network",
+    "data set",
+    "attack",
+    "pixels",
+    "seed",
+    "cases",
+    "attacks",
+    "succeeded",
+    "runs",
+)
 # Parameters that say what they are without their name.
 PLAIN = ("dataset", "attack", "layer", "layers", "metrics", "rules", "references")
 NONE = "-"
@@ -48,11 +61,43 @@ def table(found: Sequence[Run], rows: Mapping[int, int], width: int | None) -> s
             NONE if one.seed is None else str(one.seed),
             one.code_version,
             f"{rows[one.id]:,}",
+            one.batch or NONE,
             asked(one.parameters),
         )
         for one in found
     ]
     return _aligned([HEADINGS, *lines], right=(0, 4, 5, 7), width=width)
+
+
+def batch_table(found: Sequence[ListedBatch], width: int | None) -> str:
+    """The list of batches; its lines are cut to the width."""
+    if not found:
+        return "no batches\n"
+    lines = [
+        (
+            one.name,
+            f"{one.network} #{one.network_id}",
+            one.dataset,
+            one.method,
+            str(one.pixel_count),
+            str(one.seed),
+            f"{sum(one.cases.values()):,}",
+            f"{one.attacks:,}",
+            f"{one.successes:,}",
+            ", ".join(map(str, one.runs)),
+        )
+        for one in found
+    ]
+    return _aligned([OF_BATCHES, *lines], right=(4, 5, 6, 7, 8), width=width)
+
+
+def batch_record(batch: ListedBatch) -> dict[str, Any]:
+    """A batch for other programs."""
+    cases = [
+        {"partition": partition, "kind": kind, "cases": count}
+        for (partition, kind), count in batch.cases.items()
+    ]
+    return batch._asdict() | {"cases": cases}
 
 
 def asked(parameters: Mapping[str, Any]) -> str:
@@ -148,6 +193,7 @@ def _facts(run: Run) -> dict[str, str]:
         "stage": run.stage,
         "status": run.status,
         "message": run.message,
+        "batch": run.batch,
         "network": run.network and f"{run.network}, weights {run.weights[:12]}",
         "started": f"{_time(run.started_at)} UTC",
         "ended": run.finished_at and f"{_time(run.finished_at)} UTC",

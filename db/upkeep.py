@@ -10,10 +10,12 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
 
-from db import faults, migrate, schema, sizes
+from db import faults, migrate, orphans, schema, sizes
 from db.address import expand
-from db.engine import file
+from db.contradictions import CONTRADICTIONS, STALE_THRESHOLDS
+from db.engine import file, snapshot
 from db.forms import json_document
+from db.schema_faults import find_faults
 from whole_file import whole_file
 
 
@@ -109,97 +111,11 @@ def info(engine: Engine) -> Info:
         )
 
 
-STALE_THRESHOLDS = "decisions whose threshold is their own score, as of version 0.5 (run `xpixels tune`)"
-
-# What must not be: how it is told, and a query for how many there are.
-CONTRADICTIONS = {
-    "cases whose true class is not their sample's label": """
-        SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
-        WHERE cases.true_class <> samples.label""",
-    "adversarial cases whose attack was of another sample or network, or failed": """
-        SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id
-        WHERE attacks.sample_id <> cases.sample_id OR attacks.network_id <> cases.network_id
-            OR NOT attacks.succeeded""",
-    "adversarial cases without all their attacked pixels": """
-        SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id
-        WHERE attacks.pixel_count <>
-            (SELECT COUNT(*) FROM attack_pixels WHERE attack_pixels.attack_id = attacks.id)""",
-    "cases without a score for every class": """
-        SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
-        WHERE (SELECT COUNT(*) FROM class_scores WHERE class_scores.case_id = cases.id)
-            <> (SELECT COUNT(*) FROM classes WHERE classes.dataset_id = samples.dataset_id)""",
-    "cases and compared layers without neighbours (run `xpixels ingest`, it goes on where it stopped)": """
-        SELECT COUNT(*) FROM cases JOIN layers ON layers.network_id = cases.network_id AND layers.compared
-        WHERE NOT EXISTS (SELECT 1 FROM neighbors
-            WHERE neighbors.case_id = cases.id AND neighbors.layer_id = layers.id)""",
-    "cases and layers whose neighbours leave a rank out": """
-        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
-            HAVING COUNT(*) <> MAX("rank")) AS ranked""",
-    "neighbours of which no search tells the run, or searches without neighbours": """
-        WITH found AS (
-            SELECT case_id, layer_id, metric, 'case' AS searched FROM neighbors WHERE "rank" = 1
-            UNION ALL SELECT case_id, layer_id, metric, 'original' FROM original_neighbors WHERE "rank" = 1),
-        told AS (SELECT case_id, layer_id, metric, searched FROM searches)
-        SELECT (SELECT COUNT(*) FROM (SELECT * FROM found EXCEPT SELECT * FROM told) AS untold)
-            + (SELECT COUNT(*) FROM (SELECT * FROM told EXCEPT SELECT * FROM found) AS lacking)""",
-    "decisions missing for a case beside others of its network (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM cases
-        JOIN layers ON layers.network_id = cases.network_id
-        JOIN operating_points ON operating_points.layer_id = layers.id
-            AND operating_points.how_chosen = 'tuning' AND operating_points."partition" = 'tuning'
-        WHERE NOT EXISTS (SELECT 1 FROM decisions
-            WHERE decisions.case_id = cases.id AND decisions.layer_id = layers.id
-                AND decisions.metric = operating_points.metric AND decisions.rule = operating_points.rule)""",
-    "decisions not at the operating point of their layer (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM decisions LEFT JOIN operating_points
-            ON operating_points.layer_id = decisions.layer_id
-            AND operating_points.metric = decisions.metric AND operating_points.rule = decisions.rule
-            AND operating_points.how_chosen = 'tuning' AND operating_points."partition" = 'tuning'
-        WHERE operating_points.k IS NULL OR operating_points.k <> decisions.k
-            OR operating_points.threshold <> decisions.threshold""",
-    "decisions whose outcome does not fit their case's kind": """
-        SELECT COUNT(*) FROM decisions JOIN cases ON cases.id = decisions.case_id
-        WHERE (decisions.outcome IN ('TP', 'FN')) <> (cases.kind = 'adversarial')""",
-    "operating points that do not count every case of their partition (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM operating_points JOIN layers ON layers.id = operating_points.layer_id
-        WHERE operating_points.tp + operating_points.fp + operating_points.tn + operating_points.fn <>
-            (SELECT COUNT(*) FROM cases WHERE cases.network_id = layers.network_id
-                AND cases."partition" = operating_points."partition")""",
-    "cases whose facets, which lists filter by, are missing or not theirs (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM cases LEFT JOIN case_facets ON case_facets.case_id = cases.id
-        WHERE case_facets.case_id IS NULL OR case_facets.network_id <> cases.network_id
-            OR case_facets."partition" <> cases."partition" OR case_facets.kind <> cases.kind
-            OR case_facets.predicted_class <> cases.predicted_class
-            OR COALESCE(case_facets.alarm_count, -1) <> COALESCE(
-                (SELECT SUM(CASE WHEN decisions.alarm THEN 1 ELSE 0 END) FROM decisions
-                WHERE decisions.case_id = cases.id
-                    AND decisions.metric = 'euclidean' AND decisions.rule = 'total'), -1)""",
-    "decisions of layers that lists do not have, or have otherwise (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM decisions JOIN layers ON layers.id = decisions.layer_id
-        JOIN cases ON cases.id = decisions.case_id
-        LEFT JOIN detector_decisions AS listed ON listed.network_id = layers.network_id
-            AND listed.detector = layers.name AND listed."partition" = cases."partition"
-            AND listed.case_id = cases.id
-        WHERE decisions.metric = 'euclidean' AND decisions.rule = 'total' AND (listed.case_id IS NULL
-            OR listed.score <> decisions.unexpected_count OR listed.threshold <> decisions.threshold
-            OR listed.alarm <> decisions.alarm)""",
-    STALE_THRESHOLDS: """
-        SELECT COUNT(*) FROM detector_decisions AS listed
-        WHERE listed.score = listed.threshold AND NOT EXISTS (SELECT 1 FROM layers
-            WHERE layers.network_id = listed.network_id AND layers.name = listed.detector)""",
-    "decisions of layers that only lists have (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM detector_decisions AS listed
-        JOIN layers ON layers.network_id = listed.network_id AND layers.name = listed.detector
-        WHERE NOT EXISTS (SELECT 1 FROM decisions
-            WHERE decisions.case_id = listed.case_id AND decisions.layer_id = layers.id
-                AND decisions.metric = 'euclidean' AND decisions.rule = 'total')""",
-}
-
-
 def check(engine: Engine) -> list[str]:
     """What is wrong with the database, a line each; empty when it is sound.
 
-    The file itself, references, and whether cases, neighbours, decisions and counts agree.
+    The file itself, tables, views, indexes and triggers, references, and whether cases, neighbours, decisions
+    and counts agree. Where a table or a column is missing, the last two are not asked.
     Raises what `migrate.require_current` raises.
     """
     try:
@@ -211,13 +127,27 @@ def check(engine: Engine) -> list[str]:
     problems = []
     try:
         with engine.connect() as connection:
-            problems += _file_problems(connection)
+            problems += damage(connection)
+        found = find_faults(engine)
+        problems += map(str, found)
+        if any(fault.hides_rows for fault in found):
+            return problems
+        with snapshot(engine) as connection:
+            problems += orphans.told(orphans.count_orphans(connection))
             for what, count in CONTRADICTIONS.items():
                 if number := connection.scalar(text(count)):
                     problems.append(f"{number:,} {what}")
-    except DatabaseError as error:  # pages so damaged that nothing more can be read
-        problems.append(f"damaged: {error.orig}")
+    except DatabaseError as error:  # pages so damaged that nothing more can be read, or a right that lacks
+        problems.append(f"{'damaged' if file(engine) else 'cannot be checked'}: {error.orig}")
     return problems
+
+
+def damage(connection: Connection) -> list[str]:
+    """What is damaged in a SQLite file, a line each."""
+    if connection.dialect.name != "sqlite":
+        return []
+    lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return [f"damaged: {line}" for line in lines if line != "ok"]
 
 
 def stale_thresholds(engine: Engine) -> int:
@@ -261,20 +191,26 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
     return path
 
 
-def _file_problems(connection: Connection) -> list[str]:
-    if connection.dialect.name != "sqlite":
-        return []
-    damage = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-    problems = [f"damaged: {line}" for line in damage if line != "ok"]
-    lost = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    tables = sorted({row[0] for row in lost})
-    if lost:
-        problems.append(f"{len(lost):,} rows that refer to nothing, in {', '.join(tables)}")
-    return problems
+def compact(engine: Engine) -> str | None:
+    """Give the room of deleted rows in a SQLite file back to the disk; the line that tells it.
+
+    None: not a file; a server gives that room to new rows by itself.
+    """
+    path = file(engine)
+    if path is None:
+        return None
+    try:
+        with closing(engine.raw_connection()) as pooled:
+            pooled.dbapi_connection.execute("VACUUM")
+            pooled.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except (DatabaseError, sqlite3.Error) as error:  # others are at work on it, or a copy finds no room
+        reason = getattr(error, "orig", error)
+        return f"{path} keeps its size ({reason}): new rows use the room, `xpixels db backup` leaves it out"
+    return f"{path} has {_size(path, None) / 1e6:,.1f} MB now"
 
 
-def _size(path: Path | None, connection: Connection) -> int | None:
-    if connection.dialect.name == "postgresql":
+def _size(path: Path | None, connection: Connection | None) -> int | None:
+    if connection is not None and connection.dialect.name == "postgresql":
         return connection.scalar(select(func.pg_database_size(func.current_database())))
     if path is None:
         return None

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
-from db import engine, migrate, output, upkeep
+from db import migrate, orphans, output, upkeep
+from db.opening import opened
+
+
+def add_info_options(command: argparse.ArgumentParser) -> None:
+    """What `info` reads, but for the database."""
+    command.add_argument("--json", action="store_true", help="one object, sizes in bytes")
+
+
+def add_backup_options(command: argparse.ArgumentParser) -> None:
+    """What `backup` reads, but for the database."""
+    command.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
 
 
 def upgrade(options: argparse.Namespace) -> None:
-    """Bring a database to this program's revision."""
-    database = engine.create(options.database)
-    before, after = migrate.upgrade(database)
-    done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
-    print(done if before != after else f"revision {after} already")
-    if stale := upkeep.stale_thresholds(database):
-        print(f"{stale:,} {upkeep.STALE_THRESHOLDS}")
+    """Bring a database to this program's revision, and restore views and indexes."""
+    with opened(options.database) as database:
+        before, after, restored, left = migrate.upgrade_and_restore(database)
+        done = f"{migrate.name(database)}: {before or 'empty'} -> {after}"
+        print(done if before != after else f"revision {after} already")
+        for fault in restored:
+            print(f"restored {fault.kind} {fault.name}")
+        for fault in left:
+            print(fault)
+        if stale := upkeep.stale_thresholds(database):
+            print(f"{stale:,} {upkeep.STALE_THRESHOLDS}")
 
 
 def check(options: argparse.Namespace) -> int:
     """Print what is wrong, a line each; the exit status."""
-    database = engine.create(options.database, read_only=True)  # perhaps so damaged that it tells no revision
-    problems = upkeep.check(database)
-    database.dispose()
-    print("\n".join(problems) or f"{migrate.name(database)}: sound")
+    with opened(options.database, read_only=True) as database:
+        problems = upkeep.check(database)
+        print("\n".join(problems) or f"{migrate.name(database)}: sound")
+    if any(orphans.REFER_TO_NOTHING in line for line in problems):
+        print("`xpixels db check --repair` deletes rows that refer to nothing", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -38,4 +56,5 @@ def info(options: argparse.Namespace) -> None:
 
 def backup(options: argparse.Namespace) -> None:
     """Write a copy, and print its path."""
-    print(upkeep.backup(engine.create(options.database, read_only=True), options.target))
+    with opened(options.database, read_only=True) as database:
+        print(upkeep.backup(database, options.target))

@@ -6,12 +6,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from db import engine, migrate
-from db.read import batches
-from db.schema import METRICS, PARTITIONS, RULES, SCREENINGS
+from db.batch_names import normal_name
+from db.read import batch_list, batches
+from db.schema import METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
 
 EVALUATIONS = ("auto", "incremental", "full")
+NAME_HELP = "what the batch is called in lists and filters; another name for the same batch renames it"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +76,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--crossover-rate", "CR: a trial's chance to take a gene from its mutant", type=float, metavar="CR"
     )
     option("--seed", "another seed is another batch", type=int, metavar="N")
+    parser.add_argument("--name", help=NAME_HELP + " (default: what was asked for, in short)")
     option(
         "--metric",
         "distance of the neighbours; repeat for several (default: euclidean)",
@@ -132,6 +137,7 @@ def batch_of(options: argparse.Namespace) -> Batch:
 def run_options(options: argparse.Namespace) -> None:
     """Do what parsed options ask for."""
     how = {"evaluation": options.evaluation, "scheduler": options.scheduler}
+    how["name"] = None if options.name is None else normal_name(options.name)
     if options.all_test:
         run_all(options.database, batch_of(options), options.weights, **how)
     else:
@@ -146,10 +152,15 @@ def run(
     evaluation: str = "auto",
     sweeps: bool = True,
     scheduler: str | None = None,
+    name: str | None = None,
+    usual_name: str | None = None,
 ) -> None:
-    """Ingest the batch and say in a few lines what came of it."""
+    """Ingest the batch and say in a few lines what came of it.
+
+    name: of the batch; usual_name: of a new one for which no name is given.
+    """
     from ingest.cluster import crew_at  # JAX is loaded only once the options have been understood
-    from ingest.pipeline import ingest
+    from ingest.pipeline import Naming, ingest
     from model import devices
     from model.checkpoint import BUNDLED
 
@@ -164,7 +175,9 @@ def run(
             maps=sweeps,
             repairs=sweeps,
             crew=crew,
+            naming=Naming(name, usual_name),
         )
+    say_batch(database, report.network_id, batch)
     if report.added:
         added = ", ".join(
             f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
@@ -191,17 +204,20 @@ def run_all(
     *,
     evaluation: str = "auto",
     scheduler: str | None = None,
+    name: str | None = None,
 ) -> None:
     """Attack every test image and say how many fell."""
     from ingest.cluster import crew_at
-    from ingest.pipeline import attack_all
+    from ingest.pipeline import Naming, attack_all
     from model import devices
     from model.checkpoint import BUNDLED
 
     devices.use_all_cores()
     database = engine.create(url)
     with crew_at(scheduler, database) as crew:
-        task = attack_all(database, batch, weights=weights or BUNDLED, evaluation=evaluation, crew=crew)
+        how = {"evaluation": evaluation, "crew": crew, "naming": Naming(name)}
+        task = attack_all(database, batch, weights=weights or BUNDLED, **how)
+    say_batch(database, task.network_id, batch, all_test=True)
     with database.connect() as connection:
         totals = batches.attack_totals(connection, task.network_id, task.dataset_id)
     for total in totals:
@@ -215,11 +231,24 @@ def run_all(
     print('by class: xpixels sql "select * from attack_matrix"')
 
 
+def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool = False) -> None:
+    """Say which batch it was, if anything could be made of it."""
+    from ingest.registry import find_batch
+
+    with database.connect() as connection:
+        batch_id = find_batch(connection, network_id, batch, all_test=all_test)
+        if batch_id is not None:
+            print(batch_list.batch_of(connection, batch_id))
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Tune every network of a database anew."""
+    retune(options.database)
+
+
 def retune(url: str) -> None:
     """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
-    from ingest.defense import tune
-    from ingest.evaluation import evaluate_detectors
-    from ingest.neighbors import find_neighbors
+    from ingest.retune import retune_network
     from ingest.turn import Turn
 
     database = engine.create(url, existing=True)
@@ -227,26 +256,14 @@ def retune(url: str) -> None:
     with Turn(database) as turn:
         turn.take()
         with database.connect() as connection:
-            known = {
-                network: batches.neighbor_counts(connection, network)
-                for network in batches.network_ids(connection)
-            }
-        for network, metrics in known.items():
-            # what a stopped ingest left to do
-            find_neighbors(database, network, sorted(metrics) or Batch().metrics)
-        tuned = [
-            network
-            for network, metrics in known.items()
-            if tune(database, network, sorted(metrics) or Batch().metrics, RULES, again=True)
-        ]
-        for network in tuned:
-            evaluate_detectors(database, network, sorted(known[network]), RULES, again=True)
+            known = batches.network_ids(connection)
+        tuned = sum(retune_network(database, network) for network in known)
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "
             "`xpixels ingest`"
         )
-    print(f"tuned {len(tuned)} of {len(known)} networks")
+    print(f"tuned {tuned} of {len(known)} networks")
 
 
 if __name__ == "__main__":

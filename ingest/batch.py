@@ -105,6 +105,15 @@ class Batch:
         names += ("strategy", "crossover_rate", "start", "seed")
         return {name: getattr(self, name) for name in names} | {"weight": list(self.weight)}
 
+    def title(self, *, all_test: bool = False) -> str:
+        """A name that tells it from most others, for one that nobody has named."""
+        parts = [self.attack, *([f"screen {self.screen}"] if self.screen else [])]
+        parts += [f"targets {self.targets}"] if self.targets != ANY else []
+        parts += [f"{self.pixels} pixels"] if self.pixels > 1 else []
+        parts += [f"{self.levels} levels"] if self.sweeps and self.levels > 2 else []
+        parts += ["every test image"] if all_test else []
+        return ", ".join((*parts, f"seed {self.seed}"))
+
     def as_json(self) -> dict:
         """All of it, for another process."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}

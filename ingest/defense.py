@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from db import write
 from db.engine import writing
 from db.read import batches
+from db.read.evaluated import last_case
 from db.schema import PARTITIONS
 from ingest import decide, rows
 from ingest.runs import stage
@@ -34,6 +35,7 @@ def tune(
         last = batches.last_parameters(connection, network_id, "tuning")
         compared = [row for row in batches.layer_rows(connection, network_id) if row.compared]
         classes = batches.class_count(connection, network_id)
+        newest = last_case(connection, network_id)
     if len(kinds) < 2:
         return False
     parameters = {
@@ -41,6 +43,7 @@ def tune(
         "rules": list(rules),
         "layers": [layer.name for layer in compared],
         "searches": {metric: searches.get(metric, 0) for metric in metrics},
+        "last": newest,  # others may have come in the place of cases that were deleted
     }
     if last == parameters and not again:
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ingest.batch import Batch
 
+NAME = "demo"  # of its batch
 DEMO = Batch(dataset="cifar10-sample", cases=32, population=100, generations=5)
 
 

@@ -7,7 +7,8 @@ stopped goes on when the same command is given again, and one that is complete d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -39,6 +40,14 @@ from model.incremental import fastest
 
 
 @dataclass(frozen=True)
+class Naming:
+    """What a batch is to be called: by its name, or where it is new and none is given, as usual."""
+
+    name: str | None = None  # as `db.batch_names.normal_name` has it
+    usual: str | None = None  # None: as `Batch.title` says
+
+
+@dataclass(frozen=True)
 class Added:
     """The cases of a batch: what came, and what could not."""
 
@@ -67,19 +76,19 @@ def ingest(
     maps: bool = True,
     repairs: bool = True,
     crew: Crew | None = None,
+    naming: Naming = Naming(),
 ) -> Report:
     """Bring the database to what the batch asks for.
 
     load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
     maps, repairs: as in `explain_cases`. crew: who does the long stages; by default this process, and on a
-        PostgreSQL server all that wait for their turn.
+        PostgreSQL server all that wait for their turn. naming: what the batch is to be called.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
     with turn_on(engine, load) as turn:
-        cases = add_cases(
-            engine, batch, weights=weights, load=load, evaluation=evaluation, turn=turn, crew=crew
-        )
+        options = {"weights": weights, "load": load, "evaluation": evaluation, "crew": crew}
+        cases = add_cases(engine, batch, **options, turn=turn, naming=naming)
         tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
     return Report(cases.task.network_id, cases.added, cases.missing, tuned)
 
@@ -93,6 +102,7 @@ def add_cases(
     evaluation: str = "auto",
     turn: Turn | None = None,
     crew: Crew | None = None,
+    naming: Naming = Naming(),
 ) -> Added:
     """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises.
 
@@ -100,15 +110,16 @@ def add_cases(
     """
     test, training = load(batch.dataset, "test"), load(batch.dataset, "train")
     check_possible(batch, len(test))  # what could not be even if the network were always right
-    task = _task(engine, batch, weights, test, lambda: training, evaluation, turn, crew)
-    batch_id = _register(task, batch)
+    data_ = (test, lambda: training)
+    task, batch_id = _task(engine, batch, weights, *data_, evaluation, turn, crew, naming.name)
     before = _counts(task, batch_id)
     if any(_lacks(before, batch).values()):
         correct = _correct(task)
         check_possible(batch, int(correct.sum()))
         build_reference(task)
         find_duplicates(task, training)
-        _make_cases(task, batch, batch_id, correct)
+        with _registered(task, batch, naming) as batch_id:
+            _make_cases(task, batch, batch_id, correct)
     after = _counts(task, batch_id)
     added = {key: count - before.get(key, 0) for key, count in after.items() if count > before.get(key, 0)}
     return Added(task, added, {key: count for key, count in _lacks(after, batch).items() if count})
@@ -145,6 +156,7 @@ def attack_all(
     load: Callable[[str, str], data.Dataset] = data.load,
     evaluation: str = "auto",
     crew: Crew | None = None,
+    naming: Naming = Naming(),
 ) -> Task:
     """Attack every test image that the network classifies correctly, as the batch says; makes no cases.
 
@@ -153,10 +165,11 @@ def attack_all(
     test = load(batch.dataset, "test")
     training = cache(partial(load, batch.dataset, "train"))
     with turn_on(engine, load) as turn:
-        task = _task(engine, batch, weights, test, training, evaluation, turn, crew)
-        batch_id = _register(task, batch, all_test=True)
+        options = (evaluation, turn, crew, naming.name)
+        task, _ = _task(engine, batch, weights, test, training, *options, all_test=True)
         wanted = choice.candidates(batch, test, _correct(task), set())
-        search(task, batch, batch_id, wanted, every=True)
+        with _registered(task, batch, naming, all_test=True) as batch_id:
+            search(task, batch, batch_id, wanted, every=True)
     return task
 
 
@@ -169,7 +182,11 @@ def _task(
     evaluation: str,
     turn: Turn | None,
     crew: Crew | None,
-) -> Task:
+    name: str | None,
+    *,
+    all_test: bool = False,
+) -> tuple[Task, int | None]:
+    """What is worked on, and the id of the batch where it is written down: it gets its name at once."""
     loaded = checkpoint.load(weights)
     choice.target_classes(batch, test)  # an unknown class is told before any work, and so is
     fastest(
@@ -181,10 +198,11 @@ def _task(
     with writing(engine) as connection:
         dataset_id = registry.register_dataset(connection, test)
         network_id = registry.register_network(connection, loaded, dataset_id)
+        batch_id = registry.find_batch(connection, network_id, batch, all_test=all_test, name=name)
         registry.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
     crew = crew or (Shared() if locks_rows(engine) else Alone())
     known = (engine, network_id, dataset_id, loaded, test, training, crew, weights)
-    return Task(*known, evaluation=evaluation, pixels=batch.pixels)
+    return Task(*known, evaluation=evaluation, pixels=batch.pixels), batch_id
 
 
 def turn_on(engine: Engine, load: Callable[[str, str], data.Dataset]) -> Turn:
@@ -198,9 +216,24 @@ def _correct(task: Task) -> np.ndarray:
     return predicted == task.test.labels
 
 
-def _register(task: Task, batch: Batch, *, all_test: bool = False) -> int:
+@contextmanager
+def _registered(task: Task, batch: Batch, naming: Naming, *, all_test: bool = False) -> Iterator[int]:
+    """The id of the batch, written down where it is new; one that got no run is not there afterwards."""
+
+    def discard() -> None:
+        with writing(task.engine) as connection:
+            registry.discard_batch(connection, batch_id)
+
     with writing(task.engine) as connection:
-        return registry.register_batch(connection, task.network_id, batch, all_test=all_test)
+        names = {"name": naming.name, "usual_name": naming.usual}
+        batch_id = registry.register_batch(connection, task.network_id, batch, all_test=all_test, **names)
+    try:
+        yield batch_id
+    except BaseException:
+        with suppress(Exception):  # a full disk, say: what is told is why the work ended
+            discard()
+        raise
+    discard()
 
 
 def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) -> None:
@@ -217,7 +250,9 @@ def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) ->
     cases.write_cases(task, batch, batch_id, cases.plan(task, batch, chosen, clean))
 
 
-def _counts(task: Task, batch_id: int) -> dict[tuple[str, str], int]:
+def _counts(task: Task, batch_id: int | None) -> dict[tuple[str, str], int]:
+    if batch_id is None:
+        return {}
     with task.engine.connect() as connection:
         runs = batches.batch_runs(connection, batch_id)
         return batches.batch_counts(connection, runs)

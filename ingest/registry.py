@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from db import write
-from db.schema import batches, classes, datasets, images, layers, networks, now, samples
+from db import batch_names, write
+from db.schema import batches, classes, datasets, images, layers, networks, now, runs, samples
 from ingest import rows
 from ingest.batch import Batch
 from model.checkpoint import Checkpoint
@@ -51,28 +51,62 @@ def compare_layers(
             connection.execute(update(layers).where(named).values(compared=True))
 
 
-def register_batch(connection: Connection, network_id: int, batch: Batch, *, all_test: bool = False) -> int:
-    """The id of the batch of a network, written down if it is new; a new one is called by its number.
+def find_batch(
+    connection: Connection, network_id: int, batch: Batch, *, all_test: bool = False, name: str | None = None
+) -> int | None:
+    """The id of the batch of a network, which gets the name that is given; None: it is not written down.
 
     all_test: it attacks every test image, and makes no cases.
+    Raises ValueError where the name is that of another batch of the network, which may not be new either.
     """
-    identity = batch.identity() | ({"all_test": True} if all_test else {})
     known = select(batches.c.id, batches.c.parameters).where(batches.c.network_id == network_id)
-    for batch_id, parameters in connection.execute(known):
-        if parameters == identity:
-            return batch_id
+    asked = _identity(batch, all_test)
+    same = (id_ for id_, parameters in connection.execute(known).all() if parameters == asked)
+    batch_id = next(same, None)
+    if name is not None:
+        batch_names.require_free(connection, network_id, name, batch_id)
+        if batch_id is not None:
+            batch_names.rename(connection, batch_id, name)
+    return batch_id
+
+
+def register_batch(
+    connection: Connection,
+    network_id: int,
+    batch: Batch,
+    *,
+    all_test: bool = False,
+    name: str | None = None,
+    usual_name: str | None = None,
+) -> int:
+    """The id of the batch of a network, written down if it is new. Arguments and errors as of `find_batch`.
+
+    usual_name: of a new one, for which no name is given, unless another one has it.
+    """
+    batch_id = find_batch(connection, network_id, batch, all_test=all_test, name=name)
+    if batch_id is not None:
+        return batch_id
+    taken = batch_names.names_of(connection, network_id)
     facts = {
         "network_id": network_id,
-        "name": f"new {now()}",
-        "parameters": identity,
+        "name": name or batch_names.free_name(usual_name or batch.title(all_test=all_test), taken),
+        "parameters": _identity(batch, all_test),
         "method": batch.attack,
         "pixel_count": batch.pixels,
         "seed": batch.seed,
         "created_at": now(),
     }
-    batch_id = connection.execute(batches.insert(), facts).inserted_primary_key[0]
-    connection.execute(update(batches).where(batches.c.id == batch_id).values(name=f"batch {batch_id}"))
-    return batch_id
+    return connection.execute(batches.insert(), facts).inserted_primary_key[0]
+
+
+def discard_batch(connection: Connection, batch_id: int) -> None:
+    """Take back a batch of which no run came: it was written down for nothing."""
+    run = select(runs.c.id).where(runs.c.batch_id == batch_id)
+    connection.execute(delete(batches).where(batches.c.id == batch_id, ~run.exists()))
+
+
+def _identity(batch: Batch, all_test: bool) -> dict:
+    return batch.identity() | ({"all_test": True} if all_test else {})
 
 
 def register_dataset(connection: Connection, dataset: Dataset) -> int:

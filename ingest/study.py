@@ -18,9 +18,10 @@ import numpy as np
 from sqlalchemy import Engine
 
 from db import engine as databases
+from db.batch_names import normal_name
 from db.read import evaluated
 from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
-from ingest.__main__ import add_scheduler
+from ingest.__main__ import add_scheduler, say_batch
 from ingest.batch import ALL, ANY, SWEEP, Batch
 from model.layers import SCALED
 
@@ -41,6 +42,13 @@ class Plan:
     metrics: tuple[str, ...] = METRICS
     layers: tuple[str, ...] = (SCALED,)  # compared besides flatten, the dense ones and composed
     distances: tuple[int, ...] = (16, 32, 64, 128)  # from the median, of the attacker who keeps near it
+    name: str | None = None  # what the sets are called, with their own behind it; None: as usual
+
+    def names(self) -> dict[str, str | None]:
+        """The name for each set; None: as usual. Raises ValueError where it cannot be one."""
+        if self.name is None:
+            return dict.fromkeys(self.batches())
+        return {set_: normal_name(f"{self.name} {set_}") for set_ in self.batches()}
 
     def batches(self) -> dict[str, Batch]:
         """The two sets of cases; targets as in the paper, and any wrong class."""
@@ -79,15 +87,16 @@ def study(
     """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises, and has its `crew`."""
     from ingest.evaluation import evaluate_detectors
     from ingest.near_median import attack_near_median
-    from ingest.pipeline import add_cases, explain_cases, turn_on
+    from ingest.pipeline import Naming, add_cases, explain_cases, turn_on
     from model import checkpoint, data
 
     options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load, "crew": crew}
     lacking = {}
     with turn_on(engine, options["load"]) as turn:
-        for name, batch in plan.batches().items():
-            found = add_cases(engine, batch, **options, turn=turn)
-            lacking |= {(name, *key): count for key, count in found.missing.items()}
+        for set_, batch in plan.batches().items():
+            naming = Naming(plan.names()[set_], f"study {set_}")
+            found = add_cases(engine, batch, **options, turn=turn, naming=naming)
+            lacking |= {(set_, *key): count for key, count in found.missing.items()}
         task = found.task
         explain_cases(task, plan.metrics, maps=False)
         attack_near_median(task, _fooled(task), plan.distances)
@@ -115,6 +124,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="adversarial cases in each partition of each set, and as many clean ones (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="(default: %(default)s)")
+    help = "what its batches are called, with `targeted` and `untargeted` behind it (default: study)"
+    parser.add_argument("--name", help=help)
     parser.add_argument(
         "--metric", action="append", choices=METRICS, help="repeat for several (default: all five)"
     )
@@ -143,14 +154,18 @@ def run_options(options: argparse.Namespace) -> Outcome:
         seed=options.seed,
         metrics=tuple(dict.fromkeys(options.metric or usual.metrics)),
         layers=tuple(dict.fromkeys(options.layer or usual.layers)),
+        name=options.name,
     )
+    plan.names()  # what cannot be a name is told before any work
     devices.use_all_cores()
     database = databases.create(options.database)
     with crew_at(options.scheduler, database) as crew:
         outcome = study(database, plan, weights=options.weights, crew=crew)
-    for (name, partition, kind), count in sorted(outcome.lacking.items()):
+    for batch in plan.batches().values():
+        say_batch(database, outcome.network_id, batch)
+    for (set_, partition, kind), count in sorted(outcome.lacking.items()):
         print(
-            f"{name}, {partition}: {plan.cases - count} of {plan.cases} {kind} cases; every image was tried "
+            f"{set_}, {partition}: {plan.cases - count} of {plan.cases} {kind} cases; every image was tried "
             "(fewer --cases, or the full cifar10, would do)"
         )
     if not outcome.evaluated:

@@ -7,6 +7,7 @@ import argparse
 from collections.abc import Iterator
 
 import xpixels
+from db.command_parser import Parser
 
 # Arguments behind the command. A command without an entry fails `tests/test_faults.py`.
 ARGUMENTS = {
@@ -22,6 +23,8 @@ ARGUMENTS = {
     "sql": ["select 1", "--database", "{database}"],
     "export": ["runs", "--database", "{database}"],
     "runs": ["--database", "{database}"],
+    "runs batches": ["--database", "{database}"],
+    "runs delete": ["1", "--yes", "--database", "{database}"],
     "db upgrade": ["--database", "{database}"],
     "db check": ["--database", "{database}"],
     "db info": ["--database", "{database}"],
@@ -35,10 +38,11 @@ def commands() -> list[str]:
     return list(_commands(xpixels.parser(), ""))
 
 
-def _commands(parser: argparse.ArgumentParser, before: str) -> Iterator[str]:
+def _commands(parser: Parser, before: str) -> Iterator[str]:
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not groups:
         yield before.strip()
+        yield from (f"{before.strip()} {name}" for name in parser.parts)
     for group in groups:
         for name, part in group.choices.items():
             yield from _commands(part, f"{before} {name}")

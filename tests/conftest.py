@@ -150,6 +150,12 @@ def fresh(request, tmp_path_factory):
 
 
 @pytest.fixture
+def fresh_copies(tmp_path):
+    """A function: a copy, for the time of a block, of a database that `fresh()` gave and that was closed."""
+    return lambda original: fresh_database.copy(original, tmp_path)
+
+
+@pytest.fixture
 def copy(ingested, tmp_path):
     """A copy of that database to write to."""
     target = tmp_path / "copy.db"

@@ -25,7 +25,7 @@ OTHERS = (
     "encodings.ascii",
     "encodings.idna",
     "sqlalchemy.dialects.sqlite",
-    "dashapp.__main__",
+    "dashapp.server",
 )
 NOBODY = 65534
 SECONDS = 60  # the longest that a command may take

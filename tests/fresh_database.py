@@ -52,6 +52,20 @@ def on(server: URL) -> Iterator[Engine]:
     postgres_server.drop(server, name)
 
 
+@contextmanager
+def copy(original: Engine, folder: Path) -> Iterator[Engine]:
+    """A copy of a database to which nobody is connected."""
+    if original.dialect.name == "postgresql":
+        name = f"copy_{next(NUMBERS)}"
+        made = engines.create(postgres_server.make(original.url, name, template=original.url.database))
+        yield made
+        made.dispose()
+        postgres_server.drop(original.url, name)
+    else:
+        with file(engines.file(original), folder) as made:
+            yield made
+
+
 def _migrate(address: str) -> None:
     made = engines.create(address)
     migrate.upgrade(made)

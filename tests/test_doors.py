@@ -12,9 +12,10 @@ import pytest
 
 import db.engine
 import db.migrate
+import xpixels
 from dashapp import doors
-from dashapp.__main__ import main, serve
 from dashapp.app import create_app
+from dashapp.server import serve
 
 PASSWORD = "grün & långt, with: colons"
 
@@ -117,12 +118,12 @@ def test_an_address_that_others_reach_is_not_served_without_a_password(path, mon
     monkeypatch.delenv(doors.ENVIRONMENT, raising=False)
     if host == "::" and not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
-    assert main(["--database", str(path), "--host", host, "--port", "0"]) == 1
+    assert xpixels.main(["serve", "--database", str(path), "--host", host, "--port", "0"]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"--host {host} is open to others: set XPIXELS_PASSWORD, or name a file that holds a password with "
-        "--password-file.\n"
+        f"xpixels: --host {host} is open to others: set XPIXELS_PASSWORD, or name a file that holds a "
+        "password with --password-file.\n"
     )
 
 
@@ -195,7 +196,7 @@ def test_a_password_comes_from_a_file_or_the_environment(tmp_path, monkeypatch):
 def test_what_is_no_password_is_refused_in_one_line(path, tmp_path, capsys, content, words):
     file = tmp_path / "password"
     file.write_bytes(content)
-    assert main(["--database", str(path), "--password-file", str(file)]) == 1
+    assert xpixels.main(["serve", "--database", str(path), "--password-file", str(file)]) == 1
     said = capsys.readouterr().err
     assert words in said
     assert str(file) in said
@@ -203,13 +204,13 @@ def test_what_is_no_password_is_refused_in_one_line(path, tmp_path, capsys, cont
 
 
 def test_a_password_file_that_is_missing_is_named(path, tmp_path, capsys):
-    assert main(["--database", str(path), "--password-file", str(tmp_path / "none")]) == 1
+    assert xpixels.main(["serve", "--database", str(path), "--password-file", str(tmp_path / "none")]) == 1
     assert str(tmp_path / "none") in capsys.readouterr().err
 
 
 def test_a_password_that_is_too_short_in_the_environment_is_not_shown(path, monkeypatch, capsys):
     monkeypatch.setenv(doors.ENVIRONMENT, "hunter2")
-    assert main(["--database", str(path)]) == 1
+    assert xpixels.main(["serve", "--database", str(path)]) == 1
     said = capsys.readouterr().err
     assert "XPIXELS_PASSWORD has 7 characters" in said
     assert "hunter2" not in said

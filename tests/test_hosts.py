@@ -21,7 +21,6 @@ import db.engine
 import db.migrate
 import xpixels
 from dashapp import host_names
-from dashapp.__main__ import main
 from dashapp.app import create_app
 from dashapp.options import add_options, as_arguments, serve_keywords
 
@@ -286,7 +285,7 @@ def test_a_demo_serves_with_the_same_names():
 
 def test_a_name_that_is_none_keeps_python_m_dashapp_from_serving(path, capsys):
     with pytest.raises(SystemExit):
-        main(["--database", str(path), "--allow-host", "x y"])
+        xpixels.main(["serve", "--database", str(path), "--allow-host", "x y"])
     assert "'x y' is no host name" in capsys.readouterr().err
 
 

@@ -13,11 +13,12 @@ from db import engine, migrate, runs_command, runs_text, schema
 
 RUN = small_database.ROWS["runs"][0] | {"process": None, "message": None}
 ATTACK = {"dataset": "pets", "attack": "differential-evolution", "screen": None, "population": 100, "seed": 0}
+TUNING = {"stage": "tuning", "seed": None, "batch_id": None}
 RUNS = [
     RUN | {"id": 2, "stage": "attack", "parameters": ATTACK, "process": "here/41/7"},
     RUN | {"id": 3, "stage": "attack", "parameters": ATTACK | {"population": 400, "weight": [0.5, 1.0]}},
-    RUN | {"id": 4, "stage": "tuning", "seed": None, "parameters": {"metrics": ["euclidean", "cosine"]}},
-    RUN | {"id": 5, "stage": "tuning", "seed": None, "parameters": {"metrics": ["euclidean"]}},
+    RUN | TUNING | {"id": 4, "parameters": {"metrics": ["euclidean", "cosine"]}},
+    RUN | TUNING | {"id": 5, "parameters": {"metrics": ["euclidean"]}},
     RUN
     | {"id": 6, "stage": "sweep", "status": "failed", "message": "OSError: disk", "network_id": None}
     | {"seconds": 3725.0},
@@ -42,6 +43,7 @@ WHOLE = """\
 Run
   stage    attack
   status   done
+  batch    first try
   network  small, weights ffffffffffff
   started  2026-01-31 12:00:00 UTC
   ended    2026-01-31 12:00:00 UTC
@@ -147,8 +149,11 @@ def test_the_list_has_the_latest_run_first_and_what_each_was_asked_for(asked):
         ["2", "attack", "done"],
         ["1", "cases", "done"],
     ]
-    assert lines[1].endswith("2026-01-31 12:00:00  1 h 02 min     0  test        0  cases 4")
-    assert lines[4].endswith("3  pets, differential-evolution, population 400, seed 0, weight 0.5+1")
+    assert lines[1].endswith("2026-01-31 12:00:00  1 h 02 min     0  test        0  first try  cases 4")
+    assert lines[2].endswith("-  test        4  -          euclidean")
+    assert lines[4].endswith(
+        "3  first try  pets, differential-evolution, population 400, seed 0, weight 0.5+1"
+    )
     columns = {heads.index(name) + len(name) for name in ("took", "seed", "rows")}
     assert all(line[end - 1] != " " for line in lines for end in columns), "numbers end together"
 
@@ -173,6 +178,7 @@ def test_the_list_as_json_and_as_csv_says_the_same_exactly(asked):
         "code_version": "test",
         "process": "here/41/7",
         "message": None,
+        "batch": "first try",
         "parameters": ATTACK,
         "rows": 5,
     }
@@ -183,8 +189,8 @@ def test_the_list_as_json_and_as_csv_says_the_same_exactly(asked):
 
 def test_a_list_is_cut_to_the_width_of_a_terminal(database):
     with engine.create(database, read_only=True).connect() as connection:
-        lines = runs_command.listed(connection, width=90).splitlines()
-    assert max(map(len, lines)) == 90
+        lines = runs_command.listed(connection, width=100).splitlines()
+    assert max(map(len, lines)) == 100
     assert lines[5].endswith("…")
     assert lines[0].endswith("asked for")
 
@@ -198,6 +204,50 @@ def test_a_database_without_runs_says_so(tmp_path, capsys):
     assert capsys.readouterr().err == (
         "xpixels: no run 1: this database has no runs; `xpixels runs` lists them\n"
     )
+
+
+# ---- Batches -------------------------------------------------------------------------------------
+
+
+def test_the_runs_of_a_batch_are_found_by_its_name(asked):
+    assert [run["id"] for run in json.loads(asked("--json", "--batch", "first try"))] == [7, 6, 3, 2, 1]
+    assert [run["id"] for run in json.loads(asked("--json", "--batch", "first try", "--stage", "cases"))] == [
+        1
+    ]
+
+
+BATCHES = """\
+batch      network   data set  attack                  pixels  seed  cases  attacks  succeeded  runs
+first try  small #1  pets      differential-evolution       1     7      4       13          7  1, 2, 3, 6, 7
+"""
+
+
+def test_batches_are_listed_with_what_came_of_them(asked):
+    assert asked("batches") == BATCHES
+    (batch,) = json.loads(asked("batches", "--json"))
+    assert batch["parameters"] == {"attack": "differential-evolution", "seed": 7}
+    assert batch["runs"] == [1, 2, 3, 6, 7]
+    assert batch["cases"] == [
+        {"partition": partition, "kind": kind, "cases": 1}
+        for partition in ("tuning", "validation")
+        for kind in ("adversarial", "clean")
+    ]
+    (row,) = csv.DictReader(io.StringIO(asked("batches", "--csv")))
+    assert {name: row[name] for name in ("name", "attacks", "successes")} == {
+        "name": "first try",
+        "attacks": str(batch["attacks"]),
+        "successes": str(batch["successes"]),
+    }
+    assert json.loads(row["cases"]) == batch["cases"]
+
+
+def test_a_database_without_batches_says_so(tmp_path, capsys):
+    path = str(tmp_path / "new.db")
+    migrate.upgrade(engine.create(path))
+    assert xpixels.main(["runs", "batches", "--database", path]) == 0
+    assert capsys.readouterr().out == "no batches\n"
+    assert xpixels.main(["runs", "delete", "--batch", "x", "--yes", "--database", path]) == 1
+    assert capsys.readouterr().err == "xpixels: no batch 'x': this database has no batches\n"
 
 
 # ---- One run -------------------------------------------------------------------------------------
@@ -288,8 +338,20 @@ def test_a_comparison_as_csv_has_a_line_a_number(asked):
         (["1", "--stage", "attack"], "--stage and --limit are for the list"),
         (["--limit", "0"], "--limit 0: expected 1 or more"),
         (["--stage", "nap"], "no run of the stage nap: stages that have runs are attack, cases, ingest,"),
+        (
+            ["--stage", "tuning", "--batch", "first try"],
+            "no run of the stage tuning and the batch 'first try'",
+        ),
+        (["1", "--batch", "first try"], "--stage and --limit are for the list, as --batch is"),
+        (["--batch", "other"], "no batch 'other': expected one of 'first try' (runs 1, 2, 3, 6, 7)"),
+        (["batches", "--limit", "0"], "--limit 0: expected 1 or more"),
+        (
+            ["delete", "4", "--yes"],
+            "run 4, of stage tuning, is of no batch: expected one of 'first try' (runs",
+        ),
+        (["delete", "99", "--yes"], "no run 99: the runs here are 1 to 7"),
+        (["delete", "--batch", "other", "--yes"], "no batch 'other': expected one of 'first try'"),
     ],
-    ids=["unknown", "large", "three", "limit of one", "stage of one", "limit", "stage"],
 )
 def test_what_cannot_be_told_is_one_line(database, arguments, said, capsys):
     assert xpixels.main(["runs", *arguments, "--database", database]) == 1
@@ -297,3 +359,36 @@ def test_what_cannot_be_told_is_one_line(database, arguments, said, capsys):
     assert out == ""
     assert err.startswith(f"xpixels: {said}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["delete"], "give a run of the batch or --batch NAME, one of them"),
+        (["delete", "1", "--batch", "first try"], "give a run of the batch or --batch NAME, one of them"),
+    ],
+)
+def test_a_deletion_that_names_no_batch_or_two_is_wrong_usage(database, arguments, said, capsys):
+    assert xpixels.main(["runs", *arguments, "--database", database]) == 2
+    assert capsys.readouterr().err == f"xpixels: {said}\n"
+
+
+def test_nothing_is_deleted_where_nobody_can_be_asked_and_nobody_said_yes(database, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert xpixels.main(["runs", "delete", "2", "--database", database]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("batch 'first try' of network small #1 on pets, runs 1, 2, 3, 6, 7\n")
+    assert "4 cases, 13 attacks; " in out
+    assert err == "xpixels: standard input is no terminal, so nobody can be asked: add --yes to do it\n"
+    assert xpixels.main(["runs", "--batch", "first try", "--database", database]) == 0
+
+
+@pytest.mark.parametrize("answer", ["", "n", "no", "delete", "yes please"])
+def test_any_answer_but_yes_deletes_nothing(database, capsys, monkeypatch, answer):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(answer and f"{answer}\n"))
+    assert xpixels.main(["runs", "delete", "2", "--database", database]) == 1
+    assert capsys.readouterr().err == "xpixels: nothing was changed\n"

@@ -10,7 +10,8 @@ import pytest
 
 import db.engine
 import db.migrate
-from dashapp.__main__ import main, serve
+import xpixels
+from dashapp.server import serve
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_the_process_needs_no_jax_and_less_than_two_seconds_of_work_until_it_ans
 import sys, time
 import db.engine
 from dashapp.app import create_app
-import dashapp.__main__
+import dashapp.server
 client = create_app(db.engine.create(sys.argv[1], read_only=True)).server.test_client()
 assert client.get("/").status_code == 200
 assert not {"jax", "flax", "model"} & set(sys.modules), "the dashboard imports the network"
@@ -54,7 +55,7 @@ print(time.process_time())
 def test_what_keeps_it_from_serving_is_one_line_and_exit_status_1(path, tmp_path, capsys, arguments, words):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         values = {"path": path, "missing": tmp_path / "missing.db", "taken": taken.getsockname()[1]}
-        assert main([argument.format(**values) for argument in arguments]) == 1
+        assert xpixels.main(["serve", *(argument.format(**values) for argument in arguments)]) == 1
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1

@@ -85,6 +85,17 @@ def test_a_sound_database_has_no_problems(database):
             "alarm) VALUES (1, 'repair', 'tuning', 3, 0.5, 0.5, FALSE)",
             "1 decisions whose threshold is their own score",
         ),
+        ("UPDATE case_facets SET batch_id = NULL WHERE case_id = 1", "1 cases whose facets"),
+        ("UPDATE case_facets SET seed = 8 WHERE case_id = 1", "1 cases whose facets"),
+        ("UPDATE case_facets SET pixel_count = 3 WHERE case_id = 1", "1 cases whose facets"),
+        ("UPDATE facet_cells SET cases = 3 WHERE id = 1", "2 counts that lists have"),
+        ("DELETE FROM facet_cells WHERE detector = 'dense'", "4 counts that lists have"),
+        ("UPDATE predictions SET label = 2 WHERE position = 0", "1 predictions whose label"),
+        ("UPDATE predictions SET predicted_class = 3 WHERE position = 0", "1 predictions that do not tell"),
+        ("DELETE FROM classes WHERE class = 2", "5 predictions that do not tell"),
+        ("UPDATE runs SET batch_id = NULL", "1 batches without a run"),
+        ("UPDATE runs SET network_id = NULL", "1 runs of a batch of another network"),
+        ("DELETE FROM database_identity", "1 identities missing"),
     ],
 )
 def test_each_contradiction_is_found(database, change, problem):

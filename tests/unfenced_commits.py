@@ -27,6 +27,8 @@ def _require_fence(connection: Connection) -> None:
         return
     if engine.dialect.name == "sqlite" and engines.file(engine) is None:
         return  # a database in memory, which nobody else has
+    if engine.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA query_only").scalar():
+        return  # a file that was opened to be read
     if engine.dialect.name == "postgresql" and not connection.exec_driver_sql(WROTE).scalar():
         return  # who waits, and found no chunk
     callers = _callers()

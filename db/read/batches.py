@@ -207,11 +207,19 @@ def cases_without_neighbors(connection: Connection, network: int, layer_id: int,
 
 
 def blobs(connection: Connection, table: Table, case_ids: Sequence[int], layer_id: int) -> list[bytes]:
-    """Activations in a layer, in the order of the ids; `case_activations` or `original_activations`."""
+    """Activations in a layer, in the order of the ids; `case_activations` or `original_activations`.
+
+    Raises LookupError where a case has none.
+    """
     query = select(table.c.case_id, table.c.data).where(
         table.c.layer_id == layer_id, table.c.case_id.in_(case_ids)
     )
     found = dict(map(tuple, connection.execute(query)))
+    if lacking := sorted(set(case_ids) - found.keys()):
+        raise LookupError(
+            f"case {lacking[0]} has no row in {table.name} for layer {layer_id}: restore a backup, or delete "
+            "its batch with `xpixels runs delete`"
+        )
     return [found[case_id] for case_id in case_ids]
 
 

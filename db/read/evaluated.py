@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from db.schema import (
     PARTITIONS,
@@ -134,6 +134,11 @@ def case_repairs(connection: Connection, network: int) -> Repairs:
     return Repairs(
         columns[0].astype(int), columns[1], columns[2], columns[3].astype(int), columns[4].astype(bool)
     )
+
+
+def last_case(connection: Connection, network: int) -> int | None:
+    """The newest case of a network; ids are never used twice, so another set of cases has another one."""
+    return connection.scalar(select(func.max(cases.c.id)).where(cases.c.network_id == network))
 
 
 def attacked_case_positions(connection: Connection, network: int, partition: str) -> list[int]:

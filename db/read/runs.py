@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Select, case, distinct, func, select
 
 from db import provenance
-from db.schema import attacks, layers, networks, operating_points, runs
+from db.schema import attacks, batches, layers, networks, operating_points, runs
 
 
 class Run(NamedTuple):
@@ -26,6 +26,7 @@ class Run(NamedTuple):
     code_version: str
     process: str | None  # as `db.processes.name` has it
     message: str | None
+    batch: str | None  # None: it is of no batch
     parameters: dict[str, Any]
 
 
@@ -73,11 +74,15 @@ class TunedPoint(NamedTuple):
     accuracy: float | None
 
 
-def list_runs(connection: Connection, *, stage: str | None = None, limit: int | None = None) -> list[Run]:
-    """Runs, the latest first; of one stage, or the latest `limit` of them."""
+def list_runs(
+    connection: Connection, *, stage: str | None = None, batch: str | None = None, limit: int | None = None
+) -> list[Run]:
+    """Runs, the latest first; of one stage, of batches of a name, or the latest `limit` of them."""
     query = _described().order_by(runs.c.id.desc()).limit(limit)
     if stage is not None:
         query = query.where(runs.c.stage == stage)
+    if batch is not None:
+        query = query.where(batches.c.name == batch)
     return [Run(*row) for row in connection.execute(query)]
 
 
@@ -168,6 +173,7 @@ def tuned_points(connection: Connection, run_id: int) -> dict[TunedLayer, TunedP
 
 def _described() -> Select:
     columns = (networks.c.name, networks.c.sha256, runs.c.started_at, runs.c.finished_at, runs.c.seconds)
-    rest = (runs.c.seed, runs.c.code_version, runs.c.process, runs.c.message, runs.c.parameters)
-    whole = select(runs.c.id, runs.c.stage, runs.c.status, *columns, *rest)
-    return whole.select_from(runs).outerjoin(networks, networks.c.id == runs.c.network_id)
+    rest = (runs.c.seed, runs.c.code_version, runs.c.process, runs.c.message)
+    whole = select(runs.c.id, runs.c.stage, runs.c.status, *columns, *rest, batches.c.name, runs.c.parameters)
+    described = whole.select_from(runs).outerjoin(networks, networks.c.id == runs.c.network_id)
+    return described.outerjoin(batches, batches.c.id == runs.c.batch_id)

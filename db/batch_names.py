@@ -1,0 +1,57 @@
+"""Names of batches: given by people, or telling what was asked for; each of a network has one of its own."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select, update
+
+from db.schema import batches
+
+LONGEST_NAME = 60  # characters
+
+
+def normal_name(text: str) -> str:
+    """A name as it is kept: single spaces within.
+
+    Raises ValueError where it is empty, too long, or has characters that cannot be printed.
+    """
+    name = " ".join(part for part in text.split(" ") if part)
+    wrong = next((sign for sign in name if not sign.isprintable()), None)
+    if wrong is not None:
+        raise ValueError(f"--name has the character {wrong!a}: expected characters that can be printed")
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise ValueError(f"--name has {len(name)} characters: expected 1 to {LONGEST_NAME}")
+    return name
+
+
+def names_of(connection: Connection, network_id: int) -> dict[str, int]:
+    """The batches of a network by their names, the oldest first."""
+    query = select(batches.c.name, batches.c.id).where(batches.c.network_id == network_id)
+    return dict(map(tuple, connection.execute(query.order_by(batches.c.id))))
+
+
+def require_free(connection: Connection, network_id: int, name: str, batch_id: int | None = None) -> None:
+    """Raises ValueError where the name is that of another batch of the network than `batch_id`."""
+    known = names_of(connection, network_id)
+    if known.get(name, batch_id) != batch_id:
+        taken = ", ".join(f"'{other}'" for other in known)
+        raise ValueError(
+            f"--name '{name}' is another batch of this network, which was asked for something else: "
+            f"choose a name that is not among {taken}"
+        )
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """The wanted name, cut to the longest there may be; with a number where another batch has it."""
+    taken, number = set(taken), 1
+    while True:
+        tail = f" ({number})" if number > 1 else ""
+        room = LONGEST_NAME - len(tail)
+        name = (wanted if len(wanted) <= room else wanted[: room - 1] + "…") + tail
+        if name not in taken:
+            return name
+        number += 1
+
+
+def rename(connection: Connection, batch_id: int, name: str) -> None:
+    """Give a batch another name, which is free."""
+    connection.execute(update(batches).where(batches.c.id == batch_id).values(name=name))

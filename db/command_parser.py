@@ -1,0 +1,89 @@
+"""Parsers of commands: a complaint is one line, and a command may have parts beside its own options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+from db.address import DEFAULT, ENVIRONMENT, hide_passwords
+
+Run = Callable[[argparse.Namespace], int | None]  # does a command; gives its exit status, None being 0
+# What is true of a command that is stopped, or finds no room on a disk; perhaps depending on its options.
+Stopped = str | Callable[[argparse.Namespace], str]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line, and whose first argument may name a part of it."""
+
+    def __init__(self, *arguments, **keywords) -> None:
+        """Without parts. Of numbers it says what was expected."""
+        super().__init__(*arguments, **keywords)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _number)
+        self.parts: dict[str, Parser] = {}
+
+    def add_part(self, name: str, run: Run, help: str, *, stopped: Stopped) -> Parser:
+        """A part with options of its own, beside those of the command; its `--help` tells both."""
+        part = self.parts[name] = Parser(prog=f"{self.prog} {name}", description=help)
+        part.set_defaults(run=run, stopped=stopped)
+        _add_database(part)
+        told = "; ".join(f"`{one.prog}`: {one.description}" for one in self.parts.values())
+        self.epilog = f"With options of their own, see --help of each: {told}."
+        return part
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As the part that is named parses the rest, or as the command does."""
+        if args and args[0] in self.parts:
+            return self.parts[args[0]].parse_known_args(args[1:], namespace)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, in one line without the password of an address."""
+        line = " ".join(hide_passwords(message).split())
+        self.exit(2, f"{self.prog}: {line}; see `{self.prog} --help`\n")
+
+
+class Commands:
+    """The commands below a parser: its first argument names one of them."""
+
+    def __init__(self, parser: Parser) -> None:
+        """None yet."""
+        self._parsers = parser.add_subparsers(
+            title="commands", metavar="COMMAND", required=True, parser_class=Parser
+        )
+
+    def add(self, name: str, run: Run, help: str, *, stopped: Stopped, database: bool = True) -> Parser:
+        """A command, to be given its options. database: one of them is `--database`."""
+        command = self._parsers.add_parser(name, help=help, description=help)
+        command.set_defaults(run=run, stopped=stopped)
+        if database:
+            _add_database(command)
+        return command
+
+    def add_group(self, name: str, help: str) -> Commands:
+        """A command that has commands of its own."""
+        return Commands(self._parsers.add_parser(name, help=help))
+
+
+def _add_database(command: Parser) -> None:
+    command.add_argument(
+        "--database",
+        metavar="URL",
+        help=f"path or URL of the database (default: ${ENVIRONMENT}, which no list of processes shows, else "
+        f"{DEFAULT})",
+    )
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None

@@ -1,0 +1,132 @@
+"""What rows say that cannot all be true: how each is told, and a query for how many there are."""
+
+from db.schema import case_facets, facet_cells
+
+# What lists count: the columns by which cases are alike.
+ALIKE = [f'"{column.name}"' for column in facet_cells.c if column.name not in ("id", "cases")]
+OF_CASES = [f'case_facets."{column.name}"' for column in facet_cells.c if column.name in case_facets.c]
+STALE_THRESHOLDS = "decisions whose threshold is their own score, as of version 0.5 (run `xpixels tune`)"
+
+CONTRADICTIONS = {
+    "cases whose true class is not their sample's label": """
+        SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
+        WHERE cases.true_class <> samples.label""",
+    "adversarial cases whose attack was of another sample or network, or failed": """
+        SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id
+        WHERE attacks.sample_id <> cases.sample_id OR attacks.network_id <> cases.network_id
+            OR NOT attacks.succeeded""",
+    "adversarial cases without all their attacked pixels": """
+        SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id
+        WHERE attacks.pixel_count <>
+            (SELECT COUNT(*) FROM attack_pixels WHERE attack_pixels.attack_id = attacks.id)""",
+    "cases without a score for every class": """
+        SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
+        WHERE (SELECT COUNT(*) FROM class_scores WHERE class_scores.case_id = cases.id)
+            <> (SELECT COUNT(*) FROM classes WHERE classes.dataset_id = samples.dataset_id)""",
+    "cases and compared layers without neighbours (run `xpixels ingest`, it goes on where it stopped)": """
+        SELECT COUNT(*) FROM cases JOIN layers ON layers.network_id = cases.network_id AND layers.compared
+        WHERE NOT EXISTS (SELECT 1 FROM neighbors
+            WHERE neighbors.case_id = cases.id AND neighbors.layer_id = layers.id)""",
+    "cases and layers whose neighbours leave a rank out": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
+            HAVING COUNT(*) <> MAX("rank")) AS ranked""",
+    "neighbours of which no search tells the run, or searches without neighbours": """
+        WITH found AS (
+            SELECT case_id, layer_id, metric, 'case' AS searched FROM neighbors WHERE "rank" = 1
+            UNION ALL SELECT case_id, layer_id, metric, 'original' FROM original_neighbors WHERE "rank" = 1),
+        told AS (SELECT case_id, layer_id, metric, searched FROM searches)
+        SELECT (SELECT COUNT(*) FROM (SELECT * FROM found EXCEPT SELECT * FROM told) AS untold)
+            + (SELECT COUNT(*) FROM (SELECT * FROM told EXCEPT SELECT * FROM found) AS lacking)""",
+    "decisions missing for a case beside others of its network (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM cases
+        JOIN layers ON layers.network_id = cases.network_id
+        JOIN operating_points ON operating_points.layer_id = layers.id
+            AND operating_points.how_chosen = 'tuning' AND operating_points."partition" = 'tuning'
+        WHERE NOT EXISTS (SELECT 1 FROM decisions
+            WHERE decisions.case_id = cases.id AND decisions.layer_id = layers.id
+                AND decisions.metric = operating_points.metric AND decisions.rule = operating_points.rule)""",
+    "decisions not at the operating point of their layer (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM decisions LEFT JOIN operating_points
+            ON operating_points.layer_id = decisions.layer_id
+            AND operating_points.metric = decisions.metric AND operating_points.rule = decisions.rule
+            AND operating_points.how_chosen = 'tuning' AND operating_points."partition" = 'tuning'
+        WHERE operating_points.k IS NULL OR operating_points.k <> decisions.k
+            OR operating_points.threshold <> decisions.threshold""",
+    "decisions whose outcome does not fit their case's kind": """
+        SELECT COUNT(*) FROM decisions JOIN cases ON cases.id = decisions.case_id
+        WHERE (decisions.outcome IN ('TP', 'FN')) <> (cases.kind = 'adversarial')""",
+    "operating points that do not count every case of their partition (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM operating_points JOIN layers ON layers.id = operating_points.layer_id
+        WHERE operating_points.tp + operating_points.fp + operating_points.tn + operating_points.fn <>
+            (SELECT COUNT(*) FROM cases WHERE cases.network_id = layers.network_id
+                AND cases."partition" = operating_points."partition")""",
+    "cases whose facets, which lists filter by, are missing or not theirs (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM cases LEFT JOIN case_facets ON case_facets.case_id = cases.id
+        WHERE case_facets.case_id IS NULL OR case_facets.network_id <> cases.network_id
+            OR case_facets."partition" <> cases."partition" OR case_facets.kind <> cases.kind
+            OR case_facets.predicted_class <> cases.predicted_class
+            OR COALESCE(case_facets.alarm_count, -1) <> COALESCE(
+                (SELECT SUM(CASE WHEN decisions.alarm THEN 1 ELSE 0 END) FROM decisions
+                WHERE decisions.case_id = cases.id
+                    AND decisions.metric = 'euclidean' AND decisions.rule = 'total'), -1)
+            OR COALESCE(case_facets.batch_id, -1) <> COALESCE(
+                (SELECT runs.batch_id FROM runs WHERE runs.id = cases.run_id), -1)
+            OR COALESCE(case_facets.seed, -1) <> COALESCE(
+                (SELECT batches.seed FROM batches WHERE batches.id = case_facets.batch_id), -1)
+            OR COALESCE(case_facets.pixel_count, -1) <> COALESCE(
+                (SELECT attacks.pixel_count FROM attacks WHERE attacks.id = cases.attack_id), -1)""",
+    "counts that lists have otherwise than their cases are (run `xpixels tune`)": f"""
+        WITH shown AS (
+            SELECT layers.network_id AS network_id, layers.name AS detector FROM layers WHERE layers.compared
+            UNION SELECT network_id, detector FROM detector_decisions),
+        told AS (SELECT {", ".join(ALIKE)}, SUM(cases) AS cases FROM facet_cells GROUP BY {", ".join(ALIKE)}),
+        are AS (
+            SELECT {", ".join(OF_CASES)}, shown.detector, decided.outcome, decided.recovered_class,
+                COUNT(*) AS cases
+            FROM case_facets JOIN shown ON shown.network_id = case_facets.network_id
+            LEFT JOIN detector_decisions AS decided ON decided.network_id = case_facets.network_id
+                AND decided.detector = shown.detector AND decided."partition" = case_facets."partition"
+                AND decided.case_id = case_facets.case_id
+            GROUP BY {", ".join(OF_CASES)}, shown.detector, decided.outcome, decided.recovered_class),
+        ordered AS (SELECT {", ".join(ALIKE)}, cases FROM are)
+        SELECT (SELECT COUNT(*) FROM (SELECT * FROM told EXCEPT SELECT * FROM ordered) AS only_told)
+            + (SELECT COUNT(*) FROM (SELECT * FROM ordered EXCEPT SELECT * FROM told) AS untold)""",
+    "decisions of layers that lists do not have, or have otherwise (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM decisions JOIN layers ON layers.id = decisions.layer_id
+        JOIN cases ON cases.id = decisions.case_id
+        LEFT JOIN detector_decisions AS listed ON listed.network_id = layers.network_id
+            AND listed.detector = layers.name AND listed."partition" = cases."partition"
+            AND listed.case_id = cases.id
+        WHERE decisions.metric = 'euclidean' AND decisions.rule = 'total' AND (listed.case_id IS NULL
+            OR listed.score <> decisions.unexpected_count OR listed.threshold <> decisions.threshold
+            OR listed.alarm <> decisions.alarm)""",
+    STALE_THRESHOLDS: """
+        SELECT COUNT(*) FROM detector_decisions AS listed
+        WHERE listed.score = listed.threshold AND NOT EXISTS (SELECT 1 FROM layers
+            WHERE layers.network_id = listed.network_id AND layers.name = listed.detector)""",
+    "decisions of layers that only lists have (run `xpixels tune`)": """
+        SELECT COUNT(*) FROM detector_decisions AS listed
+        JOIN layers ON layers.network_id = listed.network_id AND layers.name = listed.detector
+        WHERE NOT EXISTS (SELECT 1 FROM decisions
+            WHERE decisions.case_id = listed.case_id AND decisions.layer_id = layers.id
+                AND decisions.metric = 'euclidean' AND decisions.rule = 'total')""",
+    "predictions whose label is not their sample's": """
+        SELECT COUNT(*) FROM predictions JOIN networks ON networks.id = predictions.network_id
+        JOIN samples ON samples.dataset_id = networks.dataset_id AND samples.split = predictions.split
+            AND samples."position" = predictions."position"
+        WHERE predictions.label <> samples.label""",
+    "predictions that do not tell a logit for every class of their data set": """
+        SELECT COUNT(*) FROM predictions JOIN networks ON networks.id = predictions.network_id
+        JOIN (SELECT dataset_id, COUNT(*) AS number FROM classes GROUP BY dataset_id) AS known
+            ON known.dataset_id = networks.dataset_id
+        WHERE LENGTH(predictions.logits) <> 4 * known.number
+            OR predictions.predicted_class >= known.number OR predictions.label >= known.number""",
+    "batches without a run (`xpixels runs delete --batch NAME` deletes one)": """
+        SELECT COUNT(*) FROM batches
+        WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.batch_id = batches.id)""",
+    "runs of a batch of another network": """
+        SELECT COUNT(*) FROM runs JOIN batches ON batches.id = runs.batch_id
+        WHERE runs.network_id IS NULL OR runs.network_id <> batches.network_id""",
+    "identities missing, by which one database is told from another (run `xpixels db check --repair`)": """
+        SELECT 1 - COUNT(*) FROM database_identity""",
+}

@@ -1,0 +1,139 @@
+"""Rows that refer to nothing, as SQL by hand leaves them where references are not checked: found and deleted.
+
+A reference in a column of `LEFT_EMPTY` is emptied. A row with any other one is deleted, and with it all that
+refers to it. All of this follows from the references that tables declare: a new table needs no line here.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from db.bulk import among
+from db.schema import batches, metadata, neighbors, original_neighbors, runs, searches
+
+REFER_TO_NOTHING = "rows that refer to nothing"
+LEFT_EMPTY = ("run_id", "batch_id", "network_id")  # where they may be empty: who wrote a row, and for what
+Keys = dict[str, list[int]]  # table -> the keys of its rows that go, of tables that others refer to
+
+
+def count_orphans(connection: Connection) -> dict[str, int]:
+    """How many rows refer to nothing, by table; a row counts once for each of its references."""
+    found: dict[str, int] = {}
+    for table in metadata.sorted_tables:
+        number = sum(
+            connection.scalar(_counted(table, _refers_to_nothing(key))) for key in table.foreign_keys
+        )
+        if number:
+            found[table.name] = number
+    return found
+
+
+def told(found: Mapping[str, int]) -> list[str]:
+    """What to say of them: a line, or none."""
+    if not found:
+        return []
+    return [f"{sum(found.values()):,} {REFER_TO_NOTHING}, in {', '.join(sorted(found))}"]
+
+
+def rows_that_go(connection: Connection) -> dict[str, int]:
+    """How many rows `delete_orphans` would delete, by table."""
+    keys = _keys(connection)
+    counts = {
+        table.name: connection.scalar(_counted(table, _goes(connection, table, keys)))
+        for table in metadata.sorted_tables
+    }
+    return {name: number for name, number in counts.items() if number}
+
+
+def delete_orphans(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Delete rows that refer to nothing with all that refers to them, within the caller's transaction.
+
+    Gives the rows that were deleted, and those that had a reference emptied, both by table.
+    """
+    keys, gone, emptied = _keys(connection), Counter(), Counter()
+    for table in reversed(metadata.sorted_tables):
+        for key in table.foreign_keys:
+            if _can_be_empty(key.parent):
+                lost = or_(_refers_to_nothing(key), _refers_to(connection, key, keys))
+                changed = connection.execute(update(table).where(lost).values({key.parent.name: None}))
+                emptied[table.name] += changed.rowcount
+        gone[table.name] += connection.execute(delete(table).where(_goes(connection, table, keys))).rowcount
+    for table, searched in ((neighbors, "case"), (original_neighbors, "original")):
+        gone.update(_delete_broken_lists(connection, table, searched))
+    return dict(+gone), dict(+emptied)
+
+
+# ---- Parts ---------------------------------------------------------------------------------------
+
+
+def _keys(connection: Connection) -> Keys:
+    """The keys of the rows that go, of tables that others refer to."""
+    keys: Keys = {}
+    for table in metadata.sorted_tables:  # a table comes after those that it refers to
+        if _is_referred_to(table):
+            (key,) = table.primary_key.columns
+            keys[table.name] = list(connection.scalars(select(key).where(_goes(connection, table, keys))))
+    return keys
+
+
+def _goes(connection: Connection, table: Table, keys: Keys) -> ColumnElement[bool]:
+    """Whether a row has a reference, that may not be empty, to nothing or to a row that goes; or no use."""
+    needed = [key for key in table.foreign_keys if not _can_be_empty(key.parent)]
+    of = [or_(_refers_to_nothing(key), _refers_to(connection, key, keys)) for key in needed]
+    if table is batches:  # nothing hangs on one without a run
+        of.append(~exists().where(runs.c.batch_id == batches.c.id))
+    if table.name in keys:  # as it was before anything was deleted
+        (key,) = table.primary_key.columns
+        of.append(among(connection, key, keys[table.name]))
+    return or_(false(), *of)
+
+
+def _refers_to_nothing(key: ForeignKey) -> ColumnElement[bool]:
+    parent = key.column.table.alias("parent")
+    there = exists().where(parent.c[key.column.name] == key.parent)
+    return and_(key.parent.is_not(None), not_(there))
+
+
+def _refers_to(connection: Connection, key: ForeignKey, keys: Keys) -> ColumnElement[bool]:
+    return among(connection, key.parent, keys[key.column.table.name])
+
+
+def _can_be_empty(column: Column) -> bool:
+    return column.nullable and column.name in LEFT_EMPTY
+
+
+def _is_referred_to(table: Table) -> bool:
+    return any(key.column.table is table for other in metadata.tables.values() for key in other.foreign_keys)
+
+
+def _counted(table: Table, condition: ColumnElement[bool]) -> Select:
+    return select(func.count()).select_from(table).where(condition)
+
+
+def _delete_broken_lists(connection: Connection, table: Table, searched: str) -> dict[str, int]:
+    """Delete lists of neighbors that leave a rank out, and searches without a list: they are found anew."""
+    list_ = (table.c.case_id, table.c.layer_id, table.c.metric)
+    broken = select(*list_).group_by(*list_).having(func.count() != func.max(table.c.rank))
+    gone = {table.name: connection.execute(delete(table).where(tuple_(*list_).in_(broken))).rowcount}
+    of_search = (table.c[name] == searches.c[name] for name in ("case_id", "layer_id", "metric"))
+    lost = and_(searches.c.searched == searched, not_(exists().where(*of_search)))
+    gone["searches"] = connection.execute(delete(searches).where(lost)).rowcount
+    return gone

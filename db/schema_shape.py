@@ -1,0 +1,173 @@
+"""What a database is made of, in a form that two can be compared by: tables with their columns and
+constraints, indexes, views, triggers.
+
+What should be there is what this program makes: it is made anew, by the same kind of database, and read in
+the same way. On SQLite that is a database in memory. On PostgreSQL it is made of temporary tables, in a
+transaction that is taken back: so both have every definition in the server's own words.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from db import schema
+from db.engine import create
+
+# A text in single quotes; a name in double ones; a comment; a word or number; any other sign.
+TOKEN = re.compile(r"""('(?:[^']|'')*')|"((?:[^"]|"")*)"|(--[^\n]*|/\*.*?\*/)|(\w+)|([^\w\s])""", re.DOTALL)
+CONSTRAINTS = ("constraint", "check", "unique", "primary", "foreign")  # how one begins
+HERE, TEMPORARY = "CAST(current_schema() AS regnamespace)", "pg_my_temp_schema()"
+
+
+class Index(NamedTuple):
+    """An index."""
+
+    table: str
+    definition: str
+
+
+class Trigger(NamedTuple):
+    """A trigger, or on PostgreSQL a rule, which can do the same."""
+
+    name: str
+    kind: str
+    table: str  # or the view
+
+
+class Shape(NamedTuple):
+    """What a database is made of, everything by its name."""
+
+    tables: dict[str, dict[str, str]]  # "column id" or "constraint pk_cases" -> its definition
+    indexes: dict[str, Index]  # but for those that constraints bring along
+    views: dict[str, str]
+    triggers: list[Trigger]
+
+
+def shape(connection: Connection) -> Shape:
+    """What is there."""
+    return _server_shape(connection, HERE) if _is_server(connection) else _file_shape(connection)
+
+
+def wanted_shape(engine: Engine) -> Shape:
+    """What this program makes; nothing in the database of the engine is changed."""
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection, connection.begin() as transaction:
+            connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # an engine may be for reading only
+            connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
+            schema.metadata.create_all(connection, checkfirst=False)
+            found = _server_shape(connection, TEMPORARY)
+            transaction.rollback()
+        return found
+    made = create(":memory:")
+    with made.begin() as connection:
+        schema.metadata.create_all(connection, checkfirst=False)
+        found = _file_shape(connection)
+    made.dispose()
+    return found
+
+
+# ---- SQLite --------------------------------------------------------------------------------------
+
+
+def _file_shape(connection: Connection) -> Shape:
+    found = Shape({}, {}, {}, [])
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+    for kind, name, table, definition in connection.exec_driver_sql(query):
+        tokens = list(_tokens(definition))
+        if kind == "table":
+            found.tables[name] = dict(_table_parts(tokens))
+        elif kind == "index":
+            unique = "unique " if tokens[1] == "unique" else ""
+            found.indexes[name] = Index(table, unique + " ".join(tokens[tokens.index("on") + 2 :]))
+        elif kind == "view":
+            found.views[name] = " ".join(tokens)
+        else:
+            found.triggers.append(Trigger(name, "trigger", table))
+    return found
+
+
+def _tokens(definition: str) -> Iterator[str]:
+    """Words in small letters, without comments and quotes around names: how it is written does not count."""
+    for text, name, _, word, sign in TOKEN.findall(definition):
+        token = text or (name or word).lower() or sign
+        if token:
+            yield token
+
+
+def _table_parts(tokens: list[str]) -> Iterator[tuple[str, str]]:
+    """The parts of a CREATE TABLE: columns, constraints, and what stands behind them."""
+    depth, part = 0, []
+    start = tokens.index("(")
+    for place, token in enumerate(tokens[start:], start=start):
+        depth += (token == "(") - (token == ")")
+        if (depth == 1 and token == ",") or depth == 0:
+            if part and part[0] in CONSTRAINTS:
+                named = part[0] == "constraint"
+                yield f"constraint {part[1] if named else ' '.join(part)}", " ".join(part[2 * named :])
+            elif part:
+                yield f"column {part[0]}", " ".join(part[1:])
+            part = []
+        elif depth > 1 or token != "(":
+            part.append(token)
+        if depth == 0:
+            if options := " ".join(tokens[place + 1 :]):
+                yield "options", options
+            return
+
+
+# ---- PostgreSQL ----------------------------------------------------------------------------------
+
+COLUMNS = """SELECT pg_class.relname, pg_attribute.attname,
+        format_type(pg_attribute.atttypid, pg_attribute.atttypmod), pg_attribute.attnotnull,
+        pg_get_expr(pg_attrdef.adbin, pg_attrdef.adrelid)
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = pg_attribute.attrelid AND pg_class.relkind = 'r'
+    LEFT JOIN pg_attrdef ON pg_attrdef.adrelid = pg_class.oid AND pg_attrdef.adnum = pg_attribute.attnum
+    WHERE pg_attribute.attnum > 0 AND NOT pg_attribute.attisdropped AND pg_class.relnamespace = """
+NAMED = """SELECT pg_class.relname, pg_constraint.conname, pg_get_constraintdef(pg_constraint.oid)
+    FROM pg_constraint JOIN pg_class ON pg_class.oid = pg_constraint.conrelid
+    WHERE pg_constraint.contype IN ('p', 'u', 'f', 'c') AND pg_class.relnamespace = """
+INDEXES = """SELECT own.relname, pg_class.relname, pg_get_indexdef(own.oid), pg_index.indisvalid
+    FROM pg_index JOIN pg_class ON pg_class.oid = pg_index.indrelid JOIN pg_class AS own
+        ON own.oid = pg_index.indexrelid
+    WHERE NOT EXISTS (SELECT 1 FROM pg_constraint WHERE pg_constraint.conindid = own.oid
+        AND pg_constraint.contype IN ('p', 'u')) AND pg_class.relnamespace = """
+VIEWS = """SELECT pg_class.relname, pg_get_viewdef(pg_class.oid) FROM pg_class
+    WHERE pg_class.relkind = 'v' AND pg_class.relnamespace = """
+TRIGGERS = """SELECT pg_trigger.tgname, 'trigger', pg_class.relname
+    FROM pg_trigger JOIN pg_class ON pg_class.oid = pg_trigger.tgrelid
+    WHERE NOT pg_trigger.tgisinternal AND pg_class.relnamespace = {schema}
+    UNION ALL SELECT pg_rewrite.rulename, 'rule', pg_class.relname
+    FROM pg_rewrite JOIN pg_class ON pg_class.oid = pg_rewrite.ev_class
+    WHERE pg_rewrite.rulename <> '_RETURN' AND pg_class.relnamespace = {schema}"""
+
+
+def _server_shape(connection: Connection, schema_: str) -> Shape:
+    def rows(query: str) -> Iterator:
+        return connection.exec_driver_sql(query + schema_)
+
+    tables: dict[str, dict[str, str]] = {}
+    for table, name, type_, needed, default in rows(COLUMNS):
+        definition = type_ + " not null" * needed + (f" default {_plain(default)}" if default else "")
+        tables.setdefault(table, {})[f"column {name}"] = definition
+    for table, name, definition in rows(NAMED):
+        tables.setdefault(table, {})[f"constraint {name}"] = _plain(definition)
+    indexes = {}
+    for name, table, definition, is_valid in rows(INDEXES):
+        unique = "unique " * definition.startswith("CREATE UNIQUE")
+        indexes[name] = Index(
+            table, unique + definition.split(" USING ", 1)[1] + " (broken)" * (not is_valid)
+        )
+    views = {name: _plain(definition) for name, definition in rows(VIEWS)}
+    found = connection.exec_driver_sql(TRIGGERS.format(schema=schema_))
+    return Shape(tables, indexes, views, [Trigger(*row) for row in found])
+
+
+def _plain(definition: str) -> str:
+    """Without the name of the schema that tables are in."""
+    return re.sub(r"\bpg_temp(_\d+)?\.", "", definition)
+
+
+def _is_server(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"

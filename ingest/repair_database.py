@@ -1,0 +1,106 @@
+"""The command `xpixels db check`, which with `--repair` mends what it finds, as far as that can be done."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from uuid import uuid4
+
+from sqlalchemy import Engine, insert, select
+
+from db import facets, migrate, orphans, schema_faults, upkeep, upkeep_command
+from db.consent import UsageError, require_consent
+from db.engine import snapshot, writing
+from db.opening import opened
+from db.schema import database_identity, networks, now
+from ingest.turn import Turn
+
+TUNE = "run `xpixels tune`"  # the way out that a check names where a tuning does not fit
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Whether it repairs, and whether somebody is asked."""
+    help = "delete rows that refer to nothing, with all that refers to them; make lists and tunings anew; "
+    help += "restore views and indexes"
+    parser.add_argument("--repair", action="store_true", help=help)
+    parser.add_argument("--yes", action="store_true", help="with --repair: do not ask")
+
+
+def stopped(options: argparse.Namespace) -> str:
+    """What is true when it is stopped."""
+    if options.repair:
+        return "what it has said is done; the same command does the rest"
+    return "it only reads: nothing was changed"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, or say what a repair does, ask, and repair; the exit status.
+
+    Raises UsageError, ValueError for what cannot be repaired, and what `migrate.require_current` raises.
+    """
+    if not options.repair:
+        if options.yes:
+            raise UsageError("--yes is for --repair: give both, or none")
+        return upkeep_command.check(options)
+    with opened(options.database, read_only=True) as reader:
+        problems = upkeep.check(reader)
+        print("\n".join(problems) or f"{migrate.name(reader)}: sound", flush=True)
+        if not problems:
+            return 0
+        require_repairable(reader)
+        with snapshot(reader) as connection:
+            going = orphans.rows_that_go(connection)
+    print(
+        f"a repair deletes {_counted(going) or 'no row'}; it restores views and indexes, and makes lists anew"
+    )
+    require_consent("repair it? (`xpixels db backup FILE` makes a copy first)", given=options.yes)
+    with opened(options.database) as database:
+        with Turn(database) as turn:
+            turn.take()
+            repair(database)
+            problems = upkeep.check(database)
+            if any(TUNE in line for line in problems):
+                retune(database)
+                problems = upkeep.check(database)
+        print("\n".join(problems) or f"{migrate.name(database)}: sound")
+    return 1 if problems else 0
+
+
+def require_repairable(engine: Engine) -> None:
+    """Raises ValueError where only a backup helps: damaged pages, tables or columns that are missing."""
+    with engine.connect() as connection:
+        damage = upkeep.damage(connection)
+    lost = [str(fault) for fault in schema_faults.find_faults(engine) if fault.hides_rows]
+    if damage or lost:
+        raise ValueError(f"this cannot be repaired: {(damage + lost)[0]}; restore a backup")
+
+
+def repair(engine: Engine) -> None:
+    """Mend references, lists, views and indexes, and say what that came to."""
+    with writing(engine) as connection:
+        gone, emptied = orphans.delete_orphans(connection)
+        if connection.scalar(select(database_identity.c.id)) is None:
+            identity = {"id": 1, "uuid": str(uuid4()), "created_at": now()}
+            connection.execute(insert(database_identity), identity)
+        for network_id in connection.scalars(select(networks.c.id)).all():
+            facets.refresh(connection, network_id)
+    print(f"deleted {_counted(gone) or 'no row'}")
+    if emptied:
+        print(f"references emptied in {_counted(emptied)}")
+    restored, _ = migrate.restore(engine)
+    for fault in restored:
+        print(f"restored {fault.kind} {fault.name}")
+
+
+def retune(engine: Engine) -> None:
+    """Tune every network anew."""
+    from ingest.retune import retune_network
+
+    with engine.connect() as connection:
+        known = connection.scalars(select(networks.c.id)).all()
+    for network_id in known:
+        retune_network(engine, network_id)
+
+
+def _counted(rows: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} of {name}" for name, number in sorted(rows.items()))
