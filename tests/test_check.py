@@ -1,16 +1,11 @@
 """`xpixels check`: what it says of images, in both forms, its exit status, and what it keeps."""
 
-import io
 import json
-import struct
-import warnings
-import zlib
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from sqlalchemy import select, text
 
 import xpixels
@@ -18,7 +13,7 @@ from db import engine as engines
 from db import schema, upkeep
 from db.read.detectors import KnownNetwork, known_networks
 from ingest import check
-from model import checkpoint, pictures, screen
+from model import checkpoint, screen
 from model.data import encode_png
 from model.repair import Repair, repair_sweep
 
@@ -262,87 +257,6 @@ def test_the_network_is_the_newest_with_these_weights():
 def test_parts_are_as_equal_as_can_be():
     assert [list(part) for part in check.evenly(range(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
     assert list(check.evenly([], 3)) == []
-
-
-# ---- Files -----------------------------------------------------------------------------------------
-
-
-def saved(image: Image.Image, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
-
-
-def of_mode(mode: str) -> Image.Image:
-    return Image.fromarray(IMAGE).convert(mode)
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def raw_png(header: bytes, *chunks: bytes) -> bytes:
-    return pictures.SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
-
-
-BOMB = raw_png(
-    struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0), chunk(b"IDAT", zlib.compress(bytes(9999)))
-)
-DEEP = raw_png(
-    struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0), chunk(b"IDAT", zlib.compress(bytes(32 * (1 + 32 * 6))))
-)
-TEXT_BOMB = raw_png(
-    struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0),
-    chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**24))),
-    chunk(b"IDAT", zlib.compress(bytes(32 * (1 + 32 * 3)))),
-)
-GOOD = saved(of_mode("RGB"))
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "LA"])
-def test_what_becomes_rgb_without_loss_is_taken(mode):
-    image = of_mode(mode)
-    expected = np.array(image.convert("RGB"))
-    np.testing.assert_array_equal(pictures.decode(saved(image), 32, 32), expected)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "an empty file"),
-        (b"GIF89a", "not a PNG"),
-        (GOOD[:20], "ends in its header"),
-        (GOOD[:8] + GOOD[33:], "does not begin with its header"),
-        (GOOD[: len(GOOD) // 2], "a damaged PNG"),
-        (GOOD[:-20] + bytes(8) + GOOD[-12:], "a damaged PNG"),
-        (BOMB, "60000 x 60000 pixels, expected 32 x 32"),
-        (TEXT_BOMB, "a damaged PNG"),
-        (DEEP, "16 bits a channel, expected 8"),
-        (saved(of_mode("L").convert("I;16")), "16 bits a channel"),
-        (saved(of_mode("P"), transparency=int(np.array(of_mode("P"))[0, 0])), "transparent pixels"),
-        (saved(Image.fromarray(np.dstack([IMAGE, IMAGE[..., :1]]))), "transparent pixels"),
-        (saved(of_mode("RGB"), save_all=True, append_images=[Image.new("RGB", (32, 32))]), "an animation"),
-    ],
-)
-def test_a_bad_file_is_one_line(content, said):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(pictures.PictureError, match=said) as error:
-            pictures.decode(content, 32, 32)
-    assert "\n" not in str(error.value)
-
-
-def test_a_bomb_is_not_even_opened(monkeypatch):
-    monkeypatch.setattr(Image, "open", None)
-    with pytest.raises(pictures.PictureError, match="60000"):
-        pictures.decode(BOMB, 32, 32)
-
-
-def test_a_file_of_many_bytes_is_not_read_whole(tmp_path):
-    path = tmp_path / "large.png"
-    path.write_bytes(GOOD + bytes(pictures.MOST_BYTES))
-    with pytest.raises(pictures.PictureError, match="more than 4,194,304 bytes"):
-        pictures.read(path, 32, 32)
 
 
 # ---- The screened repair sweep ---------------------------------------------------------------------
