@@ -26,7 +26,8 @@ from benchmarks import pages
 from benchmarks.many_cases import STEP, multiply
 from db import schema, upkeep, write
 from db.read import batches
-from ingest.neighbors import CHUNK, reference_vectors, spaces
+from ingest.neighbors import CHUNK
+from ingest.spaces import reference_vectors, spaces
 
 METRIC = "euclidean"
 OF_CASES = (

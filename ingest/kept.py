@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import Connection
 
-from db.read.detectors import KeptScores, kept_scores
+from db.read.kept import KeptScores, kept_scores
 from ingest.decide import decide_scores, score_rows
 from model import baselines
 

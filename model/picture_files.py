@@ -72,6 +72,11 @@ def shown(name: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def own_name(name: str) -> str | None:
+    """The name of a file without its folders, as it may be stored; None: of standard input."""
+    return None if name == STANDARD_INPUT else shown(os.path.basename(name)) or None
+
+
 def passed_over(passed: Counter[str]) -> str:
     """What is said of files in folders that are no images, by ending; "": there are none."""
     if not passed:

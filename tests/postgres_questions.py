@@ -18,6 +18,7 @@ from db.read import (
     evaluated,
     evidence_facts,
     images,
+    kept,
     likeness,
     listed,
     options,
@@ -214,8 +215,9 @@ def what_an_evaluation_asks(engine: Engine) -> Iterator:
         yield detectors.known_networks(connection)
         yield detectors.tuned_layers(connection, 1, "euclidean", "total")
         yield detectors.tuned_scores(connection, 1)
-        yield detectors.kept_votes(connection, 1, 6, "euclidean", 5)
-        places, following = detectors.kept_samples(connection, 1)
+        yield detectors.tuned_detectors(connection, 1, "euclidean", "total")
+        yield kept.kept_votes(connection, 1, 6, "euclidean", 5)
+        places, following = kept.kept_samples(connection, 1)
         yield sorted(places.items()), following
 
 

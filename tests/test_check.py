@@ -80,19 +80,20 @@ def rows_of(path, query):
 # ---- Its company -----------------------------------------------------------------------------------
 
 
-def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample):
+@pytest.mark.parametrize("all_pixels", [False, True])
+def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample, all_pixels):
     """Alone, among four, among all: the same scores to the last bit, and the same words."""
     images = sample.test.images[40:52]
     engine = engines.create(database, read_only=True)
     with engine.connect() as connection:
         (network,) = known_networks(connection)
-    asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=False)
+    asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=all_pixels, keep=False)
     checker = check.ready(engine, network, checkpoint.load(checkpoint.BUNDLED), asked, few=True)
-    together = checker.judge(images)
+    together = checker.judge(images).verdicts
     for i in range(len(images)):
-        (alone,) = checker.judge(images[i : i + 1])
+        (alone,) = checker.judge(images[i : i + 1]).verdicts
         assert alone == together[i]
-    few = checker.judge(images[[5, 2, 11, 7]])
+    few = checker.judge(images[[5, 2, 11, 7]]).verdicts
     assert few == [together[i] for i in (5, 2, 11, 7)]
 
 
@@ -130,7 +131,7 @@ def test_it_says_of_a_case_what_the_database_says(database, png, capsys):
         assert entry["prediction"] == names[case.predicted_class]
         assert entry["confidence"] == pytest.approx(case.confidence, abs=1e-5)
         said = {detector["detector"]: detector for detector in entry["detectors"]}
-        assert list(said) == [*LAYERS, "confidence", "logit-margin", "repair"]
+        assert list(said) == [*LAYERS, "composed-pooled", "confidence", "logit-margin", "repair"]
         for layer in LAYERS:
             row = decided[case.id, layer]
             assert (said[layer]["score"], said[layer]["k"]) == (row.unexpected_count, row.k)
@@ -150,16 +151,21 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     path = png()
     assert run(copy("UPDATE operating_points SET threshold = -1", NEVER[1]), path) == 3
     out, err = capsys.readouterr()
-    head, *lines = out.splitlines()
+    first, head, *lines = out.splitlines()
     assert err == ""
+    assert first == (
+        "cifar10-cnn on cifar10-sample: euclidean, rule total, tuned on 2 adversarial and 2 clean cases, "
+        "which is very few"
+    )
     assert head.startswith(f"{path}: ")
     assert head.endswith("ALARM by flatten, dense, logits, composed")
-    assert [line.split()[0] for line in lines] == [*LAYERS, "confidence", "logit-margin", "repair"]
-    assert {line[16:21] for line in lines} == {"alarm", "quiet"}
+    names = [*LAYERS, "composed-pooled", "confidence", "logit-margin", "repair"]
+    assert [line.split()[0] for line in lines] == names
+    assert {line[19:24] for line in lines} == {"alarm", "quiet"}
     assert "neighbours" in lines[0]
     assert "threshold -1" in lines[0]
-    assert lines[4].endswith("to compare")
-    assert "repairing row " in lines[6]
+    assert [line.endswith("to compare") for line in lines] == [False] * 4 + [True] * 3 + [False]
+    assert "repairing row " in lines[7]
 
 
 def test_quiet_is_status_0(copy, png, capsys):
@@ -189,7 +195,7 @@ def test_a_detector_that_is_not_tuned_is_left_out_and_named(copy, png, capsys):
     assert run(database, png()) == 0
     out, err = capsys.readouterr()
     assert err.startswith("not tuned, so not asked: repair, confidence, logit-margin")
-    assert [line.split()[0] for line in out.splitlines()[1:]] == list(LAYERS)
+    assert [line.split()[0] for line in out.splitlines()[2:]] == list(LAYERS)
 
 
 # ---- What goes wrong -------------------------------------------------------------------------------
@@ -204,21 +210,26 @@ def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys):
     assert status == 1  # whatever was said of the others
     assert [entry.get("error", "judged")[:24] for entry in found] == [
         "64 x 32 pixels, expected",
-        "a folder without a *.png",
+        "a folder without an imag",
         "no such file: expected a",
         "judged",
     ]
     assert run(database, missing, "--detector", "logits") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"xpixels: {missing}: no such file: expected a PNG image or a folder of them\n"
+    images = "a PNG, JPEG, WebP, BMP or TIFF image"
+    assert err == f"xpixels: {missing}: no such file: expected {images}, or a folder of them\n"
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--detector", "nose"], "--detector nose: expected one of flatten, dense, logits, composed, repair"),
-        (["--network", "7"], "--network 7: expected one of 1 (cifar10-cnn, weights "),
+        (
+            ["--detector", "nose"],
+            "--detector nose: expected one of flatten, dense, logits, composed, composed-pooled, confidence, "
+            "logit-margin, repair\n",
+        ),
+        (["--network", "7"], "--network 7: expected one of 1 (cifar10-cnn@cifar10-sample, weights "),
         (
             ["--metric", "cosine", "--detector", "dense"],
             "no detector of cifar10-cnn is tuned (cosine, total)",
