@@ -1,8 +1,22 @@
 """Whole tables: every row written as fast as the database can, and the ids that come after them."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from sqlalchemy import Column, Connection, Subquery, Table, Text, bindparam, cast, func, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    Subquery,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSON
 
 
@@ -44,6 +58,15 @@ def given_rows(connection: Connection, columns: Sequence[Column]) -> Subquery:
         place = each.c.key
     named = [value.label(column.name) for value, column in zip(values, columns, strict=True)]
     return select(place.label("place"), *named).subquery("given")
+
+
+def among(connection: Connection, column: Column, values: Collection[int]) -> ColumnElement[bool]:
+    """Whether a column has one of any number of whole numbers, which go along as one parameter."""
+    given = bindparam("among", json.dumps(list(values)), type_=Text, unique=True)
+    if connection.dialect.name == "postgresql":
+        each = func.json_array_elements_text(cast(given, JSON)).table_valued("value")
+        return column.in_(select(cast(each.c.value, Integer)))
+    return column.in_(select(func.json_each(given).table_valued("value").c.value))
 
 
 def last_id(connection: Connection, table: Table) -> int:

@@ -1,0 +1,103 @@
+"""Deleting cases, and whole batches, with all that hangs on them and nothing else.
+
+Which rows these are is found out first (see `db.deletion_plan`), so that it can be said before.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import (
+    Connection,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from db import facets, sizes
+from db.deletion_plan import Ids, goes, owners, rows_of_batch, rows_of_cases
+from db.schema import (
+    batches,
+    cases,
+    decisions,
+    detector_decisions,
+    detectors,
+    layers,
+    metadata,
+    operating_points,
+    runs,
+    tuning_points,
+)
+
+
+def count_rows(connection: Connection, ids: Ids) -> dict[str, int]:
+    """How many rows go, parts included, by table; tables without any are left out."""
+    rows = {}
+    for table in metadata.sorted_tables:
+        if table.name in ids or any(owner in ids for _, owner in owners(table)):
+            going = goes(connection, table, ids)
+            rows[table.name] = connection.scalar(select(func.count()).select_from(table).where(going))
+    return {name: count for name, count in rows.items() if count}
+
+
+def room_of(connection: Connection, rows: Mapping[str, int]) -> int | None:
+    """About how many bytes so many rows of tables take, with indexes; None: SQLite cannot tell."""
+    known = sizes.table_sizes(connection)
+    if known is None:
+        return None
+    whole = {
+        name: connection.scalar(select(func.count()).select_from(metadata.tables[name])) for name in rows
+    }
+    return round(sum(known[name] * count / whole[name] for name, count in rows.items() if whole[name]))
+
+
+def delete_cases(connection: Connection, case_ids: Sequence[int]) -> dict[str, int]:
+    """Delete cases with all that hangs on them, within the caller's transaction; gives the rows by table.
+
+    Lists stay true. Where cases of a tuning go, it has to be made anew: the way out is `xpixels tune`.
+    """
+    ids = rows_of_cases(connection, case_ids)
+    gone = count_rows(connection, ids)
+    listed = select(cases.c.network_id, cases.c.partition).where(goes(connection, cases, ids)).distinct()
+    changed = connection.execute(listed).all()
+    _delete(connection, ids)
+    for network_id, partition in changed:
+        facets.refresh(connection, network_id, partition)
+    return gone
+
+
+def delete_batch(connection: Connection, batch_id: int) -> dict[str, int]:
+    """Delete a batch with all that hangs on it, within the caller's transaction; gives the rows by table.
+
+    A run of it stays, as one of no batch, where it wrote a row that stays. As `delete_cases` otherwise.
+    Raises LookupError where there is no such batch.
+    """
+    ids = rows_of_batch(connection, batch_id)
+    gone = count_rows(connection, ids)
+    network_id = connection.scalar(select(batches.c.network_id).where(batches.c.id == batch_id))
+    _delete(connection, {name: keys for name, keys in ids.items() if name != "batches"})
+    connection.execute(update(runs).where(runs.c.batch_id == batch_id).values(batch_id=None))
+    facets.refresh(connection, network_id)
+    _delete(connection, {"batches": ids["batches"]})
+    return gone
+
+
+def delete_tuning(connection: Connection, network_id: int) -> dict[str, int]:
+    """Delete what a network's detectors were tuned to, and decided: there is nothing left to tune by.
+
+    Gives the rows by table.
+    """
+    of_layers = select(layers.c.id).where(layers.c.network_id == network_id)
+    gone = {}
+    for table in (tuning_points, operating_points, decisions):
+        gone[table.name] = connection.execute(delete(table).where(table.c.layer_id.in_(of_layers))).rowcount
+    for table in (detectors, detector_decisions):
+        gone[table.name] = connection.execute(delete(table).where(table.c.network_id == network_id)).rowcount
+    if any(gone.values()):
+        facets.refresh(connection, network_id)
+    return {name: count for name, count in gone.items() if count}
+
+
+def _delete(connection: Connection, ids: Ids) -> None:
+    for table in reversed(metadata.sorted_tables):
+        if ids.get(table.name):
+            connection.execute(delete(table).where(goes(connection, table, {table.name: ids[table.name]})))

@@ -1,0 +1,199 @@
+"""Which rows go when cases or a batch are deleted, found out before anything is: by their ids.
+
+Parts of a row that goes (see `db.schema`) go with it and are not named. Of what several share, samples,
+images, repair sweeps and vulnerability maps, goes what nothing that stays uses. The reference set,
+near-duplicates and predictions are the network's, and stay.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    exists,
+    false,
+    not_,
+    or_,
+    select,
+    union,
+)
+
+from db.bulk import among
+from db.schema import (
+    attack_images,
+    attacks,
+    batches,
+    cases,
+    images,
+    metadata,
+    repairs,
+    runs,
+    samples,
+    vulnerability_maps,
+)
+
+Ids = dict[str, list[int]]  # table -> the keys of its rows that go
+WAY = ("method", "variant", "pixel_count", "population", "budget", "seed")  # of attacking an image
+
+
+def rows_of_cases(connection: Connection, case_ids: Sequence[int]) -> Ids:
+    """What goes with cases: also the maps that were made for them, with the attacks of the same sweep.
+
+    An attack that a case came from stays: it is evidence of its own.
+    """
+    ids = _with_originals(case_ids)
+    networks = connection.scalars(select(cases.c.network_id).where(goes(connection, cases, ids)).distinct())
+    ways = _ways_of_all(connection, networks.all(), None)
+    ids["vulnerability_maps"] = _maps(connection, ids, ways, None)
+    ids["attacks"] = _attacks(connection, ids, ways, None)
+    return _shared(connection, ids)
+
+
+def rows_of_batch(connection: Connection, batch_id: int) -> Ids:
+    """What goes with a batch: its cases, its attacks and sweeps but for those that are of use to what stays.
+
+    Raises LookupError where there is no such batch.
+    """
+    network_id = connection.scalar(select(batches.c.network_id).where(batches.c.id == batch_id))
+    if network_id is None:
+        raise LookupError(f"no batch {batch_id}: it was deleted meanwhile")
+    own = select(runs.c.id).where(runs.c.batch_id == batch_id)
+    made = connection.scalars(select(cases.c.id).where(cases.c.run_id.in_(own)))
+    ids = _with_originals(made) | {"batches": [batch_id]}
+    ways = _ways_of_all(connection, [network_id], batch_id)
+    ids["vulnerability_maps"] = _maps(connection, ids, ways, batch_id)
+    ids["attacks"] = _attacks(connection, ids, ways, batch_id)
+    ids = _shared(connection, ids)
+    ids["runs"] = _unused(connection, runs, list(connection.scalars(own)), ids)
+    return ids
+
+
+# ---- Parts ---------------------------------------------------------------------------------------
+
+
+def _with_originals(case_ids: Iterable[int]) -> Ids:
+    """Originals have parts of their own, and the key of their case."""
+    keys = list(case_ids)
+    return {"cases": keys, "originals": keys}
+
+
+def _maps(connection: Connection, ids: Ids, ways: Sequence[Mapping], batch_id: int | None) -> list[int]:
+    """Vulnerability maps that the batch made, or that a sweep of no batch made of the cases' samples; but for
+    those of a case that stays, and those that an attack on every image needs.
+    """
+    maps, going = vulnerability_maps, goes(connection, cases, ids)
+    of_sample = and_(cases.c.network_id == maps.c.network_id, cases.c.sample_id == maps.c.sample_id)
+    made = and_(runs.c.batch_id.is_(None), exists().where(of_sample, going))
+    if batch_id is not None:
+        made = or_(made, runs.c.batch_id == batch_id)
+    stays = exists().where(of_sample, not_(going))
+    query = select(maps.c.id).join(runs, runs.c.id == maps.c.run_id).where(made, not_(stays))
+    return list(connection.scalars(query.where(maps.c.variant.not_in({way["variant"] for way in ways}))))
+
+
+def _attacks(connection: Connection, ids: Ids, ways: Sequence[Mapping], batch_id: int | None) -> list[int]:
+    """Attacks of the batch, and those of a sweep of no batch whose map goes; but for those of a case or a map
+    that stays, and those that an attack on every image needs.
+    """
+    maps, going = vulnerability_maps, goes(connection, vulnerability_maps, ids)
+    same = and_(
+        maps.c.network_id == attacks.c.network_id,
+        maps.c.sample_id == attacks.c.sample_id,
+        maps.c.variant == attacks.c.variant,
+    )
+    made = and_(runs.c.batch_id.is_(None), exists().where(same, going))
+    if batch_id is not None:
+        made = or_(made, and_(runs.c.batch_id == batch_id, not_(exists().where(same, not_(going)))))
+    used = exists().where(cases.c.attack_id == attacks.c.id, not_(goes(connection, cases, ids)))
+    query = select(attacks.c.id).join(runs, runs.c.id == attacks.c.run_id).where(made, not_(used))
+    for way in ways:
+        query = query.where(not_(and_(*(attacks.c[name] == value for name, value in way.items()))))
+    return list(connection.scalars(query))
+
+
+def _ways_of_all(
+    connection: Connection, networks: Sequence[int], batch_id: int | None
+) -> list[Mapping[str, object]]:
+    """The ways in which other batches attack every image: any such attack counts there, whoever made it."""
+    query = select(batches.c.id, batches.c.parameters).where(batches.c.network_id.in_(networks))
+    whole = [id_ for id_, of in connection.execute(query) if of.get("all_test") and id_ != batch_id]
+    made = select(*(attacks.c[name] for name in WAY)).join(runs, runs.c.id == attacks.c.run_id)
+    return list(connection.execute(made.where(runs.c.batch_id.in_(whole)).distinct()).mappings())
+
+
+def _shared(connection: Connection, ids: Ids) -> Ids:
+    """The same with the repair sweeps, samples and images that nothing that stays uses."""
+    of_cases, of_attacks = goes(connection, cases, ids), goes(connection, attacks, ids)
+    touched = list(
+        connection.scalars(
+            union(
+                select(cases.c.sample_id).where(of_cases),
+                select(attacks.c.sample_id).where(of_attacks),
+                select(vulnerability_maps.c.sample_id).where(goes(connection, vulnerability_maps, ids)),
+            )
+        )
+    )
+    painted = select(attack_images.c.image_id).join(attacks, attacks.c.id == attack_images.c.attack_id)
+    before = select(samples.c.image_id).where(among(connection, samples.c.id, touched))
+    seen = list(
+        connection.scalars(union(select(cases.c.image_id).where(of_cases), painted.where(of_attacks), before))
+    )
+    ids = {**ids, "repairs": _repairs(connection, seen, ids)}
+    ids["samples"] = _unused(connection, samples, touched, ids)
+    ids["images"] = _unused(connection, images, seen, ids)
+    return ids
+
+
+def _repairs(connection: Connection, image_ids: Sequence[int], ids: Ids) -> list[int]:
+    """Repair sweeps of images that are no case's that stays, before or after its attack, and of no attack."""
+    stays = not_(goes(connection, cases, ids))
+    of_network = cases.c.network_id == repairs.c.network_id
+    shown = exists().where(of_network, cases.c.image_id == repairs.c.image_id, stays)
+    was = and_(samples.c.id == cases.c.sample_id, samples.c.image_id == repairs.c.image_id)
+    before = exists().where(of_network, was, stays)
+    led = exists().where(
+        attack_images.c.image_id == repairs.c.image_id,
+        attacks.c.id == attack_images.c.attack_id,
+        attacks.c.network_id == repairs.c.network_id,
+        not_(goes(connection, attacks, ids)),
+    )
+    networks = union(
+        select(cases.c.network_id).where(goes(connection, cases, ids)),
+        select(attacks.c.network_id).where(goes(connection, attacks, ids)),
+    )
+    query = select(repairs.c.id).where(among(connection, repairs.c.image_id, image_ids))
+    query = query.where(repairs.c.network_id.in_(networks))
+    return list(connection.scalars(query.where(not_(or_(shown, before, led)))))
+
+
+def _unused(connection: Connection, table: Table, candidates: Sequence[int], ids: Ids) -> list[int]:
+    """Those of the rows of a table that no row refers to but rows that go."""
+    query = select(table.c.id).where(among(connection, table.c.id, candidates))
+    for column in references_to(table):
+        stays = not_(goes(connection, column.table, ids))
+        query = query.where(not_(exists().where(column == table.c.id, stays)))
+    return list(connection.scalars(query.order_by(table.c.id)))
+
+
+def references_to(table: Table) -> Iterator[Column]:
+    """The columns, of any table, that refer to this one."""
+    for other in metadata.sorted_tables:
+        for key in other.foreign_keys:
+            if key.column.table is table:
+                yield key.parent
+
+
+def goes(connection: Connection, table: Table, ids: Ids) -> ColumnElement[bool]:
+    """Whether a row of the table goes: one that is named, or a part of one."""
+    (key, *_) = table.primary_key.columns
+    of = [among(connection, key, ids[table.name])] if table.name in ids else []
+    of += [among(connection, column, ids[owner]) for column, owner in owners(table) if owner in ids]
+    return or_(false(), *of)
+
+
+def owners(table: Table) -> list[tuple[Column, str]]:
+    """The columns by which a row is a part of another one, each with the table of that."""
+    return [(key.parent, key.column.table.name) for key in table.foreign_keys if key.ondelete == "CASCADE"]
