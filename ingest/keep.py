@@ -35,7 +35,7 @@ from db.schema import (
 )
 from ingest import rows
 from ingest.decide import decide_votes, vote_rows
-from ingest.kept import PARTITION, kept_rows
+from ingest.kept import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.neighbors import find_neighbors
 from ingest.registry import add_images
 from ingest.runs import stage
@@ -156,9 +156,10 @@ def _samples(
     """Sample and image ids, written down if new; a sample without a name gets one where there is one."""
     facts = {"source": "images given to `xpixels check --keep`", "created_at": now()}
     dataset_id = write.ensure(connection, datasets, {"name": _dataset(network)}, facts)
-    names = enumerate(network.class_names)
     write.insert_missing(
-        connection, classes, [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in names]
+        connection,
+        classes,
+        [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in enumerate(network.class_names)],
     )
     image_ids = add_images(connection, [rows.image_row(image) for image in images])
     known, following = kept_samples(connection, dataset_id)
@@ -190,4 +191,4 @@ def _samples(
 
 
 def _dataset(network: KnownNetwork) -> str:
-    return f"checked, as {network.dataset}"
+    return KEPT_DATASETS + network.dataset

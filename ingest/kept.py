@@ -10,6 +10,7 @@ from ingest.decide import decide_scores, score_rows
 from model import baselines
 
 PARTITION = "checked"
+KEPT_DATASETS = "checked, as "  # what the names of data sets of kept images begin with
 
 
 def kept_rows(connection: Connection, network_id: int, detector: str, threshold: float) -> list[dict]:

@@ -34,10 +34,7 @@ def choose_network(
     """
     if not networks:
         raise LookupError("no network in this database: make one with `xpixels ingest`")
-    named = [one for one in networks if wanted is None or wanted in (str(one.id), one.name, full_name(one))]
-    if not named:
-        raise LookupError(f"--network {wanted}: expected one of {_listed(networks)}")
-    right = [one for one in named if one.sha256 == sha256]
+    right = [one for one in named_networks(networks, wanted) if one.sha256 == sha256]
     if not right:
         raise LookupError(
             f"{weights} has sha256 {sha256[:12]}, and the database knows {_listed(networks)}: name a "
@@ -47,6 +44,14 @@ def choose_network(
         what = "several networks have these weights" if wanted is None else f"--network {wanted} fits several"
         raise LookupError(f"{what}: {_listed(right)}; name one by --network, with its id or NAME@DATASET")
     return right[0]
+
+
+def named_networks(networks: Sequence[KnownNetwork], wanted: str | None) -> list[KnownNetwork]:
+    """The networks with this id, name or NAME@DATASET; None: all. Raises LookupError where there is none."""
+    named = [one for one in networks if wanted is None or wanted in (str(one.id), one.name, full_name(one))]
+    if not named and wanted is not None:
+        raise LookupError(f"--network {wanted}: expected {_listed(networks) or 'one, but there is none'}")
+    return named
 
 
 def full_name(network: KnownNetwork) -> str:

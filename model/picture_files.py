@@ -42,9 +42,8 @@ def read(name: str, height: int, width: int, how: str | None = None) -> Picture:
     """The image in a file, or on standard input. Raises PictureError for anything else; how: as `decode` has
     it.
     """
-    return pictures.decode(
-        content(name, pictures.most_bytes(how)), height, width, how=how, suffix=_suffix(name)
-    )
+    found = content(name, pictures.most_bytes(how))
+    return pictures.decode(found, height, width, how=how, suffix=_suffix(name))
 
 
 def content(name: str, most: int) -> bytes:

@@ -11,8 +11,8 @@ from sqlalchemy import select, text
 import xpixels
 from db import engine as engines
 from db import schema, upkeep
-from db.read.detectors import KnownNetwork, known_networks
-from ingest import check
+from db.read.detectors import KnownNetwork, TunedOn, known_networks
+from ingest import check, tuned
 from model import checkpoint, screen
 from model.data import encode_png
 from model.repair import Repair, repair_sweep
@@ -229,7 +229,7 @@ def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys):
             "--detector nose: expected one of flatten, dense, logits, composed, composed-pooled, confidence, "
             "logit-margin, repair\n",
         ),
-        (["--network", "7"], "--network 7: expected one of 1 (cifar10-cnn@cifar10-sample, weights "),
+        (["--network", "7"], "--network 7: expected 1 (cifar10-cnn@cifar10-sample, weights "),
         (
             ["--metric", "cosine", "--detector", "dense"],
             "no detector of cifar10-cnn is tuned (cosine, total)",
@@ -249,20 +249,57 @@ def test_a_missing_database_is_named(tmp_path, png, capsys):
     assert "No database at" in capsys.readouterr().err
 
 
-def test_the_network_is_the_newest_with_these_weights():
-    known = [
-        KnownNetwork(i, name, sha * 64, "d", ())
-        for i, name, sha in ((1, "a", "0"), (2, "a", "1"), (3, "b", "0"))
-    ]
-    weights = Path("w.npz")
-    assert check.choose_network(known, "0" * 64, None, weights).id == 3
-    assert check.choose_network(known, "0" * 64, "a", weights).id == 1
-    assert check.choose_network(known, "1" * 64, "2", weights).id == 2
-    for wanted, sha in ((None, "2"), ("b", "1")):
-        with pytest.raises(LookupError, match=r"w.npz has sha256 .* the database knows 1"):
-            check.choose_network(known, sha * 64, wanted, weights)
+WEIGHTS = Path("w.npz")
+NETWORKS = [
+    KnownNetwork(1, "a", "0" * 64, "small", (), TunedOn(66, 67)),
+    KnownNetwork(2, "a", "1" * 64, "small", ()),
+    KnownNetwork(3, "a", "0" * 64, "large", (), TunedOn(1, 2)),
+    KnownNetwork(4, "b", "2" * 64, "large", (), TunedOn(20, 20)),
+]
+
+
+@pytest.mark.parametrize(
+    ("sha", "wanted", "expected"),
+    [
+        ("1", None, 2),
+        ("2", None, 4),
+        ("2", "b", 4),
+        ("0", "1", 1),
+        ("0", "3", 3),
+        ("0", "a@small", 1),
+        ("0", "a@large", 3),
+        ("1", "a", 2),  # of these weights there is one
+        ("1", "a@small", 2),
+    ],
+)
+def test_a_network_is_chosen_by_its_weights_and_whatever_else_tells_it(sha, wanted, expected):
+    assert tuned.choose_network(NETWORKS, sha * 64, wanted, WEIGHTS).id == expected
+
+
+CHOICES = (
+    "1 (a@small, weights 000000000000, tuned on 66 adversarial and 67 clean cases), 3 (a@large, weights "
+    "000000000000, tuned on 1 adversarial and 2 clean cases, which is very few); name one by --network, "
+    "with its id or NAME@DATASET"
+)
+
+
+@pytest.mark.parametrize(
+    ("sha", "wanted", "said"),
+    [
+        ("0", None, f"several networks have these weights: {CHOICES}"),
+        ("0", "a", f"--network a fits several: {CHOICES}"),
+        ("3", None, "w.npz has sha256 333333333333, and the database knows 1 (a@small"),
+        ("1", "b", "w.npz has sha256 111111111111, and the database knows 1 (a@small"),
+        ("0", "c", "--network c: expected 1 (a@small, weights"),
+        ("0", "a@", "--network a@: expected"),
+    ],
+)
+def test_a_network_that_is_not_told_is_refused_with_the_choices(sha, wanted, said):
+    with pytest.raises(LookupError) as caught:
+        tuned.choose_network(NETWORKS, sha * 64, wanted, WEIGHTS)
+    assert said in str(caught.value)
     with pytest.raises(LookupError, match="xpixels ingest"):
-        check.choose_network([], "0" * 64, None, weights)
+        tuned.choose_network([], sha * 64, wanted, WEIGHTS)
 
 
 def test_parts_are_as_equal_as_can_be():

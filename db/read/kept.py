@@ -1,4 +1,4 @@
-"""The cases that a check of images has kept: what is to be decided about them."""
+"""The cases that a check of images has kept: which they are, and what is to be decided about them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,51 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, func, select
 
-from db.schema import cases, class_scores, neighbors, reference_samples, repairs, samples
+from db.schema import (
+    annotations,
+    cases,
+    class_scores,
+    images,
+    neighbors,
+    reference_samples,
+    repairs,
+    samples,
+)
+
+
+class KeptCase(NamedTuple):
+    """A case that was kept."""
+
+    id: int
+    network_id: int
+    name: str | None  # of its file, where it came from one
+    sha256: str  # of its pixels, hexadecimal
+    height: int
+    width: int
+
+
+def kept_cases(connection: Connection) -> list[KeptCase]:
+    """Every kept case, by id."""
+    query = (
+        select(
+            cases.c.id, cases.c.network_id, samples.c.name, images.c.sha256, images.c.height, images.c.width
+        )
+        .join(samples, samples.c.id == cases.c.sample_id)
+        .join(images, images.c.id == cases.c.image_id)
+        .where(cases.c.partition == "checked")
+        .order_by(cases.c.id)
+    )
+    return [KeptCase(*row) for row in connection.execute(query)]
+
+
+def written_about_kept(connection: Connection, case_ids: set[int]) -> dict[str, int]:
+    """How many notes, tags and verdicts people wrote about some of the kept cases, by kind."""
+    query = select(annotations.c.case_id, annotations.c.kind).join(cases, cases.c.id == annotations.c.case_id)
+    found: dict[str, int] = {}
+    for case_id, kind in connection.execute(query.where(cases.c.partition == "checked")):
+        if case_id in case_ids:
+            found[kind] = found.get(kind, 0) + 1
+    return dict(sorted(found.items()))
 
 
 def kept_votes(
