@@ -84,6 +84,7 @@ def random_cases(engine: Engine) -> Iterator:
 def overview(engine: Engine) -> Iterator:
     yield db.read.overview(engine)
     yield [db.read.case_exists(engine, case) for case in (1, 999)]
+    yield [db.read.case_file_name(engine, case) for case in (*CASES, 999)]
     with engine.connect() as connection:
         yield options.case_options(connection, None)
         yield listed.listed_cases(connection, [9, 1, 3], "logits")
