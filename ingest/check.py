@@ -50,10 +50,18 @@ def run_options(options: argparse.Namespace) -> int:
         from ingest.forget import forget
 
         return forget(options)
-    began = time.monotonic()
     # a missing database is an error, not a new one
     engines.create(options.database, read_only=True).dispose()
     database = engines.create(options.database, read_only=not options.keep)
+    try:
+        return check_images(database, options)
+    finally:
+        database.dispose()
+
+
+def check_images(database: Engine, options: argparse.Namespace) -> int:
+    """Judge images and say it; gives the exit status. Raises as `run_options`."""
+    began = time.monotonic()
     migrate.require_current(database)
     with database.connect() as connection:
         networks = known_networks(connection)

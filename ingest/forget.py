@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from db import deletion, migrate
 from db import engine as engines
@@ -33,6 +33,14 @@ def forget(options: argparse.Namespace) -> int:
     # a missing database is an error, not a new one
     engines.create(options.database, read_only=True).dispose()
     database = engines.create(options.database)
+    try:
+        return forget_cases(database, options)
+    finally:
+        database.dispose()
+
+
+def forget_cases(database: Engine, options: argparse.Namespace) -> int:
+    """Say what would go, ask, and remove it; gives the exit status."""
     migrate.require_current(database)
     with database.connect() as connection:
         networks = {one.id: one for one in named_networks(known_networks(connection), options.network)}
