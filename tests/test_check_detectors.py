@@ -100,6 +100,13 @@ def test_an_operating_point_is_told_whole(checked, images, capsys):
     assert err == few
 
 
+def test_what_a_detector_says_does_not_depend_on_what_is_beside_the_image(checked, images, capsys):
+    together, *_ = entries(checked, capsys, *images.values())
+    for place in (0, 5):
+        ((alone,), *_) = entries(checked, capsys, list(images.values())[place])
+        assert alone == together[place]
+
+
 def test_a_conv_layer_alone_can_be_asked_and_left_out(checked, images, capsys):
     found, *_ = entries(checked, capsys, images[3], "--detector", "conv1")
     assert list(found[0]["said"]) == ["conv1"]
