@@ -25,7 +25,7 @@ from model import checkpoint, devices
 from model.data import decode_png
 from model.screen import screened_stream
 
-ALL = {"detector": None, "metric": "euclidean", "rule": "total", "all_pixels": False}
+ALL = {"detector": None, "metric": "euclidean", "rule": "total", "all_pixels": False, "keep": False}
 
 
 def processor_seconds() -> float:
@@ -88,8 +88,8 @@ def main(arguments: list[str] | None = None) -> None:
     for some in evenly(pictures, CHUNK):
         checker.judge(some)
     seconds, used = time.perf_counter() - began, processor_seconds() - used
-    asked = [*checker.detectors.layers, *checker.detectors.scores]
-    print(f"reference set of {len(checker.reference.labels):,}; {', '.join(one.name for one in asked)}")
+    asked = ", ".join(one.name for one in checker.detectors)
+    print(f"reference set of {len(checker.reference.labels):,}; {asked}")
     print(f"ready after {loading:.1f} s; the first {len(first)} images, with compiling, in {compiling:.1f} s")
     print(
         f"steady: {len(pictures)} images, {len(pictures) / seconds:.1f}/s; by processor time on two cores "

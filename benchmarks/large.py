@@ -25,8 +25,9 @@ import db.engine
 from benchmarks import pages
 from benchmarks.many_cases import STEP, multiply
 from db import schema, upkeep, write
-from db.read import batches
-from ingest.neighbors import CHUNK, reference_vectors, spaces
+from db.read import batches, stored_activations
+from ingest.neighbors import CHUNK
+from ingest.spaces import reference_vectors, spaces
 
 METRIC = "euclidean"
 OF_CASES = (
@@ -101,7 +102,7 @@ def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tu
     with engine.connect() as connection:
         layers = [row.id for row in batches.layer_rows(connection, network_id) if row.compared]
         lacking = batches.cases_without_neighbors(connection, network_id, layers[0], METRIC)
-        references = batches.reference_ids(connection, network_id)
+        references = stored_activations.reference_ids(connection, network_id)
         there = connection.scalar(select(func.count()).select_from(schema.neighbors))
     for first in range(0, len(lacking), CHUNK):
         rows = seconds = busy = 0

@@ -266,4 +266,5 @@ def page_at(app: Dash, engine: Engine, pathname: str, search: str, *, writable: 
         reason = f"names case {case_number}, which is not in this database."
         return Page("Not found", not_found.layout(app, pathname, reason))
     body = case.layout(engine, case_number, search, app, writable=writable)
-    return Page(f"Case {case_number}", body)
+    name = db.read.case_file_name(engine, case_number)
+    return Page(f"Case {case_number}" + (f", {name}" if name else ""), body)

@@ -24,7 +24,7 @@ def list_link(part: str, value: str) -> dict[str, str]:
     return {"type": "list-link", "part": part, "value": value}
 
 
-LIST_FIND = "list-find"  # field: case numbers, or words of notes
+LIST_FIND = "list-find"  # field: case numbers, or words of notes and file names
 LIST_RANDOM = "list-random"  # html.Button: some case under the filters
 LIST_SAVED = "list-saved"  # the saved views, with their form
 LIST_SAVE_NAME = "list-save-name"  # dcc.Input: the name of a new one; Enter saves it

@@ -1,6 +1,6 @@
 """New images, judged by the detectors that a database has tuned.
 
-Axis letters: N images, H rows, W columns, D dimensions of a layer, M reference samples, K classes.
+Axis letters: N images, H rows, W columns, K classes.
 """
 
 from __future__ import annotations
@@ -8,104 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection
 
-from db.read import batches, evaluated
-from db.read.detectors import (
-    KnownNetwork,
-    TunedLayer,
-    TunedScore,
-    tuned_layers,
-    tuned_scores,
-)
+from db.read.detectors import KnownNetwork, TunedDetector
 from ingest import decide, rows, verdicts
+from ingest.reference_set import ReferenceSet, single_layers
+from ingest.repairs import TOGETHER
 from ingest.verdicts import Finding, Verdict
-from model import baselines
+from model import baselines, defense
 from model.attack_step import Function
 from model.checkpoint import Checkpoint
 from model.cnn import activate
 from model.incremental import fastest
-from model.layers import COMPOSED
-from model.neighbors import nearest
+from model.layers import POOLED
 from model.repair import Repair, repair_stream
 from model.screen import screened_stream
 
-OTHERS = ("repair", baselines.CONFIDENCE, baselines.MARGIN)  # besides the layers of the k-NN defence
 BATCH = 64  # images of one forward pass
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The reference set, in the layers that are needed."""
+class Judged(NamedTuple):
+    """What is said of N images."""
 
-    labels: np.ndarray  # (M,) int
-    vectors: np.ndarray  # (M, D) float32, single layers side by side
-    places: dict[str, slice]  # by layer: its part of D
-
-    def within(self, layer: str, joined: np.ndarray) -> np.ndarray:
-        """A layer's part of vectors (N, D) of this form; `composed`: all of them."""
-        return joined if layer == COMPOSED else joined[:, self.places[layer]]
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The detectors that are asked, and those that would be but were not tuned."""
-
-    layers: list[TunedLayer]
-    scores: list[TunedScore]
-    missing: list[str]
-
-
-def tuned(
-    connection: Connection, network_id: int, metric: str, rule: str, chosen: Sequence[str] | None
-) -> Tuned:
-    """The detectors of a network; chosen: their names, None for all.
-
-    Raises LookupError for a name that the network has no detector of.
-    """
-    every = batches.layer_rows(connection, network_id)
-    able = [
-        row.name
-        for row in every
-        if row.compared and (row.kind in ("flatten", "dense") or row.name == COMPOSED)
-    ]
-    for name in chosen or ():
-        if name not in (*able, *OTHERS):
-            raise LookupError(f"--detector {name}: expected one of {', '.join((*able, *OTHERS))}")
-    wanted = chosen or (*able, *OTHERS)
-    layers = [
-        row
-        for row in tuned_layers(connection, network_id, metric, rule)
-        if row.name in able and row.name in wanted
-    ]
-    scores = [
-        row for row in tuned_scores(connection, network_id) if row.name in OTHERS and row.name in wanted
-    ]
-    found = {row.name for row in (*layers, *scores)}
-    return Tuned(layers, scores, [name for name in wanted if name not in found])
-
-
-def load_reference(connection: Connection, network_id: int, wanted: Sequence[str]) -> Reference:
-    """The stored reference set in the layers of these names; `composed` takes all single ones."""
-    parts = [
-        row
-        for row in batches.layer_rows(connection, network_id)
-        if row.compared and row.kind in ("flatten", "dense") and (COMPOSED in wanted or row.name in wanted)
-    ]
-    (_, labels), places, first = evaluated.reference_labels(connection, network_id), {}, 0
-    blobs = {part.name: b"".join(batches.reference_blobs(connection, network_id, part.id)) for part in parts}
-    sizes = {
-        name: len(blob) // np.dtype(rows.STORED).itemsize // max(1, len(labels))
-        for name, blob in blobs.items()
-    }
-    joined = np.empty((len(labels), sum(sizes.values())), np.float32)
-    for name, size in sizes.items():
-        places[name] = slice(first, first + size)
-        joined[:, places[name]] = np.frombuffer(blobs.pop(name), rows.STORED).reshape(len(labels), size)
-        first += size
-    return Reference(labels, joined, places)
+    verdicts: list[Verdict]
+    repair: Repair | None  # the whole sweep, where it was made
 
 
 @dataclass(frozen=True)
@@ -114,13 +42,14 @@ class Checker:
 
     network: KnownNetwork
     checkpoint: Checkpoint
-    detectors: Tuned
-    reference: Reference | None  # None only where no layer is among the detectors
+    detectors: Sequence[TunedDetector]  # that are asked
+    reference: ReferenceSet | None  # None only where no detector counts neighbors
     metric: str
     rule: str
-    counting: Sequence[str] | None = None  # the detectors that make the verdict; None: all but the baselines
+    counting: Sequence[str] | None = None  # the detectors that make the verdict; None: `counts_by_default`
     all_pixels: bool = False  # the whole repair sweep
     few: bool = False  # whether so few images will come that compiling the incremental pass does not pay
+    sweeps: bool = False  # whether the sweep is made though it is not asked, for somebody who keeps it
 
     @cached_property
     def function(self) -> Function:
@@ -128,77 +57,97 @@ class Checker:
         few = self.few and not self.all_pixels
         return fastest(self.checkpoint.network, form="full" if few else "auto")[0]
 
-    def judge(self, images: np.ndarray) -> list[Verdict]:
-        """What is said of images (N, H, W, 3) uint8, N >= 1."""
-        logits, vectors = self._activations(images)
+    def judge(self, images: np.ndarray) -> Judged:
+        """What is said of images (N, H, W, 3) uint8, N >= 1; nothing of it depends on the others."""
+        outputs = self._activations(images)
+        logits = outputs[self.checkpoint.network.architecture.layers[-1].name]
         shares, predicted = rows.probabilities(logits), logits.argmax(1)
-        columns = [self._layer(layer, vectors, predicted) for layer in self.detectors.layers]
-        for score in self.detectors.scores:
-            if score.kind == "repair":
-                columns.append(self._repair(score, images))
+        repair = None
+        if self.sweeps or any(detector.kind == "repair" for detector in self.detectors):
+            repair = _whole([found for _, found in self._repaired(images)])
+        columns = []
+        labels = self._neighbor_labels(outputs) if self.reference else {}
+        for detector in self.detectors:
+            if detector.kind == "neighbors":
+                columns.append(self._votes(detector, labels[detector.name], predicted))
+            elif detector.kind == "repair":
+                columns.append(self._repair(detector, repair))
             else:
-                columns.append(self._baseline(score, logits, shares))
+                columns.append(self._baseline(detector, logits, shares))
         names = self.network.class_names
-        return [
+        found = [
             Verdict(names[one], float(shares[i, one]), tuple(column[i] for column in columns))
             for i, one in enumerate(predicted.tolist())
         ]
+        return Judged(found, repair if self.all_pixels else None)
 
-    def _activations(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits (N, K), and activations (N, D) as the database would store them.
+    def _activations(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Activations (N, ...) by layer, the logits among them.
 
         Always in batches of one size: what an image gives does not depend on how many are beside it.
         """
-        wanted = tuple(self.reference.places) if self.reference else ()
         last = self.checkpoint.network.architecture.layers[-1].name
-        names = tuple(dict.fromkeys((*wanted, last)))
+        names = tuple(dict.fromkeys((*(self.reference.outputs if self.reference else ()), last)))
         found = list(activate(self.checkpoint.network, images, names, batch_size=BATCH))
-        joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
-        vectors = [joined[name].astype(rows.STORED).astype(np.float32) for name in wanted]
-        return joined[last], np.concatenate(vectors, 1) if vectors else np.zeros((len(images), 0), np.float32)
+        return {name: np.concatenate([part[name] for part in found]) for name in names}
 
-    def _layer(self, layer: TunedLayer, vectors: np.ndarray, predicted: np.ndarray) -> list[Finding]:
-        reference, names = self.reference, self.network.class_names
-        queries, among = (reference.within(layer.name, joined) for joined in (vectors, reference.vectors))
-        _, indices = nearest(queries, among, layer.k, self.metric)
-        at = {"k": layer.k, "threshold": layer.threshold}
-        labels = reference.labels[indices]
-        decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=len(names))
+    def _neighbor_labels(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Labels (N, k or more) of the neighbors by detector; one search serves all that want its space."""
+        asked = [detector for detector in self.detectors if detector.kind == "neighbors"]
+        single = single_layers(self.reference)
+        depths: dict[tuple[str, str], int] = {}
+        for detector in asked:
+            pooled = detector.layer == POOLED
+            for layer in single if pooled else [detector.layer]:
+                depth = -(-detector.k // len(single)) if pooled else detector.k
+                key = (layer, detector.reference)
+                depths[key] = max(depth, depths.get(key, 0))
+        found = {
+            key: self.reference.nearest_labels(*key, outputs, depth, self.metric)
+            for key, depth in depths.items()
+        }
+        return {
+            detector.name: defense.taken_in_turn(
+                [found[layer, detector.reference][:, : -(-detector.k // len(single))] for layer in single],
+                detector.k,
+            )
+            if detector.layer == POOLED
+            else found[detector.layer, detector.reference]
+            for detector in asked
+        }
+
+    def _votes(self, tuned: TunedDetector, labels: np.ndarray, predicted: np.ndarray) -> list[Finding]:
+        at = {"k": tuned.k, "threshold": int(tuned.threshold)}
+        classes = len(self.network.class_names)
+        decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=classes)
         reasons = [
             verdicts.neighbors_reason(self.rule, **at, count=count) for count in decided.scores.tolist()
         ]
-        return self._findings(layer.name, "neighbors", decided, layer.threshold, reasons, k=layer.k)
+        return self._findings(tuned, decided, reasons)
 
-    def _repair(self, tuned: TunedScore, images: np.ndarray) -> list[Finding]:
-        names, findings = self.network.class_names, []
-        for _, found in self._repaired(images):
-            decided = decide.decide_scores(found.scores, found.recovered, tuned.threshold)
-            reasons = [
-                verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], names[recovered])
-                for score, predicted, recovered, place in zip(
-                    found.scores.tolist(),
-                    found.predicted.tolist(),
-                    found.recovered.tolist(),
-                    found.positions.tolist(),
-                    strict=True,
-                )
-            ]
-            findings += [
-                replace(one, row=row, column=column) if one.alarm else one
-                for one, (row, column) in zip(
-                    self._findings(tuned.name, tuned.kind, decided, tuned.threshold, reasons),
-                    found.positions.tolist(),
-                    strict=True,
-                )
-            ]
-        return findings
+    def _repair(self, tuned: TunedDetector, found: Repair) -> list[Finding]:
+        names = self.network.class_names
+        decided = decide.decide_scores(found.scores, found.recovered, tuned.threshold)
+        columns = (found.scores, found.predicted, found.recovered, found.positions)
+        reasons = [
+            verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], names[recovered])
+            for score, predicted, recovered, place in zip(
+                *(column.tolist() for column in columns), strict=True
+            )
+        ]
+        return [
+            replace(one, row=row, column=column) if one.alarm else one
+            for one, (row, column) in zip(
+                self._findings(tuned, decided, reasons), found.positions.tolist(), strict=True
+            )
+        ]
 
     def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
         if self.all_pixels:
-            return repair_stream(self.function, images)
+            return repair_stream(self.function, images, together=TOGETHER)
         return screened_stream(self.function, images)
 
-    def _baseline(self, tuned: TunedScore, logits: np.ndarray, shares: np.ndarray) -> list[Finding]:
+    def _baseline(self, tuned: TunedDetector, logits: np.ndarray, shares: np.ndarray) -> list[Finding]:
         names, second = self.network.class_names, baselines.runner_up(logits)
         decided = decide.decide_scores(baselines.scores(logits)[tuned.name].scores, second, tuned.threshold)
         reasons = [
@@ -213,30 +162,23 @@ class Checker:
                 strict=True,
             )
         ]
-        return self._findings(tuned.name, tuned.kind, decided, tuned.threshold, reasons)
+        return self._findings(tuned, decided, reasons)
 
     def _findings(
-        self,
-        name: str,
-        kind: str,
-        decided: decide.Decided,
-        threshold: float,
-        reasons: Sequence[str],
-        k: int | None = None,
+        self, tuned: TunedDetector, decided: decide.Decided, reasons: Sequence[str]
     ) -> list[Finding]:
-        counts = kind != "baseline" if self.counting is None else name in self.counting
+        counts = counts_by_default(tuned) if self.counting is None else tuned.name in self.counting
         names = self.network.class_names
+        setting = (self.metric, self.rule) if tuned.kind == "neighbors" else (None, None)
         return [
             Finding(
-                name,
-                kind,
+                tuned,
                 float(score),
-                float(threshold),
                 counts,
                 reason,
                 alarm,
                 None if recovered < 0 else names[recovered],
-                k,
+                *setting,
             )
             for score, alarm, recovered, reason in zip(
                 decided.scores.tolist(),
@@ -246,3 +188,12 @@ class Checker:
                 strict=True,
             )
         ]
+
+
+def counts_by_default(detector: TunedDetector) -> bool:
+    """Whether a detector makes the verdict unnamed: those whose alarms the pages show, but no baseline."""
+    return detector.decides and detector.kind != "baseline"
+
+
+def _whole(parts: Sequence[Repair]) -> Repair:
+    return Repair(*(np.concatenate(field) for field in zip(*parts, strict=True)))

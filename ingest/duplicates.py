@@ -8,7 +8,7 @@ import numpy as np
 
 from db import write
 from db.engine import writing
-from db.read import batches
+from db.read import batches, stored_activations
 from db.read.likeness import reference_places
 from db.schema import near_duplicate_pairs
 from ingest import rows
@@ -44,7 +44,7 @@ def find_duplicates(task: Task, training: Dataset) -> int:
             return 0
         layer = last_hidden(task.checkpoint.network.architecture)
         layer_ids = {row.name: row.id for row in batches.layer_rows(connection, task.network_id)}
-        blobs = batches.reference_blobs(connection, task.network_id, layer_ids[layer])
+        blobs = stored_activations.reference_blobs(connection, task.network_id, layer_ids[layer])
     parameters = {"dataset": training.name, "layer": layer, "activation": ACTIVATION, "pixels": PIXELS}
     total = 3 * len(task.test) + 2 * len(chosen)  # activations of the tests, then two searches each
     with (

@@ -20,14 +20,14 @@ from db.schema import detectors, neighbors, original_neighbors
 from ingest import judging
 from ingest.judging import PAPER_K, Judged, Scored
 from ingest.kept import kept_rows
-from ingest.neighbors import CASES, ORIGINALS, Space, input_vectors, reference_vectors, spaces
+from ingest.neighbors import CASES, ORIGINALS
 from ingest.runs import stage
-from model import baselines, tuning
+from ingest.spaces import WHOLE, Space, input_vectors, reference_vectors, spaces
+from model import baselines, defense, tuning
 from model.layers import POOLED
 from model.neighbors import nearest
 from model.progress import progress
 
-WHOLE, DISTINCT = "all", "distinct"
 PAPER_SETTING = ("euclidean", "total", WHOLE)  # what the paper's k are for
 
 
@@ -214,10 +214,8 @@ def _labels(known: _Known, layer: str, metric: str, reference: str) -> tuple[np.
             parts = [_labels(known, space.layer.name, metric, reference) for space in known.single]
             if None in parts:
                 return None
-            # the nearest of every layer, then the second nearest of every layer, and so on
             known.lists[key] = tuple(
-                np.stack(lists, axis=2).reshape(len(lists[0]), -1)[:, : tuning.K_MAX]
-                for lists in zip(*parts, strict=True)
+                defense.taken_in_turn(lists, tuning.K_MAX) for lists in zip(*parts, strict=True)
             )
         else:
             space = next(space for space in known.spaces if space.layer.name == layer)

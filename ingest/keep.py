@@ -2,8 +2,8 @@
 
 Nobody knows what such an image truly is, nor whether it was attacked: its kind is `unknown`, it has no true
 class and its decisions no outcome, and no tuning or evaluation counts it. Its sample belongs to a data set of
-its own, in the order of keeping; the label there is the predicted class, for want of a better one. The same
-pixels are one case, however often they are kept.
+its own, in the order of keeping, with the name of its file; the label there is the predicted class, for want
+of a better one. The same pixels are one case, however often they are kept, and keep their first name.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, update
 
 from db import facets, write
 from db.engine import lock_row, writing
 from db.read import batches
-from db.read.detectors import KnownNetwork, kept_samples, kept_votes, tuned_layers, tuned_scores
+from db.read.detectors import KnownNetwork, tuned_layers, tuned_scores
+from db.read.kept import kept_samples, kept_votes
 from db.schema import (
     RULES,
     case_activations,
@@ -29,17 +30,19 @@ from db.schema import (
     decisions,
     detector_decisions,
     now,
+    repairs,
     samples,
 )
 from ingest import rows
 from ingest.decide import decide_votes, vote_rows
-from ingest.kept import PARTITION, kept_rows
+from ingest.kept import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.neighbors import find_neighbors
 from ingest.registry import add_images
 from ingest.runs import stage
 from model.checkpoint import Checkpoint
 from model.cnn import activate
 from model.layers import COMPOSED
+from model.repair import Repair
 
 BATCH = 64  # images of one forward pass
 SPLIT = "test"  # of the data set of kept images, which has no other
@@ -48,8 +51,8 @@ SPLIT = "test"  # of the data set of kept images, which has no other
 @contextmanager
 def keeping(
     engine: Engine, network: KnownNetwork, checkpoint: Checkpoint
-) -> Iterator[Callable[[np.ndarray], list[int]]]:
-    """A run that keeps images: what is given writes (N, H, W, 3) uint8 and tells their case ids.
+) -> Iterator[Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]]:
+    """A run that keeps images: what is given is `keep` but for its first arguments.
 
     At its end the kept cases get neighbours and decisions, as all others have them.
     """
@@ -59,9 +62,18 @@ def keeping(
 
 
 def keep(
-    engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int, images: np.ndarray
+    engine: Engine,
+    network: KnownNetwork,
+    checkpoint: Checkpoint,
+    run_id: int,
+    images: np.ndarray,
+    names: Sequence[str | None],
+    repair: Repair | None,
 ) -> list[int]:
-    """Write images (N, H, W, 3) uint8 as cases with scores and activations; gives the ids of their cases."""
+    """Write images (N, H, W, 3) uint8 as cases with scores and activations; gives the ids of their cases.
+
+    names: of their files; None: it has none. repair: their whole repair sweep, where one is to be kept.
+    """
     with engine.connect() as connection:
         layer_ids = {
             row.name: row.id for row in batches.layer_rows(connection, network.id) if row.kind != COMPOSED
@@ -71,7 +83,7 @@ def keep(
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in layer_ids}
     logits, predicted = outputs[last], outputs[last].argmax(1).tolist()
     with writing(engine) as connection:
-        sample_ids = _samples(connection, network, images, predicted)
+        sample_ids = _samples(connection, network, images, names, predicted)
         shared = {"network_id": network.id, "run_id": run_id, "kind": "unknown", "partition": PARTITION}
         new = {
             sample_id: {
@@ -96,6 +108,12 @@ def keep(
             for id_, values in zip(ids, outputs[name], strict=True)
         ]
         write.insert_missing(connection, case_activations, activations)
+        if repair is not None:
+            keys = [
+                {"run_id": run_id, "network_id": network.id, "image_id": image_id}
+                for _, image_id in sample_ids
+            ]
+            write.insert_missing(connection, repairs, rows.repair_rows(repair, keys))
         facets.add_cases(connection, network.id)
     return ids
 
@@ -129,20 +147,29 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id
 
 
 def _samples(
-    connection: Connection, network: KnownNetwork, images: np.ndarray, predicted: Sequence[int]
+    connection: Connection,
+    network: KnownNetwork,
+    images: np.ndarray,
+    names: Sequence[str | None],
+    predicted: Sequence[int],
 ) -> list[tuple[int, int]]:
-    """Sample and image ids, written down if new."""
+    """Sample and image ids, written down if new; a sample without a name gets one where there is one."""
     facts = {"source": "images given to `xpixels check --keep`", "created_at": now()}
     dataset_id = write.ensure(connection, datasets, {"name": _dataset(network)}, facts)
-    names = enumerate(network.class_names)
     write.insert_missing(
-        connection, classes, [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in names]
+        connection,
+        classes,
+        [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in enumerate(network.class_names)],
     )
     image_ids = add_images(connection, [rows.image_row(image) for image in images])
     lock_row(connection, datasets, dataset_id)  # so that two checks at once do not take the same places
     known, following = kept_samples(connection, dataset_id)
     new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
     labels = dict(zip(image_ids, predicted, strict=True))
+    first_names: dict[int, str] = {}
+    for image_id, name in zip(image_ids, names, strict=True):
+        if name is not None:
+            first_names.setdefault(image_id, name)
     places = [(dataset_id, SPLIT, following + i) for i in range(len(new))]
     fresh = [
         {
@@ -151,14 +178,18 @@ def _samples(
             "position": place[2],
             "label": labels[image_id],
             "image_id": image_id,
+            "name": first_names.get(image_id),
         }
         for place, image_id in zip(places, new, strict=True)
     ]
     write.insert_missing(connection, samples, fresh)
     ids = write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
+    for image_id in first_names.keys() & known.keys():
+        nameless = (samples.c.id == known[image_id]) & samples.c.name.is_(None)
+        connection.execute(update(samples).where(nameless).values(name=first_names[image_id]))
     known |= dict(zip(new, ids, strict=True))
     return [(known[image_id], image_id) for image_id in image_ids]
 
 
 def _dataset(network: KnownNetwork) -> str:
-    return f"checked, as {network.dataset}"
+    return KEPT_DATASETS + network.dataset

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import Connection
 
-from db.read.detectors import KeptScores, kept_scores
+from db.read.kept import KeptScores, kept_scores
 from ingest.decide import decide_scores, score_rows
 from model import baselines
 
 PARTITION = "checked"
+KEPT_DATASETS = "checked, as "  # what the names of data sets of kept images begin with
 
 
 def kept_rows(connection: Connection, network_id: int, detector: str, threshold: float) -> list[dict]:

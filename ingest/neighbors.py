@@ -1,7 +1,7 @@
 """The stage `neighbors`: the nearest reference samples of cases and of their originals (paper, 4.2).
 
-Vectors are what earlier stages stored; only the reference set's conv maps, too large for that, are computed
-anew from its images. So a layer or a metric can be added at any time, and what is there is not done again.
+Vectors are what earlier stages stored (`ingest.spaces`). So a layer or a metric can be added at any time, and
+what is there is not done again.
 """
 
 from __future__ import annotations
@@ -16,43 +16,22 @@ from sqlalchemy import Connection, Engine, Table
 
 from db import write
 from db.engine import writing
-from db.read import batches, originals
-from db.read.batches import LayerRow
-from db.read.images import image_files, reference_image_ids
+from db.read import batches, originals, stored_activations
+from db.read.images import reference_image_ids
 from db.schema import case_activations, neighbors, original_activations, original_neighbors
 from ingest import rows
 from ingest.runs import stage
+from ingest.spaces import conv_maps, input_vectors, reference_vectors, spaces
 from ingest.task import Done, Task
 from model import tuning
-from model.cnn import Network, activate
-from model.data import decode_png
-from model.layers import COMPOSED, SCALED, Conv
+from model.cnn import Network
+from model.layers import Conv
 from model.neighbors import nearest, nearest_in_blocks
 from model.progress import progress
 
 K_MAX = tuning.K_MAX
 CHUNK = 1024  # inputs searched, and written, together
 SHARED = 128  # of these, a worker's chunk
-IMAGES = 500  # of the reference set whose conv maps are computed together
-
-
-class Space(NamedTuple):
-    """Where distances are taken: a layer, or several side by side."""
-
-    layer: LayerRow
-    parts: tuple[LayerRow, ...]
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the reference set's vectors are not stored."""
-        return self.layer.kind == "conv"
-
-
-class Reference(NamedTuple):
-    """The reference set in a space."""
-
-    vectors: np.ndarray  # (M, D) float32
-    scales: np.ndarray  # (P,) float32, what each part was divided by
 
 
 class Inputs(NamedTuple):
@@ -66,38 +45,6 @@ class Inputs(NamedTuple):
 CASES = Inputs(neighbors, case_activations, batches.cases_without_neighbors)
 ORIGINALS = Inputs(original_neighbors, original_activations, originals.originals_without_neighbors)
 INPUTS = {"cases": CASES, "originals": ORIGINALS}
-
-
-def spaces(layers: Sequence[LayerRow]) -> list[Space]:
-    """A space for every compared layer, from the input to the output."""
-    single = tuple(row for row in layers if row.compared and row.kind in ("flatten", "dense"))
-    return [Space(row, single if row.kind == COMPOSED else (row,)) for row in layers if row.compared]
-
-
-def reference_vectors(connection: Connection, network_id: int, space: Space) -> Reference:
-    """The stored reference set in a space, in the order of `batches.reference_ids`."""
-    parts = [
-        rows.activation_vectors(batches.reference_blobs(connection, network_id, part.id))
-        for part in space.parts
-    ]
-    scales = np.ones(len(parts), np.float32)
-    if space.layer.name == SCALED:
-        scales = np.array([np.sqrt(np.square(part, dtype=float).sum(1).mean()) for part in parts], np.float32)
-    return Reference(
-        np.concatenate([part / scale for part, scale in zip(parts, scales, strict=True)], 1), scales
-    )
-
-
-def input_vectors(
-    connection: Connection, activations: Table, case_ids: Sequence[int], space: Space, scales: np.ndarray
-) -> np.ndarray:
-    """Stored activations (N, D) float32 of cases or originals, as the reference set's are."""
-    encoding = "zlib" if space.streamed else "raw"
-    parts = [
-        rows.activation_vectors(batches.blobs(connection, activations, case_ids, part.id), encoding)
-        for part in space.parts
-    ]
-    return np.concatenate([part / scale for part, scale in zip(parts, scales, strict=True)], 1)
 
 
 def find_neighbors(
@@ -200,14 +147,14 @@ class Searcher:
         with self.engine.connect() as connection:
             every = spaces(batches.layer_rows(connection, self.network_id))
             (space,) = (space for space in every if space.layer.name == layer)
-            ids = batches.reference_ids(connection, self.network_id)
+            ids = stored_activations.reference_ids(connection, self.network_id)
             if len(ids) < K_MAX:
                 raise ValueError(
                     f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbours wanted"
                 )
             if space.streamed:
                 images = reference_image_ids(connection, self.network_id)
-                blocks = partial(_conv_maps, self.engine, images, self.network, layer)
+                blocks = partial(conv_maps, self.engine, images, self.network, layer)
                 self.scales, self.nearest = np.ones(1), partial(_streamed, blocks)
             else:
                 self.nearest = None  # one reference set in memory at a time
@@ -222,15 +169,3 @@ def _stored(vectors: np.ndarray, queries: np.ndarray, k: int, metric: str) -> tu
 
 def _streamed(blocks: Callable, queries: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
     return nearest_in_blocks(queries, blocks, k, metric)
-
-
-def _conv_maps(
-    engine: Engine, image_ids: Sequence[int], network: Network, layer: str
-) -> Iterator[np.ndarray]:
-    """The reference set's maps (m, D) of a conv layer, block by block, rounded as stored ones are."""
-    for first in range(0, len(image_ids), IMAGES):
-        with engine.connect() as connection:
-            files = image_files(connection, image_ids[first : first + IMAGES])
-        pictures = np.stack([decode_png(png) for png in files])
-        (outputs,) = activate(network, pictures, (layer,), batch_size=IMAGES)
-        yield outputs[layer].reshape(len(pictures), -1).astype(rows.STORED).astype(np.float32)

@@ -5,7 +5,6 @@ Axis letters: N items, H rows, W columns, C channels, K classes, P pixels of an 
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from model import tuning
 from model.attack import AttackResult
-from model.data import encode_png
+from model.data import encode_png, pixel_digest
 from model.layers import COMPOSED, SCALED, Architecture, Conv, Dense, Flatten
 from model.repair import Repair
 from model.sweep import Sweep
@@ -22,11 +21,10 @@ STORED = "<f2"  # activations as they lie in the database: little-endian float16
 
 
 def image_row(image: np.ndarray) -> dict:
-    """A row of `images` for (H, W, 3) uint8; the digest is of the raw pixels, row by row."""
-    pixels = np.ascontiguousarray(image)
-    digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+    """A row of `images` for (H, W, 3) uint8."""
     height, width = image.shape[:2]
-    return {"sha256": digest, "height": height, "width": width, "png": encode_png(pixels)}
+    png = encode_png(np.ascontiguousarray(image))
+    return {"sha256": pixel_digest(image), "height": height, "width": width, "png": png}
 
 
 def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:

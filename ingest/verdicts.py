@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from db.number_text import digits_apart, percent, percents_apart
+from db.read.detectors import KnownNetwork, TunedDetector, TunedOn
+from ingest.tuned import tuned_words
 
 
 @dataclass(frozen=True)
 class Finding:
     """What one detector says of an image."""
 
-    detector: str
-    kind: str  # neighbors, repair or baseline
-    score: float  # alarm when it is above the threshold
-    threshold: float
+    detector: TunedDetector
+    score: float  # alarm when it is above the detector's threshold
     counts: bool  # towards the verdict; the others are there to compare
     reason: str
     alarm: bool
     recovered: str | None  # on alarm, the class it takes for the true one, where it names one
-    k: int | None = None  # neighbours looked at
+    metric: str | None = None  # of neighbors, as the next one
+    rule: str | None = None
     row: int | None = None  # on alarm, the pixel that it suspects
     column: int | None = None
 
@@ -73,26 +74,48 @@ def _logits_apart(value: float, other: float) -> tuple[str, str]:
     return digits_apart(value, other, lambda number, digits: f"{number:.{digits}f}", 1)
 
 
-def as_lines(path: Path, verdict: Verdict, case_id: int | None = None) -> str:
-    """An image's verdict, then a line a detector."""
-    alarms = [finding.detector for finding in verdict.findings if finding.alarm and finding.counts]
+def heading(network: KnownNetwork, metric: str, rule: str, tuned_on: TunedOn | None) -> str:
+    """What all images are judged by, in one line."""
+    return f"{network.name} on {network.dataset}: {metric}, rule {rule}, {tuned_words(tuned_on)}"
+
+
+def as_lines(name: str, verdict: Verdict, read: Sequence[str] = (), case_id: int | None = None) -> str:
+    """An image's verdict, what was done to read it, then a line a detector; name: as it may be shown."""
+    alarms = [finding.detector.name for finding in verdict.findings if finding.alarm and finding.counts]
     said = f"ALARM by {', '.join(alarms)}" if alarms else "quiet"
     kept = "" if case_id is None else f" (case {case_id})"
-    width = max((len(finding.reason) for finding in verdict.findings), default=0)
-    lines = [f"{shown(path)}: {verdict.predicted}, {percent(verdict.confidence)}: {said}{kept}"]
+    widths = [
+        max((len(text) for text in column), default=0)
+        for column in (
+            [finding.detector.name for finding in verdict.findings],
+            [finding.reason for finding in verdict.findings],
+        )
+    ]
+    lines = [f"{name}: {verdict.predicted}, {percent(verdict.confidence)}: {said}{kept}"]
+    lines += [f"  {'; '.join(read)}"] if read else []
     for finding in verdict.findings:
         notes = [] if finding.recovered is None else [f"recovered: {finding.recovered}"]
         notes += [] if finding.counts else ["to compare"]
         state = "alarm" if finding.alarm else "quiet"
-        line = f"  {finding.detector:<12}  {state}  {finding.reason:<{width}}  {'; '.join(notes)}"
-        lines.append(line.rstrip())
+        detector, reason = finding.detector.name.ljust(widths[0]), finding.reason.ljust(widths[1])
+        lines.append(f"  {detector}  {state}  {reason}  {'; '.join(notes)}".rstrip())
     return "\n".join(lines)
 
 
-def as_entry(path: Path, verdict: Verdict, case_id: int | None = None) -> dict:
-    """The same for JSON, its numbers as they are."""
+def as_entry(
+    name: str,
+    network: KnownNetwork,
+    verdict: Verdict,
+    read: Sequence[str] = (),
+    case_id: int | None = None,
+) -> dict:
+    """The same for JSON, its numbers as they are; a network is called as in the database's views."""
     entry = {
-        "file": str(path),
+        "file": name,
+        "network": network.name,
+        "network_id": network.id,
+        "dataset": network.dataset,
+        "read": list(read),
         "prediction": verdict.predicted,
         "confidence": verdict.confidence,
         "alarm": verdict.alarm,
@@ -102,19 +125,22 @@ def as_entry(path: Path, verdict: Verdict, case_id: int | None = None) -> dict:
 
 
 def _finding_entry(finding: Finding) -> dict:
+    detector = finding.detector
     entry = {
-        "detector": finding.detector,
-        "kind": finding.kind,
+        "detector": detector.name,
+        "kind": detector.kind,
         "alarm": finding.alarm,
         "counts": finding.counts,
         "score": finding.score,
-        "threshold": finding.threshold,
+        "threshold": float(detector.threshold),
+        "tuned_on": detector.tuned_on._asdict(),
         "reason": finding.reason,
         "recovered": finding.recovered,
     }
-    if finding.k is not None:
-        entry["k"] = finding.k
-    if finding.kind == "repair":
+    if detector.kind == "neighbors":
+        setting = {"metric": finding.metric, "rule": finding.rule}
+        entry |= {"layer": detector.layer, "reference": detector.reference, **setting, "k": detector.k}
+    if detector.kind == "repair":
         entry |= {"row": finding.row, "column": finding.column}
     return entry
 
@@ -126,9 +152,3 @@ def summary(alarmed: int, quiet: int, failed: int, seconds: float) -> str:
     said += [f"{failed:,} could not be judged"] if failed else []
     images = f"{judged:,} image{'' if judged == 1 else 's'}"
     return f"{images} judged in {seconds:.1f} s ({judged / max(seconds, 1e-9):.1f}/s): {', '.join(said)}"
-
-
-def shown(path: Path) -> str:
-    """A path as it may be printed: one with control characters is escaped."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)

@@ -218,6 +218,11 @@ def sample_digest(images: np.ndarray, labels: np.ndarray, positions: np.ndarray)
     return digest.hexdigest()
 
 
+def pixel_digest(image: np.ndarray) -> str:
+    """SHA-256 (hex) of the pixels of an image (H, W, 3) uint8, row by row: what it is known by."""
+    return hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+
+
 def encode_png(image: np.ndarray) -> bytes:
     """Encode (H, W, 3) uint8 as a PNG, losslessly; raises ValueError for another shape or type."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -7,6 +7,8 @@ Axes: N cases, k_max neighbours in the order of their rank, K classes. Column k 
 first k neighbours, so one call answers every k.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 RULES = ("total", "max-class")
@@ -39,6 +41,11 @@ def unexpected_counts(
         return np.cumsum(labels != predicted[:, None], axis=1)
     others = np.arange(classes)[None, None, :] != predicted[:, None, None]
     return np.where(others, votes(labels, classes), 0).max(axis=2)
+
+
+def taken_in_turn(lists: Sequence[np.ndarray], k_max: int) -> np.ndarray:
+    """Labels (N, k_max) pooled from lists (N, k): the nearest of each, the second of each, and so on."""
+    return np.stack(lists, axis=2).reshape(len(lists[0]), -1)[:, :k_max]
 
 
 def alarms(counts: np.ndarray, threshold: int | np.ndarray) -> np.ndarray:

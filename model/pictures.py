@@ -1,119 +1,151 @@
-"""Image files from outside, read so that none can do harm: what a network can see, or one line why not.
+"""Image files from outside, read as people see them and so that none can do harm; or one line why not.
 
-A PNG's header says what is in it before anything is decoded, so a small file that would unpack to gigabytes
-costs nothing. What becomes RGB with 8 bits a channel without loss is taken: RGB, greyscale, palettes, and any
-of them with an alpha channel that is opaque everywhere. Colour profiles and gamma are not applied.
+What makes viewers show other pixels than those that are stored is done here too, and said: the orientation of
+EXIF, an embedded color profile, gray and palettes. What they would not agree on, or a network cannot see, is
+refused: transparency, animations, more than 8 bits a channel, a gamma or primaries without a profile, pixels
+that are not square.
 """
 
 import io
-import struct
+import logging
+import os
 import warnings
-import zlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from model.data import read_at_most
+from model import picture_colors, picture_headers, picture_stored, picture_turning
+from model.picture_headers import PictureError, Size
+from model.picture_sizes import resize
 
-MOST_BYTES = 2**22  # of a file; one of 32 x 32 pixels has some kilobytes
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-HEADER = struct.Struct(">8sI4sIIBBBBB")  # the signature, and the chunk that must come first, but for its CRC
-BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+MOST_BYTES = 2**22  # of a file as large as the network wants it: 32 x 32 pixels have some kilobytes
+MOST_BYTES_RESIZED = 2**26
+MOST_PIXELS = 2**26  # of one that is resized
 
-
-class PictureError(ValueError):
-    """A file that is no image for the network; the message is one line, without the file's name."""
-
-
-class Header(NamedTuple):
-    """What the first chunk of a PNG says."""
-
-    height: int
-    width: int
-    bits: int  # of a sample
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it has to say is said in an error's line
 
 
-def find(paths: Sequence[Path]) -> Iterator[tuple[Path, PictureError | None]]:
-    """Every file among the paths and, sorted, every *.png in the folders among them, each once.
+class Picture(NamedTuple):
+    """An image as a network sees it."""
 
-    A path that leads to no image comes with what is wrong with it.
+    image: np.ndarray  # (H, W, 3) uint8
+    read: list[str]  # what was done to the stored pixels, a few words each, in the order of doing
+
+
+def most_bytes(how: str | None) -> int:
+    """Of a file; how: as `decode` has it."""
+    return MOST_BYTES_RESIZED if how else MOST_BYTES
+
+
+def decode(
+    content: bytes, height: int, width: int, *, how: str | None = None, suffix: str | None = None
+) -> Picture:
+    """The image in the bytes of a file.
+
+    how: of RESIZES, for images of other sizes; None: these are refused. suffix: of the file's name, as
+        ".png".
+
+    Raises PictureError, in one line, for what is no such image.
     """
-    seen = set()
-    for path in paths:
-        if _is_folder(path):
-            inside = sorted(found for found in path.rglob("*") if found.suffix.lower() == ".png")
-            files = [found for found in inside if not found.is_dir()]
-            if not files:
-                yield path, PictureError("a folder without a *.png: expected images, here or further down")
-        else:
-            files = [path]
-        for file in files:
-            if file not in seen:
-                seen.add(file)
-                yield file, None
-
-
-def read(path: Path, height: int, width: int) -> np.ndarray:
-    """The image (height, width, 3) uint8 in a PNG file. Raises PictureError for anything else."""
+    name, wanted = picture_headers.file_format(content), Size(width, height)
+    chunks: list[tuple[bytes, bytes]] = []
+    if name == "PNG":
+        _check_stored_size(picture_headers.png_size(content), wanted, how)
+    elif name == "WEBP" and (size := picture_headers.webp_size(content)):
+        _check_stored_size(size, wanted, how)
     try:
-        content = read_at_most(path, MOST_BYTES)
-    except FileNotFoundError:
-        raise PictureError("no such file: expected a PNG image or a folder of them") from None
-    except OSError as error:
-        raise PictureError(f"cannot be read ({error.strerror or error})") from None
-    except ValueError:
-        raise PictureError(f"more than {MOST_BYTES:,} bytes: expected a PNG of {width} x {height}") from None
-    return decode(content, height, width)
-
-
-def decode(content: bytes, height: int, width: int) -> np.ndarray:
-    """The same of the bytes of a PNG file."""
-    found = header(content)
-    if (found.height, found.width) != (height, width):
+        with warnings.catch_warnings(action="ignore"), _silent(name):
+            if name == "PNG":
+                with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+                    picture.verify()  # every chunk's checksum; decoding does not look at all of them
+                chunks = picture_headers.png_chunks(content)
+                # a text may have any name, as that of what Pillow keeps beside it
+                content = picture_headers.png_of(
+                    [chunk for chunk in chunks if chunk[0] in picture_stored.PLAIN]
+                )
+            with Image.open(io.BytesIO(content), formats=(name,)) as picture:
+                _check_stored_size(Size(*picture.size), wanted, how)
+                return _decoded(name, content, picture, chunks, wanted, how, _other_name(name, suffix))
+    except PictureError:
+        raise
+    except Image.DecompressionBombError:
+        raise PictureError(f"far more pixels than can be read, expected {wanted}: scale it down") from None
+    except Exception as error:  # Pillow says nowhere what damaged bytes raise
+        what = picture_headers.readable(name)
         raise PictureError(
-            f"{found.width} x {found.height} pixels, expected {width} x {height} (width x height): scale it"
-        )
-    if found.bits > 8:
-        raise PictureError(f"{found.bits} bits a channel, expected 8: convert it to RGB with 8 bits")
+            f"a damaged {what}, or of a rare kind ({_one_line(error)}): save it again"
+        ) from error
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    """Without what LibTIFF prints of damage, past Python, to the process's standard error."""
+    kept = None
+    if name == "TIFF":
+        with suppress(OSError):  # there may be none
+            kept = os.dup(2)
+    if kept is None:
+        yield
+        return
     try:
-        with warnings.catch_warnings(action="ignore"):
-            with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-                picture.verify()  # every chunk's checksum; decoding does not look at all of them
-            with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-                animated = getattr(picture, "is_animated", False)
-                pixels = np.array(picture.convert("RGBA"))
-    except BROKEN as error:
-        raise PictureError(f"a damaged PNG ({_one_line(error)}): save it again") from None
-    if animated:
-        raise PictureError("an animation, expected a single image: save the frame that is meant")
-    if pixels[..., 3].min() < 255:
-        raise PictureError("has transparent pixels, expected none: what lies behind them decides; flatten it")
-    return np.ascontiguousarray(pixels[..., :3])
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
-def header(content: bytes) -> Header:
-    """Read the header alone. Raises PictureError where it is none of a PNG."""
-    if not content.startswith(SIGNATURE):
-        what = "an empty file" if not content else "not a PNG"
-        raise PictureError(f"{what}: expected a PNG image; convert it")
-    try:
-        _, length, name, width, height, bits, *_ = HEADER.unpack_from(content)
-    except struct.error:
-        raise PictureError("a damaged PNG (it ends in its header): save it again") from None
-    if (length, name) != (13, b"IHDR"):
-        raise PictureError("a damaged PNG (it does not begin with its header): save it again")
-    return Header(height, width, bits)
+def _decoded(
+    name: str,
+    content: bytes,
+    picture: Image.Image,
+    chunks: list[tuple[bytes, bytes]],
+    wanted: Size,
+    how: str | None,
+    said: list[str],
+) -> Picture:
+    """The image of an opened picture; said: what was done already."""
+    found = picture_stored.stored(name, content, picture, chunks)
+    turn, turned = picture_turning.orientation(found.tags, found.hints)
+    picture.load()
+    # Pillow turns a TIFF by itself
+    plain = picture if name == "TIFF" else picture_turning.upright(picture, turn)
+    if how is None and plain.size != wanted:
+        raise _wrong_size(Size(*plain.size), wanted)
+    colored, converted = picture_colors.to_rgb(plain, found.profile)
+    sized = resize(colored, *wanted, how) if how else None
+    done = [*said, *found.said, turned, *converted, sized.said if sized else ""]
+    pixels = np.array(sized.picture if sized else colored)
+    return Picture(np.ascontiguousarray(pixels), [words for words in done if words])
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a folder above it may not be entered: reading it will say so
-        return False
+def _check_stored_size(found: Size, wanted: Size, how: str | None) -> None:
+    """Raise PictureError for a size that cannot be, before decoding; a turn exchanges the sides."""
+    if how is None and sorted(found) != sorted(wanted):
+        raise _wrong_size(found, wanted)
+    if found.width * found.height > MOST_PIXELS:
+        raise PictureError(f"{found} pixels, expected at most {MOST_PIXELS:,} of them: scale it down")
+
+
+def _wrong_size(found: Size, wanted: Size) -> PictureError:
+    return PictureError(
+        f"{found} pixels, expected {wanted} (width x height): scale it, or have it done by --resize"
+    )
+
+
+def _other_name(name: str, suffix: str | None) -> list[str]:
+    """What is said of a file whose ending is another format's."""
+    if suffix is None or picture_headers.ENDINGS.get(suffix.lower(), name) == name:
+        return []
+    return [
+        f"read as {picture_headers.readable(name)}, which it is, though its name ends in {suffix.lower()}"
+    ]
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:120] if text.isprintable() else ascii(text)[:120]

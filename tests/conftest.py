@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import checked_database
 import fresh_database
 import ingested_batch
 import jax
@@ -113,6 +114,17 @@ def ingested(load, shared):
             }
             done.touch()
     return engine
+
+
+@pytest.fixture(scope="session")
+def checked(ingested, shared) -> Path:
+    """The file of that database with every kind of detector tuned, to be read (see `checked_database`)."""
+    path, done = shared / "checked.db", shared / "checked.done"
+    with FileLock(shared / "checked.lock"):
+        if not done.exists():
+            checked_database.make(ingested, path)
+            done.touch()
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,13 @@ from db.read import (
     evaluated,
     evidence_facts,
     images,
+    kept,
     likeness,
     listed,
     options,
     originals,
     runs,
+    stored_activations,
 )
 
 CASES = range(1, 17)
@@ -83,6 +85,7 @@ def random_cases(engine: Engine) -> Iterator:
 def overview(engine: Engine) -> Iterator:
     yield db.read.overview(engine)
     yield [db.read.case_exists(engine, case) for case in (1, 999)]
+    yield [db.read.case_file_name(engine, case) for case in (*CASES, 999)]
     with engine.connect() as connection:
         yield options.case_options(connection, None)
         yield listed.listed_cases(connection, [9, 1, 3], "logits")
@@ -183,9 +186,9 @@ def what_an_ingest_asks(engine: Engine) -> Iterator:
         yield sorted(batches.used_positions(connection, 1).items())
         yield batches.known_attacks(connection, 1, {"method": "corner-sweep", "pixel_count": 1})
         yield batches.cases_without_neighbors(connection, 1, 6, "cosine")
-        yield batches.blobs(connection, schema.case_activations, [3, 1], 6)
-        yield batches.reference_ids(connection, 1)
-        yield batches.reference_blobs(connection, 1, 7)
+        yield stored_activations.blobs(connection, schema.case_activations, [3, 1], 6)
+        yield stored_activations.reference_ids(connection, 1)
+        yield stored_activations.reference_blobs(connection, 1, 7)
         yield batches.case_votes(connection, 1, 6, "euclidean")
         yield batches.tuning_counts(connection, 1)
         yield batches.class_count(connection, 1)
@@ -214,8 +217,9 @@ def what_an_evaluation_asks(engine: Engine) -> Iterator:
         yield detectors.known_networks(connection)
         yield detectors.tuned_layers(connection, 1, "euclidean", "total")
         yield detectors.tuned_scores(connection, 1)
-        yield detectors.kept_votes(connection, 1, 6, "euclidean", 5)
-        places, following = detectors.kept_samples(connection, 1)
+        yield detectors.tuned_detectors(connection, 1, "euclidean", "total")
+        yield kept.kept_votes(connection, 1, 6, "euclidean", 5)
+        places, following = kept.kept_samples(connection, 1)
         yield sorted(places.items()), following
 
 

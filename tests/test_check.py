@@ -1,24 +1,19 @@
 """`xpixels check`: what it says of images, in both forms, its exit status, and what it keeps."""
 
-import io
 import json
-import struct
-import warnings
-import zlib
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from sqlalchemy import select, text
 
 import xpixels
 from db import engine as engines
 from db import schema, upkeep
-from db.read.detectors import KnownNetwork, known_networks
-from ingest import check
-from model import checkpoint, pictures, screen
+from db.read.detectors import KnownNetwork, TunedOn, known_networks
+from ingest import check, tuned
+from model import checkpoint, screen
 from model.data import encode_png
 from model.repair import Repair, repair_sweep
 
@@ -85,19 +80,20 @@ def rows_of(path, query):
 # ---- Its company -----------------------------------------------------------------------------------
 
 
-def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample):
+@pytest.mark.parametrize("all_pixels", [False, True])
+def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample, all_pixels):
     """Alone, among four, among all: the same scores to the last bit, and the same words."""
     images = sample.test.images[40:52]
     engine = engines.create(database, read_only=True)
     with engine.connect() as connection:
         (network,) = known_networks(connection)
-    asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=False)
+    asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=all_pixels, keep=False)
     checker = check.ready(engine, network, checkpoint.load(checkpoint.BUNDLED), asked, few=True)
-    together = checker.judge(images)
+    together = checker.judge(images).verdicts
     for i in range(len(images)):
-        (alone,) = checker.judge(images[i : i + 1])
+        (alone,) = checker.judge(images[i : i + 1]).verdicts
         assert alone == together[i]
-    few = checker.judge(images[[5, 2, 11, 7]])
+    few = checker.judge(images[[5, 2, 11, 7]]).verdicts
     assert few == [together[i] for i in (5, 2, 11, 7)]
 
 
@@ -135,7 +131,7 @@ def test_it_says_of_a_case_what_the_database_says(database, png, capsys):
         assert entry["prediction"] == names[case.predicted_class]
         assert entry["confidence"] == pytest.approx(case.confidence, abs=1e-5)
         said = {detector["detector"]: detector for detector in entry["detectors"]}
-        assert list(said) == [*LAYERS, "confidence", "logit-margin", "repair"]
+        assert list(said) == [*LAYERS, "composed-pooled", "confidence", "logit-margin", "repair"]
         for layer in LAYERS:
             row = decided[case.id, layer]
             assert (said[layer]["score"], said[layer]["k"]) == (row.unexpected_count, row.k)
@@ -155,16 +151,21 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     path = png()
     assert run(copy("UPDATE operating_points SET threshold = -1", NEVER[1]), path) == 3
     out, err = capsys.readouterr()
-    head, *lines = out.splitlines()
+    first, head, *lines = out.splitlines()
     assert err == ""
+    assert first == (
+        "cifar10-cnn on cifar10-sample: euclidean, rule total, tuned on 2 adversarial and 2 clean cases, "
+        "which is very few"
+    )
     assert head.startswith(f"{path}: ")
     assert head.endswith("ALARM by flatten, dense, logits, composed")
-    assert [line.split()[0] for line in lines] == [*LAYERS, "confidence", "logit-margin", "repair"]
-    assert {line[16:21] for line in lines} == {"alarm", "quiet"}
+    names = [*LAYERS, "composed-pooled", "confidence", "logit-margin", "repair"]
+    assert [line.split()[0] for line in lines] == names
+    assert {line[19:24] for line in lines} == {"alarm", "quiet"}
     assert "neighbours" in lines[0]
     assert "threshold -1" in lines[0]
-    assert lines[4].endswith("to compare")
-    assert "repairing row " in lines[6]
+    assert [line.endswith("to compare") for line in lines] == [False] * 4 + [True] * 3 + [False]
+    assert "repairing row " in lines[7]
 
 
 def test_quiet_is_status_0(copy, png, capsys):
@@ -194,7 +195,7 @@ def test_a_detector_that_is_not_tuned_is_left_out_and_named(copy, png, capsys):
     assert run(database, png()) == 0
     out, err = capsys.readouterr()
     assert err.startswith("not tuned, so not asked: repair, confidence, logit-margin")
-    assert [line.split()[0] for line in out.splitlines()[1:]] == list(LAYERS)
+    assert [line.split()[0] for line in out.splitlines()[2:]] == list(LAYERS)
 
 
 # ---- What goes wrong -------------------------------------------------------------------------------
@@ -209,21 +210,26 @@ def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys):
     assert status == 1  # whatever was said of the others
     assert [entry.get("error", "judged")[:24] for entry in found] == [
         "64 x 32 pixels, expected",
-        "a folder without a *.png",
+        "a folder without an imag",
         "no such file: expected a",
         "judged",
     ]
     assert run(database, missing, "--detector", "logits") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"xpixels: {missing}: no such file: expected a PNG image or a folder of them\n"
+    images = "a PNG, JPEG, WebP, BMP or TIFF image"
+    assert err == f"xpixels: {missing}: no such file: expected {images}, or a folder of them\n"
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--detector", "nose"], "--detector nose: expected one of flatten, dense, logits, composed, repair"),
-        (["--network", "7"], "--network 7: expected one of 1 (cifar10-cnn, weights "),
+        (
+            ["--detector", "nose"],
+            "--detector nose: expected one of flatten, dense, logits, composed, composed-pooled, confidence, "
+            "logit-margin, repair\n",
+        ),
+        (["--network", "7"], "--network 7: expected 1 (cifar10-cnn@cifar10-sample, weights "),
         (
             ["--metric", "cosine", "--detector", "dense"],
             "no detector of cifar10-cnn is tuned (cosine, total)",
@@ -243,106 +249,62 @@ def test_a_missing_database_is_named(tmp_path, png, capsys):
     assert "No database at" in capsys.readouterr().err
 
 
-def test_the_network_is_the_newest_with_these_weights():
-    known = [
-        KnownNetwork(i, name, sha * 64, "d", ())
-        for i, name, sha in ((1, "a", "0"), (2, "a", "1"), (3, "b", "0"))
-    ]
-    weights = Path("w.npz")
-    assert check.choose_network(known, "0" * 64, None, weights).id == 3
-    assert check.choose_network(known, "0" * 64, "a", weights).id == 1
-    assert check.choose_network(known, "1" * 64, "2", weights).id == 2
-    for wanted, sha in ((None, "2"), ("b", "1")):
-        with pytest.raises(LookupError, match=r"w.npz has sha256 .* the database knows 1"):
-            check.choose_network(known, sha * 64, wanted, weights)
+WEIGHTS = Path("w.npz")
+NETWORKS = [
+    KnownNetwork(1, "a", "0" * 64, "small", (), TunedOn(66, 67)),
+    KnownNetwork(2, "a", "1" * 64, "small", ()),
+    KnownNetwork(3, "a", "0" * 64, "large", (), TunedOn(1, 2)),
+    KnownNetwork(4, "b", "2" * 64, "large", (), TunedOn(20, 20)),
+]
+
+
+@pytest.mark.parametrize(
+    ("sha", "wanted", "expected"),
+    [
+        ("1", None, 2),
+        ("2", None, 4),
+        ("2", "b", 4),
+        ("0", "1", 1),
+        ("0", "3", 3),
+        ("0", "a@small", 1),
+        ("0", "a@large", 3),
+        ("1", "a", 2),  # of these weights there is one
+        ("1", "a@small", 2),
+    ],
+)
+def test_a_network_is_chosen_by_its_weights_and_whatever_else_tells_it(sha, wanted, expected):
+    assert tuned.choose_network(NETWORKS, sha * 64, wanted, WEIGHTS).id == expected
+
+
+CHOICES = (
+    "1 (a@small, weights 000000000000, tuned on 66 adversarial and 67 clean cases), 3 (a@large, weights "
+    "000000000000, tuned on 1 adversarial and 2 clean cases, which is very few); name one by --network, "
+    "with its id or NAME@DATASET"
+)
+
+
+@pytest.mark.parametrize(
+    ("sha", "wanted", "said"),
+    [
+        ("0", None, f"several networks have these weights: {CHOICES}"),
+        ("0", "a", f"--network a fits several: {CHOICES}"),
+        ("3", None, "w.npz has sha256 333333333333, and the database knows 1 (a@small"),
+        ("1", "b", "w.npz has sha256 111111111111, and the database knows 1 (a@small"),
+        ("0", "c", "--network c: expected 1 (a@small, weights"),
+        ("0", "a@", "--network a@: expected"),
+    ],
+)
+def test_a_network_that_is_not_told_is_refused_with_the_choices(sha, wanted, said):
+    with pytest.raises(LookupError) as caught:
+        tuned.choose_network(NETWORKS, sha * 64, wanted, WEIGHTS)
+    assert said in str(caught.value)
     with pytest.raises(LookupError, match="xpixels ingest"):
-        check.choose_network([], "0" * 64, None, weights)
+        tuned.choose_network([], sha * 64, wanted, WEIGHTS)
 
 
 def test_parts_are_as_equal_as_can_be():
     assert [list(part) for part in check.evenly(range(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
     assert list(check.evenly([], 3)) == []
-
-
-# ---- Files -----------------------------------------------------------------------------------------
-
-
-def saved(image: Image.Image, **options) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
-
-
-def of_mode(mode: str) -> Image.Image:
-    return Image.fromarray(IMAGE).convert(mode)
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-
-def raw_png(header: bytes, *chunks: bytes) -> bytes:
-    return pictures.SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
-
-
-BOMB = raw_png(
-    struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0), chunk(b"IDAT", zlib.compress(bytes(9999)))
-)
-DEEP = raw_png(
-    struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0), chunk(b"IDAT", zlib.compress(bytes(32 * (1 + 32 * 6))))
-)
-TEXT_BOMB = raw_png(
-    struct.pack(">IIBBBBB", 32, 32, 8, 2, 0, 0, 0),
-    chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**24))),
-    chunk(b"IDAT", zlib.compress(bytes(32 * (1 + 32 * 3)))),
-)
-GOOD = saved(of_mode("RGB"))
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "LA"])
-def test_what_becomes_rgb_without_loss_is_taken(mode):
-    image = of_mode(mode)
-    expected = np.array(image.convert("RGB"))
-    np.testing.assert_array_equal(pictures.decode(saved(image), 32, 32), expected)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "an empty file"),
-        (b"GIF89a", "not a PNG"),
-        (GOOD[:20], "ends in its header"),
-        (GOOD[:8] + GOOD[33:], "does not begin with its header"),
-        (GOOD[: len(GOOD) // 2], "a damaged PNG"),
-        (GOOD[:-20] + bytes(8) + GOOD[-12:], "a damaged PNG"),
-        (BOMB, "60000 x 60000 pixels, expected 32 x 32"),
-        (TEXT_BOMB, "a damaged PNG"),
-        (DEEP, "16 bits a channel, expected 8"),
-        (saved(of_mode("L").convert("I;16")), "16 bits a channel"),
-        (saved(of_mode("P"), transparency=int(np.array(of_mode("P"))[0, 0])), "transparent pixels"),
-        (saved(Image.fromarray(np.dstack([IMAGE, IMAGE[..., :1]]))), "transparent pixels"),
-        (saved(of_mode("RGB"), save_all=True, append_images=[Image.new("RGB", (32, 32))]), "an animation"),
-    ],
-)
-def test_a_bad_file_is_one_line(content, said):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(pictures.PictureError, match=said) as error:
-            pictures.decode(content, 32, 32)
-    assert "\n" not in str(error.value)
-
-
-def test_a_bomb_is_not_even_opened(monkeypatch):
-    monkeypatch.setattr(Image, "open", None)
-    with pytest.raises(pictures.PictureError, match="60000"):
-        pictures.decode(BOMB, 32, 32)
-
-
-def test_a_file_of_many_bytes_is_not_read_whole(tmp_path):
-    path = tmp_path / "large.png"
-    path.write_bytes(GOOD + bytes(pictures.MOST_BYTES))
-    with pytest.raises(pictures.PictureError, match="more than 4,194,304 bytes"):
-        pictures.read(path, 32, 32)
 
 
 # ---- The screened repair sweep ---------------------------------------------------------------------

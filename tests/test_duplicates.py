@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from db import schema
 from db.engine import writing
-from db.read import batches, likeness
+from db.read import batches, likeness, stored_activations
 from ingest import duplicates, reference, registry
 from ingest.crew import Alone
 from ingest.task import Task
@@ -259,7 +259,7 @@ def test_repeated_references_are_left_out_by_either_distance(task, training):
     with writing(task.engine) as connection:
         (test_id,) = task.add_samples(connection, [0])
         samples = [sample_id for sample_id, _ in likeness.reference_places(connection, task.network_id)][:5]
-        references = batches.reference_ids(connection, task.network_id)[:5].tolist()
+        references = stored_activations.reference_ids(connection, task.network_id)[:5].tolist()
         pairs = [
             (test_id, samples[0], 0.02, 90.0),
             (test_id, samples[1], 0.5, 15.0),

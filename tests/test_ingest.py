@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from db import engine as engines
 from db import schema, upkeep
-from db.read import batches
+from db.read import batches, stored_activations
 from ingest import attacks, pipeline, rows, sweeps
 from ingest.__main__ import retune
 from ingest.batch import check_possible
@@ -250,10 +250,12 @@ def test_stored_distances_follow_from_the_stored_activations(database):
         names = [row for row in batches.layer_rows(connection, network_id) if row.compared]
         for layer in names:
             own = [row for row in names[:-1] if layer.name in (row.name, "composed")]
-            reference_ids = batches.reference_ids(connection, network_id).tolist()
+            reference_ids = stored_activations.reference_ids(connection, network_id).tolist()
             reference = np.concatenate(
                 [
-                    rows.activation_vectors(batches.reference_blobs(connection, network_id, part.id))
+                    rows.activation_vectors(
+                        stored_activations.reference_blobs(connection, network_id, part.id)
+                    )
                     for part in own
                 ],
                 axis=1,
@@ -265,7 +267,9 @@ def test_stored_distances_follow_from_the_stored_activations(database):
             ).all()
             case = np.concatenate(
                 [
-                    rows.activation_vectors(batches.blobs(connection, schema.case_activations, [1], part.id))
+                    rows.activation_vectors(
+                        stored_activations.blobs(connection, schema.case_activations, [1], part.id)
+                    )
                     for part in own
                 ],
                 axis=1,

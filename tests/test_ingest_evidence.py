@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text
 
 from db import schema, upkeep
-from db.read import batches, evaluated
+from db.read import evaluated, stored_activations
 from ingest import pipeline, rows
 from ingest.evaluation import evaluate_detectors
 from ingest.neighbors import find_neighbors
@@ -198,7 +198,7 @@ def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, load):
     again(copy, load, layers=("composed-scaled",))
     with copy.connect() as connection:
         references = {
-            name: rows.activation_vectors(batches.reference_blobs(connection, NETWORK, layer_id))
+            name: rows.activation_vectors(stored_activations.reference_blobs(connection, NETWORK, layer_id))
             for layer_id, name in connection.execute(select(schema.layers.c.id, schema.layers.c.name))
             if name in COMPARED
         }

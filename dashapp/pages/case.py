@@ -138,7 +138,9 @@ def _head(
                     html.H1(f"Case {case.case_id}"),
                     html.Span(case.kind, className=f"badge badge-{case.kind}"),
                     html.Span(f"{case.partition} set", className="badge"),
-                    html.Span(f"{case.split} image {case.position:,}", className="badge"),
+                    html.Span(case.sample_name, className="badge badge-file", title=case.sample_name)
+                    if case.sample_name
+                    else html.Span(f"{case.split} image {case.position:,}", className="badge"),
                     html.Span(network, className="badge") if network else None,
                     html.Nav(
                         className="case-steps",

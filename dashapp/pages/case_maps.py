@@ -57,6 +57,8 @@ def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView
     true = case.true_name
     if case.attack is None:
         caption, alt = ("as given", "The image") if true is None else ("unchanged", f"The image, {true}")
+        if case.sample_name:
+            caption, alt = f"{case.sample_name}, {caption}", f"{alt} {case.sample_name}"
         shown = [_picture(case, address, caption, alt, (), over, scale)]
     else:
         rings = [(pixel.row, pixel.column) for pixel in case.attack.pixels]

@@ -38,7 +38,8 @@ def _tile(
                         f"#{row.id}",
                         href=app.get_relative_path(f"/case/{row.id}") + query.search(),
                         className="row-link",
-                        title=f"Case {row.id}, {row.kind}",
+                        title=f"Case {row.id}, {row.kind}"
+                        + (f", {row.sample_name}" if row.sample_name else ""),
                     ),
                     element("span", cases_table.marks(row, query, options), className="gallery-marks"),
                 ],

@@ -116,11 +116,11 @@ def _find(query: db.read.CaseQuery) -> Component:
             "type": "search",
             "autocomplete": "off",
             "value": query.find,
-            "placeholder": "Case 12, 15-20, or words of notes …",
+            "placeholder": "Case 12, 15-20, or words of notes and files …",
             "data-find": "",
         },
     )
-    label = html.Span("Find case numbers, or words of notes", className="visually-hidden")
+    label = html.Span("Find case numbers, or words of notes and names of files", className="visually-hidden")
     return html.Label([label, field])
 
 

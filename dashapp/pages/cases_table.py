@@ -134,6 +134,9 @@ def _row(
     adversarial = row.kind == "adversarial"
     before = image(row.original, row, app, "before the attack") if adversarial else None
     partition = element("span", row.partition, className="muted sub") if query.partition == "all" else None
+    name = row.sample_name and element(
+        "span", row.sample_name, className="muted sub file-name", title=row.sample_name
+    )
     wrong = row.true_class is not None and row.predicted_class != row.true_class
     confidence = {"--share": f"{row.confidence:.4f}"}
     return element(
@@ -147,7 +150,7 @@ def _row(
             ),
             element("td", marked_image(row, app), className="c-image"),
             element("td", before, className="c-image"),
-            element("td", [row.kind, partition], className="c-kind"),
+            element("td", [row.kind, partition, name], className="c-kind"),
             element("td", "not known", className="c-class muted")
             if row.true_class is None
             else _class(row.true_class, options),

@@ -64,6 +64,7 @@ class CaseDetail(NamedTuple):
     partition: Literal["tuning", "validation", "checked"]
     split: str
     position: int  # of the sample in its split
+    sample_name: str | None  # of the file that it came from, where it came from one
     true_class: int | None  # None: of an unknown case
     predicted_class: int
     confidence: float  # softmax probability of the predicted class

@@ -100,6 +100,13 @@ def case_exists(engine: Engine, case_id: int) -> bool:
         return connection.scalar(select(schema.cases.c.id).where(schema.cases.c.id == case_id)) is not None
 
 
+def case_file_name(engine: Engine, case_id: int) -> str | None:
+    """The name of the file that a case came from; None: it came from none."""
+    query = select(schema.samples.c.name).join(schema.cases, schema.cases.c.sample_id == schema.samples.c.id)
+    with engine.connect() as connection:
+        return connection.scalar(query.where(schema.cases.c.id == case_id))
+
+
 def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseList:
     """The page of cases that `query` asks for; both arguments come from `case_query`.
 

@@ -202,6 +202,13 @@ def _found(find: str) -> ColumnElement[bool]:
     ranges = found_ids(find)
     if ranges is not None:
         return or_(*(FACETS.c.case_id.between(low, high) for low, high in ranges))
-    lower = func.lower(ANNOTATIONS.c.body)
-    words = (lower.contains(word.lower(), autoescape=True) for word in find.split())
-    return FACETS.c.case_id.in_(select(ANNOTATIONS.c.case_id).where(and_(*words)))
+    of_notes = select(ANNOTATIONS.c.case_id).where(_has_words(ANNOTATIONS.c.body, find))
+    name = schema.samples.c.name
+    named = select(schema.cases.c.id).join(schema.samples, schema.samples.c.id == schema.cases.c.sample_id)
+    named = named.where(name.is_not(None), _has_words(name, find))
+    return or_(FACETS.c.case_id.in_(of_notes), FACETS.c.case_id.in_(named))
+
+
+def _has_words(text: ColumnElement, find: str) -> ColumnElement[bool]:
+    """Whether a text has every word, or part of one."""
+    return and_(*(func.lower(text).contains(word.lower(), autoescape=True) for word in find.split()))

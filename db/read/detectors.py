@@ -1,27 +1,19 @@
-"""Detectors as they were tuned, which a check of new images is judged by; and the cases that it kept."""
+"""Networks and their detectors as they were tuned, which a check of new images is judged by."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from db.schema import (
-    cases,
-    class_scores,
-    classes,
-    datasets,
-    detectors,
-    evaluations,
-    layers,
-    neighbors,
-    networks,
-    operating_points,
-    reference_samples,
-    repairs,
-    samples,
-)
+from db.schema import classes, datasets, detectors, evaluations, layers, networks, operating_points
+
+
+class TunedOn(NamedTuple):
+    """How many tuning cases of each kind thresholds were chosen on."""
+
+    adversarial: int
+    clean: int
 
 
 class KnownNetwork(NamedTuple):
@@ -32,23 +24,39 @@ class KnownNetwork(NamedTuple):
     sha256: str  # of its weights, hexadecimal
     dataset: str
     class_names: tuple[str, ...]  # by class id
+    tuned_on: TunedOn | None = None  # None: not tuned
+
+
+class TunedDetector(NamedTuple):
+    """A detector at its operating point: it alarms where its score is above the threshold."""
+
+    name: str
+    kind: str  # neighbors, repair or baseline
+    threshold: float
+    tuned_on: TunedOn
+    decides: bool  # whether its decision about every case is in the database
+    layer: str | None = None  # of the k-NN defense, as the two below
+    reference: str | None = None  # all: the whole reference set; distinct: without near-duplicates and hubs
+    k: int | None = None
 
 
 class TunedLayer(NamedTuple):
-    """Where the k-NN defence of a layer alarms: more than `threshold` of the first k are unexpected."""
+    """Where the k-NN defense of a layer alarms: more than `threshold` of the first k are unexpected."""
 
     layer_id: int
     name: str
     k: int
     threshold: int
+    tuned_on: TunedOn
 
 
 class TunedScore(NamedTuple):
-    """Where a detector without neighbours alarms: its score is above the threshold."""
+    """Where a detector without neighbors alarms: its score is above the threshold."""
 
     name: str
     kind: str  # repair or baseline
     threshold: float
+    tuned_on: TunedOn
 
 
 def known_networks(connection: Connection) -> list[KnownNetwork]:
@@ -64,9 +72,45 @@ def known_networks(connection: Connection) -> list[KnownNetwork]:
         networks.c.dataset_id,
         datasets.c.name.label("dataset"),
     ).join(datasets, datasets.c.id == networks.c.dataset_id)
+    tuned_on = _tuned_on(connection)
     return [
-        KnownNetwork(row.id, row.name, row.sha256, row.dataset, tuple(names.get(row.dataset_id, ())))
+        KnownNetwork(
+            row.id,
+            row.name,
+            row.sha256,
+            row.dataset,
+            tuple(names.get(row.dataset_id, ())),
+            tuned_on.get(row.id),
+        )
         for row in connection.execute(query.order_by(networks.c.id))
+    ]
+
+
+def tuned_detectors(connection: Connection, network: int, metric: str, rule: str) -> list[TunedDetector]:
+    """Every tuned detector of a network: the layers from the input to the output, then the others."""
+    layered = tuned_layers(connection, network, metric, rule)
+    found = [
+        TunedDetector(row.name, "neighbors", row.threshold, row.tuned_on, True, row.name, "all", row.k)
+        for row in layered
+    ]
+    known = {row.name for row in layered}
+    others = (
+        _evaluated(network, detectors.c.layer, detectors.c.reference, evaluations.c.k)
+        .where(detectors.c.kind == "neighbors", detectors.c.metric == metric, detectors.c.rule == rule)
+        .order_by(detectors.c.id)
+    )
+    for row in connection.execute(others):
+        if row.reference != "all" or row.layer not in known:
+            name = row.layer if row.reference == "all" else f"{row.layer}-{row.reference}"
+            on = TunedOn(row.adversarial, row.clean)
+            found.append(
+                TunedDetector(
+                    name, "neighbors", int(row.threshold), on, False, row.layer, row.reference, row.k
+                )
+            )
+    return found + [
+        TunedDetector(row.name, row.kind, row.threshold, row.tuned_on, True)
+        for row in tuned_scores(connection, network)
     ]
 
 
@@ -74,7 +118,14 @@ def tuned_layers(connection: Connection, network: int, metric: str, rule: str) -
     """The operating points chosen on the tuning cases, from the input to the output; empty before tuning."""
     points = operating_points.c
     query = (
-        select(layers.c.id, layers.c.name, points.k, points.threshold)
+        select(
+            layers.c.id,
+            layers.c.name,
+            points.k,
+            points.threshold,
+            points.tp + points.fn,
+            points.fp + points.tn,
+        )
         .join(operating_points, points.layer_id == layers.c.id)
         .where(
             layers.c.network_id == network,
@@ -85,75 +136,47 @@ def tuned_layers(connection: Connection, network: int, metric: str, rule: str) -
         )
         .order_by(layers.c.position)
     )
-    return [TunedLayer(*row) for row in connection.execute(query)]
+    return [TunedLayer(*row[:4], TunedOn(*row[4:])) for row in connection.execute(query)]
 
 
 def tuned_scores(connection: Connection, network: int) -> list[TunedScore]:
-    """Detectors without neighbours, by id, at the thresholds chosen on all tuning cases."""
-    query = (
-        select(detectors.c.name, detectors.c.kind, evaluations.c.threshold)
-        .join(evaluations, evaluations.c.detector_id == detectors.c.id)
+    """Detectors without neighbors, by id, at the thresholds chosen on all tuning cases."""
+    query = _evaluated(network, detectors.c.kind).where(detectors.c.kind != "neighbors")
+    return [
+        TunedScore(row.name, row.kind, row.threshold, TunedOn(row.adversarial, row.clean))
+        for row in connection.execute(query.order_by(detectors.c.id))
+    ]
+
+
+def _evaluated(network: int, *columns: ColumnElement) -> Select:
+    """SELECT of the detectors of a network that were evaluated at thresholds chosen on all tuning cases."""
+    rows = evaluations.c
+    return (
+        select(
+            detectors.c.name,
+            rows.threshold,
+            (rows.tp + rows.fn).label("adversarial"),
+            (rows.fp + rows.tn).label("clean"),
+            *columns,
+        )
+        .join(evaluations, rows.detector_id == detectors.c.id)
         .where(
             detectors.c.network_id == network,
-            detectors.c.kind != "neighbors",
-            evaluations.c.case_set == "all",
-            evaluations.c.how_chosen == "tuning",
-            evaluations.c.partition == "tuning",
+            rows.case_set == "all",
+            rows.how_chosen == "tuning",
+            rows.partition == "tuning",
         )
-        .order_by(detectors.c.id)
     )
-    return [TunedScore(*row) for row in connection.execute(query)]
 
 
-def kept_votes(
-    connection: Connection, network: int, layer_id: int, metric: str, k: int
-) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Of kept cases their ids, predicted classes (N,), and labels (N, k) of their first k neighbours."""
+def _tuned_on(connection: Connection) -> dict[int, TunedOn]:
+    """By network: the fewest tuning cases of each kind that one of its detectors was tuned on."""
+    points = operating_points.c
+    fewest = func.min(points.tp + points.fn), func.min(points.fp + points.tn)
     query = (
-        select(cases.c.id, cases.c.predicted_class, samples.c.label)
-        .join(neighbors, neighbors.c.case_id == cases.c.id)
-        .join(reference_samples, reference_samples.c.id == neighbors.c.reference_sample_id)
-        .join(samples, samples.c.id == reference_samples.c.sample_id)
-        .where(cases.c.network_id == network, cases.c.partition == "checked")
-        .where(neighbors.c.layer_id == layer_id, neighbors.c.metric == metric, neighbors.c.rank <= k)
-        .order_by(cases.c.id, neighbors.c.rank)
+        select(layers.c.network_id, *fewest)
+        .join(operating_points, points.layer_id == layers.c.id)
+        .where(points.how_chosen == "tuning", points.partition == "tuning")
+        .group_by(layers.c.network_id)
     )
-    found = np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, k, 3)
-    return found[:, 0, 0].tolist(), found[:, 0, 1], found[:, :, 2]
-
-
-class KeptScores(NamedTuple):
-    """Kept cases that a detector without neighbors can judge; N cases, K classes."""
-
-    case_ids: list[int]
-    logits: np.ndarray  # (N, K) float64
-    repaired: dict[int, tuple[float, int]]  # by case: score and recovered class of its repair sweep
-
-
-def kept_scores(connection: Connection, network: int) -> KeptScores:
-    """What the network made of kept cases, and the repair sweeps of those that have one."""
-    kept = cases.c.network_id == network, cases.c.partition == "checked"
-    scores = (
-        select(cases.c.id, class_scores.c.logit)
-        .join(class_scores, class_scores.c.case_id == cases.c.id)
-        .where(*kept)
-        .order_by(cases.c.id, class_scores.c["class"])
-    )
-    logits: dict[int, list[float]] = {}
-    for case_id, logit in connection.execute(scores):
-        logits.setdefault(case_id, []).append(logit)
-    swept = select(cases.c.id, repairs.c.score, repairs.c.recovered_class).join(
-        repairs, (repairs.c.network_id == cases.c.network_id) & (repairs.c.image_id == cases.c.image_id)
-    )
-    repaired = {
-        case_id: (score, recovered) for case_id, score, recovered in connection.execute(swept.where(*kept))
-    }
-    return KeptScores(list(logits), np.array(list(logits.values()), float), repaired)
-
-
-def kept_samples(connection: Connection, dataset: int) -> tuple[dict[int, int], int]:
-    """Samples of a data set of kept images by their image, and the first position that is free."""
-    mine = samples.c.dataset_id == dataset
-    known = dict(map(tuple, connection.execute(select(samples.c.image_id, samples.c.id).where(mine))))
-    last = connection.scalar(select(func.max(samples.c.position)).where(mine))
-    return known, 0 if last is None else last + 1
+    return {network: TunedOn(*counts) for network, *counts in connection.execute(query)}

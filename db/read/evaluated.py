@@ -157,7 +157,7 @@ def attacked_case_positions(connection: Connection, network: int, partition: str
 
 
 def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (M,) of the reference samples, in the order of `batches.reference_ids`, and their labels (M,)."""
+    """Ids (M,) of the reference samples, in the order of `reference_ids`, and their labels (M,)."""
     query = select(reference_samples.c.id, samples.c.label).join(
         samples, samples.c.id == reference_samples.c.sample_id
     )

@@ -32,7 +32,7 @@ def image_files(connection: Connection, ids: Sequence[int]) -> list[bytes]:
 
 
 def reference_image_ids(connection: Connection, network: int) -> list[int]:
-    """The images of the reference set, in the order of `batches.reference_ids`."""
+    """The images of the reference set, in the order of `stored_activations.reference_ids`."""
     query = select(samples.c.image_id).join(reference_samples, reference_samples.c.sample_id == samples.c.id)
     query = query.where(reference_samples.c.network_id == network).order_by(samples.c.position)
     return list(connection.execute(query).scalars())

@@ -39,6 +39,7 @@ class ListedCase(NamedTuple):
     confidence: float  # [0, 1]
     image: str  # sha256 of what the network saw
     original: str  # sha256 of the sample; the same as `image` for a clean case
+    sample_name: str | None  # of the file that it came from, where it came from one
     height: int
     width: int
     method: str | None
@@ -63,6 +64,7 @@ def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple
             cases,
             shown.c.sha256.label("shown"),
             original.c.sha256.label("original"),
+            schema.samples.c.name.label("sample_name"),
             shown.c.height,
             shown.c.width,
             attacks.c.method,
@@ -93,6 +95,7 @@ def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple
             row.confidence,
             row.shown,
             row.original,
+            row.sample_name,
             row.height,
             row.width,
             row.method,

@@ -87,7 +87,7 @@ class CaseQuery:
     detector: str = ""  # whose outcome is shown, filtered and counted: a layer, `repair` or a baseline
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # no entry: any value
     ranges: Mapping[str, Range] = field(default_factory=dict)
-    find: str = ""  # case numbers, or words of a note
+    find: str = ""  # case numbers, or words of a note or of a file's name
     order: tuple[Order, ...] = DEFAULT_ORDER
     view: str = VIEWS[0]
     page: int = 1

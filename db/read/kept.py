@@ -1,0 +1,108 @@
+"""The cases that a check of images has kept: which they are, and what is to be decided about them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, func, select
+
+from db.schema import (
+    annotations,
+    cases,
+    class_scores,
+    images,
+    neighbors,
+    reference_samples,
+    repairs,
+    samples,
+)
+
+
+class KeptCase(NamedTuple):
+    """A case that was kept."""
+
+    id: int
+    network_id: int
+    name: str | None  # of its file, where it came from one
+    sha256: str  # of its pixels, hexadecimal
+    height: int
+    width: int
+
+
+def kept_cases(connection: Connection) -> list[KeptCase]:
+    """Every kept case, by id."""
+    query = (
+        select(
+            cases.c.id, cases.c.network_id, samples.c.name, images.c.sha256, images.c.height, images.c.width
+        )
+        .join(samples, samples.c.id == cases.c.sample_id)
+        .join(images, images.c.id == cases.c.image_id)
+        .where(cases.c.partition == "checked")
+        .order_by(cases.c.id)
+    )
+    return [KeptCase(*row) for row in connection.execute(query)]
+
+
+def written_about_kept(connection: Connection, case_ids: set[int]) -> dict[str, int]:
+    """How many notes, tags and verdicts people wrote about some of the kept cases, by kind."""
+    query = select(annotations.c.case_id, annotations.c.kind).join(cases, cases.c.id == annotations.c.case_id)
+    found: dict[str, int] = {}
+    for case_id, kind in connection.execute(query.where(cases.c.partition == "checked")):
+        if case_id in case_ids:
+            found[kind] = found.get(kind, 0) + 1
+    return dict(sorted(found.items()))
+
+
+def kept_votes(
+    connection: Connection, network: int, layer_id: int, metric: str, k: int
+) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Of kept cases their ids, predicted classes (N,), and labels (N, k) of their first k neighbours."""
+    query = (
+        select(cases.c.id, cases.c.predicted_class, samples.c.label)
+        .join(neighbors, neighbors.c.case_id == cases.c.id)
+        .join(reference_samples, reference_samples.c.id == neighbors.c.reference_sample_id)
+        .join(samples, samples.c.id == reference_samples.c.sample_id)
+        .where(cases.c.network_id == network, cases.c.partition == "checked")
+        .where(neighbors.c.layer_id == layer_id, neighbors.c.metric == metric, neighbors.c.rank <= k)
+        .order_by(cases.c.id, neighbors.c.rank)
+    )
+    found = np.array([tuple(row) for row in connection.execute(query)], np.int64).reshape(-1, k, 3)
+    return found[:, 0, 0].tolist(), found[:, 0, 1], found[:, :, 2]
+
+
+class KeptScores(NamedTuple):
+    """Kept cases that a detector without neighbors can judge; N cases, K classes."""
+
+    case_ids: list[int]
+    logits: np.ndarray  # (N, K) float64
+    repaired: dict[int, tuple[float, int]]  # by case: score and recovered class of its repair sweep
+
+
+def kept_scores(connection: Connection, network: int) -> KeptScores:
+    """What the network made of kept cases, and the repair sweeps of those that have one."""
+    kept = cases.c.network_id == network, cases.c.partition == "checked"
+    scores = (
+        select(cases.c.id, class_scores.c.logit)
+        .join(class_scores, class_scores.c.case_id == cases.c.id)
+        .where(*kept)
+        .order_by(cases.c.id, class_scores.c["class"])
+    )
+    logits: dict[int, list[float]] = {}
+    for case_id, logit in connection.execute(scores):
+        logits.setdefault(case_id, []).append(logit)
+    swept = select(cases.c.id, repairs.c.score, repairs.c.recovered_class).join(
+        repairs, (repairs.c.network_id == cases.c.network_id) & (repairs.c.image_id == cases.c.image_id)
+    )
+    repaired = {
+        case_id: (score, recovered) for case_id, score, recovered in connection.execute(swept.where(*kept))
+    }
+    return KeptScores(list(logits), np.array(list(logits.values()), float), repaired)
+
+
+def kept_samples(connection: Connection, dataset: int) -> tuple[dict[int, int], int]:
+    """Samples of a data set of kept images by their image, and the first position that is free."""
+    mine = samples.c.dataset_id == dataset
+    known = dict(map(tuple, connection.execute(select(samples.c.image_id, samples.c.id).where(mine))))
+    last = connection.scalar(select(func.max(samples.c.position)).where(mine))
+    return known, 0 if last is None else last + 1

@@ -1,0 +1,113 @@
+"""Where distances are taken: layers, and several side by side; the vectors of reference samples and inputs.
+
+Vectors are what the database stores as float16; only the reference set's conv maps, too large for that, are
+computed anew from its images.
+
+Axis letters: N inputs, M reference samples, D dimensions of a space, P layers side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Engine, Table
+
+from db.read import stored_activations
+from db.read.batches import LayerRow
+from db.read.images import image_files
+from db.schema import REFERENCES
+from ingest import rows
+from model.cnn import Network, activate
+from model.data import decode_png
+from model.layers import COMPOSED, SCALED
+
+WHOLE, DISTINCT = REFERENCES
+IMAGES = 500  # of the reference set whose conv maps are computed together
+
+
+class Space(NamedTuple):
+    """Where distances are taken: a layer, or several side by side."""
+
+    layer: LayerRow
+    parts: tuple[LayerRow, ...]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the reference set's vectors are not stored."""
+        return self.layer.kind == "conv"
+
+
+class Reference(NamedTuple):
+    """The reference set in a space."""
+
+    vectors: np.ndarray  # (M, D) float32
+    scales: np.ndarray  # (P,) float32, what each part was divided by
+
+
+def spaces(layers: Sequence[LayerRow]) -> list[Space]:
+    """A space for every compared layer, from the input to the output."""
+    single = tuple(row for row in layers if row.compared and row.kind in ("flatten", "dense"))
+    return [Space(row, single if row.kind == COMPOSED else (row,)) for row in layers if row.compared]
+
+
+def reference_vectors(connection: Connection, network_id: int, space: Space) -> Reference:
+    """The stored reference set in a space, in the order of `stored_activations.reference_ids`."""
+    parts = [reference_part(connection, network_id, part) for part in space.parts]
+    scales = part_scales(space, parts)
+    return Reference(side_by_side(parts, scales), scales)
+
+
+def reference_part(connection: Connection, network_id: int, layer: LayerRow) -> np.ndarray:
+    """The stored reference set (M, D) float32 in a single layer."""
+    return rows.activation_vectors(stored_activations.reference_blobs(connection, network_id, layer.id))
+
+
+def part_scales(space: Space, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """What the parts of a space are divided by, (P,) float32; parts: of the reference set."""
+    if space.layer.name != SCALED:
+        return np.ones(len(parts), np.float32)
+    return np.array([np.sqrt(np.square(part, dtype=float).sum(1).mean()) for part in parts], np.float32)
+
+
+def side_by_side(parts: Sequence[np.ndarray], scales: np.ndarray) -> np.ndarray:
+    """Vectors (N, D) float32 of single layers as those of their space."""
+    if len(parts) == 1 and scales[0] == 1:
+        return parts[0]
+    return np.concatenate([part / scale for part, scale in zip(parts, scales, strict=True)], 1)
+
+
+def input_vectors(
+    connection: Connection, activations: Table, case_ids: Sequence[int], space: Space, scales: np.ndarray
+) -> np.ndarray:
+    """Stored activations (N, D) float32 of cases or originals, as the reference set's are."""
+    encoding = "zlib" if space.streamed else "raw"
+    parts = [
+        rows.activation_vectors(
+            stored_activations.blobs(connection, activations, case_ids, part.id), encoding
+        )
+        for part in space.parts
+    ]
+    return side_by_side(parts, scales)
+
+
+def output_vectors(outputs: dict[str, np.ndarray], space: Space, scales: np.ndarray) -> np.ndarray:
+    """The same of what a network has just given, by layer, rounded as stored activations are."""
+    parts = [stored_vectors(outputs[part.name]) for part in space.parts]
+    return side_by_side(parts, scales)
+
+
+def stored_vectors(activations: np.ndarray) -> np.ndarray:
+    """Activations (N, ...) as vectors (N, D) float32 with the values that the database would have."""
+    return activations.reshape(len(activations), -1).astype(rows.STORED).astype(np.float32)
+
+
+def conv_maps(engine: Engine, image_ids: Sequence[int], network: Network, layer: str) -> Iterator[np.ndarray]:
+    """The reference set's maps (m, D) of a conv layer, block by block."""
+    for first in range(0, len(image_ids), IMAGES):
+        with engine.connect() as connection:
+            files = image_files(connection, image_ids[first : first + IMAGES])
+        pictures = np.stack([decode_png(png) for png in files])
+        (outputs,) = activate(network, pictures, (layer,), batch_size=IMAGES)
+        yield stored_vectors(outputs[layer])
