@@ -142,6 +142,7 @@ def _head(
                     if case.sample_name
                     else html.Span(f"{case.split} image {case.position:,}", className="badge"),
                     html.Span(network, className="badge") if network else None,
+                    _batch(app, case),
                     html.Nav(
                         className="case-steps",
                         children=[
@@ -156,6 +157,19 @@ def _head(
             html.P(summary, className="case-summary"),
             html.P(id=ids.CASE_VERDICT, className="case-verdict", **{"aria-live": "polite"}),
         ],
+    )
+
+
+def _batch(app: Dash, case: db.read.CaseDetail) -> dcc.Link | None:
+    """The batch that the case came from, which leads to all of its cases."""
+    if case.batch is None:
+        return None
+    others = db.read.CaseQuery("all", network=case.network_id).only("batch", str(case.batch.batch_id))
+    return dcc.Link(
+        case.batch.name,
+        href=app.get_relative_path("/") + others.search(),
+        className="badge badge-link",
+        title=f"Batch {case.batch.name}, seed {case.batch.seed}: all its cases",
     )
 
 

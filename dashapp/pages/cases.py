@@ -45,7 +45,7 @@ def layout(engine: Engine, search: str, app: Dash, *, writable: bool = False) ->
             html.Section(
                 className="list",
                 children=[
-                    drawn(cases_head.head(query, listed, home)),
+                    drawn(cases_head.head(query, options, listed, home)),
                     cases_head.tools(app, query, cases_saved.saved(app, engine, writable=writable)),
                     drawn(body, className="list-body"),
                 ],

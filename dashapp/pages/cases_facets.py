@@ -20,6 +20,9 @@ TITLES = {
     "target": "Target class",
     "goal": "Goal of the attack",
     "method": "Attack",
+    "batch": "Batch",
+    "seed": "Seed",
+    "pixels": "Pixels",
     "verdict": "Verdict",
     "tag": "Tags",
     "note": "Notes",
@@ -29,6 +32,9 @@ HINTS = {
     "divergence": "First layer where most of the nearest neighbours are not of the true class",
     "recovered": "Class that the shown detector takes for the true one when it alarms",
     "target": "Class that a targeted attack aimed at",
+    "batch": "What one `xpixels ingest` asked for; --name gives it its name",
+    "seed": "Of the chance that a batch had: another seed is another batch",
+    "pixels": "How many pixels the attack changed",
     "verdict": "What people judged",
     "partition": "k and threshold are chosen on the tuning cases and judged on the validation cases",
 }
@@ -60,9 +66,10 @@ def facets(
         values = _most(counts[name], query, name) if name == "alarms" else counts[name]
         shown.append(_facet(name, values, query, options, home))
     shown.append(_range("unexpected", query, None))
-    for name in ("goal", "target", "method"):
+    for name in ("goal", "target", "method", "pixels", "batch", "seed"):
         if _tells(counts[name], query, name):
-            shown.append(_facet(name, counts[name], query, options, home))
+            values = _most(counts[name], query, name) if name in ("batch", "seed") else counts[name]
+            shown.append(_facet(name, values, query, options, home))
     shown.append(_range("queries", query, listed.extents["queries"]))
     for name in ("verdict", "tag", "note"):
         if counts[name]:
@@ -97,7 +104,7 @@ def _facet(
         is_class = name in CLASSES
         label = element(
             "span",
-            NAMES.get(value, value.replace("+", " + ")),
+            value_name(name, value, options),
             className="class-name" if is_class else "facet-name",
             style={"--class-color": colors[value]} if is_class else None,
         )
@@ -121,6 +128,17 @@ def _facet(
             )
         )
     return _section(name, element("ul", rows), is_open=name in OPEN or bool(query.filters.get(name)))
+
+
+def value_name(name: str, value: str, options: db.read.CaseOptions) -> str:
+    """How a value of a filter is shown."""
+    if name == "batch":
+        return options.batches.get(int(value), f"#{value}")
+    if name == "pixels":
+        return f"{value} pixel{'' if value == '1' else 's'}"
+    if name == "outcome":
+        return OUTCOME_NAMES.get(value, value)
+    return NAMES.get(value, value.replace("+", " + "))
 
 
 def _hint(value: str, *, selected: bool, alone: bool, several: bool) -> str:

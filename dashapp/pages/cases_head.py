@@ -6,7 +6,7 @@ from dash.development.base_component import Component
 import db.read
 from dashapp import ids
 from dashapp.drawn import drawn, element
-from dashapp.pages.cases_facets import RANGES, TITLES
+from dashapp.pages.cases_facets import RANGES, TITLES, value_name
 from dashapp.words import OUTCOME_NAMES, alarm_rule_text, percent
 from db.facets import METRIC, RULE
 
@@ -26,13 +26,15 @@ DETECTOR_HINTS = {
 }
 
 
-def head(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Component:
+def head(
+    query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
+) -> Component:
     """Title, number of cases, and what is filtered, each with the way to take it off."""
     chips = []
     for name, values in query.filters.items():
         title = f"outcome in {query.detector}" if name == "outcome" else TITLES[name].lower()
         for value in values:
-            shown = OUTCOME_NAMES.get(value, value) if name == "outcome" else value.replace("+", " + ")
+            shown = value_name(name, value, options)
             chips.append(_chip(title, shown, home + query.toggled(name, value).search()))
     for name, bounds in query.ranges.items():
         chips.append(

@@ -8,6 +8,7 @@ from db import schema
 from db.read.case_rows import (
     CaseActivation,
     CaseAttack,
+    CaseBatch,
     CaseDecision,
     CaseDetail,
     CaseImage,
@@ -45,6 +46,7 @@ def case_detail(engine: Engine, case_id: int) -> CaseDetail:
             image=CaseImage(row.sha256, row.height, row.width),
             original=CaseImage(row.original_sha256, row.original_height, row.original_width),
             attack=None if row.attack_id is None else _attack(connection, row),
+            batch=None if row.batch_id is None else CaseBatch(row.batch_id, row.batch, row.seed),
             scores=_scores(connection, case_id),
             layers=_layers(connection, row.network_id),
         )
@@ -137,6 +139,7 @@ def case_activations(
 
 def _case_statement(case_id: int) -> Select:
     cases, attacks = schema.cases, schema.attacks
+    facets, batches = schema.case_facets, schema.batches
     originals = schema.images.alias("originals")
     return (
         select(
@@ -158,6 +161,9 @@ def _case_statement(case_id: int) -> Select:
             attacks.c.queries,
             attacks.c.generations,
             attacks.c.seconds,
+            batches.c.id.label("batch_id"),
+            batches.c.name.label("batch"),
+            batches.c.seed,
         )
         .join(schema.networks, schema.networks.c.id == cases.c.network_id)
         .join(schema.samples, schema.samples.c.id == cases.c.sample_id)
@@ -165,6 +171,8 @@ def _case_statement(case_id: int) -> Select:
         .join(schema.images, schema.images.c.id == cases.c.image_id)
         .join(originals, originals.c.id == schema.samples.c.image_id)
         .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
+        .outerjoin(facets, facets.c.case_id == cases.c.id)
+        .outerjoin(batches, batches.c.id == facets.c.batch_id)
         .where(cases.c.id == case_id)
     )
 

@@ -33,6 +33,14 @@ class CaseAttack(NamedTuple):
     pixels: tuple[CasePixel, ...]
 
 
+class CaseBatch(NamedTuple):
+    """What one command asked for, from which a case came."""
+
+    batch_id: int
+    name: str
+    seed: int
+
+
 class CaseLayer(NamedTuple):
     """A layer of the network, in the order of `position`."""
 
@@ -71,6 +79,7 @@ class CaseDetail(NamedTuple):
     image: CaseImage  # what the network saw
     original: CaseImage  # the sample itself; for a clean case the same
     attack: CaseAttack | None
+    batch: CaseBatch | None  # None: of an unknown case
     scores: tuple[CaseScore, ...]  # in class order
     layers: tuple[CaseLayer, ...]  # in network order
 

@@ -24,6 +24,7 @@ from db.read.cases_filtered import (
     CLASSES,
     COLUMNS,
     FACETS,
+    NUMBERS,
     OF_DETECTOR,
     Condition,
     cell_counts,
@@ -44,7 +45,7 @@ from db.read.written import written
 
 COUNTED = (  # filters whose options are counted
     *("partition", "kind", "outcome", "alarms", "divergence", "true", "predicted", "target"),
-    *("recovered", "method", "goal"),
+    *("recovered", "method", "goal", "batch", "seed", "pixels"),
 )
 
 EXTENTS = ("confidence", "queries")  # ranges whose ends are told
@@ -204,6 +205,8 @@ def _facets(
     facets = {}
     for name in COUNTED:
         found = counts[name]
+        if name in NUMBERS:
+            found = {str(number): n for number, n in found.items() if number is not None}
         if name in CLASSES:
             found = {options.class_names[number]: n for number, n in found.items() if number is not None}
         values = dict.fromkeys((*known[name], *query.filters.get(name, ())))

@@ -22,6 +22,9 @@ CELL_COLUMNS = {
     "kind": CELLS.c.kind,
     "method": CELLS.c.method,
     "goal": CELLS.c.goal,
+    "batch": CELLS.c.batch_id,
+    "seed": CELLS.c.seed,
+    "pixels": CELLS.c.pixel_count,
     "true": CELLS.c.true_class,
     "predicted": CELLS.c.predicted_class,
     "target": CELLS.c.target_class,
@@ -37,6 +40,9 @@ COLUMNS = {
     "kind": FACETS.c.kind,
     "method": FACETS.c.method,
     "goal": FACETS.c.goal,
+    "batch": FACETS.c.batch_id,
+    "seed": FACETS.c.seed,
+    "pixels": FACETS.c.pixel_count,
     "true": FACETS.c.true_class,
     "predicted": FACETS.c.predicted_class,
     "target": FACETS.c.target_class,
@@ -49,6 +55,7 @@ COLUMNS = {
     "unexpected": DECIDED.c.score,
 }
 CLASSES = ("true", "predicted", "target", "recovered")  # filters whose values are classes by name
+NUMBERS = ("batch", "seed", "pixels")  # filters whose values are numbers, of a batch its id
 
 
 class Condition(NamedTuple):
@@ -78,7 +85,8 @@ def conditions(
         if name in ("tag", "verdict", "note"):
             found.append(Condition(name, FACETS.c.case_id.in_(_annotated(name, values))))
         else:
-            wanted = [numbers[value] for value in values] if name in CLASSES else list(values)
+            wanted: list = [numbers[value] for value in values] if name in CLASSES else list(values)
+            wanted = list(map(int, wanted)) if name in NUMBERS else wanted
             found.append(Condition(name, _among(columns[name], wanted)))
     for name, (low, high) in query.ranges.items():
         column = COLUMNS[name]

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, select
 
 from db import schema
 from db.annotations import VERDICT, VERDICTS
@@ -41,6 +41,9 @@ class CaseOptions(NamedTuple):
     detectors: tuple[str, ...]  # the layers, then those without neighbours that have decided
     class_names: dict[int, str]  # class -> name, in class order
     methods: tuple[str, ...]  # attack methods
+    batches: dict[int, str]  # id -> name, of the batches that have cases
+    seeds: tuple[int, ...]  # of these batches
+    pixels: tuple[int, ...]  # how many pixels attacks changed
     alarms: tuple[str, ...]  # combinations of alarming layers
     verdicts: tuple[str, ...]  # that people can give, or have given
 
@@ -64,6 +67,9 @@ class CaseOptions(NamedTuple):
             "recovered": names,
             "method": self.methods,
             "goal": ("untargeted", "targeted"),
+            "batch": tuple(map(str, self.batches)),
+            "seed": tuple(map(str, self.seeds)),
+            "pixels": tuple(map(str, self.pixels)),
             "verdict": self.verdicts,
             "note": ("yes",),
         }
@@ -81,11 +87,11 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
     if network is not None and network not in ids:
         raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
     if not networks:
-        return CaseOptions(None, None, (), (), (), {}, (), (), ())
+        return CaseOptions(None, None, (), (), (), {}, (), {}, (), (), (), ())
     default = default_network(connection)
     network_id = default if network is None else int(network)
     layers = _layers(connection, network_id)
-    facets = schema.case_facets.c
+    facets, cells = schema.case_facets.c, schema.facet_cells.c
     return CaseOptions(
         network_id,
         default,
@@ -94,6 +100,9 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
         (*(layer.name for layer in layers), *_scored(connection, network_id)),
         _class_names(connection, network_id),
         _distinct(connection, network_id, facets.method),
+        _batches(connection, network_id),
+        _in_cells(connection, network_id, cells.seed),
+        _in_cells(connection, network_id, cells.pixel_count),
         _distinct(connection, network_id, facets.alarms),
         _verdicts(connection),
     )
@@ -138,6 +147,19 @@ def _verdicts(connection: Connection) -> tuple[str, ...]:
     notes = schema.annotations.c
     given = select(notes.body).where(notes.kind == VERDICT).distinct().order_by(notes.body)
     return tuple(dict.fromkeys((*VERDICTS, *connection.scalars(given))))
+
+
+def _batches(connection: Connection, network_id: int) -> dict[int, str]:
+    batches = schema.batches.c
+    ids = _in_cells(connection, network_id, schema.facet_cells.c.batch_id)
+    query = select(batches.id, batches.name).where(batches.id.in_(ids)).order_by(batches.id)
+    return dict(map(tuple, connection.execute(query)))
+
+
+def _in_cells(connection: Connection, network_id: int, column: Column) -> tuple[int, ...]:
+    """The values of a counted column, where the cells, which are few, have it."""
+    query = select(column).where(schema.facet_cells.c.network_id == network_id, column.is_not(None))
+    return tuple(connection.scalars(query.distinct().order_by(column)))
 
 
 def _distinct(connection: Connection, network_id: int, column) -> tuple[str, ...]:
