@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from db import engine, migrate
 from db.batch_names import normal_name
 from db.read import batch_list, batches
+from db.read.network_titles import network_titles
 from db.schema import METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
 
@@ -257,13 +258,14 @@ def retune(url: str) -> None:
         turn.take()
         with database.connect() as connection:
             known = batches.network_ids(connection)
-        tuned = sum(retune_network(database, network) for network in known)
+            titles = network_titles(connection)
+        tuned = [titles[network] for network in known if retune_network(database, network)]
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "
             "`xpixels ingest`"
         )
-    print(f"tuned {tuned} of {len(known)} networks")
+    print(f"tuned {len(tuned)} of {len(known)} networks: {', '.join(tuned)}")
 
 
 if __name__ == "__main__":

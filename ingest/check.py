@@ -84,7 +84,7 @@ def check_images(database: Engine, options: argparse.Namespace) -> int:
     checker = ready(database, network, loaded, options, few=few)
     tuned_on = TunedOn(*map(min, zip(*(detector.tuned_on for detector in checker.detectors), strict=True)))
     if options.json and min(tuned_on) < FEW_CASES:
-        print(f"{network.name} on {network.dataset}: {tuned_words(tuned_on)}", file=sys.stderr)
+        print(f"{network.title}: {tuned_words(tuned_on)}", file=sys.stderr)
     heading = verdicts.heading(network, options.metric, options.rule, tuned_on)
     output = Output(network, heading, json=options.json)
     with output, _keeping(options.keep, database, network, loaded) as keep, _progress(len(files)) as shown:

@@ -19,6 +19,7 @@ from uuid import uuid4
 from sqlalchemy import Engine
 
 from db import engine as engines
+from db.address import Address
 from db.fences import held
 from ingest.crew import WORK, chunks
 from ingest.place import Place, describe, enter
@@ -117,7 +118,7 @@ def cluster(address: str, engine: Engine, load: Callable[[str, str], Dataset]) -
     path = engines.file(engine)
     if engine.dialect.name == "sqlite" and path is None:
         raise ValueError("--scheduler: a database in memory is of one process; name a file")
-    url = str(path.absolute()) if path else engine.url.render_as_string(hide_password=False)
+    url = Address(str(path.absolute()) if path else engine.url.render_as_string(hide_password=False))
     with _client(address, distributed) as client:
         _require_workers(client, address, path is not None)
         client.register_plugin(_plugin(distributed))

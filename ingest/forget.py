@@ -109,10 +109,7 @@ def _description(
             if case.network_id == network_id
         ]
         rest = f" and {len(named) - LISTED:,} more" if len(named) > LISTED else ""
-        yield (
-            f"{_count(count, 'kept case')} of {network.name} on {network.dataset}: "
-            f"{', '.join(named[:LISTED])}{rest}"
-        )
+        yield (f"{_count(count, 'kept case')} of {network.title}: {', '.join(named[:LISTED])}{rest}")
     ids = [case.id for case in chosen]
     written = written_about_kept(connection, set(ids))
     if written:

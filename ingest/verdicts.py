@@ -76,7 +76,7 @@ def _logits_apart(value: float, other: float) -> tuple[str, str]:
 
 def heading(network: KnownNetwork, metric: str, rule: str, tuned_on: TunedOn | None) -> str:
     """What all images are judged by, in one line."""
-    return f"{network.name} on {network.dataset}: {metric}, rule {rule}, {tuned_words(tuned_on)}"
+    return f"{network.title}: {metric}, rule {rule}, {tuned_words(tuned_on)}"
 
 
 def as_lines(name: str, verdict: Verdict, read: Sequence[str] = (), case_id: int | None = None) -> str:

@@ -377,7 +377,7 @@ def test_nothing_is_deleted_where_nobody_can_be_asked_and_nobody_said_yes(databa
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert xpixels.main(["runs", "delete", "2", "--database", database]) == 2
     out, err = capsys.readouterr()
-    assert out.startswith("batch 'first try' of network small #1 on pets, runs 1, 2, 3, 6, 7\n")
+    assert out.startswith("batch 'first try' of small on pets #1, runs 1, 2, 3, 6, 7\n")
     assert "4 cases, 13 attacks; " in out
     assert err == "xpixels: standard input is no terminal, so nobody can be asked: add --yes to do it\n"
     assert xpixels.main(["runs", "--batch", "first try", "--database", database]) == 0

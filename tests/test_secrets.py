@@ -1,6 +1,7 @@
 """No password is printed: not in a refusal, not in the help, not in a list of processes, not in a row."""
 
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def test_postgres_is_explained(capsys):
 def test_the_demo_hands_the_address_over_in_the_environment(tmp_path, monkeypatch):
     """Every user of a machine sees what a process was started with."""
     started = {}
-    monkeypatch.setattr("ingest.__main__.run", lambda url, batch: None)
+    monkeypatch.setattr("ingest.__main__.run", lambda url, batch, **names: None)
     monkeypatch.setattr(
         os, "execve", lambda path, words, settings: started.update(words=words, settings=settings)
     )
@@ -132,6 +133,19 @@ def test_no_child_process_is_started_with_an_address():
     assert found == []
 
 
+def test_an_address_that_is_whole_never_shows_its_password():
+    """As what Dask's workers get: their log has the representations of a task's arguments."""
+    whole = re.compile(r"^.*hide_password=False.*$", re.MULTILINE)
+    sources = (source for name in xpixels.PACKAGES for source in (ROOT / name).rglob("*.py"))
+    texts = [path.read_text("utf-8") for path in sources if path.name != "address.py"]
+    lines = [line for text in texts for line in whole.findall(text)]
+    assert lines
+    assert [line for line in lines if "Address(" not in line] == []
+    sent = pickle.loads(pickle.dumps(address.Address(f"postgresql://me:{SECRET}@h/db")))
+    assert SECRET in sent
+    assert SECRET not in f"{sent!r} {(sent,)} {[sent]}"
+
+
 @pytest.mark.postgresql
 def test_what_tells_of_a_server_hides_its_password(postgres, tmp_path):
     """The server lets everybody in, whatever the password."""
@@ -143,7 +157,7 @@ def test_what_tells_of_a_server_hides_its_password(postgres, tmp_path):
         migrate.upgrade(database)
         assert SECRET not in migrate.name(database)
         assert SECRET not in str(upkeep.info(database))
-        assert SECRET not in upkeep.info(database).as_json()
+        assert SECRET not in upkeep.info(database).as_json().decode()
         with pytest.raises(ValueError, match="pg_dump") as caught:
             upkeep.backup(database, tmp_path / "copy.db")
         assert SECRET not in str(caught.value)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, func, select
 
+from db.read.network_titles import network_title
 from db.read.runs import find_run
 from db.schema import attacks, batches, cases, datasets, networks, runs
 
@@ -31,7 +32,7 @@ class ListedBatch(NamedTuple):
 
     def __str__(self) -> str:
         """What tells it from others, in a line."""
-        return f"batch '{self.name}' of network {self.network} #{self.network_id} on {self.dataset}"
+        return f"batch '{self.name}' of {network_title(self.network, self.dataset, self.network_id)}"
 
 
 def list_batches(connection: Connection, *, name: str | None = None) -> list[ListedBatch]:

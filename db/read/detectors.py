@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from db.read.network_titles import network_title
 from db.schema import classes, datasets, detectors, evaluations, layers, networks, operating_points
 
 
@@ -25,6 +26,11 @@ class KnownNetwork(NamedTuple):
     dataset: str
     class_names: tuple[str, ...]  # by class id
     tuned_on: TunedOn | None = None  # None: not tuned
+
+    @property
+    def title(self) -> str:
+        """As `network_title` says."""
+        return network_title(self.name, self.dataset, self.id)
 
 
 class TunedDetector(NamedTuple):

@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, select
 
 from db import schema
 from db.annotations import VERDICT, VERDICTS
+from db.read.network_titles import network_title
 from db.read.refusal import QueryError
 
 SCORED = ("repair", "confidence", "logit-margin")  # detectors without neighbours, as lists show them
@@ -20,8 +21,8 @@ class NetworkOption(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What tells it from every other one: two may have the same name."""
-        return f"{self.name} on {self.dataset} #{self.id}"
+        """As `network_title` says."""
+        return network_title(self.name, self.dataset, self.id)
 
 
 class LayerOption(NamedTuple):
