@@ -88,7 +88,7 @@ def test_pages_name_batches_and_lead_to_their_cases(made):
     assert SECOND["name"] in text_of(page)
     assert "3 pixels" in text_of(routed(app, "/", "?partition=all")[ids.PAGE]["children"])
     case = routed(app, "/case/2")[ids.PAGE]["children"]
-    (link,) = links(case, SECOND["name"])
+    (link,) = links(case, f"batch {SECOND['name']}")
     assert db.read.case_query(made, link.partition("?")[2])[0].filters == {"batch": ("2",)}
 
 

@@ -166,7 +166,7 @@ def _batch(app: Dash, case: db.read.CaseDetail) -> dcc.Link | None:
         return None
     others = db.read.CaseQuery("all", network=case.network_id).only("batch", str(case.batch.batch_id))
     return dcc.Link(
-        case.batch.name,
+        f"batch {case.batch.name}",
         href=app.get_relative_path("/") + others.search(),
         className="badge badge-link",
         title=f"Batch {case.batch.name}, seed {case.batch.seed}: all its cases",
