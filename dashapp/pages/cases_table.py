@@ -260,11 +260,12 @@ def _score(decision: db.read.ListedDecision | None) -> str:
 def _pixel(row: db.read.ListedCase) -> list[Element] | None:
     if row.pixel is None:
         return None
-    more = f" +{row.pixel_count - 1}" if row.pixel_count > 1 else ""
+    more = element("span", f"and {row.pixel_count - 1} more", className="muted sub")
     return [
-        element("span", f"{row.pixel.row}, {row.pixel.column}{more}", className="place"),
+        element("span", f"{row.pixel.row}, {row.pixel.column}", className="place"),
         _swatch(row.pixel.original, "before"),
         _swatch(row.pixel.color, "after"),
+        *([more] if row.pixel_count > 1 else []),
     ]
 
 
