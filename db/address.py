@@ -17,6 +17,8 @@ EXPECTED = "a path, sqlite:///PATH or postgresql://USER@HOST/NAME"
 NAMES_OF_POSTGRESQL = ("postgres", "pg", "pgsql", "psql", "postgre")  # that people and other programs write
 
 HIDDEN = "***"
+# Our own words with an @ in them, behind an address whose password would seem to go on to there.
+_OWN_WORDS = ("://USER@HOST/NAME", "%40 for an @, %3A for a :", "%40 for an @ within user or password")
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{1,3})(?P<rest>[^\n]*)")
 _BARE = re.compile(r"(?P<kept>(?<![\w.+/-])[\w.+-]+:)[^\s@/]+@")  # without a scheme, or its slashes
 _PARAMETER = re.compile(
@@ -39,9 +41,14 @@ def hide_passwords(text: str) -> str:
     """A text in which every address, whole or malformed, has lost its password; rather too much than too
     little.
     """
+    for number, words in enumerate(_OWN_WORDS):
+        text = text.replace(words, f"\0{number}\0")
     text = _each_address(text)
     text = _BARE.sub(lambda found: f"{found['kept']}{HIDDEN}@", text)
-    return _PARAMETER.sub(lambda found: found["kept"] + HIDDEN, text)
+    text = _PARAMETER.sub(lambda found: found["kept"] + HIDDEN, text)
+    for number, words in enumerate(_OWN_WORDS):
+        text = text.replace(f"\0{number}\0", words)
+    return text
 
 
 def _without_password(rest: str) -> str:
