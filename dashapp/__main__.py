@@ -4,5 +4,6 @@ import sys
 
 from xpixels import run
 
-sys.argv.insert(1, "serve")
-run()
+if __name__ == "__main__":
+    sys.argv.insert(1, "serve")
+    run()

@@ -32,6 +32,18 @@ ARGUMENTS = {
     "db copy": ["{database}", "{folder}/copied.db"],
 }
 
+# The same commands with options that let them do something else: harnesses try these, too.
+VARIANTS = {
+    "sql -f {png}": ["--database", "{database}"],
+    "sql --output {folder}/new.parquet": ["select 1 as one", "--database", "{database}"],
+    "export --output {folder}/new.csv": ["runs", "--database", "{database}"],
+    "runs --output {folder}/new.json": ["--database", "{database}"],
+    "check --keep": ["{png}", "--database", "{database}"],
+    "check --forget": ["--yes", "--database", "{database}"],
+    "check --resize fit": ["-", "{folder}", "--json", "--database", "{database}"],
+    "db check --repair": ["--yes", "--database", "{database}"],
+}
+
 
 def commands() -> list[str]:
     """The commands that the parser knows, `db info` and not `db` alone."""
@@ -50,4 +62,5 @@ def _commands(parser: Parser, before: str) -> Iterator[str]:
 
 def arguments(command: str, **places: object) -> list[str]:
     """A command with its arguments, `{database}` and the like filled in."""
-    return [*command.split(), *(part.format(**places) for part in ARGUMENTS[command])]
+    parts = [*command.split(), *(ARGUMENTS | VARIANTS)[command]]
+    return [part.format(**places) for part in parts]

@@ -92,13 +92,15 @@ def test_every_command_is_tried():
 @pytest.mark.parametrize("failure", fault_runner.FAILURES)
 def test_a_failure_of_the_surroundings_is_one_line(failure, runner, places):
     before = {path.name: path.read_bytes() for path in places["folder"].iterdir()}
-    for command in commands.ARGUMENTS:
+    for command in (*commands.ARGUMENTS, *commands.VARIANTS):
         if command == "demo" and failure not in UNABLE:
             continue  # it would set to work
         answer = runner(commands.arguments(command, **places), failure, places["folder"])
         judge(answer, (command, failure))
         for name in set(os.listdir(places["folder"])) - before.keys():  # what a command was asked to write
-            assert not name.endswith((".part", ".part-journal", "-journal")), (command, failure, name)
+            assert not name.startswith("."), (command, failure, name)  # what was not finished
+            assert not name.endswith((".part", "-journal")), (command, failure, name)
+            assert not (name.startswith("new.") and answer["status"] == 1), (command, failure, name)
             path = places["folder"] / name
             if path.is_file() and not name.startswith("said."):
                 path.unlink()
@@ -174,7 +176,7 @@ SPOILT = (garbage, text, folder, nothing, empty, cut, torn, first_page, other_pr
 
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
 def test_a_spoilt_database_is_one_line(spoil, runner, places):
-    for command in commands.ARGUMENTS:
+    for command in (*commands.ARGUMENTS, *commands.VARIANTS):
         if command in WITHOUT_DATABASE or (command == "db upgrade" and spoil in (nothing, empty)):
             continue
         if places["database"].is_dir():
@@ -187,6 +189,7 @@ def test_a_spoilt_database_is_one_line(spoil, runner, places):
 
 
 LOCKED_OUT = ("db info", "db check", "db upgrade", "sql", "export", "runs", "tune", "db backup")
+LOCKED_OUT += ("runs batches", "runs delete", "db check --repair", "check --forget")
 
 
 def test_a_locked_database_is_one_line(runner, places):
@@ -238,7 +241,7 @@ WORDS_OF_LIBRARIES = (
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=range(len(ADDRESSES)))
 def test_an_address_that_leads_nowhere_is_one_line_in_words_of_ours(address, runner, places):
-    for command in commands.ARGUMENTS:
+    for command in (*commands.ARGUMENTS, *commands.VARIANTS):
         if command in ("demo", "data fetch", "train", "evaluate"):
             continue
         given = commands.arguments(command, **places | {"database": address})
