@@ -96,7 +96,8 @@ def said(arguments, capsys):
 
 @pytest.mark.parametrize("command", commands.commands())
 def test_no_command_prints_the_password_of_an_address(command, tmp_path, capsys, monkeypatch):
-    for text in ADDRESSES:
+    number = commands.commands().index(command)
+    for text in ADDRESSES[number % 4 :: 4]:  # each address with several commands
         arguments = commands.arguments(command, database=text, folder=tmp_path, png="x.png")
         if command in ("data fetch", "train", "evaluate"):  # without a database: as a word too many
             arguments.append(text)
