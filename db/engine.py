@@ -42,6 +42,7 @@ WRITTEN = {"extra_float_digits": 1, "timezone": "UTC", "datestyle": "ISO", "inte
 UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
 CONNECT_TIMEOUT = 10  # seconds that a PostgreSQL server has to let us in
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
+READS = "xpixels_reads"  # of a connection's execution options: what it does has nothing to commit
 FILE = "file"  # of a connection's `info`: which file it opened, as `sqlite_file.identity` has it
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
@@ -188,9 +189,12 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
 
     It is there to read: PostgreSQL refuses a write in it.
     """
-    level = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    level = level if engine.dialect.name == "postgresql" else {}
-    with engine.connect().execution_options(**level) as connection, connection.begin():
+    on_server = engine.dialect.name == "postgresql"
+    level = {"isolation_level": "REPEATABLE READ"} if on_server else {}
+    with engine.connect().execution_options(**level, **{READS: True}) as connection, connection.begin():
+        if on_server:
+            # By a statement: SQLAlchemy's option would let the connection write afterwards, come what may.
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, event, select
 
 from db import processes
 from db.availability import Unavailable
-from db.engine import FILE, file, look_before_commits
+from db.engine import FILE, READS, file, look_before_commits
 from db.schema import database_identity, runs
 from db.sqlite_file import UNWRITTEN, empty_log, identity, replaced
 
@@ -91,7 +91,7 @@ def _require_same_file(connection: Connection) -> None:
 def _require_all(connection: Connection) -> None:
     """Before each commit; what was opened to read has nothing to commit."""
     fence = _around(connection.engine)
-    if fence is None or connection.get_execution_options().get("postgresql_readonly"):
+    if fence is None or connection.get_execution_options().get(READS):
         return
     _require_same_file(connection)
     if fence.database not in (None, connection.scalar(select(database_identity.c.uuid))):

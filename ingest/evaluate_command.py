@@ -7,12 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 from db import address, engine, migrate
 from db.engine import writing
-from ingest import registry
-from ingest.predictions import write_predictions
+from ingest.turn import Turn
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +35,7 @@ def run_options(options: argparse.Namespace) -> None:
     began = time.perf_counter()
     logits = predict(loaded.network, test.images)
     rate = len(test) / (time.perf_counter() - began)
-    right = float(np.mean(logits.argmax(-1) == test.labels))
+    right = float((logits.argmax(-1) == test.labels).mean())
     print(f"test accuracy {right:.4f} on {len(test)} images of {test.name}")
     print(f"{rate:.0f} images/s, compilation included; weights {loaded.sha256[:12]}", file=sys.stderr)
     if database is None:
@@ -46,11 +43,15 @@ def run_options(options: argparse.Namespace) -> None:
             "the predictions are not kept: --database names, or makes, a database for them", file=sys.stderr
         )
         return
-    with writing(database) as connection:
-        network_id = registry.register_network(
-            connection, loaded, registry.register_dataset(connection, test)
-        )
-    write_predictions(database, network_id, test, logits)
+    from ingest import registry
+    from ingest.predictions import write_predictions
+
+    with Turn(database) as turn:
+        turn.take()
+        with writing(database) as connection:
+            dataset_id = registry.register_dataset(connection, test)
+            network_id = registry.register_network(connection, loaded, dataset_id)
+        write_predictions(database, network_id, test, logits)
     print(f'by class: xpixels sql "select * from class_accuracy where network_id = {network_id}"')
 
 

@@ -23,6 +23,7 @@ import xpixels
 from dashapp import host_names
 from dashapp.app import create_app
 from dashapp.options import add_options, as_arguments, serve_keywords
+from db.command_parser import Parser
 
 pytest_plugins = ("browser",)
 
@@ -275,7 +276,7 @@ def test_what_is_no_name_is_wrong_usage_in_one_line(command, name, capsys):
 
 
 def test_a_demo_serves_with_the_same_names():
-    parser = xpixels.Parser()
+    parser = Parser()
     add_options(parser)
     given = parser.parse_args(["--allow-host", "Pixels.example.org", "--allow-host", ".müller.example"])
     names = ["pixels.example.org", ".xn--mller-kva.example"]

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 import db.read
 from dashapp import ids, words
 from db import annotations
 from db.availability import unavailable
 from db.engine import writing
+from db.faults import describe
 
 READ_ONLY = "This dashboard was started to read only: what is said of a case cannot be changed here."
 NOTE_HINT = "What you see here … (Ctrl+Enter saves)"
@@ -162,8 +163,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
             if unavailable(error, ""):
                 raise
             app.server.logger.warning("An annotation could not be kept: %s", error)
-            reason = error.orig if isinstance(error, DBAPIError) else error
-            return f"Not saved: the database cannot be written ({str(reason).splitlines()[0]})."
+            return f"Not saved: {describe(error)}."
         except (ValueError, LookupError) as error:
             return f"Not saved: {error}"
         return ""
