@@ -96,7 +96,13 @@ def counts(database: Engine) -> dict[str, int]:
         }
 
 
-@pytest.mark.parametrize("reference", sorted(REFERENCES))
+@pytest.mark.parametrize(
+    "reference",
+    [
+        pytest.param(name, marks=[] if number % 6 == 0 else pytest.mark.sqlite("a server tries every sixth"))
+        for number, name in enumerate(sorted(REFERENCES))
+    ],
+)
 def test_a_row_that_is_gone_takes_all_that_refers_to_it(copied, reference, capsys):
     key = REFERENCES[reference]
     lose_a_parent(copied, key)
