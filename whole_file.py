@@ -69,8 +69,14 @@ def require_place(path: Path, *, replace: bool = False, way_out: str = ANOTHER) 
         raise OSError(f"{path} is no ordinary file: name another one.")
     if path.exists() and not replace:
         raise FileExistsError(_taken(path, way_out))
-    if not path.resolve().parent.is_dir():
-        raise FileNotFoundError(f"No folder {path.parent} for {path.name}: make it first.")
+    try:
+        folder = path.resolve().parent if path.is_symlink() else path.parent
+    except (OSError, RuntimeError):
+        raise OSError(f"{path} is a link that leads in a circle: name another file.") from None
+    if not folder.is_dir():
+        if any(parent.is_file() for parent in folder.parents) or folder.is_file():
+            raise NotADirectoryError(f"{folder} is no folder, but a file or in one: name another place.")
+        raise FileNotFoundError(f"No folder {folder} for {path.name}: make it first.")
 
 
 @contextmanager

@@ -5,19 +5,18 @@ Exit status: 0 done, 1 failed, 2 wrong usage; of `check` also 3, an alarm.
 
 from __future__ import annotations
 
-import argparse
-import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Sequence
-from contextlib import suppress
-from importlib.util import find_spec
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False  # as `typing` has it; what takes time is imported where a Ctrl-C is told in one line
 if TYPE_CHECKING:  # `run` makes sure first that these are our own packages
+    import argparse
+    from collections.abc import Sequence
+    from typing import NoReturn
+
     from db.command_parser import Commands, Parser
 
 __version__ = "0.6.0"
@@ -33,6 +32,23 @@ ONLY_READS = "it only reads: nothing was changed"
 
 def run() -> NoReturn:
     """The program `xpixels`: `main` with streams that bear everything, in a process of its own."""
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job leaves as Ctrl-C does
+        _prepare()
+        status = main()
+    except KeyboardInterrupt:
+        status = _failed(f"stopped; {NOTHING_WRITTEN}")
+    finally:  # what is done is done, also for who stops it while Python ends
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+    sys.exit(status)
+
+
+def _prepare() -> None:
+    import logging
+    import threading
+    from types import SimpleNamespace
+
     # Child processes find what this one found: neither their folder nor PYTHONPATH puts something before it.
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ.pop("PYTHONPATH", None)
@@ -45,26 +61,30 @@ def run() -> NoReturn:
     # Their complaints, with tracebacks, come beside the error that is told in one line.
     for library in ("sqlalchemy", "psycopg"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    threading.excepthook = lambda error: _failed(_told(error.exc_value, argparse.Namespace()))
-    sys.exit(main())
+    threading.excepthook = lambda error: _failed(_told(error.exc_value, SimpleNamespace()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
-    options = argparse.Namespace(stopped=NOTHING_WRITTEN)
+    from types import SimpleNamespace
+
+    options = SimpleNamespace(stopped=NOTHING_WRITTEN)
     try:
         options = parser().parse_args(arguments)
         if getattr(options, "database", "") is None and not hasattr(options, "database_may_lack"):
             from db.address import default
 
             options.database = default()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job leaves as Ctrl-C does
-        status = options.run(options) or 0
-        sys.stdout.flush()  # now, as a full disk is told in one line here, and not when Python ends
+        from model.terminal import outlasting
+
+        # The reader of our output, `head` say, may have seen enough: who only reads ends then, others go on.
+        with nullcontext() if options.stopped is ONLY_READS else outlasting():
+            status = options.run(options) or 0
+            sys.stdout.flush()  # now, as a full disk is told in one line here, and not when Python ends
         return status
     except KeyboardInterrupt:
         return _failed(f"stopped; {_truth(options)}")
-    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+    except BrokenPipeError:
         _drop_output()
         return 0
     except Exception as error:
@@ -138,14 +158,15 @@ def _data(commands: Commands) -> None:
     stopped = "nothing was kept: the same command begins anew"
     fetch = group.add("fetch", _run_fetch, help, stopped=stopped, database=False)
     fetch.add_argument("name", choices=["cifar10"], help="the data set")
-    fetch.add_argument(
-        "--from", dest="source", type=Path, metavar="PATH", help="an archive or folder you have"
-    )
+    fetch.add_argument("--from", dest="source", metavar="PATH", help="an archive or folder you have")
 
 
 def _run_fetch(options: argparse.Namespace) -> None:
+    from db.address import hide_passwords
     from model.fetch import fetch
 
+    if options.source is not None and hide_passwords(options.source) != options.source:
+        raise ValueError(f"--from {options.source}: expected an archive or a folder of this machine")
     print(f"cifar10 is in {fetch(from_path=options.source)}")
 
 
@@ -219,7 +240,7 @@ def _sql(commands: Commands) -> None:
 
     add_sql_options(commands.add("sql", run, "run one SQL statement, read-only", stopped=ONLY_READS))
     help = "write a whole table or view as CSV, JSON or Parquet"
-    add_export_options(commands.add("export", export, help, stopped=NOTHING_WRITTEN))
+    add_export_options(commands.add("export", export, help, stopped=ONLY_READS))
 
 
 def _runs(commands: Commands) -> None:
@@ -271,6 +292,8 @@ def _run_copy(options: argparse.Namespace) -> None:
 
 def _foreign_package() -> str | None:
     """The line for another program's package that would be taken for one of ours."""
+    from importlib.util import find_spec
+
     here = Path(__file__).resolve().parent
     for name in PACKAGES:
         spec = find_spec(name)

@@ -6,6 +6,7 @@ Whatever prints an address, or a text that may hold one, whole or malformed, tak
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -20,9 +21,11 @@ HIDDEN = "***"
 # Our own words with an @ in them, behind an address whose password would seem to go on to there.
 _OWN_WORDS = ("://USER@HOST/NAME", "%40 for an @, %3A for a :", "%40 for an @ within user or password")
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{1,3})(?P<rest>[^\n]*)")
-_BARE = re.compile(r"(?P<kept>(?<![\w.+/-])[\w.+-]+:)[^\s@/]+@")  # without a scheme, or its slashes
+# Without a scheme, or its slashes, or its colon.
+_BARE = re.compile(r"(?P<kept>((?<![\w.+/-])|(?<=//))[\w.+-]+:)[^\s@/]+@")
 _PARAMETER = re.compile(
-    r"(?i)(?P<kept>\b\w*(?:password|passwd|pwd|secret|token)\w*\s*=\s*)('[^']*'|[^\s&'\"]+)"
+    r"(?i)(?P<kept>\b\w*(?:password|passwd|pwd|secret|token)\w*\s*=\s*)"
+    r"('[^']*'|[^\s&'\"]*[^\s&'\";:,.])"
 )
 
 
@@ -43,17 +46,27 @@ def hide_passwords(text: str) -> str:
     """
     for number, words in enumerate(_OWN_WORDS):
         text = text.replace(words, f"\0{number}\0")
-    text = _each_address(text)
-    text = _BARE.sub(lambda found: f"{found['kept']}{HIDDEN}@", text)
-    text = _PARAMETER.sub(lambda found: found["kept"] + HIDDEN, text)
+    text = _hidden(text)
+    plain = unquote(text)  # as a URL is written with %3A for a colon
+    if _hidden(plain) != plain:
+        text = _hidden(plain)
     for number, words in enumerate(_OWN_WORDS):
         text = text.replace(f"\0{number}\0", words)
     return text
 
 
+def _hidden(text: str) -> str:
+    text = _each_address(text)
+    text = _BARE.sub(lambda found: f"{found['kept']}{HIDDEN}@", text)
+    return _PARAMETER.sub(lambda found: found["kept"] + HIDDEN, text)
+
+
 def _without_password(rest: str) -> str:
     """What follows a scheme. A password may hold any character: it ends at the last @ of the line."""
-    user, separator, place = rest.rpartition("@")
+    hidden = re.match(rf"[^:@/\s]*:{re.escape(HIDDEN)}@", rest)  # already: what follows is of another
+    length = hidden.end() if hidden else len(rest)
+    user, separator, place = rest[:length].rpartition("@")
+    place += rest[length:]
     name, colon, _ = user.partition(":")
     shown_user = f"{name}{colon}{HIDDEN if colon else ''}{separator}"
     end = next((i for i, sign in enumerate(place) if sign in "/?#'\"`,;) \t"), len(place))
@@ -82,6 +95,7 @@ def parse(address: str | os.PathLike) -> URL:
     Raises ValueError, in one line without the password, for anything else.
     """
     text = os.fspath(address)
+    text = text.strip() if "://" in text else text
     if not text or "\0" in text:
         raise ValueError(f"The address of the database is {text!a}: expected {EXPECTED}.")
     scheme, separator, rest = text.partition("://")
@@ -116,9 +130,12 @@ def _require_path(text: str) -> None:
         raise ValueError(
             f"Not a database address: {shown(text)}; write two slashes after the colon: {EXPECTED}."
         )
-    if re.match(r"[\w.+-]+:[^/]*@", text):
+    lost = (
+        rf"({'|'.join(map(re.escape, schemes))})?//?[^/]*:.*@"  # the colon behind the scheme, or the scheme
+    )
+    if re.match(r"[\w.+-]+:[^/]*@", text) or re.match(lost, text, re.IGNORECASE):
         raise ValueError(f"Not a database address: {shown(text)}; expected {EXPECTED}.")
-    if re.search(r"\b(host|hostaddr|dbname|user|password|service)\s*=", text):
+    if re.search(r"(?i)\b(host|hostaddr|dbname|user|passw(or)?d|pwd|service|server)\s*=", text):
         raise ValueError(f"Not a database address: {shown(text)}; write it as postgresql://USER@HOST/NAME.")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from db.address import DEFAULT, ENVIRONMENT, hide_passwords
 
@@ -26,7 +28,7 @@ class Parser(argparse.ArgumentParser):
     def add_part(self, name: str, run: Run, help: str, *, stopped: Stopped) -> Parser:
         """A part with options of its own, beside those of the command; its `--help` tells both."""
         part = self.parts[name] = Parser(prog=f"{self.prog} {name}", description=help)
-        part.set_defaults(run=run, stopped=stopped)
+        part.set_defaults(run=run, stopped=stopped, usage_error=part.error)
         _add_database(part)
         told = "; ".join(f"`{one.prog}`: {one.description}" for one in self.parts.values())
         self.epilog = f"With options of their own, see --help of each: {told}."
@@ -37,6 +39,18 @@ class Parser(argparse.ArgumentParser):
         if args and args[0] in self.parts:
             return self.parts[args[0]].parse_known_args(args[1:], namespace)
         return super().parse_known_args(args, namespace)
+
+    def parse_args(self, args=None, namespace=None):
+        """As argparse does; what is left over is told of the command that it was given to."""
+        options, left = self.parse_known_args(sys.argv[1:] if args is None else args, namespace)
+        if left:
+            getattr(options, "usage_error", self.error)(f"unrecognized arguments: {' '.join(left)}")
+        return options
+
+    def _print_message(self, message: str, file: TextIO | None = None) -> None:
+        """Write it now: argparse would pass over a disk that is full."""
+        if message:
+            print(message, end="", file=file or sys.stderr, flush=True)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2, in one line without the password of an address."""
@@ -56,7 +70,7 @@ class Commands:
     def add(self, name: str, run: Run, help: str, *, stopped: Stopped, database: bool = True) -> Parser:
         """A command, to be given its options. database: one of them is `--database`."""
         command = self._parsers.add_parser(name, help=help, description=help)
-        command.set_defaults(run=run, stopped=stopped)
+        command.set_defaults(run=run, stopped=stopped, usage_error=command.error)
         if database:
             _add_database(command)
         return command
@@ -76,10 +90,11 @@ def _add_database(command: Parser) -> None:
 
 
 def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+    if not re.fullmatch("[+-]?[0-9]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    if len(text) > 18:
+        raise argparse.ArgumentTypeError(f"{text!r} is too large: expected at most 18 digits")
+    return int(text)
 
 
 def _number(text: str) -> float:

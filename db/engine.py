@@ -212,7 +212,8 @@ def remove(path: Path) -> None:
 
 
 def require_file(path: Path) -> None:
-    """Raises FileNotFoundError, naming the way out, when there is no file at the path."""
+    """Raises OSError, naming the way out, when there is no file at the path."""
+    _require_kind(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"No database at {shown(path)}: make one with `xpixels demo` or `xpixels ingest`, "
@@ -226,10 +227,20 @@ def _path(address: URL) -> Path | None:
 
 
 def _require_place(path: Path | None) -> None:
-    if path is not None and path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file for the database, as {path / 'xpixels.db'}.")
+    if path is not None:
+        _require_kind(path)
     if path is not None and not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"No folder {path.parent} for the database {path.name}: make it first.")
+
+
+def _require_kind(path: Path) -> None:
+    """Raises OSError for what is there and is no file."""
+    if path.is_dir():
+        raise OSError(f"{shown(path)} is a folder: name a file for the database, as {path / 'xpixels.db'}.")
+    if path.is_symlink() and not path.exists():
+        raise OSError(f"{shown(path)} is a link that leads to no file: mend it, or name another database.")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{shown(path)} is no ordinary file: name another database.")
 
 
 def _postgresql(address: URL, read_only: bool) -> Engine:

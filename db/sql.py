@@ -4,6 +4,8 @@ engine = db.engine.create("xpixels.db", read_only=True)
 print(as_table(run(engine, "SELECT kind, count(*) FROM cases GROUP BY kind")))
 """
 
+import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +14,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from db import schema
 from db.both_databases import way_out
 from db.forms import FORMS, Column
 from db.reading import is_interrupted, only_reading
@@ -138,6 +141,22 @@ def _refusal(error: DBAPIError, statement: str) -> StatementError:
     refused = said == "not authorized" or said.startswith("access to")
     if refused or said.endswith("in a read-only transaction"):
         return StatementError("Only a statement that reads is possible here: SELECT, WITH, VALUES, EXPLAIN.")
+    unknown = re.search(r'^(?:no such table: (?:main\.)?|relation ")([^" ]+)', said)
+    if unknown:
+        near = difflib.get_close_matches(unknown[1], (*schema.metadata.tables, *schema.views.tables), n=3)
+        return StatementError(
+            f"There is no table or view {unknown[1]}; "
+            + (
+                f"near it: {', '.join(near)}"
+                if near
+                else "README, SQL, tells the views, `xpixels db info` the tables"
+            )
+        )
+    if said.startswith("Could not decode to UTF-8"):
+        column = re.search("column '(.*?)'", said)
+        return StatementError(
+            f"The column {column[1] if column else ''} has a text that is no UTF-8: write CAST(... AS BLOB)."
+        )
     if "multiple commands" in said:  # PostgreSQL of what it was to prepare
         return StatementError("You can only execute one statement at a time.")
     # PostgreSQL's own hints come after its first line.

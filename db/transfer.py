@@ -4,14 +4,18 @@ Tables go in the order of their references, rows as they are, ids included. A ta
 gets its name when it is whole; any other is written in one transaction.
 """
 
+import errno
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine, Select, Table, func, select
+from sqlalchemy.exc import DBAPIError
 
 from db import migrate, schema
 from db.bulk import go_on_after, insert_all, last_id, take_statistics
 from db.engine import create, file, snapshot, writing
+from db.faults import no_room
 from db.forms import as_stored, stored_values
 from whole_file import whole_file
 
@@ -43,6 +47,10 @@ def transfer(
         made = create(partial)
         try:
             return _fill(source, made, advance)
+        except (DBAPIError, migrate.RevisionError) as error:
+            if no_room(error) or no_room(error.__cause__):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise
         finally:
             made.dispose()  # and SQLite takes its log into the file
 

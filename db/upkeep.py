@@ -183,6 +183,11 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
         except sqlite3.Error as error:
             if faults.no_room(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            if error.sqlite_errorcode == sqlite3.SQLITE_IOERR:  # which tells no more of what it writes
+                raise OSError(
+                    f"{path} could not be written, perhaps as its disk is full or a file may not grow so "
+                    "large: no copy was made; make room, or name a file elsewhere."
+                ) from error
             is_source = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             at_fault = migrate.name(engine) if is_source else str(path)
             raise ValueError(faults.explain(error, at_fault) or f"{at_fault}: {error}") from error

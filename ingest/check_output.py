@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from db.address import hide_passwords
 from db.read.detectors import KnownNetwork
 from ingest import verdicts
 from ingest.verdicts import Verdict
@@ -50,19 +51,19 @@ class Output:
     def failure(self, name: str, error: str) -> None:
         """Say why an image could not be judged."""
         if self.json:
-            self._entry({"file": shown(name), "error": error})
+            self._entry({"file": _shown(name), "error": error})
         else:
-            print(f"xpixels: {shown(name)}: {error}", file=sys.stderr)
+            print(f"xpixels: {_shown(name)}: {error}", file=sys.stderr)
         self.failed += 1
 
     def verdict(self, name: str, verdict: Verdict, read: Sequence[str], case_id: int | None) -> None:
         """Say what came of an image, and what was done to read it."""
         if self.json:
-            self._entry(verdicts.as_entry(shown(name), self.network, verdict, read, case_id))
+            self._entry(verdicts.as_entry(_shown(name), self.network, verdict, read, case_id))
         else:
             if not self.alarmed + self.quiet:
                 print(self.heading)
-            print(verdicts.as_lines(shown(name), verdict, read, case_id), flush=True)
+            print(verdicts.as_lines(_shown(name), verdict, read, case_id), flush=True)
         self.alarmed += verdict.alarm
         self.quiet += not verdict.alarm
 
@@ -74,3 +75,8 @@ class Output:
     def _entry(self, entry: dict) -> None:
         sys.stdout.write(",\n" if self.count else "\n")
         sys.stdout.write(json.dumps(entry))
+
+
+def _shown(name: str) -> str:
+    """A file's name as it may be printed: an address that was given in its place has a password."""
+    return hide_passwords(shown(name)) if "://" in name else shown(name)

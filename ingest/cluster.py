@@ -130,10 +130,10 @@ def _client(address: str, distributed) -> Iterator[Client]:
     if address != LOCAL:
         try:
             client = distributed.Client(address, timeout=ANSWER)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError):
             raise OSError(
-                f"--scheduler {address}: no Dask scheduler answers ({error}); start one with `dask scheduler`"
-                f", or use `--scheduler {LOCAL}`"
+                f"--scheduler {address}: no Dask scheduler answers there: expected tcp://HOST:PORT; start "
+                f"one with `dask scheduler`, or use `--scheduler {LOCAL}`"
             ) from None
         with client:
             yield client

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from db.address import hide_passwords
 from db.read import batches
 from db.read.detectors import KnownNetwork, TunedDetector, TunedOn, tuned_detectors
 from model import baselines
@@ -50,7 +51,9 @@ def named_networks(networks: Sequence[KnownNetwork], wanted: str | None) -> list
     """The networks with this id, name or NAME@DATASET; None: all. Raises LookupError where there is none."""
     named = [one for one in networks if wanted is None or wanted in (str(one.id), one.name, full_name(one))]
     if not named and wanted is not None:
-        raise LookupError(f"--network {wanted}: expected {_listed(networks) or 'one, but there is none'}")
+        raise LookupError(
+            f"--network {hide_passwords(wanted)}: expected {_listed(networks) or 'one, but there is none'}"
+        )
     return named
 
 

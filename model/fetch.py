@@ -55,8 +55,8 @@ def fetch(
         raise
     except OSError as error:
         raise ValueError(
-            f"CIFAR-10 cannot be brought into the cache folder {target.parent} ({error}): mend that, or name "
-            f"another folder in XPIXELS_CACHE"
+            f"CIFAR-10 cannot be brought into the cache folder {target.parent} ({error.strerror or error}): "
+            f"mend that, or name another folder in XPIXELS_CACHE"
         ) from error
     progress(f"CIFAR-10 is in {target}: {len(files)} files, MD5 verified")
     return target

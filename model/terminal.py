@@ -4,7 +4,9 @@ import codecs
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 # What is written for signs of ours where the terminal has no such character; others are escaped.
 PLAIN = str.maketrans(
@@ -51,6 +53,50 @@ def prepare_streams() -> None:
         sys.stdout = io.TextIOWrapper(_Closed(), encoding="utf-8", write_through=True)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors=HANDLER)
+
+
+@contextmanager
+def outlasting() -> Iterator[None]:
+    """While the block runs, nobody needs to read what it says: it goes on when the reader has gone."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_Outlasting, before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+class _Outlasting:
+    """A text stream whose words are lost, and nothing else, when its reader has gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Of what is written to this one."""
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the stream can."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream does."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._lose()
+            return len(text)
+
+    def flush(self) -> None:
+        """As the stream does."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._lose()
+
+    def _lose(self) -> None:
+        """Let what waits to be written, and all that comes, go nowhere."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
 
 class _Closed(io.RawIOBase):

@@ -154,7 +154,7 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     first, head, *lines = out.splitlines()
     assert err == ""
     assert first == (
-        "cifar10-cnn on cifar10-sample: euclidean, rule total, tuned on 2 adversarial and 2 clean cases, "
+        "cifar10-cnn on cifar10-sample #1: euclidean, rule total, tuned on 2 adversarial and 2 clean cases, "
         "which is very few"
     )
     assert head.startswith(f"{path}: ")

@@ -96,7 +96,7 @@ def test_an_operating_point_is_told_whole(checked, images, capsys):
             assert (said["metric"], said["rule"]) == ("euclidean", "total")
         if name in expected:
             assert (said["k"], said["threshold"]) == expected[name]
-    few = "cifar10-cnn on cifar10-sample: tuned on 2 adversarial and 2 clean cases, which is very few\n"
+    few = "cifar10-cnn on cifar10-sample #1: tuned on 2 adversarial and 2 clean cases, which is very few\n"
     assert err == few
 
 

@@ -76,7 +76,7 @@ def test_what_was_done_to_an_image_stands_below_its_verdict(database, folder, up
     upright.convert("L").resize((64, 48)).rotate(90, expand=True).save("lying.png", exif=exif(6))
     assert xpixels.main(["check", "lying.png", "--resize", "fit", *QUICK, "--database", database]) in (0, 3)
     heading, head, read, detector = capsys.readouterr().out.splitlines()
-    assert heading.startswith("cifar10-cnn on cifar10-sample: ")
+    assert heading.startswith("cifar10-cnn on cifar10-sample #1: ")
     assert head.startswith("lying.png: ")
     assert read == (
         f"  {TURNED}; made RGB of gray; scaled 64 x 48 pixels to 32 x 24, padded with gray to 32 x 32"

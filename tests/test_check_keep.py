@@ -193,7 +193,7 @@ def test_what_is_forgotten_leaves_nothing_behind(address, files, capsys):
     assert run(address, "--forget", "--yes") == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "3 kept cases of cifar10-cnn on cifar10-sample: 9 (a.png), 10 (b b.png), 11 (noise.png)\n"
+        "3 kept cases of cifar10-cnn on cifar10-sample #1: 9 (a.png), 10 (b b.png), 11 (noise.png)\n"
     )
     assert err == ""
     assert contents(address) == before
@@ -213,13 +213,13 @@ def test_images_are_forgotten_by_their_pixels_or_by_a_name_that_is_gone(address,
         == 1
     )
     out, err = capsys.readouterr()
-    assert "2 kept cases of cifar10-cnn on cifar10-sample: 9 (a.png), 11 (noise.png)" in out
+    assert "2 kept cases of cifar10-cnn on cifar10-sample #1: 9 (a.png), 11 (noise.png)" in out
     assert err.startswith(f"xpixels: {tmp_path / 'other.png'}: no such file")
     assert run(address, "--forget", files["a.png"], "--yes") == 1
     assert "a.png: was not kept" in capsys.readouterr().err
     assert run(address, "--forget", tmp_path / "images", "--yes", "--network", "1") == 1
     out, err = capsys.readouterr()
-    assert "1 kept case of cifar10-cnn on cifar10-sample: 10 (b b.png)" in out
+    assert "1 kept case of cifar10-cnn on cifar10-sample #1: 10 (b b.png)" in out
     assert [line.rsplit("/", 1)[1] for line in err.splitlines()] == [
         "a.png: was not kept",
         "turned.png: was not kept",

@@ -37,7 +37,7 @@ def test_a_missing_file_is_one_line_with_the_way_out_and_stays_missing(tmp_path)
 def test_a_place_where_no_file_can_be_is_one_line(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"No folder {tmp_path}/nowhere"):
         engine.create(tmp_path / "nowhere" / "x.db")
-    with pytest.raises(ValueError, match=f"{tmp_path} is a folder"):
+    with pytest.raises(OSError, match=f"{tmp_path} is a folder"):
         engine.create(tmp_path)
 
 

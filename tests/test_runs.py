@@ -332,7 +332,7 @@ def test_a_comparison_as_csv_has_a_line_a_number(asked):
     ("arguments", "said"),
     [
         (["9"], "no run 9: the runs here are 1 to 7; `xpixels runs` lists them"),
-        (["2", "99999999999999999999"], "no run 99999999999999999999: the runs here are 1 to 7"),
+        (["2", "999999999999999999"], "no run 999999999999999999: the runs here are 1 to 7"),
         (["1", "2", "3"], "3 runs to compare: expected one id, or two"),
         (["1", "--limit", "3"], "--stage and --limit are for the list"),
         (["1", "--stage", "attack"], "--stage and --limit are for the list"),

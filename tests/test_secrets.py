@@ -50,6 +50,13 @@ ADDRESSES = (
     f"host=h user=me password={SECRET} dbname=db",
     f"host=h user=me password='{SECRET} more' dbname=db",
     f"https://me:{SECRET}@h/db",
+    f"postgresql//me:{SECRET}@h/db",
+    f"//me:{SECRET}@h/db",
+    f" postgresql://me:{SECRET}@h/db",
+    f"postgresql://127.0.0.1:1/db;password={SECRET}",
+    f"postgresql://me%3A{SECRET}@127.0.0.1:1/db",
+    f"sqlite:///x.db?password={SECRET}",
+    f"Server=h;Password={SECRET};Database=db",
 )
 
 
@@ -60,6 +67,10 @@ def test_an_address_is_shown_without_its_password(text):
     said = address.hide_passwords(f"error: unrecognized arguments: {text} --more")
     assert SECRET not in said
     assert said.startswith("error: unrecognized arguments: ")
+    if "***@" not in address.shown(text):
+        return
+    expected = " expected 1 (cifar10-cnn@cifar10-sample)"
+    assert address.hide_passwords(f"--network {address.shown(text)}:{expected}").endswith(expected)
     try:
         answer = address.shown(address.parse(text))
     except ValueError as error:
@@ -101,6 +112,10 @@ def test_no_command_prints_the_password_of_an_address(command, tmp_path, capsys,
         arguments = commands.arguments(command, database=text, folder=tmp_path, png="x.png")
         if command in ("data fetch", "train", "evaluate"):  # without a database: as a word too many
             arguments.append(text)
+        if command in ("check", "data fetch"):  # in the place of a file
+            there = ["check", text, "--database", str(tmp_path)]
+            there = there if command == "check" else [*command.split(), "cifar10", "--from", text]
+            assert SECRET not in said(there, capsys)[1], text
         status, printed = said(arguments, capsys)
         assert status in (1, 2), text
         assert SECRET not in printed, text

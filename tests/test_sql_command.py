@@ -290,7 +290,11 @@ def test_a_stop_while_a_file_is_written_leaves_what_was_there(database, tmp_path
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)  # as Ctrl-C; a job in the background ignores SIGINT
         out, err = process.communicate(timeout=60)
-    assert (process.returncode, out, err) == (1, b"", b"xpixels: stopped; everything is as it was\n")
+    assert (process.returncode, out, err) == (
+        1,
+        b"",
+        b"xpixels: stopped; it only reads: nothing was changed\n",
+    )
     assert [file.read_text("utf-8") for file in tmp_path.iterdir()] == ["precious"] * there
 
 
@@ -339,5 +343,5 @@ def test_a_full_disk_behind_standard_output_is_told(database):
         command = [sys.executable, "-m", "xpixels", "export", "layers", "--database", database]
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"xpixels: [Errno 28] No space left on device")
+    assert done.stderr.startswith(b"xpixels: standard output: there is no room left on the disk")
     assert done.stderr.count(b"\n") == 1

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import commands
@@ -14,7 +17,7 @@ import database
 import pytest
 
 import xpixels
-from db import engine, migrate
+from db import engine, migrate, upkeep
 from model import data
 
 ROOT = Path(xpixels.__file__).parent
@@ -228,6 +231,76 @@ def stop(words, when, seconds=30.0):
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=30)[1]
     return process.returncode, err.splitlines()[-1]
+
+
+READERS = ("sql", "export", "runs", "runs batches", "db info")
+
+
+@pytest.mark.parametrize("command", ["db check", "db check --repair", "db backup", "db copy"])
+def test_who_stops_reading_stops_no_work_and_changes_no_status(command, filled, tmp_path):
+    """As `| head` does, or `| true`: what was asked for is done, and its status says how it went."""
+    places = {"database": tmp_path / "x.db", "folder": tmp_path, "png": tmp_path / "x.png"}
+    shutil.copy(filled, places["database"])
+    if command.startswith("db check"):
+        with closing(sqlite3.connect(places["database"])) as connection, connection:
+            connection.execute("DELETE FROM samples WHERE id = 5")
+    words = [sys.executable, str(ROOT / "xpixels.py"), *commands.arguments(command, **places)]
+
+    def status(out) -> int:
+        return subprocess.run(words, stdout=out, stderr=out, check=False).returncode
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        unread = status(writing)
+    finally:
+        os.close(writing)
+    assert unread == (1 if command.startswith("db check") else 0)  # a drawn database is never wholly sound
+    if command == "db check --repair":
+        problems = upkeep.check(engine.create(places["database"], read_only=True))
+        assert not [line for line in problems if "refer to nothing" in line]
+    if command in ("db backup", "db copy"):
+        assert (tmp_path / {"db backup": "copy.db", "db copy": "copied.db"}[command]).exists()
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_who_only_reads_ends_with_its_reader(command, filled, tmp_path):
+    options = xpixels.parser().parse_args(
+        commands.arguments(command, database=filled, folder=tmp_path, png="x.png")
+    )
+    assert options.stopped is xpixels.ONLY_READS
+
+
+def test_what_stops_a_command_before_it_begins_is_one_line(filled):
+    """At any moment: while Python starts, modules are imported, options are read."""
+    words = [sys.executable, str(ROOT / "xpixels.py"), "db", "info", "--database", str(filled)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for wait in (0.1, 0.2, 0.3, 0.5):
+            process = subprocess.Popen(
+                words,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+            time.sleep(wait)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+            assert "Traceback" not in err
+            if process.returncode == 1:
+                assert err.startswith("xpixels: stopped; ")
+                assert err.count("\n") == 1
+            elif process.returncode == 0:
+                assert "revision" in out
+
+
+def test_help_that_could_not_be_written_is_a_failure():
+    for option in ("--help", "--version"):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            words = [sys.executable, str(ROOT / "xpixels.py"), option]
+            done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1
+        assert "standard output: there is no room" in done.stderr
 
 
 def test_a_copy_that_is_stopped_leaves_nothing_and_says_so(filled, tmp_path):
