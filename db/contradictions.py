@@ -121,9 +121,6 @@ CONTRADICTIONS = {
             ON known.dataset_id = networks.dataset_id
         WHERE LENGTH(predictions.logits) <> 4 * known.number
             OR predictions.predicted_class >= known.number OR predictions.label >= known.number""",
-    "batches without a run (`xpixels runs delete --batch NAME` deletes one)": """
-        SELECT COUNT(*) FROM batches
-        WHERE NOT EXISTS (SELECT 1 FROM runs WHERE runs.batch_id = batches.id)""",
     "runs of a batch of another network": """
         SELECT COUNT(*) FROM runs JOIN batches ON batches.id = runs.batch_id
         WHERE runs.network_id IS NULL OR runs.network_id <> batches.network_id""",

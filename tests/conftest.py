@@ -6,6 +6,7 @@ for both, in a folder that they share.
 
 import os
 import signal
+import sys
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,11 @@ from model import data
 for _name in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_name) is signal.SIG_IGN:
         signal.signal(_name, signal.default_int_handler if _name == signal.SIGINT else signal.SIG_DFL)
+
+# What the Makefile asks of the tests' own process (see setup.cfg) is not for the programs that they start,
+# whose libraries would complain; pytest's workers, started by the first of them, still want it.
+if "PYTEST_XDIST_WORKER" in os.environ or not any(word.startswith(("-n", "--numproc")) for word in sys.argv):
+    os.environ.pop("PYTHONWARNDEFAULTENCODING", None)
 
 unfenced_commits.forbid()
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -355,7 +355,7 @@ def test_a_page_that_fails_says_so_instead_of_staying_as_it_was(fresh, caplog):
 # ---- Several networks --------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def twice(fresh):
     """Two networks of one name: the second, on other images, has the newest case."""
     made = fresh()

@@ -140,8 +140,8 @@ def twice(checked, tmp_path):
         (["--network", NAME], 1, f"--network {NAME} fits several: 1 ({NAME}@{DATASET}, weights "),
         (["--network", f"{NAME}@cifar10"], 1, f"no detector of {NAME} is tuned (euclidean, total)"),
         (["--network", "5"], 1, f"no detector of {NAME} is tuned"),
-        (["--network", f"{NAME}@{DATASET}", *QUICK], None, f"{NAME} on {DATASET}: euclidean, rule total"),
-        (["--network", "1", *QUICK], None, f"{NAME} on {DATASET}: euclidean, rule total"),
+        (["--network", f"{NAME}@{DATASET}", *QUICK], None, f"{NAME} on {DATASET} #1: euclidean, rule total"),
+        (["--network", "1", *QUICK], None, f"{NAME} on {DATASET} #1: euclidean, rule total"),
     ],
 )
 def test_one_of_two_networks_of_the_same_weights_has_to_be_named(twice, images, asked, status, said, capsys):

@@ -111,7 +111,7 @@ def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, m
         with pytest.raises(KeyboardInterrupt):
             ingest(copy, replace(BATCH, seed=1), load=load)
     retune(copy.url.render_as_string())
-    assert capsys.readouterr().out == "tuned 1 of 1 networks\n"
+    assert capsys.readouterr().out == "tuned 1 of 1 networks: cifar10-cnn on cifar10-sample #1\n"
     everyone = {case.id for case in all_rows(copy, schema.cases)}
     assert len(everyone) == 16
     assert {decision.case_id for decision in all_rows(copy, schema.decisions)} == everyone

@@ -93,7 +93,6 @@ def test_a_sound_database_has_no_problems(database):
         ("UPDATE predictions SET label = 2 WHERE position = 0", "1 predictions whose label"),
         ("UPDATE predictions SET predicted_class = 3 WHERE position = 0", "1 predictions that do not tell"),
         ("DELETE FROM classes WHERE class = 2", "5 predictions that do not tell"),
-        ("UPDATE runs SET batch_id = NULL", "1 batches without a run"),
         ("UPDATE runs SET network_id = NULL", "1 runs of a batch of another network"),
         ("DELETE FROM database_identity", "1 identities missing"),
     ],
