@@ -22,7 +22,13 @@ if TYPE_CHECKING:  # `run` makes sure first that these are our own packages
 __version__ = "0.6.0"
 
 TRACEBACK = "XPIXELS_TRACEBACK"  # set it to see where an error came from
-PACKAGES = ("db", "model", "ingest", "dashapp")  # beside this file, whatever else has such a name
+PACKAGES = (
+    "db",
+    "model",
+    "ingest",
+    "dashapp",
+    "whole_file",
+)  # beside this file, whatever else has such a name
 
 # What is true of a command that is stopped, or finds no room on a disk.
 GOES_ON = "what was written is kept, and the same command goes on from there"
@@ -297,10 +303,9 @@ def _foreign_package() -> str | None:
     here = Path(__file__).resolve().parent
     for name in PACKAGES:
         spec = find_spec(name)
-        places = (
-            [] if spec is None else [Path(place).resolve() for place in spec.submodule_search_locations or ()]
-        )
-        if here / name not in places:
+        found = [] if spec is None else spec.submodule_search_locations or [spec.origin]
+        places = [Path(place).resolve() for place in found]
+        if not {here / name, here / f"{name}.py"} & set(places):
             where = f"is taken from {places[0]}" if places else "is missing"
             way_out = "start xpixels in another folder, and without PYTHONPATH"
             return f"the package {name} {where}, not from {here / name}: {way_out}"
