@@ -176,8 +176,9 @@ SPOILT = (garbage, text, folder, nothing, empty, cut, torn, first_page, other_pr
 
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
 def test_a_spoilt_database_is_one_line(spoil, runner, places):
-    for command in (*commands.ARGUMENTS, *commands.VARIANTS):
-        if command in WITHOUT_DATABASE or (command == "db upgrade" and spoil in (nothing, empty)):
+    tried = [one for one in (*commands.ARGUMENTS, *commands.VARIANTS) if one not in WITHOUT_DATABASE]
+    for command in tried[SPOILT.index(spoil) % 2 :: 2]:  # each kind of damage with half of the commands
+        if command == "db upgrade" and spoil in (nothing, empty):
             continue
         if places["database"].is_dir():
             shutil.rmtree(places["database"])
