@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = SimpleNamespace(stopped=NOTHING_WRITTEN)
     try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where `run` was not there before
         options = parser().parse_args(arguments)
         if getattr(options, "database", "") is None and not hasattr(options, "database_may_lack"):
             from db.address import default

@@ -125,7 +125,7 @@ class Bench:
 def dask_workers(parent: int) -> list[int]:
     """Processes below the nannies of a local cluster, which are threads of `parent`."""
     listed = subprocess.run(
-        ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, encoding="utf-8", check=True
     ).stdout.splitlines()
     split = [line.split(None, 2) for line in listed]
     return [int(pid) for pid, above, args in split if int(above) == parent and "spawn_main" in args]

@@ -95,7 +95,9 @@ def served(path: Path) -> Iterator[str]:
     """The address of a dashboard over a database, in a process of its own."""
     settings = os.environ | {ENVIRONMENT: str(path)}
     arguments = command("serve", "--port", "0")
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=settings) as process:
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT, env=settings
+    ) as process:
         try:
             yield process.stdout.readline().split()[-1]
         finally:

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
             *variant,
         ]
         folder = Path(__file__).parents[1]
-        result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, cwd=folder)
         print(f"{title}: {result.stdout.strip()} images/s", flush=True)
 
 
