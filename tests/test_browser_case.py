@@ -80,7 +80,9 @@ def test_a_case_shows_what_was_changed_and_what_the_network_made_of_it(page):
     expect(page.locator(".decision[data-layer]")).to_have_count(4)
     expect(page.locator(".decision[data-detector] .decision-reason")).to_have_count(3)
     expect(page.locator(".pixel .swatch")).to_have_count(2)
-    assert page.locator(".case-page img").evaluate_all("all => all.every((one) => one.naturalWidth > 0)")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.case-page img')].every((one) => one.naturalWidth > 0)"
+    )
 
     row, column = page.evaluate(CHANGED_PIXEL)
     expect(page.locator(".pixel-place")).to_have_text(f"row {row}, column {column}")
