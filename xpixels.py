@@ -137,7 +137,7 @@ def _run_demo(options: argparse.Namespace) -> None:
     from dashapp.options import as_arguments
     from dashapp.server import listen
     from db.address import ENVIRONMENT
-    from ingest.__main__ import run
+    from ingest.command import run
     from ingest.demo import DEMO, NAME, explain
 
     if not options.no_serve:
@@ -192,7 +192,7 @@ def _training(commands: Commands) -> None:
 
 
 def _ingest(commands: Commands) -> None:
-    from ingest.__main__ import add_options, run_options, tune
+    from ingest.command import add_options, run_options, tune
 
     help = "attack, compare and write the next batch of cases; resumes"
     add_options(commands.add("ingest", run_options, help, stopped=GOES_ON))

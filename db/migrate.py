@@ -5,7 +5,7 @@ The migrations are found beside this package, from any folder and when installed
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -54,14 +54,8 @@ def current(engine: Engine) -> str | None:
 def _reading(engine: Engine) -> Iterator[Engine]:
     """The engine, or one that only reads the same file."""
     path = file(engine)
-    if path is None:
-        yield engine
-        return
-    reader = create(path, read_only=True)
-    try:
+    with nullcontext(engine) if path is None else opened(path, read_only=True) as reader:
         yield reader
-    finally:
-        reader.dispose()
 
 
 def _revision(engine: Engine) -> str | None:

@@ -39,7 +39,6 @@ def add_options(command: argparse.ArgumentParser, forms: Sequence[str] = tuple(F
         "default: standard output)",
     )
     command.add_argument("--force", action="store_true", help="let --output replace a file that is there")
-    command.set_defaults(refuse_usage=command.error)
 
 
 def chosen_form(options: argparse.Namespace) -> str | None:
@@ -50,15 +49,15 @@ def chosen_form(options: argparse.Namespace) -> str | None:
     """
     path, form = options.output, options.form
     if path is None and options.force:
-        options.refuse_usage("argument --force: expected --output FILE beside it")
+        options.usage_error("argument --force: expected --output FILE beside it")
     if path is not None:
         ending = path.suffix.lower().removeprefix(".")
         if form is not None and form != ending:
-            options.refuse_usage(f"argument --output: {path} contradicts --{form}; leave one of them out")
+            options.usage_error(f"argument --output: {path} contradicts --{form}; leave one of them out")
         form = ending
         require_place(path, replace=options.force, way_out=FORCE)
     elif form is not None and not FORMS[form].is_text and sys.stdout.isatty():
-        options.refuse_usage(
+        options.usage_error(
             f"argument --{form}: not for a terminal; name a file with --output FILE, or redirect"
         )
     return form

@@ -87,7 +87,7 @@ def _statement(options: argparse.Namespace) -> str:
     """
     given, file = options.statement, options.file
     if given is not None and file is not None:
-        options.refuse_usage("argument -f/--file: not beside a STATEMENT; leave one of them out")
+        options.usage_error("argument -f/--file: not beside a STATEMENT; leave one of them out")
     if given is not None and given != STANDARD_INPUT:
         # Bytes that the locale has no characters for: a statement is UTF-8 there, too.
         is_text = not any("\udc80" <= one <= "\udcff" for one in given)
@@ -100,7 +100,7 @@ def _statement(options: argparse.Namespace) -> str:
     is_asked_for = STANDARD_INPUT in (given, file)
     content = _standard_input(is_asked_for)
     if not (is_asked_for or content.strip()):
-        options.refuse_usage(REQUIRED)
+        options.usage_error(REQUIRED)
     return _decoded(content, "standard input")
 
 

@@ -14,9 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from db import migrate, schema
 from db.bulk import go_on_after, insert_all, last_id, take_statistics
-from db.engine import create, file, snapshot, writing
+from db.engine import file, snapshot, writing
 from db.faults import no_room
 from db.forms import as_stored, stored_values
+from db.opening import opened
 from whole_file import whole_file
 
 CHUNK = 1000  # rows read at a time: some are of 50 kB
@@ -44,15 +45,13 @@ def transfer(
     if path is None or path.exists():
         return _fill(source, target, advance)
     with whole_file(path) as partial:
-        made = create(partial)
         try:
-            return _fill(source, made, advance)
+            with opened(partial) as made:  # at the end SQLite takes its log into the file
+                return _fill(source, made, advance)
         except (DBAPIError, migrate.RevisionError) as error:
             if no_room(error) or no_room(error.__cause__):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
             raise
-        finally:
-            made.dispose()  # and SQLite takes its log into the file
 
 
 def between(source: str, target: str, progress: Callable[..., AbstractContextManager]) -> str:
@@ -60,13 +59,12 @@ def between(source: str, target: str, progress: Callable[..., AbstractContextMan
 
     Raises what `engine.create` and `transfer` raise.
     """
-    origin, made = create(source, read_only=True), create(target)
-    try:
-        with progress("copy", row_count(origin), "rows") as shown:
-            written = transfer(origin, made, advance=lambda rows: shown.to(shown.done + rows))
-    finally:
-        origin.dispose()
-        made.dispose()
+    with (
+        opened(source, read_only=True) as origin,
+        opened(target) as made,
+        progress("copy", row_count(origin), "rows") as shown,
+    ):
+        written = transfer(origin, made, advance=lambda rows: shown.to(shown.done + rows))
     return f"{migrate.name(made)}: {sum(written.values()):,} rows in {len(written)} tables"
 
 

@@ -32,7 +32,6 @@ another failure; 2 wrong usage.
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What to judge, and by what."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EPILOG
-    parser.set_defaults(usage_error=parser.error)
     add = parser.add_argument
     add(
         "images",
@@ -71,9 +70,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--metric",
         default="euclidean",
         choices=METRICS,
-        help="distance of the neighbours (default: %(default)s)",
+        help="distance of the neighbors (default: %(default)s)",
     )
-    add("--rule", default="total", choices=RULES, help="which neighbours are counted (default: %(default)s)")
+    add("--rule", default="total", choices=RULES, help="which neighbors are counted (default: %(default)s)")
     add(
         "--all-pixels",
         action="store_true",

@@ -21,8 +21,8 @@ from db import engine as databases
 from db.batch_names import normal_name
 from db.read import evaluated
 from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
-from ingest.__main__ import add_scheduler, say_batch
 from ingest.batch import ALL, ANY, SWEEP, Batch
+from ingest.command import add_scheduler, say_batch
 from model.layers import SCALED
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import unfenced_commits
 from filelock import FileLock
 
 from db import engine as engines
-from db import schema
+from db import migrate, schema
 from ingest import pipeline
 from model import data
 
@@ -171,6 +171,20 @@ def fresh(request, tmp_path_factory):
 def fresh_copies(tmp_path):
     """A function: a copy, for the time of a block, of a database that `fresh()` gave and that was closed."""
     return lambda original: fresh_database.copy(original, tmp_path)
+
+
+@pytest.fixture
+def empty(fresh):
+    """An upgraded database without a row."""
+    return fresh()
+
+
+@pytest.fixture
+def others(empty):
+    """The same database, as another process reaches it."""
+    made = engines.create(migrate.name(empty))
+    yield made
+    made.dispose()
 
 
 @pytest.fixture

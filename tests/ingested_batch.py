@@ -4,7 +4,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+from sqlalchemy import Engine
 
+from db import contents, upkeep
 from ingest.batch import Batch
 from model import data
 from model.data import Dataset
@@ -26,3 +28,11 @@ def cut(sample, name: str, split: str) -> Dataset:
 def load(name: str, split: str) -> Dataset:
     """The same, for a process that has no sample at hand."""
     return cut(SimpleNamespace(**{split: data.load("cifar10-sample", split)}), name, split)
+
+
+def require_the_same(engine: Engine, expected: dict) -> None:
+    """Returns where a database is sound, nobody is at work on it, and its contents are these."""
+    assert contents.differences(contents.contents(engine), expected) == []
+    assert upkeep.check(engine) == []
+    with engine.connect() as connection:
+        assert contents.running(connection) == 0

@@ -13,7 +13,7 @@ import ingested_batch
 import postgres_server
 import pytest
 
-from db import chunks, contents, leases, migrate, schema, upkeep
+from db import chunks, contents, leases, migrate, schema
 from db import engine as engines
 from db.engine import writing
 from db.write import finish_run, start_run
@@ -57,13 +57,6 @@ def alone(options, tmp_path_factory):
     return found
 
 
-def require_the_same(engine, expected):
-    assert contents.differences(contents.contents(engine), expected) == []
-    assert upkeep.check(engine) == []
-    with engine.connect() as connection:
-        assert contents.running(connection) == 0
-
-
 # ---- Dask ----------------------------------------------------------------------------------------
 
 
@@ -101,7 +94,7 @@ def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_kille
                 with pytest.raises(ValueError, match=said):
                     cluster._require_workers(crew.client, "local", one_machine=True)
         assert not any(report.missing.values())
-    require_the_same(engine, alone)
+    ingested_batch.require_the_same(engine, alone)
     engine.dispose()
 
 
@@ -218,6 +211,6 @@ def test_ingests_on_one_server_share_the_work_and_write_what_one_process_does(al
             thread.join()
     assert errors == []
     assert sum(did) > 0
-    require_the_same(post, alone)
+    ingested_batch.require_the_same(post, alone)
     with post.connect() as connection:
         assert connection.execute(schema.chunks.select()).all() == []

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from db import chunks, fences, leases, migrate, processes, schema, upkeep, write
+from db import chunks, fences, leases, processes, schema, upkeep, write
 from db import engine as engines
 
 ELSEWHERE = "another-machine/12/34"  # not of this machine: silence makes it dead
@@ -18,20 +18,6 @@ RUN = {"parameters": {}, "code_version": "test"}
 on_a_server = pytest.mark.parametrize(
     "fresh", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
-
-
-@pytest.fixture
-def empty(fresh):
-    """An upgraded database without a row."""
-    return fresh()
-
-
-@pytest.fixture
-def others(empty):
-    """The same database, as another process reaches it."""
-    made = engines.create(migrate.name(empty))
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

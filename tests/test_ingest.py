@@ -15,8 +15,8 @@ from db import engine as engines
 from db import schema, upkeep
 from db.read import batches, stored_activations
 from ingest import attacks, pipeline, rows, sweeps
-from ingest.__main__ import retune
 from ingest.batch import check_possible
+from ingest.command import retune
 from model import checkpoint
 from model.cnn import predict
 from model.data import decode_png

@@ -120,12 +120,6 @@ def test_of_two_ingests_begun_at_once_one_waits_and_nothing_is_there_twice(
     assert capsys.readouterr().out == f"{path}: sound\n"
 
 
-@pytest.fixture
-def empty(fresh):
-    """An upgraded database without a row."""
-    return fresh()
-
-
 def test_a_second_ingest_waits_says_so_once_and_goes_on_when_the_first_one_is_gone(empty, monkeypatch):
     command = [sys.executable, "-c", HOLDER, migrate.name(empty)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:

@@ -5,7 +5,7 @@ import small_database
 from sqlalchemy import UniqueConstraint, func, insert, select, text, update
 
 from db import engine, leases, migrate, provenance, schema, write
-from ingest.__main__ import retune
+from ingest.command import retune
 
 RUN = {name: value for name, value in small_database.ROWS["runs"][0].items() if name != "batch_id"}
 REFERENCE, EVALUATION = {"reference"}, {"evaluation"}

@@ -136,7 +136,7 @@ def test_postgres_is_explained(capsys):
 def test_the_demo_hands_the_address_over_in_the_environment(tmp_path, monkeypatch):
     """Every user of a machine sees what a process was started with."""
     started = {}
-    monkeypatch.setattr("ingest.__main__.run", lambda url, batch, **names: None)
+    monkeypatch.setattr("ingest.command.run", lambda url, batch, **names: None)
     monkeypatch.setattr(
         os, "execve", lambda path, words, settings: started.update(words=words, settings=settings)
     )

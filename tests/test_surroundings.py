@@ -57,7 +57,7 @@ def run(*words, **options):
 
 def test_the_demo_serves_from_a_folder_with_any_files(other, made, tmp_path):
     """The dashboard is a process of its own, which neither the current folder nor PYTHONPATH leads astray."""
-    no_ingest = "import ingest.__main__ as work; work.run = lambda url, batch, **names: None; "
+    no_ingest = "import ingest.command as work; work.run = lambda url, batch, **names: None; "
     program = f"import sys; sys.path.append({str(ROOT)!r}); {no_ingest}import xpixels; xpixels.run()"
     with subprocess.Popen(
         [sys.executable, "-P", "-c", program, "demo", "--port", "0", "--database", str(made)],

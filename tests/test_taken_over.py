@@ -15,7 +15,7 @@ from ingest_process import BACKGROUND, finish, killing_those_left, start, wait_u
 from sqlalchemy import func, select
 
 from benchmarks.crews import dask_workers
-from db import contents, leases, migrate, processes, schema, upkeep, write
+from db import contents, leases, migrate, processes, schema, write
 from db import engine as engines
 from ingest import cluster, pipeline, turn
 
@@ -23,20 +23,6 @@ BATCH = replace(ingested_batch.BATCH, population=16)
 ELSEWHERE = "another-machine"
 FOR_EVER = 1e6  # seconds
 TAKEN = r"run \d+ is over: {who} took this one for dead, as it gave no sign of life, and took its place; .*"
-
-
-@pytest.fixture
-def empty(fresh):
-    """An upgraded database without a row."""
-    return fresh()
-
-
-@pytest.fixture
-def others(empty):
-    """The same database, as another process reaches it."""
-    made = engines.create(migrate.name(empty))
-    yield made
-    made.dispose()
 
 
 @pytest.fixture
@@ -69,13 +55,6 @@ def undisturbed(load, small_weights, tmp_path_factory):
     found = contents.contents(engine)
     engine.dispose()
     return found
-
-
-def require_the_same(engine, expected):
-    assert contents.differences(contents.contents(engine), expected) == []
-    assert upkeep.check(engine) == []
-    with engine.connect() as connection:
-        assert contents.running(connection) == 0
 
 
 def statuses(engine, stage):
@@ -138,7 +117,7 @@ def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit(begin, empty
     for process in successors:
         status, said = finish(process)
         assert status == 0, said
-    require_the_same(empty, undisturbed)
+    ingested_batch.require_the_same(empty, undisturbed)
     assert statuses(empty, "ingest") == ["interrupted"]
 
 
@@ -157,7 +136,7 @@ def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life(
     assert re.fullmatch("xpixels: " + TAKEN.format(who=who), said), said
     leases.release(empty, lease)
     pipeline.ingest(empty, BATCH, **options)
-    require_the_same(empty, undisturbed)
+    ingested_batch.require_the_same(empty, undisturbed)
 
 
 @pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
@@ -185,7 +164,7 @@ def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone
     assert said.startswith(f"xpixels: The database {path.name} was replaced by another one")
     assert path.read_bytes() == before
     empty.dispose()  # which had the old file open
-    require_the_same(empty, undisturbed)
+    ingested_batch.require_the_same(empty, undisturbed)
 
 
 @pytest.mark.parametrize("fresh", [on_a_server], indirect=True)  # a SQLite file has no worker elsewhere
@@ -201,7 +180,7 @@ def test_dask_workers_end_with_the_command_that_was_taken_for_dead(begin, empty,
     until(lambda: not any(map(processes.alive, workers)))
     leases.release(empty, lease)
     pipeline.ingest(empty, BATCH, **options)
-    require_the_same(empty, undisturbed)
+    ingested_batch.require_the_same(empty, undisturbed)
 
 
 class Caught(Exception):

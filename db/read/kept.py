@@ -57,7 +57,7 @@ def written_about_kept(connection: Connection, case_ids: set[int]) -> dict[str, 
 def kept_votes(
     connection: Connection, network: int, layer_id: int, metric: str, k: int
 ) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Of kept cases their ids, predicted classes (N,), and labels (N, k) of their first k neighbours."""
+    """Of kept cases their ids, predicted classes (N,), and labels (N, k) of their first k neighbors."""
     query = (
         select(cases.c.id, cases.c.predicted_class, samples.c.label)
         .join(neighbors, neighbors.c.case_id == cases.c.id)

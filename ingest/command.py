@@ -1,0 +1,267 @@
+"""`xpixels ingest` and `xpixels tune`: the options of a batch, and what is said when it is done."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from db import engine, migrate
+from db.batch_names import normal_name
+from db.read import batch_list, batches
+from db.read.network_titles import network_titles
+from db.schema import METRICS, PARTITIONS, SCREENINGS
+from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
+
+EVALUATIONS = ("auto", "incremental", "full")
+NAME_HELP = "what the batch is called in lists and filters; another name for the same batch renames it"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a batch, with their defaults."""
+    fallback = Batch()
+
+    def option(name: str, help: str, **settings) -> None:
+        field = name.removeprefix("--").replace("-", "_")
+        if "action" not in settings:
+            settings.setdefault("default", getattr(fallback, field, None))
+            help += " (default: %(default)s)" if settings["default"] is not None else ""
+        parser.add_argument(name, help=help, **settings)
+
+    option("--dataset", "the images", choices=("cifar10", "cifar10-sample"))
+    option(
+        "--cases",
+        "adversarial cases wanted in each partition, and as many clean ones",
+        type=int,
+        metavar="N",
+    )
+    option("--partition", "repeat for both (default: both)", action="append", choices=PARTITIONS)
+    option(
+        "--attack",
+        f"a search, or every position in every colour (default: {EVOLUTION}; with --all-test: {SWEEP})",
+        choices=METHODS,
+        default=None,
+    )
+    option(
+        "--targets",
+        f"{ANY}: any wrong class; {RANDOM}: one drawn for each image; {ALL}: every wrong class; or a class",
+        metavar="WHICH",
+    )
+    option(
+        "--screen",
+        "sweep first, and evolve only the (image, target) pairs that the sweep found so",
+        choices=SCREENINGS,
+    )
+    option(
+        "--all-test",
+        "attack every test image that the network gets right, and make no cases",
+        action="store_true",
+    )
+    option("--levels", "of each colour channel in a sweep; 2: the eight corners", type=int, metavar="N")
+    option("--pixels", "pixels changed", type=int, metavar="P")
+    option("--population", "candidates a generation", type=int, metavar="N")
+    option("--generations", "after the first population", type=int, metavar="N")
+    option("--strategy", "base vector: a random individual, or the best one", choices=STRATEGIES)
+    option("--start", "first population", choices=STARTS)
+    parser.add_argument(
+        "--weight",
+        nargs=2,
+        type=float,
+        default=fallback.weight,
+        metavar=("LOW", "HIGH"),
+        help="F, drawn anew for every generation (default: 0.5 1)",
+    )
+    option(
+        "--crossover-rate", "CR: a trial's chance to take a gene from its mutant", type=float, metavar="CR"
+    )
+    option("--seed", "another seed is another batch", type=int, metavar="N")
+    parser.add_argument("--name", help=NAME_HELP + " (default: what was asked for, in short)")
+    option(
+        "--metric",
+        "distance of the neighbours; repeat for several (default: euclidean)",
+        action="append",
+        choices=METRICS,
+    )
+    option(
+        "--layer",
+        "compare this one too: a conv layer, or composed-scaled; repeat for several",
+        action="append",
+        metavar="NAME",
+    )
+    option(
+        "--weights",
+        "npz of another network (default: the bundled one)",
+        default=None,
+        type=Path,
+        metavar="FILE",
+    )
+    option(
+        "--evaluation",
+        "of candidates: exact incremental passes, full ones, or what is faster",
+        default="auto",
+        choices=EVALUATIONS,
+    )
+    add_scheduler(parser)
+    option(
+        "--no-maps",
+        "leave out the vulnerability maps and the repair sweeps of the cases",
+        action="store_true",
+    )
+
+
+def add_scheduler(parser: argparse.ArgumentParser) -> None:
+    """The option of those who do the long stages."""
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have the workers of a Dask cluster do the long stages: tcp://HOST:PORT, or local for one here",
+    )
+
+
+def batch_of(options: argparse.Namespace) -> Batch:
+    """The batch that parsed options describe. Raises ValueError for values out of range."""
+    fallback = Batch()
+    names = ("dataset", "cases", "targets", "screen", "levels", "pixels", "population", "generations")
+    names += ("strategy", "start", "crossover_rate", "seed")
+    return Batch(
+        **{name: getattr(options, name) for name in names},
+        attack=options.attack or (SWEEP if options.all_test else EVOLUTION),
+        weight=tuple(options.weight),
+        partitions=tuple(dict.fromkeys(options.partition or fallback.partitions)),
+        metrics=tuple(dict.fromkeys(options.metric or fallback.metrics)),
+        layers=tuple(dict.fromkeys(options.layer or fallback.layers)),
+    )
+
+
+def run_options(options: argparse.Namespace) -> None:
+    """Do what parsed options ask for."""
+    how = {"evaluation": options.evaluation, "scheduler": options.scheduler}
+    how["name"] = None if options.name is None else normal_name(options.name)
+    if options.all_test:
+        run_all(options.database, batch_of(options), options.weights, **how)
+    else:
+        run(options.database, batch_of(options), options.weights, **how, sweeps=not options.no_maps)
+
+
+def run(
+    url: str,
+    batch: Batch,
+    weights: Path | None = None,
+    *,
+    evaluation: str = "auto",
+    sweeps: bool = True,
+    scheduler: str | None = None,
+    name: str | None = None,
+    usual_name: str | None = None,
+) -> None:
+    """Ingest the batch and say in a few lines what came of it.
+
+    name: of the batch; usual_name: of a new one for which no name is given.
+    """
+    from ingest.cluster import crew_at  # JAX is loaded only once the options have been understood
+    from ingest.pipeline import Naming, ingest
+    from model import devices
+    from model.checkpoint import BUNDLED
+
+    devices.use_all_cores()
+    database = engine.create(url)
+    with crew_at(scheduler, database) as crew:
+        report = ingest(
+            database,
+            batch,
+            weights=weights or BUNDLED,
+            evaluation=evaluation,
+            maps=sweeps,
+            repairs=sweeps,
+            crew=crew,
+            naming=Naming(name, usual_name),
+        )
+    say_batch(database, report.network_id, batch)
+    if report.added:
+        added = ", ".join(
+            f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
+        )
+        print(f"added {added} cases")
+    elif not report.missing:
+        print("no case to add: this batch is complete (another --seed makes another)")
+    reasons = {
+        "adversarial": "every candidate was attacked; a larger --population or --generations, more --pixels "
+        "or the full cifar10 would find more",
+        "clean": "no correctly classified image is left that was neither attacked nor used; the full cifar10 "
+        "has more",
+    }
+    for (partition, kind), count in sorted(report.missing.items()):
+        print(f"{count} {kind} cases are missing in {partition}: {reasons[kind]}")
+    if not report.tuned:
+        print("not tuned yet: tuning needs adversarial and clean cases in the tuning partition")
+
+
+def run_all(
+    url: str,
+    batch: Batch,
+    weights: Path | None = None,
+    *,
+    evaluation: str = "auto",
+    scheduler: str | None = None,
+    name: str | None = None,
+) -> None:
+    """Attack every test image and say how many fell."""
+    from ingest.cluster import crew_at
+    from ingest.pipeline import Naming, attack_all
+    from model import devices
+    from model.checkpoint import BUNDLED
+
+    devices.use_all_cores()
+    database = engine.create(url)
+    with crew_at(scheduler, database) as crew:
+        how = {"evaluation": evaluation, "crew": crew, "naming": Naming(name)}
+        task = attack_all(database, batch, weights=weights or BUNDLED, **how)
+    say_batch(database, task.network_id, batch, all_test=True)
+    with database.connect() as connection:
+        totals = batches.attack_totals(connection, task.network_id, task.dataset_id)
+    for total in totals:
+        aim = "(image, target) pairs" if total.targeted else "images"
+        name = f"{total.method}, {total.variant}"
+        name += f", {total.screened} to a sweep" if total.screened else ""
+        share = f"{100 * total.successes / total.attacks:.2f} %"
+        print(f"{name}: {total.successes:,} of {total.attacks:,} {aim} fell ({share})")
+        if total.targeted:
+            print(f"  {total.images_fallen:,} of {total.images:,} images were led to at least one target")
+    print('by class: xpixels sql "select * from attack_matrix"')
+
+
+def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool = False) -> None:
+    """Say which batch it was, if anything could be made of it."""
+    from ingest.registry import find_batch
+
+    with database.connect() as connection:
+        batch_id = find_batch(connection, network_id, batch, all_test=all_test)
+        if batch_id is not None:
+            print(batch_list.batch_of(connection, batch_id))
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Tune every network of a database anew."""
+    retune(options.database)
+
+
+def retune(url: str) -> None:
+    """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
+    from ingest.retune import retune_network
+    from ingest.turn import Turn
+
+    database = engine.create(url, existing=True)
+    migrate.require_current(database)
+    with Turn(database) as turn:
+        turn.take()
+        with database.connect() as connection:
+            known = batches.network_ids(connection)
+            titles = network_titles(connection)
+        tuned = [titles[network] for network in known if retune_network(database, network)]
+    if not tuned:
+        raise LookupError(
+            "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "
+            "`xpixels ingest`"
+        )
+    print(f"tuned {len(tuned)} of {len(known)} networks: {', '.join(tuned)}")
