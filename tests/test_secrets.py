@@ -106,7 +106,10 @@ def said(arguments, capsys):
 
 
 @pytest.mark.parametrize("command", commands.commands())
-def test_no_command_prints_the_password_of_an_address(command, tmp_path, capsys, monkeypatch):
+def test_no_command_prints_the_password_of_an_address(
+    command, tmp_path, tmp_path_factory, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))  # some addresses are names of files, too
     number = commands.commands().index(command)
     for text in ADDRESSES[number % 4 :: 4]:  # each address with several commands
         arguments = commands.arguments(command, database=text, folder=tmp_path, png="x.png")
