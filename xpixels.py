@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `run` makes sure first that these are our own packages
     from collections.abc import Sequence
     from typing import NoReturn
 
-    from db.command_parser import Commands, Parser
+    from db.commands.parser import Commands, Parser
 
 __version__ = "0.6.0"
 
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> Parser:
     """Every command with its options."""
-    from db.command_parser import Commands, Parser
+    from db.commands.parser import Commands, Parser
 
     root = Parser(
         prog="xpixels",
@@ -133,7 +133,7 @@ def _demo(commands: Commands) -> None:
 
 
 def _run_demo(options: argparse.Namespace) -> None:
-    from dashapp.doors import read_password, require_password
+    from dashapp.http.password import read_password, require_password
     from dashapp.options import as_arguments
     from dashapp.server import listen
     from db.address import ENVIRONMENT
@@ -170,7 +170,7 @@ def _data(commands: Commands) -> None:
 
 def _run_fetch(options: argparse.Namespace) -> None:
     from db.address import hide_passwords
-    from model.fetch import fetch
+    from model.data.fetch import fetch
 
     if options.source is not None and hide_passwords(options.source) != options.source:
         raise ValueError(f"--from {options.source}: expected an archive or a folder of this machine")
@@ -178,8 +178,8 @@ def _run_fetch(options: argparse.Namespace) -> None:
 
 
 def _training(commands: Commands) -> None:
-    from ingest import evaluate_command as evaluation
-    from model.train_command import add_options, train
+    from ingest import evaluate as evaluation
+    from model.network.train_command import add_options, train
 
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
@@ -209,7 +209,7 @@ def _study(commands: Commands) -> None:
 
 
 def _run_study(options: argparse.Namespace) -> None:
-    from dashapp.report import require_folder, write_report
+    from dashapp.report.document import require_folder, write_report
     from db.opening import opened
     from ingest.study import run_options
 
@@ -222,7 +222,7 @@ def _run_study(options: argparse.Namespace) -> None:
 
 
 def _check(commands: Commands) -> None:
-    from ingest.check import add_options, run_options, stopped
+    from ingest.check.command import add_options, run_options, stopped
 
     help = "judge images: prediction, alarms and their reasons"
     add_options(commands.add("check", run_options, help, stopped=stopped))
@@ -243,7 +243,7 @@ def _run_serve(options: argparse.Namespace) -> None:
 
 
 def _sql(commands: Commands) -> None:
-    from db.sql_command import add_export_options, add_sql_options, export, run
+    from db.commands.sql_command import add_export_options, add_sql_options, export, run
 
     add_sql_options(commands.add("sql", run, "run one SQL statement, read-only", stopped=ONLY_READS))
     help = "write a whole table or view as CSV, JSON or Parquet"
@@ -251,22 +251,22 @@ def _sql(commands: Commands) -> None:
 
 
 def _runs(commands: Commands) -> None:
-    from db import runs_command
+    from db.commands import runs
     from ingest import delete_batch
 
     help = "list the runs that wrote the rows, tell one whole, compare two"
-    command = commands.add("runs", runs_command.run, help, stopped=ONLY_READS)
-    runs_command.add_options(command)
+    command = commands.add("runs", runs.run, help, stopped=ONLY_READS)
+    runs.add_options(command)
     help = "list the batches, with what came of each"
-    part = command.add_part("batches", runs_command.run_batches, help, stopped=ONLY_READS)
-    runs_command.add_batches_options(part)
+    part = command.add_part("batches", runs.run_batches, help, stopped=ONLY_READS)
+    runs.add_batches_options(part)
     help = "delete a batch with its cases, attacks and all that hangs on them; says first how much that is"
     part = command.add_part("delete", delete_batch.run, help, stopped=delete_batch.STOPPED)
     delete_batch.add_options(part)
 
 
 def _db(commands: Commands) -> None:
-    from db import upkeep_command as care
+    from db.commands import upkeep_command as care
     from ingest import repair_database
 
     group = commands.add_group("db", "look after the database")
@@ -291,7 +291,7 @@ def _db(commands: Commands) -> None:
 
 
 def _run_copy(options: argparse.Namespace) -> None:
-    from db import transfer
+    from db.commands import transfer
     from model.progress import progress
 
     print(transfer.between(options.source, options.target, progress))

@@ -18,12 +18,13 @@ from sqlalchemy import select
 
 from benchmarks.attack import correct_images
 from db import engine, migrate
-from db.read.detectors import known_networks
+from db.read.for_ingest.detectors import known_networks
 from db.schema import cases, images, repairs
-from ingest.check import CHUNK, evenly, ready
-from model import checkpoint, devices
-from model.data import decode_png
-from model.screen import screened_stream
+from ingest.check.command import CHUNK, evenly, ready
+from model import devices
+from model.data.cifar10 import decode_png
+from model.detectors.repair_screen import screened_stream
+from model.network import checkpoint
 
 ALL = {"detector": None, "metric": "euclidean", "rule": "total", "all_pixels": False, "keep": False}
 

@@ -26,9 +26,9 @@ from sqlalchemy import Engine, create_engine, make_url
 
 from benchmarks.compiled import compiled_in
 from db import engine as engines
-from db import upkeep
 from db.address import ENVIRONMENT
-from db.contents import Contents, contents, differences
+from db.commands import upkeep
+from tests.support.contents import Contents, contents, differences
 
 BATCH = ("--dataset", "cifar10-sample", "--population", "64", "--generations", "3")
 SERVER_INGESTS = 3

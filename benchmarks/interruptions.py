@@ -22,9 +22,9 @@ from pathlib import Path
 
 from benchmarks.compiled import compiled_in
 from db import engine as engines
-from db import upkeep
 from db.address import ENVIRONMENT
-from db.contents import contents, differences, running
+from db.commands import upkeep
+from tests.support.contents import contents, differences, running
 
 STAGES = (
     *("reference", "near-duplicates", "attack", "cases", "originals", "sweep", "repair"),
@@ -34,9 +34,9 @@ BATCH = ("--dataset", "cifar10-sample", "--population", "16", "--generations", "
 # The command line, with a line in a file for every attack that is finished, written down or not.
 CHILD = """
 import os, sys
-from ingest import attacks
+from ingest.stages import evolve
 import xpixels
-whole, log = attacks.attack_stream, os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+whole, log = evolve.attack_stream, os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 def told(*arguments, identities, targets, **options):
     width = 1 if targets is None else targets.shape[1]
     for flat, result in whole(*arguments, identities=identities, targets=targets, **options):
@@ -44,7 +44,7 @@ def told(*arguments, identities, targets, **options):
         made = [f"{image}/{target} {queries}" for image, target, queries in lines if queries]
         os.write(log, "".join(line + "\\n" for line in made).encode())
         yield flat, result
-attacks.attack_stream = told
+evolve.attack_stream = told
 sys.exit(xpixels.main(["ingest", *sys.argv[2:]]))
 """
 

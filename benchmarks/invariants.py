@@ -16,9 +16,9 @@ from sqlalchemy import Connection, text
 
 from benchmarks.pages import components
 from dashapp import ids
-from db import upkeep
+from db.commands import upkeep
 from db.read import PAGE_SIZE
-from model.data import decode_png
+from model.data.cifar10 import decode_png
 
 # What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
 STAGED = ("without neighbours", "decisions missing", "do not count every case")

@@ -24,10 +24,11 @@ from sqlalchemy import Connection, Engine, Table, func, insert, literal, select,
 import db.engine
 from benchmarks import pages
 from benchmarks.many_cases import STEP, multiply
-from db import schema, upkeep, write
-from db.read import batches, stored_activations
-from ingest.neighbors import CHUNK
+from db import schema, write
+from db.commands import upkeep
+from db.read.for_ingest import batches, stored_activations
 from ingest.spaces import reference_vectors, spaces
+from ingest.stages.neighbors import CHUNK
 
 METRIC = "euclidean"
 OF_CASES = (

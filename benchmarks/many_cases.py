@@ -21,7 +21,8 @@ import db.engine
 import db.read
 from benchmarks.pages import Visit, callbacks_of
 from dashapp.app import create_app
-from db import facets, schema, upkeep
+from db import facets, schema
+from db.commands import upkeep
 
 MOVED = {  # table -> columns that name a sample, an attack or a case, or are part of such a name
     schema.samples: ("id", "position"),

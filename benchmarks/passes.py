@@ -22,12 +22,13 @@ import jax
 import numpy as np
 from flax import nnx
 
-from model import cnn, devices, layers
-from model.attack_step import logits_of
-from model.incremental import incremental
-from model.sweep import colour_grid
-from model.sweep_step import positions, remember
-from model.windows import full_multiply_adds, parts, plan
+from model import devices
+from model.attacks.step import logits_of
+from model.attacks.sweep import colour_grid
+from model.attacks.sweep_step import positions, remember
+from model.network import cnn, layers
+from model.network.incremental import incremental
+from model.network.windows import full_multiply_adds, parts, plan
 
 ROUNDS = 5
 

@@ -28,8 +28,8 @@ import db.engine
 from benchmarks.compiled import compiled_in
 from benchmarks.invariants import ALWAYS, broken
 from benchmarks.reading import Client, Tally, read
-from db import upkeep
 from db.address import ENVIRONMENT
+from db.commands import upkeep
 
 ROOT = Path(__file__).parents[1]
 BATCH = ("--dataset", "cifar10-sample", "--population", "16", "--generations", "3")

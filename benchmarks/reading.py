@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 import db.engine
 from benchmarks.invariants import ALWAYS, broken, torn
 from benchmarks.pages import Visit, callbacks_of
-from db import sql
+from db.commands import sql
 
 LISTS = (
     *("?partition=all", "?partition=all&view=gallery", "?partition=all&kind=adversarial", "?outcome=FN"),

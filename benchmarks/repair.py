@@ -14,10 +14,11 @@ import jax
 import numpy as np
 
 from benchmarks.attack import correct_images
-from model import checkpoint, cnn, devices
-from model.attack import one_pixel_attack
-from model.incremental import incremental
-from model.repair import repair_sweep
+from model import devices
+from model.attacks.one_pixel import one_pixel_attack
+from model.detectors.repair import repair_sweep
+from model.network import checkpoint, cnn
+from model.network.incremental import incremental
 
 
 def area(high: np.ndarray, low: np.ndarray) -> float:

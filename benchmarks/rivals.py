@@ -22,10 +22,11 @@ import jax
 import numpy as np
 
 from benchmarks.attack import correct_images
-from model import checkpoint, cnn, devices
-from model.attack import one_pixel_attack
-from model.incremental import incremental
-from model.sweep import as_attacks, corner_sweep
+from model import devices
+from model.attacks.one_pixel import one_pixel_attack
+from model.attacks.sweep import as_attacks, corner_sweep
+from model.network import checkpoint, cnn
+from model.network.incremental import incremental
 
 POPULATION, GENERATIONS = 400, 75
 HERE = Path(__file__).parent

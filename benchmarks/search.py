@@ -15,8 +15,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from model import defense, tuning
-from model.neighbors import METRICS, nearest
+from model.detectors import tuning, votes
+from model.detectors.neighbors import METRICS, nearest
 
 DIMENSIONS = 2826  # of the layer `composed`
 K = 50
@@ -121,7 +121,7 @@ def _sweep() -> None:
     truth = np.arange(496) % 2 == 0
 
     def sweep() -> None:
-        tuning.sweep(defense.unexpected_counts(labels, predicted, classes=10), truth)
+        tuning.sweep(votes.unexpected_counts(labels, predicted, classes=10), truth)
 
     seconds = min(_seconds(sweep)[0] for _ in range(3))
     print(f"sweep of every k and threshold over 496 cases: {seconds * 1000:.1f} ms")

@@ -23,8 +23,8 @@ def measure(forms: str, devices: str, images: int) -> float:
     """Images per second of the second of two epochs: the first one compiles."""
     from jax import lax
 
-    from model import cnn, train
     from model import devices as cores
+    from model.network import cnn, train
 
     if devices == "all":
         cores.use_all_cores(train.Recipe().batch_size)

@@ -12,16 +12,16 @@ import time
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
-from model import defense, tuning
+from model.detectors import tuning, votes
 
 LAYERS = 4
 
 
 def ours(labels: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> list[tuning.Sweep]:
     return [
-        tuning.sweep(defense.unexpected_counts(layer, predicted, rule, classes=10), truth)
+        tuning.sweep(votes.unexpected_counts(layer, predicted, rule, classes=10), truth)
         for layer in labels
-        for rule in defense.RULES
+        for rule in votes.RULES
     ]
 
 
@@ -29,8 +29,8 @@ def loop(labels: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> list[n
     """Confusion counts (k, threshold, 4) as tn, fp, fn, tp of each layer and rule."""
     results = []
     for layer in labels:
-        for rule in defense.RULES:
-            counts = defense.unexpected_counts(layer, predicted, rule, classes=10)
+        for rule in votes.RULES:
+            counts = votes.unexpected_counts(layer, predicted, rule, classes=10)
             found = np.zeros((tuning.K_MAX, tuning.K_MAX + 2, 4), int)
             for k in range(1, tuning.K_MAX + 1):
                 for threshold in range(-1, k + 1):
@@ -58,9 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     for sweep, found in zip(sweeps, counted, strict=True):
         for place, name in enumerate(("tn", "fp", "fn", "tp")):
             assert (getattr(sweep, name) == found[:, :, place]).all(), name
-    points = LAYERS * len(defense.RULES) * tuning.K_MAX * (tuning.K_MAX + 3) // 2
+    points = LAYERS * len(votes.RULES) * tuning.K_MAX * (tuning.K_MAX + 3) // 2
     print(
-        f"{points:,} points of {LAYERS} layers and {len(defense.RULES)} rules on {options.cases} cases: "
+        f"{points:,} points of {LAYERS} layers and {len(votes.RULES)} rules on {options.cases} cases: "
         f"{1000 * (middle - began):.1f} ms; the loop {ended - middle:.1f} s, "
         f"{(ended - middle) / (middle - began):,.0f} times as long, with the same counts"
     )

@@ -14,18 +14,22 @@ from dash.development.base_component import Component
 from sqlalchemy import Engine
 
 import db.read
-from dashapp import exports, ids
-from dashapp.bodies import add_body_check
-from dashapp.compression import add_compression
-from dashapp.doors import add_doors
-from dashapp.headers import add_headers
+from dashapp import ids
+from dashapp.http import exports
+from dashapp.http.callback_bodies import add_body_check
+from dashapp.http.compression import add_compression
+from dashapp.http.errors import add_refusals
+from dashapp.http.headers import add_headers
+from dashapp.http.password import add_doors
+from dashapp.http.routes import case_id, is_detectors, register_routes
+from dashapp.http.snapshot import Moments, Writer
+from dashapp.http.unavailable import DATABASE, add_database_check, reason
 from dashapp.keys import keys_button
-from dashapp.moments import Moments, Writer
-from dashapp.pages import case, cases, detectors, not_found
-from dashapp.refusals import add_refusals
-from dashapp.routes import case_id, is_detectors, register_routes
-from dashapp.unavailable import DATABASE, add_database_check, reason
-from dashapp.words import percent
+from dashapp.pages import not_found
+from dashapp.pages.case import page as case
+from dashapp.pages.cases import page as cases
+from dashapp.pages.detectors import page as detectors
+from dashapp.words.decisions import percent
 
 APP_NAME = "Explainable Pixels"
 

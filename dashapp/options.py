@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _host_name(text: str) -> str:
-    from dashapp.host_names import allowed_name
+    from dashapp.http.host_names import allowed_name
 
     try:
         return allowed_name(text)
@@ -61,7 +61,7 @@ def serve_keywords(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         OSError, ValueError: the password cannot be read, or is none.
     """
-    from dashapp.doors import read_password
+    from dashapp.http.password import read_password
 
     return {
         "host": options.host,

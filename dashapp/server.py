@@ -10,8 +10,8 @@ import waitress
 import db.engine
 import db.migrate
 from dashapp.app import create_app
-from dashapp.doors import LARGEST_REQUEST, require_password
-from dashapp.host_names import known_names
+from dashapp.http.host_names import known_names
+from dashapp.http.password import LARGEST_REQUEST, require_password
 
 
 def serve(

@@ -13,7 +13,8 @@ from sqlalchemy import (
     update,
 )
 
-from db import facets, sizes
+from db import facets
+from db.commands import sizes
 from db.deletion_plan import Ids, goes, owners, rows_of_batch, rows_of_cases
 from db.schema import (
     batches,

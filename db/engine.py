@@ -1,6 +1,7 @@
 """From a URL to an Engine: pragmas, transactions, read-only opening.
 
-With db.bulk and db.reading all that knows dialects, and with db.sqlite_file all that knows SQLite's files.
+With db.bulk and db.commands.reading all that knows dialects, and with db.sqlite_file all that knows SQLite's
+files.
 
 SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
 writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.

@@ -1,4 +1,4 @@
-"""Revisions of the database: upgrade to today's, tell which one it is. Care of the content: db.upkeep.
+"""Revisions of the database: upgrade to today's, tell which one it is. Care of the content: db.commands.
 
 The migrations are found beside this package, from any folder and when installed.
 """
@@ -16,11 +16,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from db import faults, schema_faults
+from db import faults
 from db.address import shown
 from db.engine import create, file, lock_upgrades, remove, require_file, writing
 from db.opening import opened
-from db.schema_faults import Fault
+from db.soundness import schema_faults
+from db.soundness.schema_faults import Fault
 
 OURS = {"cases", "images", "networks", "runs"}  # tables that every revision has
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"

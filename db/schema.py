@@ -6,7 +6,7 @@ Conventions
 - Shapes, descriptions and parameters are JSON; activations are little-endian float16, C order.
 - Rows and columns of pixels count from 0 at the top left; colours are 0..255; ranks count from 1.
 - Every constraint has a name, so that a migration can find it again.
-- Every result leads to the run that wrote it: by its `run_id`, or as `db.provenance` says.
+- Every result leads to the run that wrote it: by its `run_id`, or as `db.runs.provenance` says.
 - Parts of a thing (an attack's pixels, a case's scores) go when it goes; everything else that is still
   referred to cannot be deleted.
 
@@ -15,14 +15,6 @@ Tables that are only ever reached through a compound key have no rowid on SQLite
 
 from sqlalchemy import event
 
-from db.evidence_views import (
-    detector_summary,
-    first_divergence,
-    k_accuracy,
-    roc_curve,
-)
-from db.likeness_views import hubs, near_duplicates
-from db.sweep_views import case_repairs, near_median_attacks, vulnerability
 from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores, vulnerability_maps
 from db.tables.columns import (
     CASE_KINDS,
@@ -83,8 +75,16 @@ from db.tables.samples import (
     runs,
     samples,
 )
-from db.totals import attack_matrix, attack_positions, class_accuracy, confusion_matrix
-from db.views import case_overview, image_predictions, layer_decisions
+from db.views.cases import case_overview, image_predictions, layer_decisions
+from db.views.evidence import (
+    detector_summary,
+    first_divergence,
+    k_accuracy,
+    roc_curve,
+)
+from db.views.likeness import hubs, near_duplicates
+from db.views.sweeps import case_repairs, near_median_attacks, vulnerability
+from db.views.totals import attack_matrix, attack_positions, class_accuracy, confusion_matrix
 
 __all__ = [
     "CASE_KINDS",

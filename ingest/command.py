@@ -8,9 +8,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from db import engine, migrate
-from db.batch_names import normal_name
-from db.read import batch_list, batches
+from db.read import batch_list
+from db.read.for_ingest import batches
 from db.read.network_titles import network_titles
+from db.runs.batch_names import normal_name
 from db.schema import METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
 
@@ -159,10 +160,10 @@ def run(
 
     name: of the batch; usual_name: of a new one for which no name is given.
     """
-    from ingest.cluster import crew_at  # JAX is loaded only once the options have been understood
     from ingest.pipeline import Naming, ingest
+    from ingest.workers.dask import crew_at  # JAX is loaded only once the options have been understood
     from model import devices
-    from model.checkpoint import BUNDLED
+    from model.network.checkpoint import BUNDLED
 
     devices.use_all_cores()
     database = engine.create(url)
@@ -207,10 +208,10 @@ def run_all(
     name: str | None = None,
 ) -> None:
     """Attack every test image and say how many fell."""
-    from ingest.cluster import crew_at
     from ingest.pipeline import Naming, attack_all
+    from ingest.workers.dask import crew_at
     from model import devices
-    from model.checkpoint import BUNDLED
+    from model.network.checkpoint import BUNDLED
 
     devices.use_all_cores()
     database = engine.create(url)
@@ -233,7 +234,7 @@ def run_all(
 
 def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool = False) -> None:
     """Say which batch it was, if anything could be made of it."""
-    from ingest.registry import find_batch
+    from ingest.record import find_batch
 
     with database.connect() as connection:
         batch_id = find_batch(connection, network_id, batch, all_test=all_test)
@@ -249,7 +250,7 @@ def tune(options: argparse.Namespace) -> None:
 def retune(url: str) -> None:
     """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
     from ingest.retune import retune_network
-    from ingest.turn import Turn
+    from ingest.workers.lease import Turn
 
     database = engine.create(url, existing=True)
     migrate.require_current(database)

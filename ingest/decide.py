@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model import defense
+from model.detectors import votes
 
 
 class Decided(NamedTuple):
@@ -30,15 +30,15 @@ def decide_votes(
 ) -> Decided:
     """By the labels (N, k or more) of neighbors and the predicted classes (N,)."""
     near = labels[:, :k]
-    counts = defense.unexpected_counts(near, predicted, rule, classes=classes)[:, -1]
-    majority = defense.majority_classes(near, classes=classes)[:, -1]
-    alarms = defense.alarms(counts, threshold)
-    return Decided(counts, alarms, majority, defense.recovered_classes(alarms, majority, predicted))
+    counts = votes.unexpected_counts(near, predicted, rule, classes=classes)[:, -1]
+    majority = votes.majority_classes(near, classes=classes)[:, -1]
+    alarms = votes.alarms(counts, threshold)
+    return Decided(counts, alarms, majority, votes.recovered_classes(alarms, majority, predicted))
 
 
 def decide_scores(scores: np.ndarray, named: np.ndarray, threshold: float) -> Decided:
     """By scores (N,) and the classes (N,) that a detector without neighbors takes for the true ones."""
-    alarms = defense.alarms(scores, threshold)
+    alarms = votes.alarms(scores, threshold)
     return Decided(scores, alarms, named, np.where(alarms, named, -1))
 
 
@@ -49,7 +49,7 @@ def outcomes(
 
     known: (N,) bool, whether somebody does; by default of all.
     """
-    found = defense.outcomes(alarms, adversarial).tolist()
+    found = votes.outcomes(alarms, adversarial).tolist()
     if known is None:
         return found
     return [outcome if sure else None for outcome, sure in zip(found, known.tolist(), strict=True)]

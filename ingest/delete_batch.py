@@ -6,14 +6,15 @@ import argparse
 
 from sqlalchemy import Connection, func, select
 
-from db import deletion, deletion_plan, migrate, upkeep
+from db import deletion, deletion_plan, migrate
 from db.bulk import among
-from db.consent import UsageError, require_consent
+from db.commands import upkeep
+from db.commands.consent import UsageError, require_consent
 from db.engine import snapshot, writing
 from db.opening import opened
 from db.read.batch_list import ListedBatch, find_batch
 from db.schema import annotations, attacks, runs
-from ingest.turn import Turn
+from ingest.workers.lease import Turn
 
 STOPPED = "nothing is deleted until that is said; then `xpixels tune` does the rest"
 

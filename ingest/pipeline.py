@@ -18,32 +18,34 @@ from sqlalchemy import Engine
 
 from db import migrate
 from db.engine import locks_rows, writing
-from db.read import batches
+from db.read.for_ingest import batches
 from db.schema import RULES
-from ingest import cases, choice, defense, registry
+from ingest import record
 from ingest.batch import Batch, check_possible
-from ingest.crew import Alone, Crew
-from ingest.duplicates import find_duplicates
-from ingest.evaluation import evaluate_detectors
-from ingest.neighbors import find_neighbors, share_searches
-from ingest.originals import write_originals
-from ingest.predictions import predict_split
-from ingest.reference import build_reference
-from ingest.repairs import repair_cases
-from ingest.search import search
-from ingest.shared import Helper, Shared
-from ingest.sweeps import map_cases
+from ingest.stages import candidates, cases, tuning
+from ingest.stages.attack import search
+from ingest.stages.duplicates import find_duplicates
+from ingest.stages.evaluation import evaluate_detectors
+from ingest.stages.neighbors import find_neighbors, share_searches
+from ingest.stages.originals import write_originals
+from ingest.stages.predictions import predict_split
+from ingest.stages.reference import build_reference
+from ingest.stages.repair import repair_cases
+from ingest.stages.sweep import map_cases
 from ingest.task import Task
-from ingest.turn import Turn
-from model import checkpoint, data
-from model.incremental import fastest
+from ingest.workers.lease import Turn
+from ingest.workers.local import Alone, Crew
+from ingest.workers.postgresql import Helper, Shared
+from model.data import cifar10
+from model.network import checkpoint
+from model.network.incremental import fastest
 
 
 @dataclass(frozen=True)
 class Naming:
     """What a batch is to be called: by its name, or where it is new and none is given, as usual."""
 
-    name: str | None = None  # as `db.batch_names.normal_name` has it
+    name: str | None = None  # as `db.runs.batch_names.normal_name` has it
     usual: str | None = None  # None: as `Batch.title` says
 
 
@@ -71,7 +73,7 @@ def ingest(
     batch: Batch,
     *,
     weights: Path = checkpoint.BUNDLED,
-    load: Callable[[str, str], data.Dataset] = data.load,
+    load: Callable[[str, str], cifar10.Dataset] = cifar10.load,
     evaluation: str = "auto",
     maps: bool = True,
     repairs: bool = True,
@@ -80,8 +82,9 @@ def ingest(
 ) -> Report:
     """Bring the database to what the batch asks for.
 
-    load: gives a split of a data set by name. evaluation: of candidates, as in `model.incremental.fastest`.
-    maps, repairs: as in `explain_cases`. crew: who does the long stages; by default this process, and on a
+    load: gives a split of a data set by name. evaluation: of candidates, as in
+    `model.network.incremental.fastest`. maps, repairs: as in `explain_cases`. crew: who does the long stages;
+    by default this process, and on a
         PostgreSQL server all that wait for their turn. naming: what the batch is to be called.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
@@ -98,7 +101,7 @@ def add_cases(
     batch: Batch,
     *,
     weights: Path = checkpoint.BUNDLED,
-    load: Callable[[str, str], data.Dataset] = data.load,
+    load: Callable[[str, str], cifar10.Dataset] = cifar10.load,
     evaluation: str = "auto",
     turn: Turn | None = None,
     crew: Crew | None = None,
@@ -143,7 +146,7 @@ def explain_cases(
         stored = batches.neighbor_counts(connection, network_id)
     metrics = tuple(dict.fromkeys((*metrics, *sorted(stored))))  # new cases get what old ones have
     find_neighbors(engine, network_id, metrics, task.checkpoint.network, share=share_searches(task))
-    tuned = defense.tune(engine, network_id, metrics, RULES)
+    tuned = tuning.tune(engine, network_id, metrics, RULES)
     evaluate_detectors(engine, network_id, metrics, RULES)
     return tuned
 
@@ -153,7 +156,7 @@ def attack_all(
     batch: Batch,
     *,
     weights: Path = checkpoint.BUNDLED,
-    load: Callable[[str, str], data.Dataset] = data.load,
+    load: Callable[[str, str], cifar10.Dataset] = cifar10.load,
     evaluation: str = "auto",
     crew: Crew | None = None,
     naming: Naming = Naming(),
@@ -167,7 +170,7 @@ def attack_all(
     with turn_on(engine, load) as turn:
         options = (evaluation, turn, crew, naming.name)
         task, _ = _task(engine, batch, weights, test, training, *options, all_test=True)
-        wanted = choice.candidates(batch, test, _correct(task), set())
+        wanted = candidates.candidates(batch, test, _correct(task), set())
         with _registered(task, batch, naming, all_test=True) as batch_id:
             search(task, batch, batch_id, wanted, every=True)
     return task
@@ -177,8 +180,8 @@ def _task(
     engine: Engine,
     batch: Batch,
     weights: Path,
-    test: data.Dataset,
-    training: Callable[[], data.Dataset],
+    test: cifar10.Dataset,
+    training: Callable[[], cifar10.Dataset],
     evaluation: str,
     turn: Turn | None,
     crew: Crew | None,
@@ -188,7 +191,7 @@ def _task(
 ) -> tuple[Task, int | None]:
     """What is worked on, and the id of the batch where it is written down: it gets its name at once."""
     loaded = checkpoint.load(weights)
-    choice.target_classes(batch, test)  # an unknown class is told before any work, and so is
+    candidates.target_classes(batch, test)  # an unknown class is told before any work, and so is
     fastest(
         loaded.network, pixels=batch.pixels, form=evaluation
     )  # a network that cannot be asked in this way
@@ -196,16 +199,16 @@ def _task(
     if turn is not None:
         turn.take()
     with writing(engine) as connection:
-        dataset_id = registry.register_dataset(connection, test)
-        network_id = registry.register_network(connection, loaded, dataset_id)
-        batch_id = registry.find_batch(connection, network_id, batch, all_test=all_test, name=name)
-        registry.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
+        dataset_id = record.register_dataset(connection, test)
+        network_id = record.register_network(connection, loaded, dataset_id)
+        batch_id = record.find_batch(connection, network_id, batch, all_test=all_test, name=name)
+        record.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
     crew = crew or (Shared() if locks_rows(engine) else Alone())
     known = (engine, network_id, dataset_id, loaded, test, training, crew, weights)
     return Task(*known, evaluation=evaluation, pixels=batch.pixels), batch_id
 
 
-def turn_on(engine: Engine, load: Callable[[str, str], data.Dataset]) -> Turn:
+def turn_on(engine: Engine, load: Callable[[str, str], cifar10.Dataset]) -> Turn:
     """A turn; where several can write at once, those that wait for theirs take part in the work."""
     return Turn(engine, Helper(engine, load) if locks_rows(engine) else None)
 
@@ -222,11 +225,11 @@ def _registered(task: Task, batch: Batch, naming: Naming, *, all_test: bool = Fa
 
     def discard() -> None:
         with writing(task.engine) as connection:
-            registry.discard_batch(connection, batch_id)
+            record.discard_batch(connection, batch_id)
 
     with writing(task.engine) as connection:
         names = {"name": naming.name, "usual_name": naming.usual}
-        batch_id = registry.register_batch(connection, task.network_id, batch, all_test=all_test, **names)
+        batch_id = record.register_batch(connection, task.network_id, batch, all_test=all_test, **names)
     try:
         yield batch_id
     except BaseException:
@@ -243,9 +246,9 @@ def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) ->
         attacks = batches.batch_runs(connection, batch_id, "attack")
         tried = batches.attacked_positions(connection, attacks)
     # To have resisted an attack would be a choice: clean are only images that this batch has not tried.
-    clean = choice.clean_choices(batch, task.test, correct, others.keys() | tried)
+    clean = candidates.clean_choices(batch, task.test, correct, others.keys() | tried)
     kept = {task.position(candidate.index) for candidate in clean}
-    wanted = choice.candidates(batch, task.test, correct, others.keys() | kept)
+    wanted = candidates.candidates(batch, task.test, correct, others.keys() | kept)
     chosen = search(task, batch, batch_id, wanted)
     cases.write_cases(task, batch, batch_id, cases.plan(task, batch, chosen, clean))
 

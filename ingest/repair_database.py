@@ -8,12 +8,14 @@ from uuid import uuid4
 
 from sqlalchemy import Engine, insert, select
 
-from db import facets, migrate, orphans, schema_faults, upkeep, upkeep_command
-from db.consent import UsageError, require_consent
+from db import facets, migrate
+from db.commands import upkeep, upkeep_command
+from db.commands.consent import UsageError, require_consent
 from db.engine import snapshot, writing
 from db.opening import opened
 from db.schema import database_identity, networks, now
-from ingest.turn import Turn
+from db.soundness import orphans, schema_faults
+from ingest.workers.lease import Turn
 
 TUNE = "run `xpixels tune`"  # the way out that a check names where a tuning does not fit
 

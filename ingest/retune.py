@@ -6,12 +6,12 @@ from sqlalchemy import Engine
 
 from db import deletion
 from db.engine import writing
-from db.read import batches
+from db.read.for_ingest import batches
 from db.schema import RULES
 from ingest.batch import Batch
-from ingest.defense import tune
-from ingest.evaluation import evaluate_detectors
-from ingest.neighbors import find_neighbors
+from ingest.stages.evaluation import evaluate_detectors
+from ingest.stages.neighbors import find_neighbors
+from ingest.stages.tuning import tune
 
 
 def retune_network(engine: Engine, network_id: int) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from model import tuning
-from model.attack import AttackResult
-from model.data import encode_png, pixel_digest
-from model.layers import COMPOSED, SCALED, Architecture, Conv, Dense, Flatten
-from model.repair import Repair
-from model.sweep import Sweep
+from model.attacks.one_pixel import AttackResult
+from model.attacks.sweep import Sweep
+from model.data.cifar10 import encode_png, pixel_digest
+from model.detectors import tuning
+from model.detectors.repair import Repair
+from model.network.layers import COMPOSED, SCALED, Architecture, Conv, Dense, Flatten
 
 STORED = "<f2"  # activations as they lie in the database: little-endian float16
 

@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from sqlalchemy import Engine
 
-from db import fences, write
+from db import write
+from db.runs import fences
 
 
 @contextmanager

@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Engine, Table
 
-from db.read import stored_activations
-from db.read.batches import LayerRow
-from db.read.images import image_files
+from db.read.for_ingest import stored_activations
+from db.read.for_ingest.batches import LayerRow
+from db.read.for_ingest.images import image_files
 from db.schema import REFERENCES
 from ingest import rows
-from model.cnn import Network, activate
-from model.data import decode_png
-from model.layers import COMPOSED, SCALED
+from model.data.cifar10 import decode_png
+from model.network.cnn import Network, activate
+from model.network.layers import COMPOSED, SCALED
 
 WHOLE, DISTINCT = REFERENCES
 IMAGES = 500  # of the reference set whose conv maps are computed together

@@ -18,16 +18,16 @@ import numpy as np
 from sqlalchemy import Engine
 
 from db import engine as databases
-from db.batch_names import normal_name
-from db.read import evaluated
+from db.read.for_ingest import evaluated
+from db.runs.batch_names import normal_name
 from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
 from ingest.batch import ALL, ANY, SWEEP, Batch
 from ingest.command import add_scheduler, say_batch
-from model.layers import SCALED
+from model.network.layers import SCALED
 
 if TYPE_CHECKING:
-    from ingest.crew import Crew
     from ingest.task import Task
+    from ingest.workers.local import Crew
 
 NEAR_MEDIAN_IMAGES = 96
 
@@ -85,12 +85,13 @@ def study(
     crew: Crew | None = None,
 ) -> Outcome:
     """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises, and has its `crew`."""
-    from ingest.evaluation import evaluate_detectors
-    from ingest.near_median import attack_near_median
     from ingest.pipeline import Naming, add_cases, explain_cases, turn_on
-    from model import checkpoint, data
+    from ingest.stages.evaluation import evaluate_detectors
+    from ingest.stages.near_median import attack_near_median
+    from model.data import cifar10
+    from model.network import checkpoint
 
-    options = {"weights": weights or checkpoint.BUNDLED, "load": load or data.load, "crew": crew}
+    options = {"weights": weights or checkpoint.BUNDLED, "load": load or cifar10.load, "crew": crew}
     lacking = {}
     with turn_on(engine, options["load"]) as turn:
         for set_, batch in plan.batches().items():
@@ -144,7 +145,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_options(options: argparse.Namespace) -> Outcome:
     """Do what parsed options ask for, and say in a few lines what came of it."""
-    from ingest.cluster import crew_at
+    from ingest.workers.dask import crew_at
     from model import devices
 
     usual = Plan()

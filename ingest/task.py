@@ -12,13 +12,13 @@ import numpy as np
 from jax.tree_util import Partial
 from sqlalchemy import Connection, Engine
 
-from ingest.registry import add_samples
-from model.checkpoint import Checkpoint
-from model.data import Dataset
-from model.incremental import Incremental, fastest
+from ingest.record import add_samples
+from model.data.cifar10 import Dataset
+from model.network.checkpoint import Checkpoint
+from model.network.incremental import Incremental, fastest
 
 if TYPE_CHECKING:
-    from ingest.crew import Crew
+    from ingest.workers.local import Crew
 
 
 class Done(NamedTuple):
@@ -41,7 +41,7 @@ class Task:
     training: Callable[[], Dataset]  # the training split, which few stages need
     crew: Crew
     weights: Path  # where the checkpoint was read
-    evaluation: str = "auto"  # how candidates are evaluated, as `model.incremental.fastest` has it
+    evaluation: str = "auto"  # how candidates are evaluated, as `model.network.incremental.fastest` has it
     pixels: int = 1
     kept: dict[str, Any] = field(default_factory=dict, compare=False)  # by a stage, for its next chunk
 

@@ -12,20 +12,22 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-import checked_database
-import fresh_database
-import ingested_batch
 import jax
-import postgres_server
 import pytest
-import small_network
-import unfenced_commits
 from filelock import FileLock
 
 from db import engine as engines
 from db import migrate, schema
 from ingest import pipeline
-from model import data
+from model.data import cifar10
+from tests.support import (
+    checked_database,
+    fresh_database,
+    ingested_batch,
+    postgres_server,
+    small_network,
+    unfenced_commits,
+)
 
 # A job in the background, as of `nohup make test &`, ignores signals, and so do the processes that it starts:
 # what the tests start hears them as a command in the foreground does.
@@ -89,7 +91,7 @@ def compiled_once(shared):
 def sample():
     """Give the bundled sample: .train (4,000 images) and .test (1,000), to be read, not written to."""
     return SimpleNamespace(
-        train=data.load("cifar10-sample", "train"), test=data.load("cifar10-sample", "test")
+        train=cifar10.load("cifar10-sample", "train"), test=cifar10.load("cifar10-sample", "test")
     )
 
 

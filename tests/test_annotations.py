@@ -3,7 +3,6 @@
 import json
 import re
 
-import database
 import pytest
 from sqlalchemy import insert, select
 
@@ -14,6 +13,7 @@ from dashapp import ids
 from dashapp.app import create_app
 from db import annotations, schema
 from db.engine import writing
+from tests.support import database
 
 CASE, OTHER = 34, 35
 

@@ -8,7 +8,6 @@ import re
 from html import unescape
 from html.parser import HTMLParser
 
-import database
 import pytest
 from dash.development.base_component import Component
 from sqlalchemy import delete, text
@@ -18,8 +17,9 @@ import db.migrate
 import db.read
 from dashapp import ids
 from dashapp.app import create_app
-from dashapp.compression import KeptLibraries
+from dashapp.http.compression import KeptLibraries
 from db import facets, schema
+from tests.support import database
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,12 @@ import tarfile
 
 import numpy as np
 import pytest
-from tiny_cifar10 import (
+
+import model.data.archive
+from model.data.archive import unpack
+from model.data.cifar10 import encode_png
+from model.data.fetch import fetch
+from tests.support.tiny_cifar10 import (
     RECORDS,
     Tiny,
     altered,
@@ -21,11 +26,6 @@ from tiny_cifar10 import (
     without,
     write,
 )
-
-import model.archive
-from model.archive import unpack
-from model.data import encode_png
-from model.fetch import fetch
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_a_member_that_is_no_plain_file_does_not_count(tiny, kind, tmp_path):
 def test_what_an_archive_unpacks_to_is_bounded(tiny, tmp_path, monkeypatch):
     path = write(tmp_path / "offer", tar({"zeros": bytes(3_000_000)} | tiny.binary))
     assert path.stat().st_size < 40_000
-    monkeypatch.setattr(model.archive, "MAX_UNPACKED", 1_000_000)
+    monkeypatch.setattr(model.data.archive, "MAX_UNPACKED", 1_000_000)
     with pytest.raises(ValueError, match=f"^{re.escape(str(path))} unpacks to more than"):
         fetch(tmp_path / "cache", path, quiet, files=tiny.files)
     path = write(tmp_path / "offer", tar({str(number): b"" for number in range(1200)}))

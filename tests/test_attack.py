@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import TINY, random_network
 
-from model import candidates
-from model.attack import AttackResult, attack_stream, one_pixel_attack
-from model.attack_step import logits_of, step
-from model.cnn import logits_function
-from model.incremental import incremental
+from model.attacks import candidates
+from model.attacks.one_pixel import AttackResult, attack_stream, one_pixel_attack
+from model.attacks.step import logits_of, step
+from model.network.cnn import logits_function
+from model.network.incremental import incremental
+from tests.support.networks import TINY, random_network
 
 N, H, W, K = 6, 6, 8, 4
 WEIGHTS = jnp.asarray(np.random.default_rng(7).normal(size=(H * W * 3, K)), jnp.float32)
@@ -324,10 +324,10 @@ if sys.argv[1] == "2":
     jax.config.update("jax_num_cpu_devices", 2)
 assert len(jax.local_devices()) == int(sys.argv[1])
 import numpy as np
-from networks import TINY, random_network
-from model.attack import one_pixel_attack
-from model.incremental import incremental
-from model.sweep import corner_sweep
+from tests.support.networks import TINY, random_network
+from model.attacks.one_pixel import one_pixel_attack
+from model.network.incremental import incremental
+from model.attacks.sweep import corner_sweep
 random = np.random.default_rng(0)
 function = incremental(random_network(TINY, random))
 images = random.integers(0, 256, (5, 7, 6, 3)).astype(np.uint8)
@@ -340,7 +340,7 @@ found = one_pixel_attack(
 swept = corner_sweep(function, images[:3], labels[:3])
 np.savez(sys.argv[2], *found._replace(seconds=labels), *swept)
 """
-    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    path = str(Path(__file__).parents[1])
     # Quick to compile: that no device finds anything else does not turn on how its program was optimised.
     environment = os.environ | {"PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     both = [

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from db import schema
 from ingest import rows
-from model import baselines
+from model.detectors import baselines
 
 
 def test_baselines_score_doubt_and_a_small_lead():

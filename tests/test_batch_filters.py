@@ -1,6 +1,5 @@
 """The list is filtered by batch, seed and number of pixels, and pages name the batch of a case."""
 
-import database as synthetic
 import pytest
 from sqlalchemy import insert, select, text, update
 from test_app import routed, text_of
@@ -10,6 +9,7 @@ from dashapp import ids
 from dashapp.app import create_app
 from db import engine as engines
 from db import facets, schema
+from tests.support import database as synthetic
 
 SECOND = {
     "id": 2,

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from scipy.stats import pearsonr
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 ATTACKED, CLEAN = 50, 34  # validation cases of the synthetic database
 SETTLED = '#case-graph[data-settled="true"]'

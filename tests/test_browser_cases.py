@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 import db.engine
 import db.migrate
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 CASE = 61
 PROBED = 60_000  # milliseconds in which a page has looked again, and drawn itself anew
@@ -30,7 +30,7 @@ def other(tmp_path_factory):
 @pytest.fixture
 def start(tmp_path, database_file):
     """Starts the dashboard over a copy of the synthetic database, on one port; gives process and address."""
-    from browser import serving
+    from tests.support.browser import serving
 
     shutil.copyfile(database_file, tmp_path / "x.db")
     running = []

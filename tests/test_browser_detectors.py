@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 DRAWN = 20_000  # milliseconds for charts: the browser loads all of plotly.js for them
 

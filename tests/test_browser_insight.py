@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 ATTACKED = 49  # the first adversarial validation case of the synthetic database
 SETTLED = '#case-graph[data-settled="true"]'

@@ -2,10 +2,11 @@
 
 import re
 
-from database_maps import MAPS_NOT, SHIFT, SWEPT_NOT
 from playwright.sync_api import Page, expect
 
-pytest_plugins = ("browser",)
+from tests.support.database_maps import MAPS_NOT, SHIFT, SWEPT_NOT
+
+pytest_plugins = ("tests.support.browser",)
 
 ATTACKED = 50  # a validation case of the synthetic database that some positions fool
 SETTLED = '#case-graph[data-settled="true"]'

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 CASE = 61  # a clean validation case of the synthetic database
 SETTLED = '#case-graph[data-settled="true"]'

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 import db.engine
 import db.migrate
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 DRAWN = 20_000  # milliseconds for charts: the browser loads all of plotly.js for them
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -95,7 +95,7 @@ def test_a_page_passes_axe_fits_shows_the_keyboard_and_stays_on_this_machine(
 
 
 def test_axe_finds_nothing_serious_in_an_empty_database(chromium, tmp_path):
-    from browser import serving
+    from tests.support.browser import serving
 
     engine = db.engine.create(tmp_path / "empty.db")
     db.migrate.upgrade(engine)

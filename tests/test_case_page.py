@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashapp import activation_maps
-from dashapp.pages.case_address import case_view, list_search
+from dashapp.draw import activation_maps
+from dashapp.pages.case.address import case_view, list_search
 
 LAYERS = ["flatten", "dense", "logits", "composed"]
 

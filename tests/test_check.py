@@ -10,12 +10,14 @@ from sqlalchemy import select, text
 
 import xpixels
 from db import engine as engines
-from db import schema, upkeep
-from db.read.detectors import KnownNetwork, TunedOn, known_networks
-from ingest import check, tuned
-from model import checkpoint, screen
-from model.data import encode_png
-from model.repair import Repair, repair_sweep
+from db import schema
+from db.commands import upkeep
+from db.read.for_ingest.detectors import KnownNetwork, TunedOn, known_networks
+from ingest.check import command, tuned
+from model.data.cifar10 import encode_png
+from model.detectors import repair_screen
+from model.detectors.repair import Repair, repair_sweep
+from model.network import checkpoint
 
 LAYERS = ("flatten", "dense", "logits", "composed")
 RANDOM = np.random.default_rng(3)
@@ -88,7 +90,7 @@ def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample,
     with engine.connect() as connection:
         (network,) = known_networks(connection)
     asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=all_pixels, keep=False)
-    checker = check.ready(engine, network, checkpoint.load(checkpoint.BUNDLED), asked, few=True)
+    checker = command.ready(engine, network, checkpoint.load(checkpoint.BUNDLED), asked, few=True)
     together = checker.judge(images).verdicts
     for i in range(len(images)):
         (alone,) = checker.judge(images[i : i + 1]).verdicts
@@ -303,8 +305,8 @@ def test_a_network_that_is_not_told_is_refused_with_the_choices(sha, wanted, sai
 
 
 def test_parts_are_as_equal_as_can_be():
-    assert [list(part) for part in check.evenly(range(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
-    assert list(check.evenly([], 3)) == []
+    assert [list(part) for part in command.evenly(range(7), 3)] == [[0, 1], [2, 3], [4, 5, 6]]
+    assert list(command.evenly([], 3)) == []
 
 
 # ---- The screened repair sweep ---------------------------------------------------------------------
@@ -312,15 +314,14 @@ def test_parts_are_as_equal_as_can_be():
 
 def screened(function, images, positions):
     """The sweep of all blocks: there may be one a device."""
-    blocks = [found for _, found in screen.screened_stream(function, images, positions)]
+    blocks = [found for _, found in repair_screen.screened_stream(function, images, positions)]
     return Repair(*(np.concatenate(field) for field in zip(*blocks, strict=True)))
 
 
 @pytest.mark.parametrize("form", ["incremental", "full"])
 def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
-    from networks import TINY, random_network
-
-    from model.incremental import fastest
+    from model.network.incremental import fastest
+    from tests.support.networks import TINY, random_network
 
     network = random_network(TINY, np.random.default_rng(1))
     images = np.random.default_rng(2).integers(0, 256, (5, 7, 6, 3), np.uint8)
@@ -335,9 +336,8 @@ def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
 
 
 def test_an_odd_pixel_is_looked_at_first():
-    from networks import TINY, random_network
-
-    from model import cnn
+    from model.network import cnn
+    from tests.support.networks import TINY, random_network
 
     images = np.full((1, 7, 6, 3), 100, np.uint8)
     images[0, 4, 2] = 255, 0, 255

@@ -2,15 +2,15 @@
 
 import json
 
-import checked_database
 import pytest
 from sqlalchemy import delete, select
 
 import xpixels
 from db import engine as engines
 from db import schema
-from ingest import evaluation
-from model import defense
+from ingest.stages import evaluation
+from model.detectors import votes
+from tests.support import checked_database
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, ru
     for name in names:
         layer, reference = name.removesuffix("-distinct"), "distinct" if "distinct" in name else "all"
         labels, _ = evaluation._labels(known, layer, "euclidean", reference)
-        counts = defense.unexpected_counts(labels, known.cases.predicted, rule, classes=10)
+        counts = votes.unexpected_counts(labels, known.cases.predicted, rule, classes=10)
         said = [entry["said"][name] for entry in found]
         k = said[0]["k"]
         assert [one["score"] for one in said] == counts[:, k - 1].tolist()

@@ -9,18 +9,18 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-import checked_database
 import numpy as np
-import postgres_server
 import pytest
 from PIL import Image
 from sqlalchemy import select
 
 import db.read
 import xpixels
-from db import annotations, schema, transfer, upkeep
+from db import annotations, schema
 from db import engine as engines
-from model.data import encode_png
+from db.commands import transfer, upkeep
+from model.data.cifar10 import encode_png
+from tests.support import checked_database, postgres_server
 
 CHANCE = np.random.default_rng(5)
 LAYERS = ("conv1", "flatten", "dense", "logits", "composed", "composed-scaled")
@@ -112,7 +112,7 @@ def test_what_keep_says_is_what_the_case_page_says(address, files, capsys):
                     assert (decision.threshold, decision.alarm) == (one["threshold"], one["alarm"])
                     recovered = decision.recovered_class
                     assert (None if recovered is None else case.class_names[recovered]) == one["recovered"]
-        scored = db.read.score_decisions(made, case_id)
+        scored = db.read.one_case.score_decisions(made, case_id)
         assert {score.detector for score in scored} == {"repair", "confidence", "logit-margin"}
         for score in scored:
             one = said[score.detector]
@@ -143,7 +143,7 @@ def test_kept_cases_survive_another_tuning_with_all_their_decisions(address, fil
     made = engines.create(address, read_only=True)
     for case_id in (9, 10):
         assert len(db.read.case_decisions(made, case_id)) == len(LAYERS)
-        assert {score.alarm for score in db.read.score_decisions(made, case_id)} <= {True, False}
+        assert {score.alarm for score in db.read.one_case.score_decisions(made, case_id)} <= {True, False}
     assert upkeep.check(made) == []
     made.dispose()
 

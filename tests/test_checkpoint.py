@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 from test_cnn import SMALL
 
-from model import checkpoint, cnn
+from model.network import checkpoint, cnn
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from model import cnn
-from model.layers import CIFAR10_CNN, Architecture, Conv, Dense, Dropout, Flatten, MaxPool
+from model.network import cnn
+from model.network.layers import CIFAR10_CNN, Architecture, Conv, Dense, Dropout, Flatten, MaxPool
 
 SMALL = Architecture(
     "small",

@@ -9,23 +9,26 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import ingested_batch
-import postgres_server
 import pytest
 
-from db import chunks, contents, leases, migrate, schema
 from db import engine as engines
+from db import migrate, schema
 from db.engine import writing
+from db.runs import chunks, leases
 from db.write import finish_run, start_run
-from ingest import cluster, neighbors, pipeline, repairs, search, sweeps
-from ingest.crew import Alone
-from ingest.shared import Helper
+from ingest import pipeline
+from ingest.stages import attack, neighbors, repair, sweep
+from ingest.workers import dask
+from ingest.workers.local import Alone
+from ingest.workers.postgresql import Helper
+from tests.support import contents, ingested_batch, postgres_server
 
 # Sweeps decide some images, evolution the others: every stage that is shared has something to do.
 BATCH = replace(ingested_batch.BATCH, cases=3, population=16, screen="undecided")
 HOLDER = """
 import sys
-from db import chunks, engine
+from db import engine
+from db.runs import chunks
 with chunks.taken(engine.create(sys.argv[1])) as chunk:
     print(chunk.item_count, flush=True)
     sys.stdin.read()
@@ -40,7 +43,7 @@ def options(small_weights):
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """So few images make a chunk that there is one for everybody."""
-    for module in (search, sweeps, repairs):
+    for module in (attack, sweep, repair):
         monkeypatch.setattr(module, "CHUNK", 4)
     monkeypatch.setattr(neighbors, "SHARED", 4)
 
@@ -60,7 +63,7 @@ def alone(options, tmp_path_factory):
 # ---- Dask ----------------------------------------------------------------------------------------
 
 
-class Deadly(cluster.Cluster):
+class Deadly(dask.Cluster):
     """A cluster of which a worker is killed once, while it is at a chunk of a sweep."""
 
     def share(self, work, task, *arguments, **same):
@@ -82,7 +85,7 @@ def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_kille
 ):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "of-the-killed"))
     engine = engines.create(tmp_path / "dask.db")
-    with cluster.cluster("local", engine, ingested_batch.load) as crew:
+    with dask.cluster("local", engine, ingested_batch.load) as crew:
         deadly = Deadly(crew.client, crew.url, crew.load)
         deadly.killed = []
         report = pipeline.ingest(engine, BATCH, **options, crew=deadly)
@@ -90,9 +93,9 @@ def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_kille
         assert deadly.killed[0] not in deadly.client.run(os.getpid).values()
         for name, said in (("code_version", "here it is 9"), ("platform.node", "serves one machine")):
             with monkeypatch.context() as patched:
-                patched.setattr(f"ingest.cluster.{name}", lambda: "9")
+                patched.setattr(f"ingest.workers.dask.{name}", lambda: "9")
                 with pytest.raises(ValueError, match=said):
-                    cluster._require_workers(crew.client, "local", one_machine=True)
+                    dask._require_workers(crew.client, "local", one_machine=True)
         assert not any(report.missing.values())
     ingested_batch.require_the_same(engine, alone)
     engine.dispose()
@@ -100,10 +103,10 @@ def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_kille
 
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
     def begin(address, path):
-        with cluster.cluster(address, engines.create(path), ingested_batch.load):
+        with dask.cluster(address, engines.create(path), ingested_batch.load):
             pass
 
-    monkeypatch.setattr(cluster, "ANSWER", 0.2)
+    monkeypatch.setattr(dask, "ANSWER", 0.2)
     path = tmp_path / "none.db"
     with pytest.raises(OSError, match=r"^--scheduler tcp://127\.0\.0\.1:1: no Dask scheduler answers"):
         begin("tcp://127.0.0.1:1", path)

@@ -3,9 +3,8 @@ import time
 
 import numpy as np
 import pytest
-from tiny_cifar10 import one_line
 
-from model.data import (
+from model.data.cifar10 import (
     CIFAR10,
     CLASS_NAMES,
     SAMPLE_FOLDER,
@@ -21,6 +20,7 @@ from model.data import (
     sample_digest,
     write_sample,
 )
+from tests.support.tiny_cifar10 import one_line
 
 KNOWN_SAMPLE = {
     "train": "22b82d8d14f557f2bd8704f113bc7cb07345eb855547f5883fa6734c2aa93da8",
@@ -238,7 +238,7 @@ SAMPLE_DAMAGE = {
 def test_a_damaged_sample_is_refused_in_one_line(small_sample, damage):
     folder, _ = small_sample
     damage(folder)
-    with pytest.raises(ValueError, match="restore model/sample from the repository") as caught:
+    with pytest.raises(ValueError, match="restore model/data/sample from the repository") as caught:
         load_sample("train", folder)
     assert str(folder) in one_line(caught)
 

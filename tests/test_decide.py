@@ -7,20 +7,26 @@ import numpy as np
 import pytest
 
 from ingest import decide
-from model import defense
+from model.detectors import votes
 
 ROOT = Path(decide.__file__).parents[1]
 # The sliders of a case decide anew what no row has, and the figure under them; tables have CHECKs.
-ALLOWED = ("ingest/decide.py", "db/tables/", "db/read/what_if.py", "dashapp/votes.py", "dashapp/figures.py")
+ALLOWED = (
+    "ingest/decide.py",
+    "db/tables/",
+    "db/read/one_case/what_if.py",
+    "dashapp/decide/votes.py",
+    "dashapp/draw/figures.py",
+)
 COMPARED = re.compile(r"(?<!<)(>|>=) (\w+\.)*threshold\b|\bthreshold (<|<=)(?!>) ")
 
 
-@pytest.mark.parametrize("rule", defense.RULES)
+@pytest.mark.parametrize("rule", votes.RULES)
 def test_votes_are_decided_as_the_defense_counts_them(rule):
     random = np.random.default_rng(2)
     labels, predicted = random.integers(0, 5, (60, 9)), random.integers(0, 5, 60)
-    counts = defense.unexpected_counts(labels, predicted, rule, classes=5)
-    majority = defense.majority_classes(labels, classes=5)
+    counts = votes.unexpected_counts(labels, predicted, rule, classes=5)
+    majority = votes.majority_classes(labels, classes=5)
     for k, threshold in ((1, 0), (4, -1), (9, 5)):
         found = decide.decide_votes(labels, predicted, rule=rule, k=k, threshold=threshold, classes=5)
         np.testing.assert_array_equal(found.scores, counts[:, k - 1])

@@ -5,16 +5,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model import defense
+from model.detectors import votes
 
 RNG = np.random.default_rng(4)
 LABELS = RNG.integers(0, 4, (60, 9))
 PREDICTED = RNG.integers(0, 4, 60)
 
 
-@pytest.mark.parametrize("rule", defense.RULES)
+@pytest.mark.parametrize("rule", votes.RULES)
 def test_unexpected_counts_are_those_counted_by_hand_for_every_k(rule):
-    counts = defense.unexpected_counts(LABELS, PREDICTED, rule, classes=4)
+    counts = votes.unexpected_counts(LABELS, PREDICTED, rule, classes=4)
     for row in range(60):
         for k in range(1, 10):
             others = Counter(int(label) for label in LABELS[row, :k] if label != PREDICTED[row])
@@ -24,18 +24,18 @@ def test_unexpected_counts_are_those_counted_by_hand_for_every_k(rule):
 
 def test_the_default_rule_is_total():
     np.testing.assert_array_equal(
-        defense.unexpected_counts([[1, 2, 0]], [0], classes=3),
-        defense.unexpected_counts([[1, 2, 0]], [0], "total", classes=3),
+        votes.unexpected_counts([[1, 2, 0]], [0], classes=3),
+        votes.unexpected_counts([[1, 2, 0]], [0], "total", classes=3),
     )
 
 
 def test_an_alarm_needs_strictly_more_than_the_threshold():
-    np.testing.assert_array_equal(defense.alarms([0, 4, 5, 6], 5), [False, False, False, True])
-    assert defense.alarms(np.zeros(3, int), -1).all()
+    np.testing.assert_array_equal(votes.alarms([0, 4, 5, 6], 5), [False, False, False, True])
+    assert votes.alarms(np.zeros(3, int), -1).all()
 
 
 def test_the_majority_class_is_unique_or_none():
-    majority = defense.majority_classes(LABELS, classes=4)
+    majority = votes.majority_classes(LABELS, classes=4)
     for row in range(60):
         for k in range(1, 10):
             ranked = Counter(LABELS[row, :k].tolist()).most_common()
@@ -46,13 +46,13 @@ def test_the_majority_class_is_unique_or_none():
 def test_a_class_is_recovered_on_alarm_from_another_majority_only():
     alarm = np.array([True, True, True, False])
     majority = np.array([3, 1, -1, 3])
-    np.testing.assert_array_equal(defense.recovered_classes(alarm, majority, np.full(4, 1)), [3, -1, -1, -1])
+    np.testing.assert_array_equal(votes.recovered_classes(alarm, majority, np.full(4, 1)), [3, -1, -1, -1])
 
 
 def test_outcomes_name_the_alarm_against_the_truth():
     alarm = np.array([True, True, False, False])
     truth = np.array([True, False, False, True])
-    assert defense.outcomes(alarm, truth).tolist() == ["TP", "FP", "TN", "FN"]
+    assert votes.outcomes(alarm, truth).tolist() == ["TP", "FP", "TN", "FN"]
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_outcomes_name_the_alarm_against_the_truth():
 )
 def test_bad_input_is_named_in_one_line(labels, predicted, rule, message):
     with pytest.raises(ValueError, match=message) as error:
-        defense.unexpected_counts(labels, predicted, rule, classes=4)
+        votes.unexpected_counts(labels, predicted, rule, classes=4)
     assert "\n" not in str(error.value)

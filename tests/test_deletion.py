@@ -2,13 +2,14 @@
 
 from collections import Counter
 
-import database as synthetic
 import pytest
-import small_database
 from sqlalchemy import Connection, func, insert, select
 
 import db.read
-from db import deletion, deletion_plan, engine, facets, schema, upkeep
+from db import deletion, deletion_plan, engine, facets, schema
+from db.commands import upkeep
+from tests.support import database as synthetic
+from tests.support import small_database
 
 RUN = small_database.ROWS["runs"][0]
 BATCH = small_database.ROWS["batches"][0]

@@ -3,15 +3,17 @@
 import json
 import re
 
-import database
 import pytest
 from test_app import routed, text_of
 from test_evidence_figures import row
 
-from dashapp import ids, words
+from dashapp import ids
 from dashapp.app import create_app
-from dashapp.pages import detectors, detectors_parts, detectors_table
+from dashapp.pages.detectors import page as detectors
+from dashapp.pages.detectors import parts, table
+from dashapp.words import decisions
 from db.read import Divergence, EvidenceQuery, Measure
+from tests.support import database
 
 OTHERS = {"repair", "confidence", "logit-margin"}
 
@@ -78,18 +80,18 @@ def test_what_filters_leave_open_is_said_in_the_row(app):
 def test_the_best_of_a_column_is_marked_and_equals_are_marked_alike():
     one, two = row(eer=0.1), row(eer=0.1004)
     worse = row(eer=0.3)
-    column = next(column for column in detectors_table.COLUMNS if column.sort == "eer")
-    assert detectors_table.best_value([one, two, worse], column) == 0.1
-    assert detectors_table.best_value([one, two], column) is None  # nothing is better than another
-    threshold = next(column for column in detectors_table.COLUMNS if column.sort == "threshold")
-    assert detectors_table.best_value([one, worse], threshold) is None
+    column = next(column for column in table.COLUMNS if column.sort == "eer")
+    assert table.best_value([one, two, worse], column) == 0.1
+    assert table.best_value([one, two], column) is None  # nothing is better than another
+    threshold = next(column for column in table.COLUMNS if column.sort == "threshold")
+    assert table.best_value([one, worse], threshold) is None
 
 
 def test_bars_stand_on_one_axis_a_column():
     rows = [row(auc=Measure(0.9, 0.85, 0.95)), row(auc=Measure(0.36, 0.33, 0.4)), row(auc=None)]
-    assert detectors_table.axis_start(rows, "auc") == 0.3
-    assert detectors_table.axis_start(rows, "recovered") == 0
-    style = detectors_table.bar_style(Measure(0.8, 0.7, 0.9), 0.4, chance=True)
+    assert table.axis_start(rows, "auc") == 0.3
+    assert table.axis_start(rows, "recovered") == 0
+    style = table.bar_style(Measure(0.8, 0.7, 0.9), 0.4, chance=True)
     assert style == {"--low": "0.5000", "--high": "0.8333", "--value": "0.6667", "--chance": "0.1667"}
 
 
@@ -177,7 +179,7 @@ def test_one_curve_a_layer_is_drawn_the_chosen_one_or_the_best():
 
 def test_shares_of_divergence_are_of_the_class_and_of_all():
     found = [Divergence("cat", "flatten", 1), Divergence("cat", None, 3), Divergence("dog", "dense", 4)]
-    layers, shares, totals = detectors_parts.divergence_shares(found)
+    layers, shares, totals = parts.divergence_shares(found)
     assert layers == ["flatten", "dense", "none"]
     assert shares["cat"] == [0.25, 0, 0.75]
     assert shares["all"] == [0.125, 0.5, 0.375]
@@ -202,6 +204,11 @@ def test_under_a_base_path_every_link_is_below_it(app, fresh):
 
 
 def test_thresholds_and_intervals_are_short_and_typeset():
-    assert [words.threshold(value) for value in (3.0, -1.0, 0.20991, -1.7215)] == ["3", "−1", "0.21", "−1.72"]
-    assert words.interval(0.8281, 0.8765) == ".83–.88"
-    assert words.interval(0.94, 1.0) == ".94–1.0"
+    assert [decisions.threshold(value) for value in (3.0, -1.0, 0.20991, -1.7215)] == [
+        "3",
+        "−1",
+        "0.21",
+        "−1.72",
+    ]
+    assert decisions.interval(0.8281, 0.8765) == ".83–.88"
+    assert decisions.interval(0.94, 1.0) == ".94–1.0"

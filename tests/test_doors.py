@@ -7,15 +7,15 @@ import threading
 import urllib.error
 import urllib.request
 
-import database
 import pytest
 
 import db.engine
 import db.migrate
 import xpixels
-from dashapp import doors
 from dashapp.app import create_app
+from dashapp.http import password as doors
 from dashapp.server import serve
+from tests.support import database
 
 PASSWORD = "grün & långt, with: colons"
 

@@ -3,7 +3,7 @@
 import pytest
 from dash import dcc, html
 
-from dashapp.drawn import drawn, element, link, to_html
+from dashapp.draw.html_parts import drawn, element, link, to_html
 
 
 def test_elements_keep_their_attributes_under_the_names_of_html():

@@ -2,23 +2,24 @@
 
 from dataclasses import replace
 
-import database
 import numpy as np
 import pytest
-from networks import TINY, random_network
 from sqlalchemy import delete, func, insert, select, update
 
 from db import schema
 from db.engine import writing
-from db.read import batches, likeness, stored_activations
-from ingest import duplicates, reference, registry
-from ingest.crew import Alone
+from db.read.for_ingest import batches, likeness, stored_activations
+from ingest import record
+from ingest.stages import duplicates, reference
 from ingest.task import Task
-from model import duplicates as search
-from model.checkpoint import BUNDLED, Checkpoint
-from model.cnn import activate, predict
-from model.data import Dataset
-from model.duplicates import alike, close_pairs, close_pictures, cosine_distances, pixel_distances
+from ingest.workers.local import Alone
+from model.data.cifar10 import Dataset
+from model.detectors import duplicates as search
+from model.detectors.duplicates import alike, close_pairs, close_pictures, cosine_distances, pixel_distances
+from model.network.checkpoint import BUNDLED, Checkpoint
+from model.network.cnn import activate, predict
+from tests.support import database
+from tests.support.networks import TINY, random_network
 
 RANDOM = np.random.default_rng(5)
 
@@ -174,8 +175,8 @@ def task(fresh, training):
     test.images[4] = training.images[30]
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
     with writing(engine) as connection:
-        dataset_id = registry.register_dataset(connection, test)
-        network_id = registry.register_network(connection, loaded, dataset_id)
+        dataset_id = record.register_dataset(connection, test)
+        network_id = record.register_network(connection, loaded, dataset_id)
     return Task(
         engine,
         network_id,

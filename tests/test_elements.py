@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from dashapp import elements, theme
-from dashapp.elements import GraphNeighbor
+from dashapp import theme
+from dashapp.draw import graph_elements as elements
+from dashapp.draw.graph_elements import GraphNeighbor
 
 NAMES = [f"class {i}" for i in range(10)]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from model import evaluation, tuning
-from model.evaluation import Scores
+from model.detectors import evaluation, tuning
+from model.detectors.evaluation import Scores
 
 
 def drawn(seed: int, adversarial: int, clean: int, levels: int | None = None):

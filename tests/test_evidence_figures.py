@@ -2,7 +2,9 @@
 
 import pytest
 
-from dashapp import evidence_figures, evidence_points, theme
+from dashapp import theme
+from dashapp.decide import evidence_points
+from dashapp.draw import evidence_figures
 from db.read import CurvePoint, DetectorRow, KPoint, Measure
 
 

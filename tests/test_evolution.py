@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import differential_evolution
 from scipy.optimize._differentialevolution import DifferentialEvolutionSolver
 
-from model import evolution
-from model.evolution import Draws, Params, State
+from model.attacks import evolution
+from model.attacks.evolution import Draws, Params, State
 
 LOWER = jnp.array([-5.0, 0.0, 10.0], jnp.float32)
 UPPER = jnp.array([5.0, 1.0, 90.0], jnp.float32)

@@ -6,14 +6,15 @@ import json
 from datetime import time
 from itertools import pairwise
 
-import database
-import postgres_server
 import pytest
 from sqlalchemy import text, update
 
 import xpixels
-from db import annotations, chunks, engine, facets, migrate, saved_views, schema, sql, transfer
+from db import annotations, engine, facets, migrate, saved_views, schema
+from db.commands import sql, transfer
 from db.forms import FORMS
+from db.runs import chunks
+from tests.support import database, postgres_server
 
 pytestmark = pytest.mark.postgresql
 NOW = "2026-01-31T12:00:00Z"

@@ -5,7 +5,6 @@ import io
 import re
 from math import inf
 
-import database
 import pyarrow.parquet
 import pytest
 
@@ -13,9 +12,10 @@ import db.engine
 import db.migrate
 import db.read
 from dashapp.app import create_app
-from dashapp.pages import cases_saved
+from dashapp.pages.cases import saved
 from db import annotations
 from db.forms import Column, csv_pieces
+from tests.support import database
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +95,12 @@ def test_an_export_of_an_address_that_means_nothing_is_refused_in_one_line(clien
 
 def test_a_view_is_saved_or_the_reason_why_not_is_said(engine):
     app = create_app(engine, writer=engine)
-    assert "None yet" in str(cases_saved.views(app, engine))
-    assert "mine" in str(cases_saved.changed(app, engine, engine, "mine", "?kind=clean", None))
-    assert "expected 1 to 60" in str(cases_saved.changed(app, engine, engine, "", "", None))
+    assert "None yet" in str(saved.views(app, engine))
+    assert "mine" in str(saved.changed(app, engine, engine, "mine", "?kind=clean", None))
+    assert "expected 1 to 60" in str(saved.changed(app, engine, engine, "", "", None))
     reading = db.engine.create(db.migrate.name(engine), read_only=True)
-    refused = str(cases_saved.changed(app, reading, reading, "other", "", None))
+    refused = str(saved.changed(app, reading, reading, "other", "", None))
     assert re.search("Nothing was changed: .* read-?only", refused)
     assert "mine" in refused
-    assert cases_saved.READ_ONLY in str(cases_saved.saved(app, reading, writable=False))
+    assert saved.READ_ONLY in str(saved.saved(app, reading, writable=False))
     reading.dispose()

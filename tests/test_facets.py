@@ -1,11 +1,11 @@
 """What lists are filtered by follows what cases, attacks and decisions say, whoever wrote those."""
 
 import pytest
-import small_database
 from sqlalchemy import Engine, delete, insert, select, update
 
 import db.read
 from db import engine, facets, migrate, schema, write
+from tests.support import small_database
 
 DENSE = small_database.LAYERS["dense"]
 OTHER = 2  # a second network in the same database

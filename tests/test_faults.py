@@ -13,12 +13,11 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import commands
-import fault_runner
 import pytest
 from PIL import Image
 
 from db import engine, migrate
+from tests.support import commands, fault_runner
 
 ROOT = Path(__file__).parents[1]
 STATUSES = (0, 1, 2, 3)
@@ -28,7 +27,7 @@ STATUSES = (0, 1, 2, 3)
 def runner():
     """A process that runs commands under a failure: (arguments, failure, folder) -> status, out, err."""
     settings = os.environ | {"PYTHONWARNINGS": "ignore", "PYTHONPATH": "."}
-    program = [sys.executable, str(ROOT / "tests" / "fault_runner.py")]
+    program = [sys.executable, str(ROOT / "tests" / "support" / "fault_runner.py")]
     with subprocess.Popen(
         program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=settings
     ) as process:
@@ -317,7 +316,7 @@ def test_what_is_a_fault_of_the_program_is_one_line_that_says_so(monkeypatch, ca
     def broken(_options):
         raise TypeError("'int' object is not iterable")
 
-    monkeypatch.setattr("db.upkeep_command.info", broken)
+    monkeypatch.setattr("db.commands.upkeep_command.info", broken)
     assert xpixels.main(["db", "info"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1

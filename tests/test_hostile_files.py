@@ -14,16 +14,18 @@ import struct
 import zipfile
 from contextlib import contextmanager
 
-import color_profiles
 import numpy as np
 import pytest
 from flax import nnx
 from PIL import Image
 from test_cnn import SMALL
-from tiny_cifar10 import Tiny, tar
 
-from model import archive, checkpoint, cnn, layers, pictures
-from model.picture_headers import PictureError
+from model.data import archive
+from model.data.pictures import reading
+from model.data.pictures.headers import PictureError
+from model.network import checkpoint, cnn, layers
+from tests.support import color_profiles
+from tests.support.tiny_cifar10 import Tiny, tar
 
 SEED = os.environ.get("XPIXELS_SEED", "1")
 TIMES = int(os.environ.get("XPIXELS_REQUESTS", "1"))
@@ -317,7 +319,7 @@ def test_damaged_pictures_are_read_or_refused_in_one_line(name, capfd):
         chance = of(f"picture/{name}", number)
         how = chance.choice((None, "fit", "crop", "stretch"))
         with read_or_refused(f"picture/{name}/{number}", PictureError, refused):
-            found = pictures.decode(damaged(chance, good), 32, 32, how=how)
+            found = reading.decode(damaged(chance, good), 32, 32, how=how)
             assert found.image.shape == (32, 32, 3)
             assert all(words.isprintable() for words in found.read)
     assert len(refused) > 50
@@ -337,7 +339,7 @@ def test_a_picture_that_claims_to_be_huge_takes_no_room_for_it(name):
                     struct.pack_into(code, claims, place, 60_000)
                     for how in (None, "fit"):
                         with read_or_refused(f"{name}, {place}, {code}", PictureError):
-                            pictures.decode(bytes(claims), 32, 32, how=how)
+                            reading.decode(bytes(claims), 32, 32, how=how)
 
 
 def test_damaged_archives_of_images_are_refused_in_one_line(tmp_path):

@@ -11,18 +11,18 @@ import os
 import random
 from urllib.parse import quote, urlencode
 
-import database
 import pytest
-from callback_bodies import CASE, bodies_of
 from sqlalchemy import event
 
 import db.engine
 import db.migrate
 from dashapp import ids
 from dashapp.app import create_app
-from dashapp.pages.case_address import OWN
-from dashapp.pages.case_maps_address import NAMES as MAPS
-from db.read.query import NAMES
+from dashapp.pages.case.address import OWN
+from dashapp.pages.case.maps_address import NAMES as MAPS
+from db.read.case_list.query import NAMES
+from tests.support import database
+from tests.support.callback_bodies import CASE, bodies_of
 
 SEED = os.environ.get("XPIXELS_SEED", "1")
 TIMES = int(os.environ.get("XPIXELS_REQUESTS", "1"))

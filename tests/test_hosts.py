@@ -12,20 +12,20 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-import database
 import pytest
-from callback_bodies import bodies_of, note
 from playwright.sync_api import expect
 
 import db.engine
 import db.migrate
 import xpixels
-from dashapp import host_names
 from dashapp.app import create_app
+from dashapp.http import host_names
 from dashapp.options import add_options, as_arguments, serve_keywords
-from db.command_parser import Parser
+from db.commands.parser import Parser
+from tests.support import database
+from tests.support.callback_bodies import bodies_of, note
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 OWN = ["pixels.example.org", ".lab.example.org"]
 KNOWN = (

@@ -5,11 +5,11 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
-from networks import DEEP, LENET, random_architecture, random_network
 
-from model import checkpoint, cnn, incremental, layers
-from model.incremental import Incremental, fastest
-from model.layers import Architecture, Dense, Flatten
+from model.network import checkpoint, cnn, incremental, layers
+from model.network.incremental import Incremental, fastest
+from model.network.layers import Architecture, Dense, Flatten
+from tests.support.networks import DEEP, LENET, random_architecture, random_network
 
 MLP = Architecture("mlp", (5, 6, 3), (Flatten("f"), Dense("d", 9), Dense("logits", 4, relu=False)))
 NETWORKS = {"lenet": LENET, "deep": DEEP} | {

@@ -5,23 +5,25 @@ import io
 from dataclasses import replace
 from itertools import count
 
-import ingested_batch
 import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import select
 
 from db import engine as engines
-from db import schema, upkeep
-from db.read import batches, stored_activations
-from ingest import attacks, pipeline, rows, sweeps
+from db import schema
+from db.commands import upkeep
+from db.read.for_ingest import batches, stored_activations
+from ingest import pipeline, rows
 from ingest.batch import check_possible
 from ingest.command import retune
-from model import checkpoint
-from model.cnn import predict
-from model.data import decode_png
-from model.repair import neighbor_medians
-from model.sweep import colour_grid
+from ingest.stages import evolve, sweep
+from model.attacks.sweep import colour_grid
+from model.data.cifar10 import decode_png
+from model.detectors.repair import neighbor_medians
+from model.network import checkpoint
+from model.network.cnn import predict
+from tests.support import ingested_batch
 
 BATCH = ingested_batch.BATCH
 
@@ -79,7 +81,7 @@ def test_the_same_batch_again_changes_nothing(copy, load):
 
 def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_path, monkeypatch):
     engine = engines.create(tmp_path / "stopped.db")
-    whole = attacks.attack_stream
+    whole = evolve.attack_stream
 
     def stopped(*arguments, **options):
         for number, item in enumerate(whole(*arguments, **options)):
@@ -87,7 +89,7 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
                 raise KeyboardInterrupt
             yield item
 
-    monkeypatch.setattr(attacks, "attack_stream", stopped)
+    monkeypatch.setattr(evolve, "attack_stream", stopped)
     with pytest.raises(KeyboardInterrupt):
         ingest(engine, BATCH, load=load)
     kept = counts(engine)
@@ -95,7 +97,7 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
     assert kept["cases"] == 0
     assert [run.stage for run in all_rows(engine, schema.runs) if run.status == "interrupted"] == ["attack"]
     assert {run.status for run in all_rows(engine, schema.runs)} == {"done", "interrupted"}
-    monkeypatch.setattr(attacks, "attack_stream", whole)
+    monkeypatch.setattr(evolve, "attack_stream", whole)
     ingest(engine, BATCH, load=load)
     assert found(engine) == found(database)
     tried = [(row.sample_id, row.target_class) for row in all_rows(engine, schema.attacks)]
@@ -121,7 +123,7 @@ def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, m
 
 
 def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights, tmp_path, monkeypatch):
-    whole = attacks.attack_stream
+    whole = evolve.attack_stream
 
     waves = count()
 
@@ -133,7 +135,7 @@ def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights,
                 result = result._replace(success=np.zeros_like(result.success), generations=skipped)
             yield indices, result
 
-    monkeypatch.setattr(attacks, "attack_stream", one_skipped)
+    monkeypatch.setattr(evolve, "attack_stream", one_skipped)
     engine = engines.create(tmp_path / "skipped.db")
     report = ingest(engine, replace(BATCH, cases=1), load=load, weights=small_weights)
     assert report.missing == {}
@@ -496,7 +498,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
 
     engine = engines.create(tmp_path / "all.db")
     batch = replace(BATCH, attack="corner-sweep")
-    whole = sweeps.sweep_stream
+    whole = sweep.sweep_stream
 
     def stopped(*arguments, **options):
         for number, item in enumerate(whole(*arguments, **options | {"together": 4})):
@@ -504,7 +506,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
                 raise KeyboardInterrupt
             yield item
 
-    monkeypatch.setattr(sweeps, "sweep_stream", stopped)
+    monkeypatch.setattr(sweep, "sweep_stream", stopped)
     with pytest.raises(KeyboardInterrupt):
         pipeline.attack_all(engine, batch, load=few, weights=small_weights)
     assert len(all_rows(engine, schema.vulnerability_maps)) == 8
@@ -515,7 +517,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
         asked.append(len(images))
         return whole(function, images, *arguments, **options | {"together": 4})
 
-    monkeypatch.setattr(sweeps, "sweep_stream", counting)
+    monkeypatch.setattr(sweep, "sweep_stream", counting)
     task = pipeline.attack_all(engine, batch, load=few, weights=small_weights)
     network = checkpoint.load(small_weights).network
     correct = (predict(network, task.test.images).argmax(-1) == task.test.labels).sum()
@@ -534,7 +536,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
 
 def test_images_swept_before_are_not_swept_again_for_a_batch(everything, load, small_weights, monkeypatch):
     before = len(all_rows(everything, schema.vulnerability_maps))
-    monkeypatch.setattr(sweeps, "sweep_stream", None)
+    monkeypatch.setattr(sweep, "sweep_stream", None)
     batch = replace(BATCH, attack="corner-sweep", cases=2)
     report = ingest(everything, batch, load=load, weights=small_weights)
     assert report.added == {}

@@ -2,19 +2,20 @@
 
 from dataclasses import replace
 
-import ingested_batch
 import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from db import schema, upkeep
-from db.read import evaluated, stored_activations
+from db import schema
+from db.commands import upkeep
+from db.read.for_ingest import evaluated, stored_activations
 from ingest import pipeline, rows
-from ingest.evaluation import evaluate_detectors
-from ingest.neighbors import find_neighbors
-from model import checkpoint
-from model.cnn import activate, predict
-from model.data import decode_png
+from ingest.stages.evaluation import evaluate_detectors
+from ingest.stages.neighbors import find_neighbors
+from model.data.cifar10 import decode_png
+from model.network import checkpoint
+from model.network.cnn import activate, predict
+from tests.support import ingested_batch
 
 BATCH = ingested_batch.BATCH
 COMPARED = ("flatten", "dense", "logits")

@@ -16,22 +16,26 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
 
-import ingested_batch
 import pytest
-from ingest_process import ROOT, finish, killing_those_left, start
 from sqlalchemy import insert, select, update
 
 import xpixels
 from benchmarks.reading import Tally, read
 from dashapp.app import create_app
-from db import contents, leases, migrate, schema, upkeep
 from db import engine as engines
-from ingest import pipeline, turn
+from db import migrate, schema
+from db.commands import upkeep
+from db.runs import leases
+from ingest import pipeline
+from ingest.workers import lease as turn
+from tests.support import contents, ingested_batch
+from tests.support.ingest_process import ROOT, finish, killing_those_left, start
 
 BATCH = replace(ingested_batch.BATCH, population=16)
 HOLDER = """
 import sys
-from db import engine, leases
+from db import engine
+from db.runs import leases
 print(leases.take(engine.create(sys.argv[1]), "test"), flush=True)
 sys.stdin.read()
 """

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from db.read.evaluated import EvaluatedCases
-from ingest import judging
-from ingest.judging import Scored
-from model import defense, evaluation, tuning
+from db.read.for_ingest.evaluated import EvaluatedCases
+from ingest.stages import evaluation_rows
+from ingest.stages.evaluation_rows import Scored
+from model.detectors import evaluation, tuning, votes
 
 CLASSES, K_MAX = 4, 12
 
@@ -45,7 +45,7 @@ def judged(cases=CASES, labels=LABELS, rule="total", **options):
     count = int(cases.adversarial.sum())
     before = near(cases, seed=2)[cases.adversarial]
     options = {"paper_k": None, "with_points": True} | options
-    return judging.judge_neighbors(cases, labels, before, np.zeros(count, int), rule, **options)
+    return evaluation_rows.judge_neighbors(cases, labels, before, np.zeros(count, int), rule, **options)
 
 
 def chosen(rows, **key):
@@ -53,19 +53,19 @@ def chosen(rows, **key):
 
 
 def test_sets_are_told_apart_only_where_there_are_both():
-    sets = judging.case_sets(CASES)
+    sets = evaluation_rows.case_sets(CASES)
     assert list(sets) == ["all", "targeted", "untargeted"]
     assert (sets["targeted"] ^ sets["untargeted"]).all()
-    assert list(judging.case_sets(made(one_set=True))) == ["all"]
+    assert list(evaluation_rows.case_sets(made(one_set=True))) == ["all"]
 
 
-@pytest.mark.parametrize("rule", defense.RULES)
+@pytest.mark.parametrize("rule", votes.RULES)
 def test_k_and_threshold_come_from_the_tuning_cases_of_the_set_alone(rule):
-    counts = defense.unexpected_counts(LABELS, CASES.predicted, rule, classes=CLASSES)
+    counts = votes.unexpected_counts(LABELS, CASES.predicted, rule, classes=CLASSES)
     rows = judged(rule=rule).evaluations
     other = LABELS.copy()
     other[CASES.partitions == "validation"] = 0
-    for case_set, inside in judging.case_sets(CASES).items():
+    for case_set, inside in evaluation_rows.case_sets(CASES).items():
         members = inside & (CASES.partitions == "tuning")
         point = tuning.choose(tuning.sweep(counts[members], CASES.adversarial[members], K_MAX))
         for row in chosen(rows, case_set=case_set, how_chosen="tuning"):
@@ -80,12 +80,12 @@ def test_k_and_threshold_come_from_the_tuning_cases_of_the_set_alone(rule):
 
 
 def test_every_row_is_what_counting_gives():
-    counts = defense.unexpected_counts(LABELS, CASES.predicted, "total", classes=CLASSES)
-    majority = defense.majority_classes(LABELS, classes=CLASSES)
+    counts = votes.unexpected_counts(LABELS, CASES.predicted, "total", classes=CLASSES)
+    majority = votes.majority_classes(LABELS, classes=CLASSES)
     rows = judged(paper_k=7).evaluations
     assert len(rows) == 3 * 3 * 2  # sets, ways, partitions
     for row in rows:
-        inside = judging.case_sets(CASES)[row["case_set"]] & (CASES.partitions == row["partition"])
+        inside = evaluation_rows.case_sets(CASES)[row["case_set"]] & (CASES.partitions == row["partition"])
         attacked, clean = inside & CASES.adversarial, inside & ~CASES.adversarial
         scores = counts[:, row["k"] - 1]
         assert row["tp"] == (scores[attacked] > row["threshold"]).sum()
@@ -102,8 +102,8 @@ def test_every_row_is_what_counting_gives():
 
 def test_k_points_hold_each_k_with_its_tuning_threshold():
     result = judged()
-    for case_set, inside in judging.case_sets(CASES).items():
-        counts = defense.unexpected_counts(LABELS, CASES.predicted, "total", classes=CLASSES)
+    for case_set, inside in evaluation_rows.case_sets(CASES).items():
+        counts = votes.unexpected_counts(LABELS, CASES.predicted, "total", classes=CLASSES)
         parts = {p: inside & (CASES.partitions == p) for p in ("tuning", "validation")}
         sweeps = {p: tuning.sweep(counts[m], CASES.adversarial[m], K_MAX) for p, m in parts.items()}
         thresholds = tuning.equal_error_rates(sweeps["tuning"]).thresholds
@@ -132,10 +132,10 @@ def test_a_detector_without_neighbours_has_one_threshold_from_tuning():
     random = np.random.default_rng(3)
     scores = random.normal(0, 1, len(CASES.ids)) + CASES.adversarial
     before = np.where(CASES.adversarial, scores - 0.5, np.nan)
-    result = judging.judge_scores(CASES, Scored(scores, before, CASES.true, CASES.adversarial))
+    result = evaluation_rows.judge_scores(CASES, Scored(scores, before, CASES.true, CASES.adversarial))
     assert result.k_points == []
     for row in result.evaluations:
-        inside = judging.case_sets(CASES)[row["case_set"]]
+        inside = evaluation_rows.case_sets(CASES)[row["case_set"]]
         tuned, here = (inside & (CASES.partitions == p) for p in ("tuning", row["partition"]))
         assert row["threshold"] == evaluation.choose(
             scores[tuned & CASES.adversarial], scores[tuned & ~CASES.adversarial]
@@ -147,7 +147,7 @@ def test_a_detector_without_neighbours_has_one_threshold_from_tuning():
 
 
 def test_without_originals_nothing_is_paired():
-    none = judging.judge_neighbors(
+    none = evaluation_rows.judge_neighbors(
         CASES, LABELS, np.zeros((0, K_MAX), int), np.zeros(0, int), "total", paper_k=None, with_points=False
     )
     assert {row["paired_auc"] for row in none.evaluations} == {None}
@@ -158,7 +158,7 @@ def test_a_partition_with_one_kind_only_is_left_out():
     clean = CASES.partitions == "validation"
     cases = CASES._replace(adversarial=CASES.adversarial & ~clean)
     count = int(cases.adversarial.sum())
-    result = judging.judge_neighbors(
+    result = evaluation_rows.judge_neighbors(
         cases, LABELS, LABELS[:count], np.zeros(count, int), "total", paper_k=None, with_points=True
     )
     assert {row["partition"] for row in result.evaluations} == {"tuning"}

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from db import engine as engines
 from db import migrate, schema
-from db.read.detectors import KnownNetwork
-from ingest import keep
+from db.read.for_ingest.detectors import KnownNetwork
+from ingest.check import keep
 
 NETWORK = KnownNetwork(1, "network", "0" * 64, "cifar10", ("cat", "dog"))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from model import layers
-from model.layers import CIFAR10_CNN, Architecture, Conv, Dense, Flatten, MaxPool
+from model.network import layers
+from model.network.layers import CIFAR10_CNN, Architecture, Conv, Dense, Flatten, MaxPool
 
 
 def test_the_shapes_are_those_of_keras_cifar10_cnn():

@@ -3,15 +3,16 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_database
 from sqlalchemy import insert
 
 import db.read
 from db import schema
 from ingest import rows
-from model import repair, sweep
-from model.attack_step import as_function
-from model.screen import screened_stream
+from model.attacks import sweep
+from model.attacks.step import as_function
+from model.detectors import repair
+from model.detectors.repair_screen import screened_stream
+from tests.support import small_database
 
 CLASSES, USUAL, OTHER = 300, 256, 299  # 256 and 299 would wrap to 0 and 43
 

@@ -5,15 +5,16 @@ import io
 
 import numpy as np
 import pytest
-import small_database
 from PIL import Image
 from sqlalchemy import insert, update
 
 import db.read
-from dashapp import map_pictures, map_words
-from dashapp.pages.case_address import list_search
-from dashapp.pages.case_maps_address import maps_view
+from dashapp.draw import map_pictures
+from dashapp.pages.case.address import list_search
+from dashapp.pages.case.maps_address import maps_view
+from dashapp.words import maps
 from db import schema
+from tests.support import small_database
 
 CONV = ["conv1", "conv2"]
 
@@ -85,12 +86,12 @@ def test_the_words_count_the_positions_and_name_the_classes():
     margins, classes = np.array([[-1, 2], [0.5, -3]]), np.array([[0, 1], [2, 1]])
     shared = {"names": ("cat", "dog", "ship"), "classes": classes}
     given = shared | {"levels": 2, "true": "cat", "attacked": True}
-    meaning, found = map_words.vulnerability_sentences(margins=margins, **given)
+    meaning, found = maps.vulnerability_sentences(margins=margins, **given)
     assert "of the original" in meaning
     assert "8 corner colours" in meaning
     assert found == "2 of 4 positions fool it, towards dog and ship."
-    assert "stays 1.00 behind cat" in map_words.vulnerability_sentences(margins=margins - 3, **given)[1]
-    _, found = map_words.repair_sentences(margins=margins, predicted="cat", before=margins - 5, **shared)
+    assert "stays 1.00 behind cat" in maps.vulnerability_sentences(margins=margins - 3, **given)[1]
+    _, found = maps.repair_sentences(margins=margins, predicted="cat", before=margins - 5, **shared)
     assert found == "The highest margin is 2.00 at row 0, column 1, for dog; before the attack it was −3.00."
 
 

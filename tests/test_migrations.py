@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import small_database
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, Table, func, select, text
 
 from db import engine, migrate, schema
 from ingest.batch import Batch
+from tests.support import small_database
 
 ROOT = Path(migrate.__file__).parents[1]
 REVISIONS = sorted(migrate._revisions())

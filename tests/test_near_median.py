@@ -2,21 +2,22 @@
 
 import numpy as np
 import pytest
-from networks import TINY, random_network
 from sqlalchemy import select
 
 from db import schema
 from db.engine import writing
-from ingest import near_median, registry
-from ingest.crew import Alone
+from ingest import record
+from ingest.stages import near_median
 from ingest.task import Task
-from model import cnn
-from model.checkpoint import BUNDLED, Checkpoint
-from model.data import Dataset, decode_png
-from model.incremental import incremental
-from model.near_median import median_corners, near_median_attack, near_median_stream
-from model.repair import neighbor_medians, repair_sweep
-from model.sweep import corner_sweep
+from ingest.workers.local import Alone
+from model.attacks.near_median import median_corners, near_median_attack, near_median_stream
+from model.attacks.sweep import corner_sweep
+from model.data.cifar10 import Dataset, decode_png
+from model.detectors.repair import neighbor_medians, repair_sweep
+from model.network import cnn
+from model.network.checkpoint import BUNDLED, Checkpoint
+from model.network.incremental import incremental
+from tests.support.networks import TINY, random_network
 
 N, H, W, K = 5, 7, 6, 4
 NETWORK = random_network(TINY, np.random.default_rng(1))
@@ -139,8 +140,8 @@ def task(fresh):
     )
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
     with writing(engine) as connection:
-        dataset_id = registry.register_dataset(connection, test)
-        network_id = registry.register_network(connection, loaded, dataset_id)
+        dataset_id = record.register_dataset(connection, test)
+        network_id = record.register_network(connection, loaded, dataset_id)
     return Task(
         engine, network_id, dataset_id, loaded, test, lambda: test, Alone(), BUNDLED, evaluation="incremental"
     )

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from model import neighbors
-from model.neighbors import COSINES, METRICS, nearest
+from model.detectors import neighbors
+from model.detectors.neighbors import COSINES, METRICS, nearest
 
 
 def brute_force(queries, reference, k, metric):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from test_neighbors import make
 
-from model import neighbors, scores
-from model.neighbors import COSINES, METRICS, nearest, nearest_in_blocks
+from model.detectors import neighbor_scores, neighbors
+from model.detectors.neighbors import COSINES, METRICS, nearest, nearest_in_blocks
 
 
 @pytest.mark.parametrize("pairs", [0, 2**21])
@@ -32,12 +32,18 @@ def test_scores_bound_the_distances(metric, data):
     queries, reference = make(data, np.random.default_rng(12))
     mean = reference.astype(np.float64).mean(axis=0) if metric == "centered-cosine" else None
     with ThreadPoolExecutor(2) as pool:
-        wanted = scores.wanted(queries, scores.row_lengths(queries, mean, pool), mean, metric)
-        tile = scores.tile(reference, scores.row_lengths(reference, mean, pool), mean, metric, pool)
+        wanted = neighbor_scores.wanted(
+            queries, neighbor_scores.row_lengths(queries, mean, pool), mean, metric
+        )
+        tile = neighbor_scores.tile(
+            reference, neighbor_scores.row_lengths(reference, mean, pool), mean, metric, pool
+        )
         found = np.empty((len(reference), len(queries)), np.float32)
-        scores.raw(wanted, tile, metric, found, pool)
-        found = scores.finish(found, wanted, tile, slice(len(found))).astype(np.longdouble)
-    queries, reference = (scores.centered(a, mean).astype(np.longdouble) for a in (queries, reference))
+        neighbor_scores.raw(wanted, tile, metric, found, pool)
+        found = neighbor_scores.finish(found, wanted, tile, slice(len(found))).astype(np.longdouble)
+    queries, reference = (
+        neighbor_scores.centered(a, mean).astype(np.longdouble) for a in (queries, reference)
+    )
     differences = np.abs(reference[:, None] - queries[None, :])
     if metric == "euclidean":
         ranked = (differences**2).sum(axis=2)

@@ -3,7 +3,7 @@
 import pytest
 
 from db.number_text import digits_apart, percents_apart
-from ingest import verdicts
+from ingest.check import verdict
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,7 @@ def test_numbers_however_near_are_told_apart_and_in_order(step):
 
 
 def test_what_a_check_says_shows_the_side_that_a_score_is_on():
-    assert verdicts.confidence_reason(0.64127, 1 - 0.64131, "cat") == "cat has 64.127 %, alarm below 64.131 %"
-    assert (
-        verdicts.lead_reason(1.0142, -1.0143, "cat", "dog") == "cat leads dog by 1.0142, alarm below 1.0143"
-    )
-    said = verdicts.repair_reason(3, 4, -0.512, -0.514, "cat", "dog")
+    assert verdict.confidence_reason(0.64127, 1 - 0.64131, "cat") == "cat has 64.127 %, alarm below 64.131 %"
+    assert verdict.lead_reason(1.0142, -1.0143, "cat", "dog") == "cat leads dog by 1.0142, alarm below 1.0143"
+    said = verdict.repair_reason(3, 4, -0.512, -0.514, "cat", "dog")
     assert said == "repairing row 3, column 4 leaves it cat, dog 0.512 behind, threshold -0.514"

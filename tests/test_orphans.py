@@ -3,14 +3,18 @@
 import sqlite3
 from contextlib import closing, contextmanager
 
-import database as synthetic
 import pytest
 from sqlalchemy import Engine, ForeignKey, delete, func, insert, select, text
 
 import xpixels
-from db import contents, facets, fences, orphans, schema, upkeep
 from db import engine as engines
+from db import facets, schema
+from db.commands import upkeep
+from db.runs import fences
+from db.soundness import orphans
 from ingest import repair_database
+from tests.support import contents
+from tests.support import database as synthetic
 
 REFERENCES = {
     f"{key.parent.table.name}.{key.parent.name}": key

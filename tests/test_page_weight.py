@@ -1,10 +1,9 @@
 """The promise of the case view, kept by the benchmark that measures it: 300 KB at most beside libraries."""
 
-import database
-
 import db.engine
 import db.migrate
 from benchmarks.pages import measured
+from tests.support import database
 
 
 def test_every_page_is_light_and_the_benchmark_finds_its_callbacks(tmp_path):

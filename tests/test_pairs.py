@@ -1,15 +1,18 @@
 """A case beside one reference sample: the distance is the stored one, and its parts add up."""
 
-import database
 import numpy as np
 import pytest
 
 import db.read
-from dashapp import pair_figures, pair_words, pairs, words
 from dashapp.app import create_app
-from dashapp.pages.case_pair import body
-from dashapp.pages.case_state import case_state
-from model import neighbors
+from dashapp.decide import pairs
+from dashapp.draw import pair_figures
+from dashapp.pages.case.pair import body
+from dashapp.pages.case.state import case_state
+from dashapp.words import decisions
+from dashapp.words import pairs as pair_words
+from model.detectors import neighbors
+from tests.support import database
 
 CASE = 20  # adversarial, validation
 
@@ -89,7 +92,7 @@ def test_a_pair_shows_the_stored_distance_and_its_rank(engine, layer):
     )
     said = texts(found)
     assert "rank 7" in said
-    assert f" euclidean  {words.distance(neighbor.distance)}  7 " in said
+    assert f" euclidean  {decisions.distance(neighbor.distance)}  7 " in said
     assert "manhattan" in said
     assert "not stored" in said
     if layer == "logits":  # its units are the classes

@@ -8,9 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model import picture_files, pictures
-from model.data import encode_png
-from model.picture_headers import PictureError
+from model.data.cifar10 import encode_png
+from model.data.pictures import files as picture_files
+from model.data.pictures import reading
+from model.data.pictures.headers import PictureError
 
 IMAGE = np.random.default_rng(3).integers(0, 256, (32, 32, 3), np.uint8)
 PNG = encode_png(IMAGE)
@@ -126,7 +127,7 @@ def test_a_name_that_nobody_expects_is_read_and_shown_escaped(folder, name, show
 )
 def test_what_cannot_be_read_is_one_line(folder, name, said):
     fill(folder, "file", "in/a.png")
-    (folder / "large.png").write_bytes(PNG + bytes(pictures.MOST_BYTES))
+    (folder / "large.png").write_bytes(PNG + bytes(reading.MOST_BYTES))
     assert found(name)[0] == [(name, None)]
     with pytest.raises(PictureError) as caught:
         picture_files.read(name, 32, 32)
@@ -135,7 +136,7 @@ def test_what_cannot_be_read_is_one_line(folder, name, said):
 
 
 def test_a_large_file_is_read_where_it_is_resized(folder):
-    content = PNG + bytes(pictures.MOST_BYTES)  # behind the end of a PNG anything may stand
+    content = PNG + bytes(reading.MOST_BYTES)  # behind the end of a PNG anything may stand
     (folder / "large.png").write_bytes(content)
     np.testing.assert_array_equal(picture_files.read("large.png", 32, 32, "fit").image, IMAGE)
 

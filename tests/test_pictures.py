@@ -5,13 +5,13 @@ import struct
 import warnings
 import zlib
 
-import color_profiles
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageOps
 
-from model import picture_headers, picture_sizes, pictures
-from model.picture_headers import PictureError
+from model.data.pictures import headers, reading, sizes
+from model.data.pictures.headers import PictureError
+from tests.support import color_profiles
 
 CHANCE = np.random.default_rng(3)
 # Squares of one color: lossy formats keep them, and no turn of the image is another one.
@@ -83,7 +83,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def raw_png(header: bytes, *chunks: bytes) -> bytes:
-    return picture_headers.SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
+    return headers.SIGNATURE + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
 
 
 def with_chunk(name: bytes, data: bytes, *, last=False, image=IMAGE) -> bytes:
@@ -99,10 +99,10 @@ def viewed(content: bytes) -> np.ndarray:
         return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
 
 
-def decode(content: bytes, **options) -> pictures.Picture:
+def decode(content: bytes, **options) -> reading.Picture:
     """As `pictures.decode`, and every warning is an error there too."""
     with warnings.catch_warnings(action="error"):
-        return pictures.decode(content, 32, 32, **options)
+        return reading.decode(content, 32, 32, **options)
 
 
 def refusal(content: bytes, **options) -> str:
@@ -138,9 +138,9 @@ def test_the_sides_are_those_of_the_turned_image():
     wide = np.ascontiguousarray(NOISE[:24])
     lying = np.ascontiguousarray(np.rot90(wide))
     content = saved(lying, exif=exif(Orientation=6))
-    np.testing.assert_array_equal(pictures.decode(content, 24, 32).image, wide)
+    np.testing.assert_array_equal(reading.decode(content, 24, 32).image, wide)
     with pytest.raises(PictureError, match="32 x 24 pixels, expected 24 x 32"):
-        pictures.decode(content, 32, 24)
+        reading.decode(content, 32, 24)
 
 
 EXIF_6 = exif(Orientation=6).tobytes().removeprefix(b"Exif\0\0")
@@ -513,13 +513,13 @@ def test_other_sizes_are_scaled_and_said(size, how, said):
     image, read = decode(saved(picture), how=how)
     assert image.shape == (32, 32, 3)
     assert read == ([said] if said else [])
-    assert set(picture_sizes.RESIZES) == {"fit", "crop", "stretch"}
+    assert set(sizes.RESIZES) == {"fit", "crop", "stretch"}
 
 
 def test_a_shrunk_image_is_the_mean_of_what_each_pixel_covers():
     large = CHANCE.integers(0, 256, (128, 128, 3), np.uint8)
     means = large.reshape(32, 4, 32, 4, 3).mean((1, 3))
-    for how in picture_sizes.RESIZES:
+    for how in sizes.RESIZES:
         np.testing.assert_allclose(decode(saved(large), how=how).image, means, atol=1)
     wide = np.concatenate([np.zeros_like(large[:, :32]), large, np.full_like(large[:, :32], 255)], 1)
     np.testing.assert_allclose(decode(saved(wide), how="crop").image, means, atol=1)

@@ -13,10 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import database
-import postgres_server
 import pytest
-from callback_bodies import CASE, bodies_of, note
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -24,11 +21,13 @@ from sqlalchemy.exc import DBAPIError
 import db.engine
 import db.migrate
 from dashapp.app import create_app
-from dashapp.moments import Moments
+from dashapp.http.snapshot import Moments
 from db import annotations, schema
 from db.availability import Unavailable, unavailable
 from db.engine import snapshot, writing
 from db.pinned import PinnedEngine
+from tests.support import database, postgres_server
+from tests.support.callback_bodies import CASE, bodies_of, note
 
 REPLACED = "was replaced by another one while this dashboard ran"
 ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'x'"

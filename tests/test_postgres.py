@@ -5,16 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import database
-import postgres_server
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from postgres_questions import QUESTIONS, plain, rows
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from db import annotations, chunks, engine, facets, migrate, saved_views, schema, sql, transfer, upkeep
+from db import annotations, engine, facets, migrate, saved_views, schema
+from db.commands import sql, transfer, upkeep
+from db.runs import chunks
+from tests.support import database, postgres_server
+from tests.support.postgres_questions import QUESTIONS, plain, rows
 
 pytestmark = pytest.mark.postgresql
 README = Path(__file__).parents[1] / "README.md"

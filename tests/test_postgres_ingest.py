@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-import ingested_batch
-import postgres_server
 import pytest
 from sqlalchemy import Engine, select
 
-from db import engine, migrate, schema, upkeep
+from db import engine, migrate, schema
+from db.commands import upkeep
 from ingest import pipeline
+from tests.support import ingested_batch, postgres_server
 
 pytestmark = pytest.mark.postgresql
 BATCH = replace(ingested_batch.BATCH, attack="corner-sweep", cases=1)

@@ -8,9 +8,11 @@ from sqlalchemy import delete, func, select
 
 import xpixels
 from db import engine as engines
-from db import schema, upkeep
-from ingest import predictions
-from model import checkpoint, cnn, data
+from db import schema
+from db.commands import upkeep
+from ingest.stages import predictions
+from model.data import cifar10
+from model.network import checkpoint, cnn
 
 PREDICTED = schema.predictions.c
 
@@ -65,7 +67,7 @@ def test_what_is_lacking_is_written_and_the_rest_stays(copy, load):
 @pytest.fixture
 def small_dataset(load, monkeypatch):
     """The sample, cut, in the place of the whole one."""
-    monkeypatch.setattr(data, "load", lambda name, split: load(name, split))
+    monkeypatch.setattr(cifar10, "load", lambda name, split: load(name, split))
 
 
 @pytest.mark.usefixtures("small_dataset")

@@ -1,11 +1,12 @@
 """Every row leads to the run that wrote it: by the schema, after a real ingest, and after a migration."""
 
 import pytest
-import small_database
 from sqlalchemy import UniqueConstraint, func, insert, select, text, update
 
-from db import engine, leases, migrate, provenance, schema, write
+from db import engine, migrate, schema, write
+from db.runs import leases, provenance
 from ingest.command import retune
+from tests.support import small_database
 
 RUN = {name: value for name, value in small_database.ROWS["runs"][0].items() if name != "batch_id"}
 REFERENCE, EVALUATION = {"reference"}, {"evaluation"}

@@ -14,7 +14,7 @@ from urllib.request import HTTPRedirectHandler, build_opener
 import pytest
 from playwright.sync_api import expect
 
-pytest_plugins = ("browser",)
+pytest_plugins = ("tests.support.browser",)
 
 # One process of the user who runs the tests; everything it writes is in its own folder.
 CONFIG = """
@@ -56,7 +56,7 @@ PREFIXES = ("/plain/", "/deep/er/")
 @pytest.fixture(scope="module")
 def proxy(database_file, tmp_path_factory):
     """The address of nginx in front of two dashboards, one under each of the prefixes."""
-    from browser import serving  # not above: pytest has yet to see the plugin
+    from tests.support.browser import serving  # not above: pytest has yet to see the plugin
 
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
@@ -133,7 +133,7 @@ def test_a_proxy_that_hands_the_name_on_is_answered_by_the_allowed_one_alone(pro
 
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_pages_images_callbacks_and_deep_links_work_below_the_path(chromium, proxy, prefix):
-    from browser import wait_until
+    from tests.support.browser import wait_until
 
     with chromium.new_context(base_url=proxy, viewport={"width": 1280, "height": 900}) as window:
         page, wrong = window.new_page(), []

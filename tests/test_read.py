@@ -1,13 +1,13 @@
 """The reads of the case list against plain SQL over the same rows."""
 
-import database
 import pytest
 from sqlalchemy import delete, insert, text
 
+import db.commands.sql
 import db.engine
 import db.read
-import db.sql
 from db import facets, saved_views, schema, write
+from tests.support import database
 
 NAMED = """
     SELECT cases.id, cases.kind, cases.partition, cases.confidence, truth.name AS true_name,
@@ -382,7 +382,7 @@ def test_what_people_wrote_is_counted_and_shown(annotated):
     ],
 )
 def test_the_shown_sql_gives_the_cases_of_the_list_at_the_sql_prompt(engine, search):
-    answer = db.sql.run(engine, db.read.list_sql(engine, *db.read.case_query(engine, search)))
+    answer = db.commands.sql.run(engine, db.read.list_sql(engine, *db.read.case_query(engine, search)))
     assert answer.columns[0] == "case_id"
     assert [row[0] for row in answer.rows] == all_ids(engine, search)
 

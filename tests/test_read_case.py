@@ -1,10 +1,10 @@
-import database
 import numpy as np
 import pytest
 from sqlalchemy import delete, event, select
 
 import db.read
 from db import schema
+from tests.support import database
 
 
 @pytest.fixture(scope="module")

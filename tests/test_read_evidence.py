@@ -2,12 +2,12 @@
 
 import re
 
-import database
 import pytest
 from sqlalchemy import text
 
 import db.read
-from db.read import evidence_facts
+from db.read.detector_page import facts
+from tests.support import database
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def engine(fresh):
 
 
 def asked(engine, search=""):
-    return db.read.evidence_query(engine, search)
+    return db.read.detector_page.query(engine, search)
 
 
 def test_without_a_query_string_the_honest_view_of_the_papers_detectors_is_shown(engine):
@@ -141,7 +141,7 @@ def test_the_shown_sql_is_the_question_with_its_values(engine):
         db.read.curves_question(query, rows),
         db.read.k_question(query, "dense euclidean total"),
         db.read.divergence_question(query),
-        db.read.fact_question(evidence_facts.NearMedian, query.network),
+        db.read.fact_question(facts.NearMedian, query.network),
     ]
     with engine.connect() as connection:
         for question in questions:
@@ -155,9 +155,9 @@ def test_a_quote_in_a_value_stays_a_value():
     assert question.sql() == "SELECT 'it''s; DROP TABLE cases'"
 
 
-@pytest.mark.parametrize("kind", evidence_facts.QUESTIONS)
+@pytest.mark.parametrize("kind", facts.QUESTIONS)
 def test_every_fact_has_rows(engine, kind):
-    values = {"activation": 0.5, "pixels": 50.0} if kind is evidence_facts.Duplicates else {}
+    values = {"activation": 0.5, "pixels": 50.0} if kind is facts.Duplicates else {}
     rows = db.read.facts(engine, kind, 1, **values)
     assert rows
     assert all(isinstance(row, kind) for row in rows)
@@ -166,5 +166,5 @@ def test_every_fact_has_rows(engine, kind):
 def test_a_database_without_evaluations_has_nothing_to_choose(fresh):
     engine = fresh()
     database.fill(engine, per_group=1, references=50, evidence=False)
-    _, options = db.read.evidence_query(engine, "?metric=cosine")
+    _, options = db.read.detector_page.query(engine, "?metric=cosine")
     assert options.detectors == ()

@@ -7,7 +7,6 @@ import sqlite3
 from contextlib import closing
 from itertools import count
 
-import database
 import pytest
 from sqlalchemy import delete, event, func, select
 
@@ -15,7 +14,8 @@ import db.engine
 from benchmarks.pages import Visit, callbacks_of
 from dashapp.app import create_app
 from db import facets, schema
-from ingest import defense
+from ingest.stages import tuning
+from tests.support import database
 
 VISITS = (
     ("/", "?partition=all"),
@@ -124,5 +124,5 @@ def test_nobody_sees_layers_that_are_tuned_beside_layers_that_are_not(tmp_path):
                 )
             )
 
-    assert defense.tune(engine, 1, ["euclidean"], schema.RULES)
+    assert tuning.tune(engine, 1, ["euclidean"], schema.RULES)
     assert seen == {(0, 0), (4, 4)}

@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from networks import TINY, random_network
 
-from model import cnn
-from model.incremental import incremental
-from model.repair import neighbor_medians, repair_stream, repair_sweep
+from model.detectors.repair import neighbor_medians, repair_stream, repair_sweep
+from model.network import cnn
+from model.network.incremental import incremental
+from tests.support.networks import TINY, random_network
 
 N, H, W, K = 5, 7, 6, 4
 NETWORK = random_network(TINY, np.random.default_rng(1))

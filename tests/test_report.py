@@ -2,16 +2,17 @@
 
 import re
 
-import database
 import numpy as np
 import pytest
 from test_evidence_figures import row
 
 import db.read
 import xpixels
-from dashapp import report_facts, report_figures, report_tables
-from dashapp.report import write_report
+from dashapp.report import facts, tables
+from dashapp.report import figures as report_figures
+from dashapp.report.document import write_report
 from db.read import Measure
+from tests.support import database
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_the_report_is_the_same_each_time_and_its_tables_are_whole(engine, drawn
 
 def test_the_report_has_the_numbers_of_the_database(engine, drawn, tmp_path):
     text = write_report(engine, tmp_path)[0].read_text()
-    query, _ = db.read.evidence_query(engine, "")
+    query, _ = db.read.detector_page.query(engine, "")
     rows = {one.detector: one for one in db.read.evidence_summary(engine, query)}
     dense = rows["dense euclidean total"]
     assert f"| dense euclidean total | {dense.k} |" in text
@@ -128,7 +129,7 @@ def test_a_report_that_is_not_finished_leaves_the_earlier_one(engine, drawn, mon
     def fail(*_args):
         raise error
 
-    monkeypatch.setattr(report_facts, "sections", fail)
+    monkeypatch.setattr(facts, "sections", fail)
     monkeypatch.setattr(report_figures, "kaleido_installed", lambda: False)
     with pytest.raises(error):
         write_report(engine, tmp_path)
@@ -152,30 +153,30 @@ def test_a_folder_with_a_report_of_somebody_is_refused_before_the_study_begins(t
 
 
 def test_a_table_keeps_bars_in_its_cells():
-    table = report_tables.markdown(("a", "b"), [("x|y", 1), (None, 2.5)])
+    table = tables.markdown(("a", "b"), [("x|y", 1), (None, 2.5)])
     assert table == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |\n|  | 2.5 |"
 
 
 def test_the_best_of_a_summary_are_bold_and_the_rest_is_not():
     weak = row("dense cosine total", auc=Measure(0.6, 0.5, 0.7), paired_auc=None, recovered=None)
-    lines = report_tables.summary([row(), weak]).splitlines()
+    lines = tables.summary([row(), weak]).splitlines()
     assert "**.800 [.750, .850]**" in lines[2]
     assert "**" not in lines[3]
-    assert report_tables.best_sentence([weak, row()]).startswith("Best k-NN detector: dense euclidean total")
+    assert tables.best_sentence([weak, row()]).startswith("Best k-NN detector: dense euclidean total")
 
 
 def test_a_pixel_is_measured_against_the_neighbors_that_it_has():
     image = np.full((4, 4, 3), 100, np.uint8)
     image[0, 0] = (255, 90, 100)
     image[2, 2] = (100, 100, 0)
-    assert report_facts.neighbor_distance(image, 0, 0) == 155
-    assert report_facts.neighbor_distance(image, 2, 2) == 100
-    assert report_facts.neighbor_distance(image, 3, 3) == 0
-    assert report_facts.at_edge(image, 0, 2)
-    assert not report_facts.at_edge(image, 1, 2)
+    assert facts.neighbor_distance(image, 0, 0) == 155
+    assert facts.neighbor_distance(image, 2, 2) == 100
+    assert facts.neighbor_distance(image, 3, 3) == 0
+    assert facts.at_edge(image, 0, 2)
+    assert not facts.at_edge(image, 1, 2)
 
 
 def test_detectors_are_matched_by_layer_metric_and_rule():
     whole, part = row(), row("dense euclidean total distinct", reference="distinct")
-    assert report_facts.matched([whole, row("repair", kind="repair")], [part]) == [(whole, part)]
-    assert report_facts.matched([row(metric="cosine")], [part]) == []
+    assert facts.matched([whole, row("repair", kind="repair")], [part]) == [(whole, part)]
+    assert facts.matched([row(metric="cosine")], [part]) == []

@@ -5,11 +5,13 @@ import io
 import json
 
 import pytest
-import small_database
 from sqlalchemy import insert
 
 import xpixels
-from db import engine, migrate, runs_command, runs_text, schema
+from db import engine, migrate, schema
+from db.commands import runs as runs_command
+from db.commands import runs_text
+from tests.support import small_database
 
 RUN = small_database.ROWS["runs"][0] | {"process": None, "message": None}
 ATTACK = {"dataset": "pets", "attack": "differential-evolution", "screen": None, "population": 100, "seed": 0}

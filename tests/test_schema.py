@@ -1,10 +1,10 @@
 import pytest
-import small_database
-from small_database import CAT, DOG, LAYERS, SHIP
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from db import engine, facets, schema
+from tests.support import small_database
+from tests.support.small_database import CAT, DOG, LAYERS, SHIP
 
 
 @pytest.fixture(scope="module")

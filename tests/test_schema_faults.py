@@ -4,12 +4,14 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-import small_database
 from sqlalchemy import Engine, insert, text
 
 import xpixels
 from db import engine as engines
-from db import migrate, schema, schema_faults, schema_shape, upkeep
+from db import migrate, schema
+from db.commands import upkeep
+from db.soundness import schema_faults, schema_shape
+from tests.support import small_database
 
 INDEXES = {index.name: index for table in schema.metadata.sorted_tables for index in table.indexes}
 VIEWS = sorted(schema.views.tables)

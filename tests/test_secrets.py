@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import commands
-import postgres_server
 import pytest
 
 import xpixels
-from db import address, engine, migrate, upkeep
+from db import address, engine, migrate
+from db.commands import upkeep
+from tests.support import commands, postgres_server
 
 SECRET = "s3cr3t"
 ROOT = Path(xpixels.__file__).parent

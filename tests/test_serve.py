@@ -5,13 +5,13 @@ import socket
 import subprocess
 import sys
 
-import database
 import pytest
 
 import db.engine
 import db.migrate
 import xpixels
 from dashapp.server import serve
+from tests.support import database
 
 
 @pytest.fixture(scope="module")

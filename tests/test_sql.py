@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-import small_database
 
 import xpixels
-from db import engine, migrate, schema, sql
+from db import engine, migrate, schema
+from db.commands import sql
+from tests.support import small_database
 
 README = Path(__file__).parents[1] / "README.md"
 

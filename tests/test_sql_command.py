@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-import small_database
 
 import xpixels
 from db import engine, migrate
+from tests.support import small_database
 
 ROOT = Path(__file__).parents[1]
 TEXT = "naïve 🦌 „Wald“"

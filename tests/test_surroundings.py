@@ -12,13 +12,13 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
-import commands
-import database
 import pytest
 
 import xpixels
-from db import engine, migrate, upkeep
-from model import data
+from db import engine, migrate
+from db.commands import upkeep
+from model.data import cifar10
+from tests.support import commands, database
 
 ROOT = Path(xpixels.__file__).parent
 INSTALLED = f"import sys; sys.path.append({str(ROOT)!r}); import xpixels; xpixels.run()"  # as a script is
@@ -321,7 +321,7 @@ def test_a_fetch_that_is_stopped_keeps_nothing_and_says_so(tmp_path, monkeypatch
     cache, silent = tmp_path / "cache", tmp_path / "silent"
     silent.mkdir()
     monkeypatch.setenv("XPIXELS_CACHE", str(cache))
-    for file in data.CIFAR10:
+    for file in cifar10.CIFAR10:
         os.mkfifo(silent / file.name)
     began = time.monotonic()
     words = ["data", "fetch", "cifar10", "--from", silent]

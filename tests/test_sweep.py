@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from networks import TINY, random_network
 
-from model import cnn, sweep
-from model.incremental import incremental
-from model.sweep import as_attacks, colour_grid, corner_sweep, sweep_stream
+from model.attacks import sweep
+from model.attacks.sweep import as_attacks, colour_grid, corner_sweep, sweep_stream
+from model.network import cnn
+from model.network.incremental import incremental
+from tests.support.networks import TINY, random_network
 
 N, H, W, K = 5, 7, 6, 4
 NETWORK = random_network(TINY, np.random.default_rng(1))

@@ -9,15 +9,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import ingested_batch
 import pytest
-from ingest_process import BACKGROUND, finish, killing_those_left, start, wait_until_stopped
 from sqlalchemy import func, select
 
 from benchmarks.crews import dask_workers
-from db import contents, leases, migrate, processes, schema, write
 from db import engine as engines
-from ingest import cluster, pipeline, turn
+from db import migrate, processes, schema, write
+from db.runs import leases
+from ingest import pipeline
+from ingest.workers import dask
+from ingest.workers import lease as turn
+from tests.support import contents, ingested_batch
+from tests.support.ingest_process import BACKGROUND, finish, killing_those_left, start, wait_until_stopped
 
 BATCH = replace(ingested_batch.BATCH, population=16)
 ELSEWHERE = "another-machine"
@@ -187,12 +190,12 @@ class Caught(Exception):
     """What would have been shared."""
 
 
-class Catching(cluster.Cluster):
+class Catching(dask.Cluster):
     """A cluster that does the first stages, and none of the attacks."""
 
     def share(self, work, task, run_id, items, size, **same):
         if work == "attack":
-            raise Caught(cluster.describe(task), items, same)
+            raise Caught(dask.describe(task), items, same)
         yield from super().share(work, task, run_id, items, size, **same)
 
 
@@ -201,7 +204,7 @@ def test_a_dask_worker_whose_run_ends_while_it_is_stopped_writes_nothing_more(
 ):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "of-the-killed"))
     known = {"weights": small_weights, "maps": False, "repairs": False, "evaluation": "full"}
-    with cluster.cluster("local", empty, ingested_batch.load) as crew:
+    with dask.cluster("local", empty, ingested_batch.load) as crew:
         catching = Catching(crew.client, crew.url, crew.load)
         with pytest.raises(Caught) as caught:
             pipeline.ingest(empty, BATCH, load=ingested_batch.load, **known, crew=catching)
@@ -210,7 +213,7 @@ def test_a_dask_worker_whose_run_ends_while_it_is_stopped_writes_nothing_more(
 
         def submit():
             where = (catching.command, place, catching.url, catching.load)
-            return crew.client.submit(cluster._do, where, "attack", run_id, items, same, pure=False)
+            return crew.client.submit(dask._do, where, "attack", run_id, items, same, pure=False)
 
         workers = list(crew.client.run(os.getpid).values())
         running = submit()

@@ -9,7 +9,7 @@ from flax import nnx
 from test_cnn import SMALL
 
 import xpixels
-from model import cnn, train
+from model.network import cnn, train
 
 RECIPE = train.Recipe(epochs=3, batch_size=16, learning_rate=1e-2, shift=1, seed=3)
 

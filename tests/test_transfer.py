@@ -1,12 +1,12 @@
 """A whole database from SQLite to PostgreSQL and back: every row as it was, or none."""
 
-import database
-import postgres_server
 import pytest
 from sqlalchemy import delete, insert, select
 
 import xpixels
-from db import annotations, engine, migrate, schema, transfer, upkeep, write
+from db import annotations, engine, migrate, schema, write
+from db.commands import transfer, upkeep
+from tests.support import database, postgres_server
 
 pytestmark = pytest.mark.postgresql
 TABLES = [table for table in schema.metadata.sorted_tables if table is not schema.database_identity]

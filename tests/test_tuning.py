@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from model import defense, tuning
-from model.tuning import OperatingPoint, Sweep
+from model.detectors import tuning, votes
+from model.detectors.tuning import OperatingPoint, Sweep
 
 K_MAX = 7
 
@@ -26,7 +26,7 @@ def test_every_cell_is_the_count_of_a_loop_over_the_cases():
     for k in range(1, K_MAX + 1):
         for t in range(-1, K_MAX + 1):
             names = [
-                defense.outcomes(defense.alarms(count, t), adversarial).item()
+                votes.outcomes(votes.alarms(count, t), adversarial).item()
                 for count, adversarial in zip(COUNTS[:, k - 1], TRUTH, strict=True)
             ]
             cell = (k - 1, t + 1)

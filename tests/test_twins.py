@@ -2,13 +2,14 @@
 
 import base64
 
-import database
 import numpy as np
 import pytest
 
 import db.read
-from dashapp import twin_words, twins
-from dashapp.pages.case_twin import original_softmax
+from dashapp.decide import twins
+from dashapp.pages.case.twin import original_softmax
+from dashapp.words import twins as twin_words
+from tests.support import database
 
 ATTACKED, CLEAN = 20, 13
 

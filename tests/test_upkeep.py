@@ -3,12 +3,13 @@ import resource
 import sqlite3
 
 import pytest
-import small_database
 from sqlalchemy import insert, text
 from sqlalchemy.exc import OperationalError
 
 import xpixels
-from db import engine, facets, migrate, schema, sizes, upkeep
+from db import engine, facets, migrate, schema
+from db.commands import sizes, upkeep
+from tests.support import small_database
 
 
 @pytest.fixture

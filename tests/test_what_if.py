@@ -1,17 +1,19 @@
 """Another k and threshold: the decisions, the counts and the flips, against the pipeline's own rules."""
 
-import database
 import numpy as np
 import pytest
 from sqlalchemy import insert, select
 
 import db.read
-from dashapp import votes, what_if_figures, what_if_words
-from dashapp.pages.case_address import case_view, other_case_search
-from dashapp.pages.case_state import case_state
-from dashapp.pages.case_what_if_parts import marks
+from dashapp.decide import votes
+from dashapp.draw import what_if_figures
+from dashapp.pages.case.address import case_view, other_case_search
+from dashapp.pages.case.state import case_state
+from dashapp.pages.case.what_if_parts import marks
+from dashapp.words import what_if
 from db import schema
-from model import defense
+from model.detectors import votes as defense
+from tests.support import database
 
 DENSE = 6  # id of the layer
 EUCLIDEAN = {"metric": "euclidean"}
@@ -99,7 +101,7 @@ def test_flips_are_the_cases_whose_alarm_becomes_another(engine, rule, k, thresh
 
 def test_flips_are_shown_from_both_directions_and_counted_in_full(engine, monkeypatch):
     whole = db.read.flips(engine, 1, DENSE, 50, -1, rule="max-class", **EUCLIDEAN)
-    monkeypatch.setattr("db.read.what_if.FLIPS_SHOWN", 2)
+    monkeypatch.setattr("db.read.one_case.what_if.FLIPS_SHOWN", 2)
     cut = db.read.flips(engine, 1, DENSE, 50, -1, rule="max-class", **EUCLIDEAN)
     assert len(cut.shown) == 2
     assert cut[1:] == whole[1:]
@@ -155,8 +157,8 @@ def test_the_tuned_point_is_marked_on_a_slider_and_wins_over_its_ends():
 
 
 def test_flips_are_told_in_words():
-    assert what_if_words.flips_sentence(0, 0, 0) == "No validation case flips."
-    assert what_if_words.flips_sentence(1, 0, 1) == "1 validation case flips: 1 now alarm."
-    sentence = what_if_words.flips_sentence(1200, 30, 24)
+    assert what_if.flips_sentence(0, 0, 0) == "No validation case flips."
+    assert what_if.flips_sentence(1, 0, 1) == "1 validation case flips: 1 now alarm."
+    sentence = what_if.flips_sentence(1200, 30, 24)
     assert sentence == "1,230 validation cases flip: 1,200 now alarm, 30 no longer do; 24 are shown."
-    assert [what_if_words.change(*pair) for pair in ((3, 1), (1, 3), (2, 2))] == ["+2", "−2", "same"]
+    assert [what_if.change(*pair) for pair in ((3, 1), (1, 3), (2, 2))] == ["+2", "−2", "same"]

@@ -144,18 +144,18 @@ def test_a_place_where_no_file_can_be_is_told_beforehand(tmp_path, name, error, 
 # Who writes files otherwise, and why that is no harm.
 OTHERWISE = {
     "whole_file.py": "it is what the others go through",
-    "dashapp/report.py": "into a folder whose files are moved when all are there",
-    "dashapp/report_figures.py": "into the same folder",
+    "dashapp/report/document.py": "into a folder whose files are moved when all are there",
+    "dashapp/report/figures.py": "into the same folder",
     "db/sqlite_file.py": "a database, which SQLite writes",
-    "ingest/registry.py": "it renames a batch",
-    "model/pictures.py": "to nowhere",
+    "ingest/record.py": "it renames a batch",
+    "model/data/pictures/reading.py": "to nowhere",
     "model/terminal.py": "standard error",
-    "db/output.py": "what whole_file gives",
-    "model/archive.py": "into a folder that becomes the cache when all is verified",
-    "model/data.py": "the bundled sample, by maintainers",
-    "model/fetch.py": "it makes that folder the cache",
-    "model/sources.py": "into a folder for scratch",
-    "model/train_command.py": "a log, to which every epoch adds a line",
+    "db/commands/output.py": "what whole_file gives",
+    "model/data/archive.py": "into a folder that becomes the cache when all is verified",
+    "model/data/cifar10.py": "the bundled sample, by maintainers",
+    "model/data/fetch.py": "it makes that folder the cache",
+    "model/data/sources.py": "into a folder for scratch",
+    "model/network/train_command.py": "a log, to which every epoch adds a line",
 }
 WRITES = re.compile(
     r"""\.write_(text|bytes)\(|open\([^)\n]*["'][rb]*[wax]|\.rename\(|os\.(replace|rename|link)\(|\.savez\w*\(path"""

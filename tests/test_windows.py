@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from networks import random_architecture, random_network
 
-from model import layers
-from model.layers import Architecture, Conv, Dense, Flatten, MaxPool
-from model.windows import full_multiply_adds, parts, plan
+from model.network import layers
+from model.network.layers import Architecture, Conv, Dense, Flatten, MaxPool
+from model.network.windows import full_multiply_adds, parts, plan
+from tests.support.networks import random_architecture, random_network
 
 
 def test_the_windows_of_our_network_are_those_of_the_notes():

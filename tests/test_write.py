@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import small_database
-from small_database import CAT, DOG, SHIP
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db import engine, migrate, schema, write
+from tests.support import small_database
+from tests.support.small_database import CAT, DOG, SHIP
 
 ROOT = Path(write.__file__).parents[1]
 ATTACK_KEY = (

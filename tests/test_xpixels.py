@@ -16,7 +16,7 @@ import pytest
 import xpixels
 from db import engine as engines
 from db import migrate
-from model import checkpoint
+from model.network import checkpoint
 
 ROOT = Path(__file__).parents[1]
 

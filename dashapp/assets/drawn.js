@@ -1,4 +1,4 @@
-/* Parts of a page that were sent as HTML (dashapp/drawn.py): into their place before the next paint, and
+/* Parts of a page that were sent as HTML (dashapp/draw/html_parts.py): into their place before the next paint, and
    their links followed without loading the page anew, as Dash's own are. */
 (function () {
   "use strict";

@@ -1,19 +1,6 @@
 """Questions that a page or a command asks, one function each, with typed rows for answers."""
 
-from db.read.annotations import CaseAnnotations, TagCount, case_annotations, tag_counts
-from db.read.case import case_activations, case_decisions, case_detail, case_neighbors
-from db.read.case_rows import (
-    CaseActivation,
-    CaseAttack,
-    CaseDecision,
-    CaseDetail,
-    CaseImage,
-    CaseLayer,
-    CaseNeighbor,
-    CasePixel,
-    CaseScore,
-)
-from db.read.cases import (
+from db.read.case_list.cases import (
     CaseList,
     CasePlace,
     Overview,
@@ -25,7 +12,11 @@ from db.read.cases import (
     overview,
     random_case,
 )
-from db.read.evidence import (
+from db.read.case_list.exported import export_cases, exported_columns
+from db.read.case_list.options import CaseOptions, LayerOption, NetworkOption
+from db.read.case_list.query import PAGE_SIZE, SORTS, CaseQuery, Order, Range, case_query
+from db.read.case_list.rows import ListedCase, ListedDecision, ListedPixel
+from db.read.detector_page.evidence import (
     CurvePoint,
     DetectorRow,
     Divergence,
@@ -41,8 +32,8 @@ from db.read.evidence import (
     k_question,
     summary_question,
 )
-from db.read.evidence_facts import fact_question, facts
-from db.read.evidence_query import (
+from db.read.detector_page.facts import fact_question, facts
+from db.read.detector_page.query import (
     ANY,
     EVIDENCE_SORTS,
     DetectorOption,
@@ -50,12 +41,11 @@ from db.read.evidence_query import (
     EvidenceQuery,
     evidence_query,
 )
-from db.read.exported import export_cases, exported_columns
-from db.read.images import image_png
-from db.read.listed import ListedCase, ListedDecision, ListedPixel
-from db.read.maps import PixelMap, RepairMaps, original_activation, repair_maps, vulnerability_map
-from db.read.options import CaseOptions, LayerOption, NetworkOption
-from db.read.pairs import (
+from db.read.for_ingest.images import image_png
+from db.read.one_case.annotations import CaseAnnotations, TagCount, case_annotations, tag_counts
+from db.read.one_case.case import case_activations, case_decisions, case_detail, case_neighbors
+from db.read.one_case.maps import PixelMap, RepairMaps, original_activation, repair_maps, vulnerability_map
+from db.read.one_case.pairs import (
     PairPart,
     PairPlace,
     PairSample,
@@ -65,11 +55,20 @@ from db.read.pairs import (
     reference_blocks,
     reference_count,
 )
-from db.read.query import PAGE_SIZE, SORTS, CaseQuery, Order, Range, case_query
-from db.read.refusal import QueryError
-from db.read.score_decisions import ScoreDecision, score_decisions
-from db.read.twins import CaseOriginal, case_original, twin_neighbors
-from db.read.what_if import (
+from db.read.one_case.rows import (
+    CaseActivation,
+    CaseAttack,
+    CaseDecision,
+    CaseDetail,
+    CaseImage,
+    CaseLayer,
+    CaseNeighbor,
+    CasePixel,
+    CaseScore,
+)
+from db.read.one_case.score_decisions import ScoreDecision, score_decisions
+from db.read.one_case.twins import CaseOriginal, case_original, twin_neighbors
+from db.read.one_case.what_if import (
     Flip,
     Flips,
     Outcomes,
@@ -81,6 +80,7 @@ from db.read.what_if import (
     tuned_rules,
     what_if_outcomes,
 )
+from db.read.refusal import QueryError
 
 __all__ = [
     "ANY",

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, case, distinct, func, select
 
-from db import provenance
+from db.runs import provenance
 from db.schema import attacks, batches, layers, networks, operating_points, runs
 
 

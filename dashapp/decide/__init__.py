@@ -1,0 +1,1 @@
+"""What a page works out from stored rows: votes, pairs, curve points, twins; pure."""

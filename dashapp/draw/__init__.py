@@ -1,0 +1,1 @@
+"""Rows to figures, small pictures and parts of a page; pure."""

@@ -1,0 +1,58 @@
+"""What addresses mean, and the answers that are no pages: images, redirects, the status of a first answer."""
+
+import re
+
+import flask
+from dash import Dash
+from sqlalchemy import Engine
+
+import db.read
+from dashapp.http.headers import keep_for_ever
+from dashapp.pages.detectors import page
+
+
+def case_id(app: Dash, pathname: str) -> int | None:
+    """The case that a path names, or None when it is no case's path."""
+    match = re.fullmatch(r"case/([1-9][0-9]{0,8})", app.strip_relative_path(pathname) or "")
+    return int(match[1]) if match else None
+
+
+def is_detectors(app: Dash, pathname: str) -> bool:
+    """Whether a path is the detectors' page."""
+    return app.strip_relative_path(pathname) == page.PATH.strip("/")
+
+
+def register_routes(app: Dash, engine: Engine) -> None:
+    """Add the images by content hash, and the status 404 to first answers for addresses that lead nowhere."""
+    server: flask.Flask = app.server
+    prefix = app.config.routes_pathname_prefix
+
+    @server.get(f"{prefix}images/<sha256>.png")
+    def image(sha256: str) -> flask.Response:
+        png = db.read.image_png(engine, sha256)
+        if png is None:
+            return flask.Response("No image has this hash.\n", status=404, mimetype="text/plain")
+        response = flask.Response(png, mimetype="image/png")
+        response.set_etag(sha256)
+        keep_for_ever(response)
+        return response.make_conditional(flask.request)
+
+    if prefix != "/":
+
+        @server.get(prefix.rstrip("/"))
+        def with_slash() -> flask.Response:
+            # Relative, so that it holds whatever name and scheme a proxy gives the server outside.
+            query = flask.request.query_string.decode("ascii", "replace")
+            return flask.redirect(prefix + (f"?{query}" if query else ""), code=308)
+
+    @server.after_request
+    def missing(response: flask.Response) -> flask.Response:
+        # Dash answers every path with the same document and decides in the browser.
+        rule = flask.request.url_rule
+        if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
+            pathname = app.config.requests_pathname_prefix + flask.request.path.removeprefix(prefix)
+            number = case_id(app, pathname)
+            known = number is not None and db.read.case_exists(engine, number)
+            if not known and not is_detectors(app, pathname):
+                response.status_code = 404
+        return response

@@ -1,0 +1,116 @@
+"""The state of the case view, which lives in its address: `/case/17?layer=dense&neighbors=all&...`.
+
+The rest of the query string is the case list's, kept for the way back and for the previous and next case.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from dashapp.pages.case.maps_address import NAMES as MAPS
+from dashapp.words import decisions
+
+K_MOST = 50  # neighbours that are stored of a case
+PANELS = ("both", "graph", "list")  # how the neighbours are shown, the default first
+ORDERS = ("difference", "stored")  # of a pair's units, the default first
+# What only a case's page understands; its list knows none of them.
+OWN = ("layer", "neighbors", "metric", "rule", "k", "threshold", "panel", "pair", "order", "twin", *MAPS)
+
+
+class CaseView(NamedTuple):
+    """What the address asks the page to show."""
+
+    layer: str
+    show_all: bool  # all stored neighbours instead of the first k
+    metric: str
+    rule: str
+    k: int | None  # None: the tuned one
+    threshold: int | None  # None: the tuned one
+    panel: str  # one of PANELS
+    pair: int | None  # reference sample whose activations are compared with the case's
+    order: str  # one of ORDERS
+    twin: bool  # the neighbours of the image before the attack, beside these
+    complaints: tuple[str, ...]  # one line for each value that is not understood
+
+
+def case_view(
+    search: str,
+    layers: Sequence[str],
+    metrics: Sequence[str] = ("euclidean",),
+    rules: Sequence[str] = ("total",),
+) -> CaseView:
+    """Read a query string ('?...' or ''); without a layer the list's detector, if it is a layer, or the last.
+
+    Args:
+        search: the query string.
+        layers: names of the compared layers in network order, at least one.
+        metrics: those that neighbours of this case are stored under; the first is the default.
+        rules: those that are tuned; the first is the default.
+    """
+    fields = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
+    asked, shown_in_list = fields.get("layer"), fields.get("detector")
+    layer = shown_in_list if shown_in_list in layers else layers[-1]
+    complaints = []
+    if asked in layers:
+        layer = asked
+    elif asked is not None:
+        complaints.append(decisions.unknown_layer_sentence(asked, layers, layer))
+    shown = fields.get("neighbors")
+    if shown not in (None, "all"):
+        complaints.append(decisions.unknown_range_sentence(shown))
+
+    def choice(name: str, known: Sequence[str]) -> str:
+        value = fields.get(name, known[0])
+        if value in known:
+            return value
+        complaints.append(_complaint(name, value, f"it can be {', '.join(known)}. Shown instead: {known[0]}"))
+        return known[0]
+
+    def number(name: str, lowest: int, highest: int | None) -> int | None:
+        value = fields.get(name)
+        if value is None:
+            return None
+        try:
+            found = int(value)
+        except ValueError:
+            found = None
+        if found is None or len(value) > 9 or found < lowest or (highest is not None and found > highest):
+            ends = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
+            complaints.append(_complaint(name, value, f"it can be a whole number, {ends}"))
+            return None
+        return found
+
+    view = CaseView(
+        layer=layer,
+        show_all=shown == "all",
+        metric=choice("metric", metrics or ("euclidean",)),
+        rule=choice("rule", rules or ("total",)),
+        k=number("k", 1, K_MOST),
+        threshold=number("threshold", -1, K_MOST),
+        panel=choice("panel", PANELS),
+        pair=number("pair", 1, None),
+        order=choice("order", ORDERS),
+        twin=choice("twin", ("0", "1")) == "1",
+        complaints=(),
+    )
+    return view._replace(complaints=tuple(complaints))
+
+
+def _complaint(name: str, value: str, expected: str) -> str:
+    return f"The address asks for {name} “{value}”; {expected}."
+
+
+def other_case_search(search: str) -> str:
+    """The query string for the previous or the next case: as this, without what is only of this case."""
+    return _without(search, ("pair",))
+
+
+def list_search(search: str) -> str:
+    """The list's part of a case's query string: '?...' or ''."""
+    return _without(search, OWN)
+
+
+def _without(search: str, names: Sequence[str]) -> str:
+    fields = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
+    kept = [(name, value) for name, value in fields if name not in names]
+    return f"?{urlencode(kept, safe=',')}" if kept else ""

@@ -1,0 +1,165 @@
+"""A conv layer's maps in the case view, all of them, when the reader opens it; or what the attack changed in
+them.
+"""
+
+import math
+
+import numpy as np
+from dash import ALL, Dash, Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import ids
+from dashapp.draw import activation_maps, map_pictures
+from dashapp.pages.case.maps import case_view_of
+from dashapp.pages.case.maps_address import MapsView
+from dashapp.words import decisions, maps
+
+FULL = 0.995  # share of the values, by size, below the last colour of the scale
+
+
+def channels_part(engine: Engine, case: db.read.CaseDetail, search: str) -> list:
+    """The panel, empty while no layer is open, and what it shows."""
+    view = case_view_of(case, search)
+    return [
+        html.Div(channels(engine, case, view), id=ids.CASE_CHANNELS),
+        dcc.Store(id=ids.CASE_CHANNELS_SHOWN, data=_shown(case, view)),
+    ]
+
+
+def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:
+    """What the panel holds; a line where the address asks for something else than it can show."""
+    lines = [view.complaints[name] for name in ("activations", "difference") if name in view.complaints]
+    notices = [html.P(line, className="notice-line", role="status") for line in lines]
+    if view.layer is None:
+        return notices
+    stored = db.read.case_activations(engine, case.case_id, [view.layer])
+    values = _decoded(stored[0]) if stored else None
+    problem = None if stored else maps.NO_ACTIVATIONS
+    difference = view.difference and case.attack is not None
+    if difference and values is not None:
+        before = db.read.original_activation(engine, case.case_id, view.layer)
+        if before is None:
+            values, problem = None, maps.NO_ORIGINAL
+        else:
+            values = values - _decoded(before)
+    body = [html.P(problem, className="notice-line")] if values is None else _grid(values, difference)
+    count = next(layer.shape[-1] for layer in case.layers if layer.name == view.layer)
+    head = html.Div(
+        [
+            html.H2(maps.channels_title(view.layer, count)),
+            html.Span(maps.CHANGED if difference else maps.BRIGHTEST, className="muted"),
+            _switch(case, view.layer, difference),
+            html.Button(
+                "Close",
+                id=ids.case_channels("close", view.layer),
+                className="button",
+                type="button",
+            ),
+        ],
+        className="part-head channels-head",
+    )
+    panel = html.Section(
+        [head, *body], className="card case-channels", **{"aria-label": f"Maps of {view.layer}"}
+    )
+    return [*notices, panel]
+
+
+def _switch(case: db.read.CaseDetail, layer: str, difference: bool) -> html.Button:
+    attacked = case.attack is not None
+    return html.Button(
+        "Difference to the original",
+        id=ids.case_channels("difference", layer),
+        className="button toggle",
+        type="button",
+        disabled=not attacked,
+        title="" if attacked else maps.NOT_ATTACKED,
+        **{"aria-pressed": decisions.aria(difference)},
+    )
+
+
+def _grid(values: np.ndarray, difference: bool) -> list:
+    """Maps (H, W, C) beside one another, and the bar of their colours."""
+    means = values.mean((0, 1))
+    order = np.argsort(-np.abs(values).mean((0, 1)) if difference else -means, kind="stable")
+    # A few values are far above all others; they share the last colour, so that the others can be told apart.
+    largest = float(np.quantile(np.abs(values), FULL)) or float(np.abs(values).max())
+    draw = map_pictures.difference_picture if difference else map_pictures.activation_picture
+    cells = [
+        html.Figure(
+            [
+                html.Img(src=draw(values[:, :, channel], largest), alt="", className="pixels"),
+                html.Figcaption([html.B(str(channel)), f" {_number(means[channel])}"]),
+            ],
+            className="channel",
+            title=f"channel {channel}: mean {means[channel]:.4g}",
+        )
+        for channel in order.tolist()
+    ]
+    most = f"≥ {_number(largest)}"
+    ticks = (f"≤ −{_number(largest)}", "0", most) if difference else ("0", most)
+    bar = html.Div(
+        [html.Span(className="channels-colors"), *(html.Span(tick) for tick in ticks)],
+        className="channels-bar" + " is-difference" * difference,
+    )
+    return [bar, html.Div(cells, className="channels", style={"--side": values.shape[1]})]
+
+
+def _number(value: float) -> str:
+    """Two significant digits, without an exponent."""
+    if abs(value) < 5e-4:
+        return "0"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def _decoded(stored: db.read.CaseActivation) -> np.ndarray:
+    return activation_maps.decode(stored.data, stored.encoding, stored.shape)
+
+
+def _shown(case: db.read.CaseDetail, view: MapsView) -> str:
+    complaints = [view.complaints.get(name, "") for name in ("activations", "difference")]
+    return f"{case.case_id}/{view.layer}/{view.difference}/{'/'.join(complaints)}"
+
+
+def validation_layout() -> html.Div:
+    """Every id of this part."""
+    return html.Div(
+        [
+            html.Div(id=ids.CASE_CHANNELS),
+            dcc.Store(id=ids.CASE_CHANNELS_SHOWN),
+            html.Button(id=ids.case_channels("open", "")),
+        ]
+    )
+
+
+def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
+    """The address decides which layer is open; `case_maps` writes it."""
+    buttons = ids.case_channels("open", ALL)
+
+    @app.callback(
+        output={
+            "panel": Output(ids.CASE_CHANNELS, "children"),
+            "shown": Output(ids.CASE_CHANNELS_SHOWN, "data"),
+            "expanded": Output(buttons, "aria-expanded"),
+        },
+        inputs={"search": Input(ids.LOCATION, "search")},
+        state={
+            "case_id": State(ids.CASE_ID, "data"),
+            "before": State(ids.CASE_CHANNELS_SHOWN, "data"),
+            "opening": State(buttons, "id"),
+        },
+    )
+    def open_layer(search: str | None, case_id: int | None, before: str | None, opening: list[dict]) -> dict:
+        if case_id is None:  # the page is being left
+            raise PreventUpdate
+        case = db.read.case_detail(engine, case_id)
+        view = case_view_of(case, search or "")
+        if _shown(case, view) == before:
+            raise PreventUpdate
+        return {
+            "panel": channels(engine, case, view),
+            "shown": _shown(case, view),
+            "expanded": [decisions.aria(one["layer"] == view.layer) for one in opening],
+        }

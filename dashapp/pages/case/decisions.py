@@ -1,0 +1,136 @@
+"""Part B of the case view (paper, 4.3: right column): each layer's decision, why, what it recovers.
+
+The detectors without neighbours follow in `case_detectors`.
+"""
+
+from collections.abc import Sequence
+
+from dash import html
+
+import db.read
+from dashapp import ids
+from dashapp.pages.case.overview import alarm_state, class_name
+from dashapp.words import decisions as words
+from dashapp.words.glossary import about
+
+
+def decisions_part(
+    case: db.read.CaseDetail,
+    decisions: Sequence[db.read.CaseDecision],
+    shown: str,
+    *,
+    metric: str,
+    rule: str,
+) -> html.Aside:
+    """One card a compared layer; a click chooses it.
+
+    Args:
+        case: the case.
+        decisions: empty before tuning.
+        shown: name of the layer that is chosen.
+        metric, rule: what the decisions were made with.
+    """
+    by_layer = {decision.layer: decision for decision in decisions}
+    if decisions:
+        intro = []
+        foot = [html.P(f"Rule {rule}: {words.RULE_NOTES[rule]}.", className="muted decisions-rule")]
+    else:
+        intro, foot = [html.P(words.not_tuned_sentence(metric, rule), className="notice-line")], []
+    return html.Aside(
+        className="case-decisions",
+        children=[
+            html.Div(
+                className="part-head",
+                children=[html.H2("Decisions of the defence"), about("outcome"), _how(metric, rule)],
+            ),
+            *intro,
+            *(
+                _decision(case, layer.name, by_layer.get(layer.name), layer.name == shown)
+                for layer in case.compared_layers
+            ),
+            *foot,
+        ],
+    )
+
+
+def _how(metric: str, rule: str) -> html.Span:
+    note = words.RULE_NOTES[rule]
+    return html.Span(f"{metric} · {rule}", className="how", title=f"{metric} distances; rule {rule}: {note}")
+
+
+def _decision(
+    case: db.read.CaseDetail, layer: str, decision: db.read.CaseDecision | None, chosen: bool
+) -> html.Article:
+    state, text = alarm_state(None if decision is None else decision.alarm)
+    head = html.Div(
+        className="decision-head",
+        children=[
+            html.H3(
+                html.Button(
+                    layer,
+                    id=ids.case_layer("decisions", layer),
+                    className="decision-choose",
+                    type="button",
+                    **{"aria-pressed": words.aria(chosen)},
+                )
+            ),
+            html.Span(words.LAYER_NOTES.get(layer, ""), className="muted decision-note"),
+            html.Span(text, className=f"state {state}"),
+        ],
+    )
+    body = [] if decision is None else _explanation(case, decision)
+    return html.Article(
+        [head, *body], className=f"decision card {state}", **{"data-layer": layer, "aria-label": layer}
+    )
+
+
+def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list:
+    names = case.class_names
+    predicted = names[case.predicted_class]
+    reason = words.reason_sentence(
+        rule=decision.rule,
+        k=decision.k,
+        threshold=decision.threshold,
+        count=decision.unexpected_count,
+        alarm=decision.alarm,
+        predicted=predicted,
+    )
+    recovery = words.recovery_sentence(
+        alarm=decision.alarm,
+        k=decision.k,
+        majority=None if decision.majority_class is None else names[decision.majority_class],
+        recovered=None if decision.recovered_class is None else names[decision.recovered_class],
+        predicted=predicted,
+        true=case.true_name,
+    )
+    if decision.recovered_class is None:
+        recovered = html.P(recovery, className="muted")
+    else:
+        recovered = recovered_line(names[decision.recovered_class], decision.recovered_class, recovery)
+    return [html.P(reason, className="decision-reason"), recovered, *outcome_line(decision.outcome)]
+
+
+def recovered_line(name: str, class_id: int, why: str) -> html.P:
+    """The class that an alarm recovers, and where it comes from."""
+    return html.P(
+        ["Recovered class: ", class_name(name, class_id), html.Span(why, className="muted recovery-why")],
+        className="decision-recovered",
+    )
+
+
+def outcome_line(outcome: str | None) -> list[html.P]:
+    """The outcome by its plain name; nothing where nobody knows it."""
+    if outcome is None:
+        return []
+    right = outcome in ("TP", "TN")
+    name, truth = words.outcome_sentence(outcome).split(": ")
+    return [
+        html.P(
+            [
+                html.Span("✓" if right else "✗", className="outcome-mark", **{"aria-hidden": "true"}),
+                html.Strong(name),
+                f": {truth}",
+            ],
+            className=f"outcome {'outcome-right' if right else 'outcome-wrong'}",
+        )
+    ]

@@ -1,0 +1,272 @@
+"""The images of the case view, and the map that lies over them: how vulnerable each position is, or what a
+repair of it does.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import ids, theme
+from dashapp.draw import map_pictures
+from dashapp.pages.case.maps_address import MAPS, PLAIN, VULNERABILITY, MapsView, maps_view
+from dashapp.pages.case.overview import image_address
+from dashapp.words import decisions as words
+from dashapp.words import maps
+from dashapp.words.glossary import Entry, explained
+
+
+def switch(view: MapsView) -> html.Div:
+    """The buttons that choose what lies over the images."""
+    return html.Div(
+        [
+            html.Button(
+                maps.MAP_NAMES[over],
+                id=ids.case_map(over),
+                type="button",
+                title=maps.MAP_NOTES[over],
+                **{"aria-pressed": words.aria(over == view.over)},
+            )
+            for over in MAPS
+        ],
+        className="range-switch map-switch",
+        role="group",
+        **{"aria-label": "Map over the images"},
+    )
+
+
+def pictures_part(app: Dash, engine: Engine, case: db.read.CaseDetail, search: str) -> list:
+    """The images, what lies over them, and which case and map that is."""
+    view = case_view_of(case, search)
+    return [
+        html.Div(pictures(app, engine, case, view), id=ids.CASE_PICTURES),
+        dcc.Store(id=ids.CASE_PICTURES_SHOWN, data=_shown(case, view)),
+    ]
+
+
+def case_view_of(case: db.read.CaseDetail, search: str) -> MapsView:
+    """What an address asks of this case's maps."""
+    return maps_view(search, [layer.name for layer in case.layers if layer.kind == "conv"])
+
+
+def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:
+    """The image that the network saw, beside the original when it was attacked; then what the map says."""
+    over, original, scale, legend = _maps(engine, case, view)
+    address = image_address(app, case.image.sha256)
+    true = case.true_name
+    if case.attack is None:
+        caption, alt = ("as given", "The image") if true is None else ("unchanged", f"The image, {true}")
+        if case.sample_name:
+            caption, alt = f"{case.sample_name}, {caption}", f"{alt} {case.sample_name}"
+        shown = [_picture(case, address, caption, alt, (), over, scale)]
+    else:
+        rings = [(pixel.row, pixel.column) for pixel in case.attack.pixels]
+        before, alt = image_address(app, case.original.sha256), f"The original image, {true}"
+        shown = [
+            _picture(case, before, "original", alt, rings, original, scale),
+            html.Span("→", className="image-arrow", **{"aria-hidden": "true"}),
+            _picture(case, address, "attacked", "The attacked image", rings, over, scale, held=before),
+        ]
+    if "map" in view.complaints:
+        legend = [html.P(view.complaints["map"], className="notice-line", role="status")]
+    said = [html.Div(legend, className="map-said")] if legend else []
+    return [html.Div(shown, className="case-images"), *said]
+
+
+def _maps(
+    engine: Engine, case: db.read.CaseDetail, view: MapsView
+) -> tuple[db.read.PixelMap | None, db.read.PixelMap | None, map_pictures.Scale | None, list]:
+    """The maps over the image and over the original, the scale of both, and the legend."""
+    if view.over == PLAIN:
+        return None, None, None, []
+    names, predicted = case.class_names, case.class_names[case.predicted_class]
+    if view.over == VULNERABILITY:
+        found = db.read.vulnerability_map(engine, case.case_id)
+        attacked = case.attack is not None
+        over, original = (None, found) if attacked else (found, None)
+        sentences = (
+            []
+            if found is None
+            else maps.vulnerability_sentences(
+                margins=found.margins,
+                classes=found.classes,
+                levels=found.levels,
+                true=case.true_name or predicted,
+                names=names,
+                attacked=attacked,
+            )
+        )
+    else:
+        over, original = db.read.repair_maps(engine, case.case_id)
+        sentences = (
+            []
+            if over is None
+            else maps.repair_sentences(
+                margins=over.margins,
+                classes=over.classes,
+                predicted=predicted,
+                names=names,
+                before=None if original is None else original.margins,
+            )
+        )
+    there = [one for one in (over, original) if one is not None]
+    if not there:
+        return None, None, None, [html.P(maps.missing_sentence(view.over), className="notice-line")]
+    scale = map_pictures.margin_scale(np.concatenate([one.margins.ravel() for one in there]))
+    return over, original, scale, _legend(scale, sentences)
+
+
+def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list:
+    """`sentences`: what the map means, then what it says of this image."""
+    meaning, *said = sentences
+    zero = 100 * (min(max(0.0, scale.low), scale.high) - scale.low) / max(scale.high - scale.low, 1e-6)
+    marks = [(0.0, maps.margin(scale.low)), (100.0, maps.margin(scale.high))]
+    if 12 < zero < 88:
+        marks.insert(1, (zero, "0"))
+    return [
+        html.Div(
+            [
+                html.Div(className="map-bar", style={"--zero": f"{zero:.1f}%"}),
+                html.Div(
+                    [html.Span(text, style={"left": f"{place:.1f}%"}) for place, text in marks],
+                    className="map-ticks",
+                ),
+            ],
+            className="map-legend",
+            **{"data-low": f"{scale.low:.3f}", "data-high": f"{scale.high:.3f}"},
+        ),
+        html.Div(
+            [
+                html.P(maps.POINT, className="map-readout", **{"data-rest": maps.POINT}),
+                explained(Entry("This map", meaning)),
+            ],
+            className="map-point",
+        ),
+        *(html.P(sentence, className="muted map-words") for sentence in said),
+    ]
+
+
+def _picture(
+    case: db.read.CaseDetail,
+    address: str,
+    caption: str,
+    alt: str,
+    rings: Sequence[tuple[int, int]],
+    over: db.read.PixelMap | None,
+    scale: map_pictures.Scale | None,
+    held: str | None = None,
+) -> html.Figure:
+    """An image with its pixels as they are.
+
+    rings: (row, column) of pixels to mark. over, scale: the map that lies over it, and its colours.
+    held: address of the image that takes its place while a key, or the mouse on it, is held.
+    """
+    image = case.image
+    marks = [
+        html.Span(
+            className="pixel-ring",
+            style={
+                "left": f"{100 * (column + 0.5) / image.width:.3f}%",
+                "top": f"{100 * (row + 0.5) / image.height:.3f}%",
+            },
+        )
+        for row, column in rings
+    ]
+    if caption != "original":
+        marks.append(html.Span(className="suspect", hidden=True))  # what the repair sweep names, on demand
+    layers = [html.Img(src=address, alt=alt, className="pixels")]
+    if held is not None:
+        layers.append(html.Img(src=held, alt="", className="pixels held-original"))
+    extras = {}
+    if over is not None:
+        picture = map_pictures.margin_picture(over.margins, scale)
+        layers.append(html.Img(src=picture, alt="", className="pixels map-over"))
+        marks.append(html.Span(className="map-cell", hidden=True))
+        extras = {
+            "tabIndex": 0,
+            "data-map": _values(case, over),
+            "aria-label": f"{alt}: arrow keys tell the numbers of a position",
+            "role": "application",
+        }
+    name = "case-image-frame" + " has-map" * (over is not None) + " can-hold" * (held is not None)
+    words = [html.Span(caption, className="caption-now")]
+    if held is not None:
+        words.append(html.Span("original, while held", className="caption-held"))
+    return html.Figure(
+        [html.Div([*layers, *marks], className=name, **extras), html.Figcaption(words)],
+        className="case-image",
+    )
+
+
+def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
+    """What the browser shows of a position: margins in hundredths, classes, colours, row by row."""
+    height, width = over.margins.shape
+    values = {
+        "height": height,
+        "width": width,
+        "margins": np.round(100 * over.margins).astype(int).ravel().tolist(),
+        "classes": over.classes.ravel().tolist(),
+        "names": case.class_names,
+        "marks": [theme.class_color(index) for index in range(len(case.class_names))],
+    }
+    if over.colors is not None:
+        palette, indices = np.unique(over.colors.reshape(-1, 3), axis=0, return_inverse=True)
+        values |= {"palette": palette.tolist(), "colors": indices.ravel().tolist()}
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _shown(case: db.read.CaseDetail, view: MapsView) -> str:
+    return f"{case.case_id}/{view.over}/{view.complaints.get('map', '')}"
+
+
+def validation_layout() -> html.Div:
+    """Every id of this part."""
+    return html.Div(
+        [
+            html.Div(id=ids.CASE_PICTURES),
+            dcc.Store(id=ids.CASE_PICTURES_SHOWN),
+            html.Button(id=ids.case_map(PLAIN)),
+        ]
+    )
+
+
+def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
+    """A click writes the address, the address decides what lies over the images."""
+    app.clientside_callback(
+        ClientsideFunction("caseMaps", "address"),
+        Output(ids.LOCATION, "search", allow_duplicate=True),
+        Input(ids.case_map(ALL), "n_clicks"),
+        Input(ids.case_channels(ALL, ALL), "n_clicks"),
+        State(ids.LOCATION, "search"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        output={
+            "pictures": Output(ids.CASE_PICTURES, "children"),
+            "shown": Output(ids.CASE_PICTURES_SHOWN, "data"),
+            "pressed": Output(ids.case_map(ALL), "aria-pressed"),
+        },
+        inputs={"search": Input(ids.LOCATION, "search")},
+        state={
+            "case_id": State(ids.CASE_ID, "data"),
+            "before": State(ids.CASE_PICTURES_SHOWN, "data"),
+            "buttons": State(ids.case_map(ALL), "id"),
+        },
+    )
+    def lay_over(search: str | None, case_id: int | None, before: str | None, buttons: list[dict]) -> dict:
+        if case_id is None:  # the page is being left
+            raise PreventUpdate
+        case = db.read.case_detail(engine, case_id)
+        view = case_view_of(case, search or "")
+        if _shown(case, view) == before:
+            raise PreventUpdate
+        return {
+            "pictures": pictures(app, engine, case, view),
+            "shown": _shown(case, view),
+            "pressed": [words.aria(button["over"] == view.over) for button in buttons],
+        }

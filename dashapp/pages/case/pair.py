@@ -1,0 +1,271 @@
+"""The pair view: the case's activations in a layer beside those of one neighbour (`pair=` in the address)."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import ids
+from dashapp.decide import pairs
+from dashapp.draw import activation_maps, figures, pair_figures
+from dashapp.pages.case.address import ORDERS
+from dashapp.pages.case.controls import segmented
+from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.state import CaseState, case_state
+from dashapp.words import decisions
+from dashapp.words import pairs as pair_words
+from dashapp.words.what_if import METRIC_NOTES
+
+SCALED = "composed-scaled"  # each layer that it joins is divided by its usual length
+LISTED = 8  # units with the largest differences, named one by one
+READ_UNASKED = 40_000_000  # reference values that are read for a row of the table alone
+CHART = {**figures.CONFIG, "doubleClick": "reset"}
+
+Mean = Callable[[int, int], pairs.Statistics]  # layer id, reference samples -> statistics
+
+
+class Pair(NamedTuple):
+    """Two activation vectors and what is needed to compare them."""
+
+    mine: np.ndarray  # (D,)
+    theirs: np.ndarray  # (D,)
+    mean: np.ndarray | None  # (D,) of the reference set; None: not read
+    names: list[str]  # (D,)
+
+
+def pair_part() -> html.Section:
+    """The place of the pair; a callback fills it."""
+    return html.Section(
+        id=ids.PAIR,
+        className="card pair",
+        hidden=True,
+        tabIndex=-1,
+        children=[
+            html.Div(id=ids.PAIR_BODY),
+            dcc.Store(id=ids.PAIR_SHOWN),
+            dcc.Store(id=ids.PAIR_DONE),
+        ],
+        **{"aria-label": "This case beside one neighbour"},
+    )
+
+
+def register(app: Dash, engine: Engine) -> None:
+    """Keep the pair in step with the address and the theme."""
+
+    @lru_cache(maxsize=16)
+    def statistics(layer_id: int, _references: int) -> pairs.Statistics:
+        return pairs.statistics(db.read.reference_blocks(engine, layer_id))
+
+    app.clientside_callback(
+        ClientsideFunction("pairView", "opened"),
+        Output(ids.PAIR_DONE, "data"),
+        Input(ids.PAIR_SHOWN, "data"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output(ids.PAIR, "hidden"),
+        Output(ids.PAIR_BODY, "children"),
+        Output(ids.PAIR_SHOWN, "data"),
+        Input(ids.LOCATION, "search"),
+        Input(ids.THEME, "data"),
+        State(ids.CASE_ID, "data"),
+        State(ids.PAIR_SHOWN, "data"),
+    )
+    def show_pair(search: str | None, theme: str | None, case_id: int | None, shown: str | None) -> tuple:
+        if case_id is None:  # the page is being left
+            raise PreventUpdate
+        case = db.read.case_detail(engine, case_id)
+        state = case_state(engine, case, search or "")
+        view = state.view
+        now = f"{case_id}/{view.pair}/{view.layer}/{view.metric}/{view.order}/{theme}"
+        if now == shown:
+            raise PreventUpdate
+        if view.pair is None:
+            return True, [], now
+        return False, body(app, engine, case, state, theme or "light", statistics), now
+
+
+def body(
+    app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str, statistics: Mean
+) -> list:
+    """Everything about the pair that the address names."""
+    view = state.view
+    sample = db.read.pair_sample(engine, case.network_id, view.pair)
+    if sample is None:
+        return [_head([html.H2("No such pair")]), _line(pair_words.unknown_pair_sentence(view.pair))]
+    places = db.read.pair_places(engine, case.case_id, sample.reference_sample_id, state.layer_id)
+    here = next((place for place in places if place.metric == view.metric), None)
+    title = pair_words.title(
+        case.case_id, sample.position, case.class_names[sample.label], here and here.rank, view.layer
+    )
+    order = segmented("Units sorted", "order", ORDERS, view.order, pair_words.ORDERS, pair_words.ORDER_NOTES)
+    head = _head([html.H2(title), order])
+    pair = _pair(engine, case, state, sample.reference_sample_id, statistics)
+    if pair is None:
+        return [head, _line(pair_words.no_activations_sentence(view.layer))]
+    added = pairs.contributions(pair.mine, pair.theirs, view.metric, pair.mean)
+    largest = pairs.largest_first(added)
+    shares = pairs.carried(added)
+    count = min(LISTED, len(added)) if len(added) > 40 else min(3, len(added))
+    quantity = "squared distance" if view.metric == "euclidean" else "distance"
+    said = pair_words.carried_sentence(
+        count, len(shares), float(shares[count - 1]), pair_words.half(shares), quantity, view.metric
+    )
+    by_difference = view.order == "difference"
+    chart = pair_figures.overlay(
+        pair.mine,
+        pair.theirs,
+        order=largest if by_difference else np.arange(len(added)),
+        top=largest[:count].tolist(),
+        names=pair.names,
+        theirs_name=f"training image {sample.position:,}",
+        by_difference=by_difference,
+        theme=theme,
+    )
+    curve = pair_figures.carried_curve(shares, count=count, quantity=quantity, theme=theme)
+    return [
+        head,
+        html.Div(
+            [
+                _picture(app, case.image.sha256, f"case {case.case_id}", case, case.predicted_class),
+                html.Span("⇄", className="muted", **{"aria-hidden": "true"}),
+                _picture(app, sample.image, f"training image {sample.position:,}", case, sample.label),
+                html.P(said, className="pair-said"),
+            ],
+            className="pair-top",
+        ),
+        html.Div(
+            [
+                dcc.Graph(figure=chart, config=CHART, className="pair-chart"),
+                dcc.Graph(figure=curve, config=figures.CONFIG, className="pair-chart"),
+            ],
+            className="pair-charts",
+        ),
+        html.P(pair_words.ZOOM_NOTE, className="muted pair-note"),
+        html.Div(
+            [_units(pair, added, largest), _metrics(pair, places, view.metric)], className="pair-tables"
+        ),
+    ]
+
+
+def _pair(
+    engine: Engine, case: db.read.CaseDetail, state: CaseState, sample_id: int, statistics: Mean
+) -> Pair | None:
+    """Both vectors as the pipeline compares them; None where they are not stored."""
+    parts = db.read.pair_parts(engine, case.case_id, sample_id, state.layer_id)
+    if not parts:
+        return None
+    references = db.read.reference_count(engine, case.network_id)
+    scaled = state.view.layer == SCALED
+    mine = [activation_maps.decode(part.case.data, part.case.encoding, part.case.shape) for part in parts]
+    theirs = [activation_maps.decode(part.reference.data, "raw", part.reference.shape) for part in parts]
+    width = sum(vector.size for vector in mine)
+    wanted = scaled or state.view.metric == "centered-cosine" or width * references <= READ_UNASKED
+    facts = [statistics(part.layer_id, references) for part in parts] if wanted else []
+    scales = [fact.length for fact in facts] if scaled else [1.0] * len(parts)
+
+    def joined(vectors: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate([vector.ravel() / scale for vector, scale in zip(vectors, scales, strict=True)])
+
+    names = [
+        f"{part.layer} {unit:,}" if len(parts) > 1 else f"unit {unit:,}"
+        for part, vector in zip(parts, mine, strict=True)
+        for unit in range(vector.size)
+    ]
+    if len(names) == len(case.class_names) and len(parts) == 1:  # the units are the classes
+        names = list(case.class_names)
+    return Pair(joined(mine), joined(theirs), joined([f.mean for f in facts]) if facts else None, names)
+
+
+def _units(pair: Pair, added: np.ndarray, largest: np.ndarray) -> html.Div:
+    """The units that add most, with both values."""
+    total = float(added.sum())
+    rows = [
+        html.Tr(
+            [
+                html.Th(pair.names[unit], scope="row"),
+                html.Td(_value(pair.mine[unit])),
+                html.Td(_value(pair.theirs[unit])),
+                html.Td(_value(pair.mine[unit] - pair.theirs[unit], sign=True)),
+                html.Td(decisions.percent(float(added[unit]) / total) if total > 0 else "0"),
+            ]
+        )
+        for unit in largest[:LISTED]
+    ]
+    return html.Div(
+        [
+            html.H3(f"The {len(rows)} units that add most"),
+            _table(("unit", "this case", "neighbour", "difference", "adds"), rows),
+        ]
+    )
+
+
+def _metrics(pair: Pair, places: Sequence[db.read.PairPlace], metric: str) -> html.Div:
+    """The pair's distance and rank under every metric."""
+    by_metric = {place.metric: place for place in places}
+    rows = []
+    for name in pairs.METRICS:
+        place = by_metric.get(name)
+        known = name != "centered-cosine" or pair.mean is not None
+        if known:
+            value = decisions.distance(pairs.distance(pair.mine, pair.theirs, name, pair.mean))
+        else:
+            value = "–" if place is None or place.distance is None else decisions.distance(place.distance)
+        rows.append(
+            html.Tr(
+                [
+                    html.Th(name, scope="row", title=METRIC_NOTES[name]),
+                    html.Td(value, title=None if known else pair_words.UNREAD_NOTE),
+                    html.Td(pair_words.rank_text(place is not None, place and place.rank)),
+                ],
+                className="is-chosen" if name == metric else "",
+                **({"aria-current": "true"} if name == metric else {}),
+            )
+        )
+    return html.Div(
+        [
+            html.H3("The same pair under every metric"),
+            _table(("metric", "distance", "rank here"), rows),
+            html.P(pair_words.METRICS_NOTE, className="muted"),
+        ]
+    )
+
+
+def _table(columns: Sequence[str], rows: list[html.Tr]) -> html.Table:
+    head = html.Tr([html.Th(column, scope="col") for column in columns])
+    return html.Table([html.Thead(head), html.Tbody(rows)], className="pair-table")
+
+
+def _head(children: list) -> html.Div:
+    close = html.Button(
+        "Close ✕",
+        type="button",
+        className="button pair-close",
+        title="Close (Escape)",
+        **{"data-field": "pair", "data-value": ""},
+    )
+    return html.Div([*children, close], className="part-head pair-head")
+
+
+def _picture(app: Dash, sha256: str, text: str, case: db.read.CaseDetail, label: int) -> html.Figure:
+    return html.Figure(
+        [
+            html.Img(src=image_address(app, sha256), alt="", className="pixels", width=64, height=64),
+            html.Figcaption([html.Strong(text), class_name(case.class_names[label], label)]),
+        ],
+        className="pair-image",
+    )
+
+
+def _line(text: str) -> html.P:
+    return html.P(text, className="notice-line", role="status")
+
+
+def _value(value: float, *, sign: bool = False) -> str:
+    return f"{value:{'+' if sign else ''}.3f}".replace("-", "−")

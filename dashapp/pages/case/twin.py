@@ -1,0 +1,221 @@
+"""The twin view: the neighbours of an attacked image beside those of its original (`twin=1`)."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash.exceptions import PreventUpdate
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import ids
+from dashapp.decide import twins
+from dashapp.draw import activation_maps
+from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState, case_state
+from dashapp.words import decisions
+from dashapp.words import twins as twin_words
+
+
+def twin_part() -> html.Section:
+    """The place of the twin view; a callback fills it."""
+    return html.Section(
+        id=ids.TWIN,
+        className="card twin",
+        hidden=True,
+        children=[html.Div(id=ids.TWIN_BODY), dcc.Store(id=ids.TWIN_SHOWN)],
+        **{"aria-label": "The attacked image beside its original"},
+    )
+
+
+def register(app: Dash, engine: Engine) -> None:
+    """Keep the twin view in step with the address and the theme."""
+
+    app.clientside_callback(
+        ClientsideFunction("pairView", "twinOpened"),
+        Output(ids.PAIR_DONE, "data", allow_duplicate=True),
+        Input(ids.TWIN_SHOWN, "data"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output(ids.TWIN, "hidden"),
+        Output(ids.TWIN_BODY, "children"),
+        Output(ids.TWIN_SHOWN, "data"),
+        Input(ids.LOCATION, "search"),
+        Input(ids.THEME, "data"),
+        State(ids.CASE_ID, "data"),
+        State(ids.TWIN_SHOWN, "data"),
+    )
+    def show_twin(search: str | None, theme: str | None, case_id: int | None, shown: str | None) -> tuple:
+        if case_id is None:  # the page is being left
+            raise PreventUpdate
+        case = db.read.case_detail(engine, case_id)
+        state = case_state(engine, case, search or "")
+        view = state.view
+        now = f"{case_id}/{view.twin}/{view.layer}/{view.metric}/{state.k}/{theme}"
+        if now == shown:
+            raise PreventUpdate
+        if not view.twin:
+            return True, [], now
+        return False, body(app, engine, case, state, theme or "light"), now
+
+
+def original_softmax(engine: Engine, case: db.read.CaseDetail) -> list[float] | None:
+    """(C,) the softmax output of the image before the attack; None where its logits are not stored."""
+    original = db.read.case_original(engine, case.case_id) if case.attack is not None else None
+    if original is None or original.logits is None:
+        return None
+    stored = original.logits
+    logits = activation_maps.decode(stored.data, stored.encoding, stored.shape)
+    return twins.softmax(logits) if logits.size == len(case.class_names) else None
+
+
+def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str) -> list:
+    """Both rankings with what became of each neighbour, and how their classes spread."""
+    view = state.view
+    head = html.Div(
+        [
+            html.H2(f"Original and attacked image in {view.layer}"),
+            html.Button(
+                "Close ✕",
+                type="button",
+                className="button pair-close",
+                title="Hide the original's neighbours",
+                **{"data-field": "twin", "data-value": ""},
+            ),
+        ],
+        className="part-head pair-head",
+    )
+    original = db.read.case_original(engine, case.case_id)
+    if case.attack is None or original is None:
+        said = twin_words.NOT_ATTACKED if case.attack is None else _missing(state)
+        return [head, html.P(said, className="notice-line", role="status")]
+    before = db.read.twin_neighbors(engine, case.case_id, state.layer_id, metric=view.metric)
+    after = db.read.case_neighbors(engine, case.case_id, view.layer, metric=view.metric)
+    if not before or not after:
+        return [head, html.P(_missing(state), className="notice-line", role="status")]
+    k = min(state.k or UNTUNED_SHOWN, len(before), len(after))
+    found = twins.moves(
+        [neighbor.reference_sample_id for neighbor in before],
+        [neighbor.reference_sample_id for neighbor in after],
+        k,
+    )
+    marks = {rank: ("✕", twin_words.left_text(other), "leaves") for rank, other in found.leaves}
+    marks |= {rank: ("→", f"now rank {other}", "stays") for rank, other in found.stays}
+    arrived = {rank: ("+", twin_words.entered_text(other), "enters") for rank, other in found.enters}
+    arrived |= {
+        other: ("", twin_words.moved_text(rank, other), "stays" if rank == other else "moves")
+        for rank, other in found.stays
+    }
+    names = case.class_names
+    return [
+        head,
+        html.P(twin_words.moves_sentence(found, k), className="twin-said"),
+        html.Div(
+            [
+                _top(app, case.original, "original", original.predicted_class, original.confidence, names),
+                html.Span(),
+                _top(app, case.image, "attacked", case.predicted_class, case.confidence, names),
+                _column(app, names, before[:k], marks, "of the original"),
+                html.Img(src=twins.lines(found, k, theme), alt="", width=twins.WIDTH, height=k * twins.ROW),
+                _column(app, names, after[:k], arrived, "of the attacked image"),
+            ],
+            className="twin-grid",
+        ),
+        _spread(names, before[:k], after[:k]),
+    ]
+
+
+def _missing(state: CaseState) -> str:
+    return twin_words.no_twin_sentence(state.view.metric, state.view.layer)
+
+
+def _top(
+    app: Dash, image: db.read.CaseImage, what: str, predicted: int, confidence: float, names: Sequence[str]
+) -> html.Div:
+    return html.Div(
+        [
+            html.Img(src=image_address(app, image.sha256), alt="", className="pixels", width=48, height=48),
+            html.Div(
+                [
+                    html.Strong(what),
+                    html.Span(twin_words.seen_text(names[predicted], confidence), className="muted"),
+                ]
+            ),
+        ],
+        className="twin-top",
+    )
+
+
+def _column(
+    app: Dash,
+    names: Sequence[str],
+    neighbors: Sequence[db.read.CaseNeighbor],
+    marks: dict[int, tuple[str, str, str]],
+    whose: str,
+) -> html.Ol:
+    """A ranking; `marks`: by rank an icon, words and a kind."""
+    rows = []
+    for neighbor in neighbors:
+        icon, text, kind = marks[neighbor.rank]
+        rows.append(
+            html.Li(
+                [
+                    html.Span(str(neighbor.rank), className="neighbor-rank"),
+                    html.Img(
+                        src=image_address(app, neighbor.image),
+                        alt="",
+                        className="pixels",
+                        width=32,
+                        height=32,
+                    ),
+                    html.Span(
+                        [
+                            class_name(names[neighbor.label], neighbor.label),
+                            html.Span(decisions.distance(neighbor.distance), className="muted"),
+                        ],
+                        className="twin-what",
+                    ),
+                    html.Span(f"{icon} {text}".strip(), className="twin-mark"),
+                ],
+                className=f"twin-row is-{kind}",
+                title=f"training image {neighbor.position:,}",
+            )
+        )
+    return html.Ol(rows, className="twin-column", **{"aria-label": f"Neighbours {whose}, nearest first"})
+
+
+def _spread(
+    names: Sequence[str],
+    before: Sequence[db.read.CaseNeighbor],
+    after: Sequence[db.read.CaseNeighbor],
+) -> html.Table:
+    """How many neighbours of each class both have."""
+    was, now = (Counter(neighbor.label for neighbor in side) for side in (before, after))
+    most = max(*was.values(), *now.values())
+
+    def bar(count: int, label: int, side: str) -> html.Td:
+        filled = class_name("", label)
+        filled.className = "twin-bar"
+        filled.style |= {"width": f"{100 * count / most:.1f}%"}
+        return html.Td(html.Div([filled, html.Span(str(count))]), className=f"twin-count is-{side}")
+
+    rows = [
+        html.Tr(
+            [
+                bar(was[label], label, "before"),
+                html.Th(names[label], scope="row"),
+                bar(now[label], label, "after"),
+            ]
+        )
+        for label in sorted(was | now, key=lambda label: (-(was[label] + now[label]), label))
+    ]
+    columns = html.Tr(
+        [
+            html.Th("original", scope="col"),
+            html.Th("class of the neighbours", scope="col"),
+            html.Th("attacked", scope="col"),
+        ]
+    )
+    return html.Table([html.Thead(columns), html.Tbody(rows)], className="twin-spread")

@@ -1,0 +1,198 @@
+"""What the sliders' callbacks draw: this case, the validation cases by outcome, those that flip."""
+
+from typing import Any
+
+from dash import Dash, dcc, html
+from sqlalchemy import Engine
+
+import db.read
+from dashapp.decide import votes
+from dashapp.pages.case.address import other_case_search
+from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.state import CaseState
+from dashapp.words import decisions
+from dashapp.words import what_if as said
+
+OUTCOMES = ("TP", "FN", "TN", "FP")
+FOLLOWED = 3000  # validation cases whose flips are found while a slider moves: about 0.2 s
+
+
+def marks(lowest: int, highest: int, tuned: int) -> dict[str, Any]:
+    """Marks of a slider: its ends and the tuned point, which wins where they would overlap."""
+    near = max(1, (highest - lowest) // 5)
+    found: dict[int, Any] = {
+        end: decisions.signed(end) for end in (lowest, highest) if abs(end - tuned) > near
+    }
+    if lowest <= tuned <= highest:
+        text = f"▲ tuned {decisions.signed(tuned)}"
+        shift = "-8px" if tuned - lowest <= near / 2 else "calc(-100% + 8px)"
+        middle = near / 2 < tuned - lowest and near / 2 < highest - tuned
+        found[tuned] = text if middle else {"label": text, "style": {"transform": f"translateX({shift})"}}
+    return {str(at): found[at] for at in sorted(found)}
+
+
+def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> list:
+    """This case's alarm, why, what is recovered and how it turned out."""
+    names = case.class_names
+    predicted = names[case.predicted_class]
+    recovered = decision.recovered_class
+    reason = decisions.reason_sentence(
+        rule=rule,
+        k=decision.k,
+        threshold=decision.threshold,
+        count=decision.unexpected_count,
+        alarm=decision.alarm,
+        predicted=predicted,
+    )
+    recovery = decisions.recovery_sentence(
+        alarm=decision.alarm,
+        k=decision.k,
+        majority=None if decision.majority_class is None else names[decision.majority_class],
+        recovered=None if recovered is None else names[recovered],
+        predicted=predicted,
+        true=case.true_name,
+    )
+    if recovered is None:
+        second = html.P(recovery, className="muted")
+    else:
+        found = class_name(names[recovered], recovered)
+        second = html.P(["Recovered class: ", found, html.Span(recovery, className="muted recovery-why")])
+    parts = [html.H3("This case"), html.P(reason, className="decision-reason"), second]
+    if decision.outcome is not None:
+        right = decision.outcome in ("TP", "TN")
+        name, truth = decisions.outcome_sentence(decision.outcome).split(": ")
+        parts.append(
+            html.P(
+                [
+                    html.Span("✓" if right else "✗", className="outcome-mark", **{"aria-hidden": "true"}),
+                    html.Strong(name),
+                    f": {truth}",
+                ],
+                className=f"outcome {'outcome-right' if right else 'outcome-wrong'}",
+            )
+        )
+    return [html.Div(parts, className="what-if-decision " + ("is-alarm" if decision.alarm else "is-clear"))]
+
+
+def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list:
+    """The validation cases by outcome, with the change from the tuned point."""
+    head = html.H3("All validation cases", title="the cases that k and the threshold were not chosen on")
+    now = None if other is None else next((row for row in other.at_k if row.threshold == threshold), None)
+    if other is None or now is None:
+        return [head, html.P("There are no validation cases with neighbours yet.", className="muted")]
+
+    def count(point: db.read.Outcomes, outcome: str) -> int:
+        return getattr(point, outcome.lower())
+
+    def accuracy(point: db.read.Outcomes) -> float:
+        return (point.tp + point.tn) / max(1, point.tp + point.fp + point.tn + point.fn)
+
+    rows = [
+        html.Tr(
+            [
+                html.Th(
+                    [
+                        html.Span(
+                            "✓" if outcome in ("TP", "TN") else "✗",
+                            className="outcome-mark",
+                            **{"aria-hidden": "true"},
+                        ),
+                        decisions.outcome_name(outcome),
+                        html.Span(f" {outcome}", className="muted"),
+                    ],
+                    scope="row",
+                    title=said.OUTCOME_NOTES[outcome],
+                ),
+                html.Td(f"{count(now, outcome):,}"),
+                _change(count(now, outcome), count(other.tuned, outcome), up=outcome in ("TP", "TN")),
+            ]
+        )
+        for outcome in OUTCOMES
+    ]
+    points = round(1000 * accuracy(now)), round(1000 * accuracy(other.tuned))
+    difference = (
+        "same" if points[0] == points[1] else f"{(points[0] - points[1]) / 10:+.1f}".replace("-", "−")
+    )
+    rows.append(
+        html.Tr(
+            [
+                html.Th("right decisions", scope="row", title="accuracy: detected or correctly quiet"),
+                html.Td(decisions.percent(accuracy(now))),
+                html.Td(difference, className=_better(points[0], points[1], up=True)),
+            ],
+            className="what-if-sum",
+        )
+    )
+    columns = html.Tr(
+        [html.Th("outcome", scope="col"), html.Th("now", scope="col"), html.Th("change", scope="col")]
+    )
+    return [head, html.Table([html.Thead(columns), html.Tbody(rows)])]
+
+
+def _change(now: int, before: int, *, up: bool) -> html.Td:
+    return html.Td(
+        said.change(now, before), className=_better(now, before, up=up), title=f"tuned: {before:,}"
+    )
+
+
+def _better(now: int, before: int, *, up: bool) -> str:
+    if now == before:
+        return "is-same"
+    return "is-better" if (now > before) == up else "is-worse"
+
+
+def flips_part(
+    app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, search: str, *, moving: bool
+) -> list:
+    """The validation cases that flip, as small pictures that lead to them.
+
+    `moving`: a slider is being moved; very many cases then have to wait.
+    """
+    if state.tuned is None or state.k is None or state.threshold is None:
+        return []
+    if not state.moved:
+        return [html.P(said.at_tuned_sentence(*state.tuned), className="muted")]
+    view = state.view
+    if moving:
+        other = db.read.what_if_outcomes(
+            engine, state.layer_id, state.tuned, state.k, metric=view.metric, rule=view.rule
+        )
+        cases = 0 if other is None else sum(other.tuned[2:])
+        if cases > FOLLOWED:
+            return [html.P(said.many_sentence(cases), className="muted")]
+    found = db.read.flips(
+        engine,
+        case.network_id,
+        state.layer_id,
+        state.k,
+        state.threshold,
+        metric=view.metric,
+        rule=view.rule,
+    )
+    text = said.flips_sentence(found.now_alarm, found.no_longer, len(found.shown))
+    return [
+        html.P(text, className="what-if-flipped"),
+        html.Ul([html.Li(_flip(app, case, one, search)) for one in found.shown], className="flip-list"),
+    ]
+
+
+def _flip(app: Dash, case: db.read.CaseDetail, one: db.read.Flip, search: str) -> dcc.Link:
+    names = case.class_names
+    what = "attacked" if one.kind == "adversarial" else "clean"
+    turned = "now alarms" if one.alarms else "no longer alarms"
+    here = " is-here" if one.case_id == case.case_id else ""
+    return dcc.Link(
+        [
+            html.Img(src=image_address(app, one.image), alt="", className="pixels", width=36, height=36),
+            html.Span(
+                [
+                    html.Strong(f"{'▲' if one.alarms else '▽'} {one.case_id}"),
+                    html.Span(what, className="muted"),
+                ]
+            ),
+        ],
+        href=app.get_relative_path(f"/case/{one.case_id}") + other_case_search(search),
+        className=f"flip {'is-alarm' if one.alarms else 'is-clear'}{here}",
+        title=f"Case {one.case_id} {turned}: {what}, predicted {names[one.predicted_class]}, "
+        f"truly {names[one.true_class]}",
+    )

@@ -1,0 +1,243 @@
+"""Above the case list: what is filtered, the tools, and how the shown detector's decisions turned out."""
+
+from dash import Dash, dcc, html
+from dash.development.base_component import Component
+
+import db.read
+from dashapp import ids
+from dashapp.draw.html_parts import drawn, element
+from dashapp.pages.cases.facets import RANGES, TITLES, value_name
+from dashapp.words.decisions import OUTCOME_NAMES, alarm_rule_text, percent
+from db.facets import METRIC, RULE
+
+OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
+POPULATION = "clean: correctly classified images; adversarial: successful attacks"
+GROUP = {"TP": "attacked", "FN": "attacked", "TN": "clean", "FP": "clean"}
+TITLE = {
+    "validation": "Validation cases",
+    "tuning": "Tuning cases",
+    "checked": "Checked images",
+    "all": "All cases",
+}
+DETECTOR_HINTS = {
+    "repair": "Replaces one pixel at a time by the median of its neighbours; not in the paper",
+    "confidence": "Baseline: alarm when the softmax confidence is low",
+    "logit-margin": "Baseline: alarm when the two largest logits are close",
+}
+
+
+def head(
+    query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
+) -> Component:
+    """Title, number of cases, and what is filtered, each with the way to take it off."""
+    chips = []
+    for name, values in query.filters.items():
+        title = f"outcome in {query.detector}" if name == "outcome" else TITLES[name].lower()
+        for value in values:
+            shown = value_name(name, value, options)
+            chips.append(_chip(title, shown, home + query.toggled(name, value).search()))
+    for name, bounds in query.ranges.items():
+        chips.append(
+            _chip(RANGES[name][0].lower(), _between(bounds), home + query.within(name, None).search())
+        )
+    if query.find:
+        chips.append(_chip("find", query.find, home + query.but(find="").search()))
+    reset = (
+        dcc.Link("Reset", href=home + query.unfiltered().search(), className="reset")
+        if query.is_filtered
+        else None
+    )
+    return html.Div(
+        [
+            html.H1(TITLE[query.partition]),
+            html.Span(f"{listed.total:,} of {listed.stored:,} cases", className="muted list-count"),
+            html.Div([*chips, reset], className="chips"),
+            html.P(POPULATION, className="muted list-note"),
+        ],
+        className="list-head",
+    )
+
+
+def tools(app: Dash, query: db.read.CaseQuery, saved: Component) -> Component:
+    """Find, table or gallery, a random case, saved views, export."""
+    home, search = app.get_relative_path("/"), query.but(page=1).search()
+    switch = [
+        html.Li(
+            dcc.Link(
+                view.capitalize(),
+                id=ids.list_link("view", view),
+                href=home + query.but(view=view, page=query.page).search(),
+                className="segment" + " segment-on" * (view == query.view),
+            ),
+            **({"aria-current": "true"} if view == query.view else {}),
+        )
+        for view in ("table", "gallery")
+    ]
+    exports = [
+        html.Li(
+            html.A(
+                name,
+                href=app.get_relative_path(f"/export/cases.{form}") + search,
+                className="saved-view",
+                download=f"cases.{form}",
+            )
+        )
+        for form, name in (("csv", "CSV"), ("parquet", "Parquet"))
+    ]
+    return html.Div(
+        [
+            drawn(_find(query), className="find"),
+            drawn(html.Ul(switch, className="segments")),
+            html.Button("Random case", id=ids.LIST_RANDOM, className="button", type="button"),
+            saved,
+            drawn(_exports(exports)),
+        ],
+        className="list-tools",
+    )
+
+
+def _exports(exports: list[Component]) -> Component:
+    return html.Details(
+        [
+            html.Summary("Export", className="button"),
+            html.Div(
+                [html.P("The filtered list, with notes", className="muted"), html.Ul(exports)],
+                className="menu card",
+            ),
+        ],
+        className="menu-of",
+    )
+
+
+def _find(query: db.read.CaseQuery) -> Component:
+    field = element(
+        "input",
+        **{
+            "id": ids.LIST_FIND,
+            "class": "field",
+            "type": "search",
+            "autocomplete": "off",
+            "value": query.find,
+            "placeholder": "Case 12, 15-20, or words of notes and files …",
+            "data-find": "",
+        },
+    )
+    label = html.Span("Find case numbers, or words of notes and names of files", className="visually-hidden")
+    return html.Label([label, field])
+
+
+def outcomes(
+    query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
+) -> Component:
+    """The detector that is looked at, and how its decisions turned out: each outcome is a filter."""
+    counts = listed.facets["outcome"]
+    decision = next((row.decision for row in listed.rows if row.decision is not None), None)
+    detectors = [
+        html.Li(
+            dcc.Link(
+                detector,
+                id=ids.list_link("detector", detector),
+                href=home + _of_detector(query, detector).search(),
+                className="segment segment-on" if detector == query.detector else "segment",
+                title=DETECTOR_HINTS.get(detector, ""),
+            ),
+            **({"aria-current": "true"} if detector == query.detector else {}),
+        )
+        for detector in options.detectors
+    ]
+    if query.detector in DETECTOR_HINTS:
+        how = DETECTOR_HINTS[query.detector]
+    else:
+        threshold = None if decision is None else int(decision.threshold)
+        how = alarm_rule_text(METRIC, RULE, decision and decision.k, threshold)
+    if listed.rows and decision is None:
+        text = (
+            f"No decisions of {query.detector} about these cases yet ({METRIC} distances, rule {RULE}): "
+            f"run “xpixels tune”, or “xpixels ingest --metric {METRIC}” where it is not stored; then reload."
+        )
+        shown = html.P(text, className="untuned muted")
+    else:
+        shown = html.Ul([_outcome(outcome, counts, query, home) for outcome in OUTCOMES], className="tiles")
+    return html.Div(
+        className="outcomes card",
+        children=[
+            html.Div(
+                [
+                    html.H2("Outcome of the detector"),
+                    html.Ul(detectors, className="segments"),
+                    html.P(how, className="muted layer-rule"),
+                ],
+                className="layer-choice",
+            ),
+            shown,
+        ],
+    )
+
+
+def sql(statement: str) -> Component:
+    """The query behind the list, to copy, change and run."""
+    return html.Details(
+        [
+            html.Summary("Show SQL"),
+            html.Div(
+                [
+                    html.Pre(
+                        html.Code(statement), tabIndex=0, **{"aria-label": "The query behind this list"}
+                    ),
+                    html.Button("Copy", className="button sql-copy", type="button", **{"data-copy": "code"}),
+                ],
+                className="sql-text",
+            ),
+        ],
+        className="sql list-sql",
+    )
+
+
+def _of_detector(query: db.read.CaseQuery, detector: str) -> db.read.CaseQuery:
+    """Another detector's list; a range of scores means nothing there."""
+    return query.within("unexpected", None).but(detector=detector)
+
+
+def _chip(title: str, value: str, href: str) -> Component:
+    off = html.Span("×", className="chip-off", **{"aria-hidden": "true"})
+    return dcc.Link(
+        [html.Span(f"{title} ", className="muted"), value, off],
+        href=href,
+        className="chip",
+        title=f"Take off the filter {title} {value}",
+    )
+
+
+def _between(bounds: db.read.Range) -> str:
+    low, high = bounds.ends
+    if not high:
+        return f"from {low}"
+    return f"{low} to {high}" if low else f"up to {high}"
+
+
+def _outcome(outcome: str, counts: dict[str, int], query: db.read.CaseQuery, home: str) -> Component:
+    number = counts[outcome]
+    group = sum(counts[other] for other in OUTCOMES if GROUP[other] == GROUP[outcome])
+    selected = outcome in query.filters.get("outcome", ())
+    share = number / group if group else 0
+    return html.Li(
+        dcc.Link(
+            id=ids.list_link("outcome", outcome),
+            href=home + query.toggled("outcome", outcome).search(),
+            className=f"tile outcome-{outcome}" + " tile-on" * selected,
+            title="Take off this filter" if selected else f"Show: {OUTCOME_NAMES[outcome]}",
+            children=[
+                html.Span(className=f"mark mark-{outcome}"),
+                html.Span(OUTCOME_NAMES[outcome], className="tile-name"),
+                html.Span(f"{number:,}", className="tile-count"),
+                html.Span(
+                    f"{percent(share)} of {group:,} {GROUP[outcome]}"
+                    if group
+                    else f"no {GROUP[outcome]} case",
+                    className="tile-share muted",
+                ),
+                html.Span(className="tile-bar", style={"--share": f"{share:.4f}"}),
+            ],
+        ),
+        **({"aria-current": "true"} if selected else {}),
+    )

@@ -1,0 +1,281 @@
+"""The table of the case list: one row a case, headers that sort, and the links to the other pages."""
+
+from dash import Dash
+
+import db.read
+from dashapp import ids
+from dashapp.draw.html_parts import Element, element, link
+from dashapp.theme import class_color
+from dashapp.words.decisions import OUTCOME_NAMES, percent
+
+COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column
+    ("case", "Case", "c-id"),
+    (None, "Image", "c-image"),
+    (None, "Before", "c-image"),
+    ("kind", "Kind", "c-kind"),
+    ("true", "True class", "c-class"),
+    ("predicted", "Predicted", "c-class"),
+    ("confidence", "Confidence", "c-confidence"),
+    ("alarms", "Alarms", "c-alarms"),
+    ("outcome", "Outcome", "c-outcome"),
+    ("unexpected", "Score", "c-score"),
+    ("queries", "Queries", "c-queries"),
+    ("pixel", "Attacked pixel", "c-pixel"),
+)
+DESCENDING_FIRST = ("confidence", "alarms", "unexpected", "queries")
+
+
+def table(
+    rows: tuple[db.read.ListedCase, ...], query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
+) -> Element:
+    """The rows under their headers."""
+    home = app.get_relative_path("/")
+    layers = ", ".join(layer.name for layer in options.layers)
+    hints = {
+        "alarms": f"One cell a layer: {layers}. Sorts by the number of alarms",
+        "outcome": f"How the decision of {query.detector} turned out",
+        "unexpected": f"Score of {query.detector}; of a layer the unexpected neighbours among the first k",
+        "queries": "Candidates that the attack asked the network about",
+        "pixel": "Row and column from the top left (0, 0), colour before and after",
+    }
+    head = [_header(sort, title, name, hints.get(sort), query, home) for sort, title, name in COLUMNS]
+    return element(
+        "div",
+        element(
+            "table",
+            [
+                element("caption", "Cases; each row leads to its case", className="visually-hidden"),
+                element("thead", element("tr", head)),
+                element("tbody", [_row(row, query, options, app) for row in rows]),
+            ],
+            className="case-table",
+        ),
+        className="card table-card",
+    )
+
+
+def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Element:
+    """Which rows these are, the other pages, and what the marks mean."""
+    first = (query.page - 1) * db.read.PAGE_SIZE + 1
+    last = first + len(listed.rows) - 1
+    around = {1, listed.pages, *range(query.page - 2, query.page + 3)}
+    numbers, before = [], 0
+    for page in sorted(page for page in around if 1 <= page <= listed.pages):
+        if page > before + 1:
+            numbers.append(element("span", "…", className="muted"))
+        numbers.append(_page_link(str(page), page, query, listed.pages, home, current=page == query.page))
+        before = page
+    marks = [
+        element(
+            "span",
+            [element("span", className=f"mark mark-{outcome}"), OUTCOME_NAMES[outcome]],
+            className="legend-item",
+        )
+        for outcome in ("TP", "FP", "TN", "FN")
+    ]
+    pager = [
+        _page_link("Previous", query.page - 1, query, listed.pages, home),
+        *numbers,
+        _page_link("Next", query.page + 1, query, listed.pages, home),
+    ]
+    return element(
+        "div",
+        [
+            element("span", f"{first:,}–{last:,} of {listed.total:,}", className="muted"),
+            element("nav", pager if listed.pages > 1 else [], className="pager", **{"aria-label": "Pages"}),
+            element("div", marks, className="legend muted"),
+        ],
+        className="list-foot",
+    )
+
+
+def _header(
+    sort: str | None, title: str, name: str, hint: str | None, query: db.read.CaseQuery, home: str
+) -> Element:
+    if sort is None:
+        return element("th", title, scope="col", className=name)
+    place = next((place for place, key in enumerate(query.order) if key.name == sort), None)
+    order = None if place is None else ("ascending", "descending")[query.order[place].descending]
+    arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    down = sort in DESCENDING_FIRST
+    rank = str(place + 1) if place is not None and len(query.order) > 1 else ""
+    return element(
+        "th",
+        link(
+            [title, element("span", arrow + rank, className="sort-arrow")],
+            id=ids.list_link("sort", sort),
+            href=home + query.sorted_by(sort, descending_first=down).search(),
+            className="sort" + " sort-on" * (place is not None),
+            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second, with Shift first",
+        ),
+        scope="col",
+        className=name,
+        **{"data-shift": home + query.then_sorted_by(sort, descending_first=down).search()},
+        **({"aria-sort": order} if place == 0 else {}),
+    )
+
+
+def _page_link(
+    text: str, page: int, query: db.read.CaseQuery, pages: int, home: str, *, current: bool = False
+) -> Element:
+    if current:
+        return element("span", text, className="page page-on", **{"aria-current": "page"})
+    if not 1 <= page <= pages:
+        return element("span", text, className="page page-off")
+    href = home + query.but(page=page).search()
+    return link(text, id=ids.list_link("page", text), href=href, className="page")
+
+
+def _row(
+    row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
+) -> Element:
+    # Few components a row and one link: a page of them is quick to draw and to tab through.
+    href = app.get_relative_path(f"/case/{row.id}") + query.search()
+    adversarial = row.kind == "adversarial"
+    before = image(row.original, row, app, "before the attack") if adversarial else None
+    partition = element("span", row.partition, className="muted sub") if query.partition == "all" else None
+    name = row.sample_name and element(
+        "span", row.sample_name, className="muted sub file-name", title=row.sample_name
+    )
+    wrong = row.true_class is not None and row.predicted_class != row.true_class
+    confidence = {"--share": f"{row.confidence:.4f}"}
+    return element(
+        "tr",
+        [
+            element(
+                "th",
+                link(str(row.id), href=href, className="row-link"),
+                scope="row",
+                className="c-id",
+            ),
+            element("td", marked_image(row, app), className="c-image"),
+            element("td", before, className="c-image"),
+            element("td", [row.kind, partition, name], className="c-kind"),
+            element("td", "not known", className="c-class muted")
+            if row.true_class is None
+            else _class(row.true_class, options),
+            _class(row.predicted_class, options, wrong=wrong),
+            element("td", percent(row.confidence), className="c-confidence", style=confidence),
+            element("td", marks(row, query, options), className="c-alarms"),
+            _outcome(row),
+            element("td", _score(row.decision), className="c-score"),
+            element("td", "" if row.queries is None else f"{row.queries:,}", className="c-queries"),
+            element("td", _pixel(row), className="c-pixel"),
+        ],
+    )
+
+
+def written(row: db.read.ListedCase) -> Element | None:
+    """What people wrote about a case, as small signs: verdict, tags, a note."""
+    if not (row.verdict or row.tags or row.note):
+        return None
+    signs = [element("span", tag, className="tag") for tag in row.tags]
+    if row.verdict:
+        signs.insert(0, element("span", row.verdict, className="tag tag-verdict", title="Verdict"))
+    if row.note:
+        signs.append(
+            element("span", "✎", className="tag", title="Has a note", role="img", **{"aria-label": "note"})
+        )
+    return element("span", signs, className="written")
+
+
+def marks(row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions) -> list[Element]:
+    """One cell a layer, in the order of the network."""
+    return [_mark(layer.name, row, chosen=layer.name == query.detector) for layer in options.layers]
+
+
+def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Element:
+    """An image of a case, its pixels as they are."""
+    return element(
+        "img",
+        src=app.get_relative_path(f"/images/{sha256}.png"),
+        alt=f"Case {row.id} {what}",
+        className="pixels thumbnail",
+        width=row.width,
+        height=row.height,
+    )
+
+
+def marked_image(row: db.read.ListedCase, app: Dash) -> Element:
+    """What the network saw, the first attacked pixel ringed."""
+    seen = image(row.image, row, app, "as the network saw it")
+    if row.pixel is None:
+        return seen
+    place = {
+        "left": f"{100 * (row.pixel.column + 0.5) / row.width:.2f}%",
+        "top": f"{100 * (row.pixel.row + 0.5) / row.height:.2f}%",
+    }
+    return element("div", [seen, element("span", className="ring", style=place)], className="thumb")
+
+
+def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) -> Element:
+    return element(
+        "td",
+        options.class_names.get(number, str(number)),
+        className="c-class" + " c-wrong" * wrong,
+        style={"--class-color": class_color(number)},
+    )
+
+
+def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Element:
+    """A layer's decision as a small cell: coloured by alarm, dotted when it is wrong, in words on hover."""
+    decision = row.decisions.get(layer)
+    if decision is None:
+        outcome, words = "none", f"{layer}: not decided"
+    else:
+        counted = f"{decision.score} of {decision.k} unexpected, threshold {decision.threshold}"
+        outcome = decision.outcome or ("TP" if decision.alarm else "TN")  # the plain marks
+        words = f"{layer}: {outcome_name(decision)} ({counted})"
+    return element(
+        "span",
+        className=f"mark mark-{outcome}" + " mark-shown" * chosen,
+        title=words,
+        role="img",
+        **{"aria-label": words},
+    )
+
+
+def _outcome(row: db.read.ListedCase) -> Element:
+    """What the detector made of the case, and below it what people did."""
+    wrong = row.decision is not None and row.decision.outcome in ("FP", "FN")
+    name = element("span", outcome_name(row.decision), className="c-wrong" if wrong else "")
+    return element("td", [name, written(row)], className="c-outcome")
+
+
+def outcome_name(decision: db.read.ListedDecision | None) -> str:
+    """How a decision turned out; where nobody knows that, what it was."""
+    if decision is None:
+        return "not decided"
+    if decision.outcome is None:
+        return "alarm" if decision.alarm else "quiet"
+    return OUTCOME_NAMES[decision.outcome]
+
+
+def _score(decision: db.read.ListedDecision | None) -> str:
+    if decision is None:
+        return ""
+    return f"{decision.score:.3g}" if decision.k is None else f"{decision.score:.0f} of {decision.k}"
+
+
+def _pixel(row: db.read.ListedCase) -> list[Element] | None:
+    if row.pixel is None:
+        return None
+    more = element("span", f"and {row.pixel_count - 1} more", className="muted sub")
+    return [
+        element("span", f"{row.pixel.row}, {row.pixel.column}", className="place"),
+        _swatch(row.pixel.original, "before"),
+        _swatch(row.pixel.color, "after"),
+        *([more] if row.pixel_count > 1 else []),
+    ]
+
+
+def _swatch(color: tuple[int, int, int], when: str) -> Element:
+    text = f"rgb({', '.join(map(str, color))})"
+    return element(
+        "span",
+        className=f"swatch swatch-{when}",
+        style={"background": text},
+        title=f"{when}: {text}",
+        role="img",
+        **{"aria-label": f"{when} {text}"},
+    )

@@ -1,0 +1,184 @@
+"""The table of the detectors' page: one row a detector, shares with their intervals, the best ones marked."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashapp import ids
+from dashapp.words import decisions
+from dashapp.words.glossary import about
+from db.read import ANY, DetectorRow, EvidenceQuery, Measure
+
+
+class Column(NamedTuple):
+    """A column: its sort name, title, the glossary's entry, and what makes a value the best one."""
+
+    sort: str
+    title: str
+    help: str | None  # None: the title says it
+    best: Callable | None = None  # max or min; None: no value is better than another
+
+
+COLUMNS = (
+    Column("detector", "Detector", None),
+    Column("k", "k", "k"),
+    Column("threshold", "Threshold", "threshold"),
+    Column("auc", "AUC", "auc", max),
+    Column("paired", "AUC, paired", "paired", max),
+    Column("accuracy", "Accuracy", "accuracy", max),
+    Column("eer", "EER", "eer", min),
+    Column("tpr", "TPR", "tpr", max),
+    Column("fpr", "FPR", "fpr", min),
+    Column("recovered", "Recovered", "recovered", max),
+    Column("located", "Located", "located", max),
+)
+MEASURED = {"auc": "auc", "paired": "paired_auc", "accuracy": "accuracy", "recovered": "recovered"}
+BETTER_FIRST = {column.sort: column.best is max for column in COLUMNS}  # whether descending comes first
+BADGES = {"repair": ("ours, not the paper’s", "badge-ours"), "baseline": ("baseline", "badge-baseline")}
+OUR_LAYERS = ("composed-scaled", "composed-pooled")  # ways to join the layers that the paper does not have
+LABELS = ("metric", "rule", "reference")
+NONE = "–"
+
+
+def table(
+    rows: Sequence[DetectorRow], query: EvidenceQuery, chosen: DetectorRow | None, home: str
+) -> Component:
+    """The rows under headers that sort; each row leads to its detector's charts."""
+    best = {column.sort: best_value(rows, column) for column in COLUMNS}
+    starts = {sort: axis_start(rows, name) for sort, name in MEASURED.items()}
+    return html.Div(
+        html.Table(
+            [
+                html.Caption("Detectors; each row leads to its charts", className="visually-hidden"),
+                html.Thead(html.Tr([_header(column, query, home) for column in COLUMNS])),
+                html.Tbody([_row(row, query, row is chosen, best, starts, home) for row in rows]),
+            ],
+            className="detector-table",
+        ),
+        className="card detector-table-card",
+    )
+
+
+def value(row: DetectorRow, sort: str) -> float | str | None:
+    """What a row has in a column; of a measure its value without the interval."""
+    found = getattr(row, MEASURED.get(sort, sort))
+    return found.value if isinstance(found, Measure) else found
+
+
+def best_value(rows: Sequence[DetectorRow], column: Column) -> float | None:
+    """The best value of a column as it is shown, or None where nothing can be best."""
+    if column.best is None:
+        return None
+    shown = [shown_value(row, column.sort) for row in rows if value(row, column.sort) is not None]
+    return column.best(shown) if len(set(shown)) > 1 else None
+
+
+def shown_value(row: DetectorRow, sort: str) -> float:
+    """A value as exact as the table shows it, so that what reads the same is equally good."""
+    return round(value(row, sort), 3)
+
+
+def axis_start(rows: Sequence[DetectorRow], name: str) -> float:
+    """Where the bars of a measure begin: 0 for a share, below chance and every interval for the others."""
+    if name == "recovered":
+        return 0.0
+    lows = [found.low for row in rows if (found := getattr(row, name)) and found.low is not None]
+    return min([0.4, *(int(10 * low) / 10 for low in lows)])
+
+
+def _header(column: Column, query: EvidenceQuery, home: str) -> Component:
+    current = query.sort == column.sort
+    descending = not query.descending if current else BETTER_FIRST[column.sort]
+    order = ("descending" if query.descending else "ascending") if current else None
+    arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
+    link = dcc.Link(
+        [column.title, html.Span(arrow, className="sort-arrow")],
+        id=ids.detector_link("sort", column.sort),
+        href=home + query.but(sort=column.sort, descending=descending).search(),
+        className="sort" + " sort-on" * current,
+    )
+    return html.Th(
+        [link, about(column.help) if column.help else None],
+        scope="col",
+        className=f"d-{column.sort}",
+        **({"aria-sort": order} if order else {}),
+    )
+
+
+def _row(
+    row: DetectorRow,
+    query: EvidenceQuery,
+    is_chosen: bool,
+    best: dict[str, float | None],
+    starts: dict[str, float],
+    home: str,
+) -> Component:
+    title, labels = names(row, query)
+    link = dcc.Link(
+        title,
+        id=ids.detector_link("detector", row.detector),
+        href=home + query.but(detector=row.detector).search(),
+        className="row-link",
+        title=f"Show the charts of {row.detector}",
+    )
+    sub = html.Span(labels, className="sub muted") if labels else None
+    cells = [html.Th([link, _badge(row), sub], scope="row", className="d-detector")]
+    for column in COLUMNS[1:]:
+        is_best = best[column.sort] is not None and value(row, column.sort) is not None
+        is_best = is_best and shown_value(row, column.sort) == best[column.sort]
+        cells.append(_cell(row, column.sort, is_best, starts))
+    current = {"aria-current": "true"} if is_chosen else {}
+    return html.Tr(cells, className="detector-on" if is_chosen else "", **current)
+
+
+def names(row: DetectorRow, query: EvidenceQuery) -> tuple[str, str]:
+    """A detector's name, and what the filters leave open of it."""
+    if row.kind != "neighbors":
+        return row.detector.replace("-", " "), ""
+    left_open = [name for name in LABELS if getattr(query, name) == ANY]
+    labels = {"reference": f"{row.reference} references"}
+    return row.layer, " · ".join(labels.get(name, getattr(row, name)) for name in left_open)
+
+
+def _badge(row: DetectorRow) -> Component | None:
+    text, kind = BADGES.get(row.kind, ("ours", "badge-ours") if row.layer in OUR_LAYERS else ("", ""))
+    return html.Span(text, className=f"badge {kind}") if text else None
+
+
+def _cell(row: DetectorRow, sort: str, is_best: bool, starts: dict[str, float]) -> Component:
+    classes = f"d-{sort}" + " d-best" * is_best
+    found = value(row, sort)
+    if sort in MEASURED:
+        return _measure(getattr(row, MEASURED[sort]), sort, classes, starts[sort])
+    if sort == "k":
+        text = str(row.k) if row.k else NONE
+    elif sort == "threshold":
+        text = decisions.threshold(row.threshold)
+    else:
+        text = NONE if found is None else decisions.percent(found)
+    return html.Td(html.Span(text, className="d-value"), className=classes)
+
+
+def _measure(measure: Measure | None, sort: str, classes: str, start: float) -> Component:
+    if measure is None:
+        return html.Td(html.Span(NONE, className="d-value"), className=classes)
+    text = f"{measure.value:.3f}" if sort in ("auc", "paired") else decisions.percent(measure.value)
+    parts = [html.Span(text, className="d-value")]
+    if measure.low is not None:
+        parts += [
+            html.Span(decisions.interval(measure.low, measure.high), className="d-interval"),
+            html.Span(className="d-bar", style=bar_style(measure, start, chance=sort in ("auc", "paired"))),
+        ]
+    return html.Td(html.Div(parts, className="d-measure"), className=classes)
+
+
+def bar_style(measure: Measure, start: float, *, chance: bool) -> dict[str, str]:
+    """Where interval, value and chance stand on the bar, as shares of its length."""
+
+    def place(share: float) -> str:
+        return f"{min(1.0, max(0.0, (share - start) / (1 - start))):.4f}"
+
+    style = {"--low": place(measure.low), "--high": place(measure.high), "--value": place(measure.value)}
+    return style | ({"--chance": place(0.5)} if chance else {})

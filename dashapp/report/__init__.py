@@ -1,0 +1,1 @@
+"""The report of a database as Markdown, with the paper's figures."""

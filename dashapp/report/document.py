@@ -1,0 +1,142 @@
+"""The report of a database: what the detectors do, as a page of Markdown with the paper's figures 4 to 12.
+
+    write_report(db.engine.create("xpixels.db", read_only=True), Path("report"))
+
+Every sentence and number comes from the database, so that the same database gives the same report.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import Engine
+
+import db.read
+from dashapp.report import facts as report_facts
+from dashapp.report import figures as report_figures
+from dashapp.report import tables
+from db.read import EvidenceQuery
+
+REPORT = "report.md"
+TITLE = "# What the detectors do"
+FOLDED = "<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def write_report(engine: Engine, folder: Path) -> list[Path]:
+    """Write `report.md` and its figures into a folder, which is made if need be; the files that were written.
+
+    They take the place of an earlier report when all of them are there; what fails leaves that one as it was.
+
+    The figures are pictures where the package kaleido and a Chromium are there; else one interactive page.
+
+    Raises:
+        ValueError: nothing has been evaluated yet; one line, with the command that does it.
+        Also what `require_folder` raises.
+    """
+    query, options = db.read.detector_page.query(engine, "")
+    if not options.detectors:
+        raise ValueError(
+            "Nothing has been evaluated in this database: run `xpixels ingest` or `xpixels study` first."
+        )
+    sets = options.values["set"]
+    as_in_paper = query.but(set="targeted") if "targeted" in sets else query
+    figures = report_figures.paper_figures(engine, as_in_paper)
+    require_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".report-", dir=folder) as made:
+        new = Path(made)
+        drawn, hint = report_figures.write_figures(figures, new)
+        parts = [
+            _head(engine),
+            _detectors(engine, query, sets),
+            _paper(engine, as_in_paper),
+            _figures(figures, drawn, hint, as_in_paper.set),
+            *report_facts.sections(engine, query),
+        ]
+        report = new / REPORT
+        report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        return _publish([report, *drawn], folder)
+
+
+def require_folder(folder: Path) -> None:
+    """Returns where a report can be written into the folder.
+
+    Raises:
+        NotADirectoryError: it is a file.
+        FileExistsError: its `report.md` is somebody's, and not of an earlier report.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file: name a folder for the report.")
+    report = folder / REPORT
+    if report.exists() and not report.read_bytes().startswith(TITLE.encode()):
+        raise FileExistsError(f"{report} is no earlier report of this program: name another folder.")
+
+
+def _publish(files: list[Path], folder: Path) -> list[Path]:
+    """Let files take the place of an earlier report's; those that have no successor go."""
+    names = [file.name for file in files]
+    for old in report_figures.old_figures(folder):
+        if old.name not in names:
+            old.unlink()
+    return [file.replace(folder / file.name) for file in files]
+
+
+def _head(engine: Engine) -> str:
+    facts = db.read.overview(engine)
+    accuracy = "" if facts.test_accuracy is None else f", {100 * facts.test_accuracy:.2f} % test accuracy"
+    return (
+        f"{TITLE}\n\n"
+        f"Network {facts.network} on {facts.dataset}{accuracy}; {facts.case_count:,} cases. Written from the "
+        "database alone.\n\n"
+        "AUC: area under the ROC curve against other clean images, .5 is chance. Paired AUC: against the "
+        "very same images before their attack. Accuracy, EER (equal error rate), TPR, FPR (false alarms) and "
+        "recovered (true class named) in percent. In brackets 95 % bootstrap intervals. k and threshold are "
+        "chosen on the tuning cases, and all numbers are of the validation cases, unless something else is "
+        "said."
+    )
+
+
+def _detectors(engine: Engine, query: EvidenceQuery, case_sets: tuple[str, ...]) -> str:
+    """The summary table of every set of cases: all metrics and rules, the whole reference set."""
+    parts = ["## How well each detector does", report_facts.case_counts(engine, query)]
+    for case_set in case_sets:
+        asked = query.but(set=case_set, metric=db.read.ANY, rule=db.read.ANY, reference="all")
+        rows = db.read.evidence_summary(engine, asked)
+        if not rows:
+            continue
+        parts.append(f"### Attacks: {case_set}")
+        usual = tables.shown_first(rows)
+        parts += [tables.best_sentence(rows), tables.summary(usual)]
+        if len(usual) < len(rows):
+            body = tables.summary(rows)
+            parts.append(FOLDED.format(summary=f"All {len(rows)} detectors, best AUC first", body=body))
+    distinct = report_facts.distinct_section(engine, query)
+    return "\n\n".join([*parts, distinct] if distinct else parts)
+
+
+def _paper(engine: Engine, query: EvidenceQuery) -> str:
+    """Each way to choose k beside the others, for the paper's detectors."""
+    asked = query.but(metric="euclidean", rule="total", reference="all", sort="detector", descending=False)
+    found = {how: db.read.evidence_summary(engine, asked, how) for how in ("tuning", "validation", "paper")}
+    return "\n\n".join(
+        [
+            "## Ways to choose k",
+            "The paper's detectors: euclidean distances, rule total. *tuning*: k from the tuning cases; "
+            "*validation*: the k with the highest accuracy on validation, as the paper's appendix picks it, "
+            "which flatters; *paper*: the paper's k, 13, 23, 12 and 12. The threshold always comes from the "
+            f"tuning cases. Attacks: {query.set}.",
+            tables.ways(found),
+        ]
+    )
+
+
+def _figures(figures: list, written: list[Path], hint: str, case_set: str) -> str:
+    names = {path.stem: path.name for path in written}
+    parts = ["## The paper's figures 4 to 12, with our numbers", f"Attacks: {case_set}."]
+    if hint:
+        parts.append(f"{hint} The figures are in [figures.html](figures.html).")
+    for figure in figures:
+        picture = names.get(figure.name)
+        if picture is not None:
+            parts.append(f"![Figure {figure.number}]({picture})")
+        parts.append(f"**Figure {figure.number}:** {figure.caption}")
+    return "\n\n".join(parts)

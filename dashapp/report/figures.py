@@ -1,0 +1,192 @@
+"""The paper's figures 4 to 12 from the database, and how they become files."""
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+import plotly.io
+from plotly.offline import get_plotlyjs
+from sqlalchemy import Engine
+
+import db.read
+from dashapp.decide.evidence_points import PAPER_K, best_k, equal_error
+from dashapp.draw import evidence_figures
+from dashapp.words import decisions
+from db.read import DetectorRow, EvidenceQuery
+
+PAGE_NAME, SCRIPT_NAME = "figures.html", "plotly.min.js"
+SIZE, ROC_SIZE = (760, 400), (680, 640)  # pixels; a page on GitHub is some 830 wide
+NUMBERED = {layer: (4 + i, 8 + i, f"layer {i + 1} ({layer})") for i, layer in enumerate(PAPER_K)}
+NUMBERED["composed"] = (7, 11, "the composed layer")
+HOW_TO_GET = (
+    "For pictures, install the extra `report` (the package kaleido) and Chromium; the variable BROWSER_PATH "
+    "names one that is not found by itself."
+)
+
+
+class PaperFigure(NamedTuple):
+    """A figure of the paper, with our numbers."""
+
+    number: int
+    caption: str  # Markdown
+    figure: go.Figure
+    size: tuple[int, int]  # width and height, pixels
+
+    @property
+    def name(self) -> str:
+        """Its file without the ending; two digits, so that files stand in order."""
+        return f"figure-{self.number:02}"
+
+
+def paper_figures(engine: Engine, query: EvidenceQuery) -> list[PaperFigure]:
+    """Figures 4 to 12, of the layers that were evaluated: euclidean distances, rule total, all cases."""
+    asked = query.but(metric="euclidean", rule="total", reference="all", detector=None)
+    tuned = {row.layer: row for row in db.read.evidence_summary(engine, asked.but(partition="tuning"))}
+    judged = db.read.evidence_summary(engine, asked.but(partition="validation"))
+    layers = [layer for layer in PAPER_K if layer in tuned]
+    figures = [_thresholds(engine, asked, tuned[layer]) for layer in layers]
+    figures += [found for layer in layers if (found := _by_k(engine, asked, tuned[layer]))]
+    figures.append(_roc(engine, asked.but(partition="validation"), judged))
+    return sorted(figures, key=lambda figure: figure.number)
+
+
+def write_figures(figures: Sequence[PaperFigure], folder: Path) -> tuple[list[Path], str]:
+    """Write the figures as SVG, or as an interactive page where that cannot be; the files, and why not."""
+    if kaleido_installed():
+        try:
+            return write_pictures(figures, folder), ""
+        except Exception as error:  # no Chrome, or one that does not start; kaleido has a type for each
+            problem = " ".join(str(error).split(". ")[0].split())[:200]
+            return write_page(
+                figures, folder
+            ), f"No pictures: {problem or type(error).__name__}. {HOW_TO_GET}"
+    return write_page(figures, folder), HOW_TO_GET
+
+
+def old_figures(folder: Path) -> list[Path]:
+    """Files of figures that an earlier report left."""
+    there = (*folder.glob("figure-*.svg"), folder / PAGE_NAME, folder / SCRIPT_NAME)
+    return [path for path in there if path.exists()]
+
+
+def kaleido_installed() -> bool:
+    """Whether the package that draws pictures is there; it needs a Chromium, too."""
+    return importlib.util.find_spec("kaleido") is not None
+
+
+def write_pictures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
+    """An SVG a figure, by kaleido and Chromium."""
+    paths = [folder / f"{figure.name}.svg" for figure in figures]
+    widths, heights = zip(*(figure.size for figure in figures), strict=True)
+    drawn = [figure.figure for figure in figures]
+    plotly.io.write_images(drawn, paths, width=list(widths), height=list(heights))
+    for figure, path in zip(figures, paths, strict=True):
+        path.write_text(settled(path.read_text(encoding="utf-8"), figure.name), encoding="utf-8")
+    return paths
+
+
+def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
+    """One interactive page, plotly.js beside it."""
+    page, script = folder / PAGE_NAME, folder / SCRIPT_NAME
+    parts = []
+    for figure in figures:
+        width, height = figure.size
+        plot = plotly.io.to_html(
+            figure.figure,
+            include_plotlyjs=False,
+            full_html=False,
+            default_width=f"{width}px",
+            default_height=f"{height}px",
+            config={"displayModeBar": False, "showSendToCloud": False},
+            div_id=f"plot-{figure.number}",
+        )
+        parts.append(f'<h2 id="{figure.name}">Figure {figure.number}</h2>\n<p>{figure.caption}</p>\n{plot}')
+    page.write_text(PAGE.format(body="\n".join(parts)), encoding="utf-8")
+    script.write_text(get_plotlyjs(), encoding="utf-8")
+    return [page, script]
+
+
+def settled(svg: str, name: str) -> str:
+    """The same picture without what changes from one drawing to the next: ids of clips and of traces."""
+    svg = re.sub(r' trace[0-9a-f]{6}(?=")', "", svg)
+    drawn = re.search(r'id="defs-([0-9a-f]+)"', svg)
+    return svg.replace(drawn[1], name) if drawn else svg
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>The paper's figures 4 to 12</title>
+<script src="plotly.min.js"></script>
+<style>
+body {{ max-width: 800px; margin: 32px auto; padding: 0 16px; font: 15px/1.5 system-ui, sans-serif; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def _thresholds(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure:
+    number, _, name = NUMBERED[row.layer]
+    points = db.read.evidence_curves(engine, query.but(partition="tuning"), [row])[row.detector]
+    at = decisions.threshold(equal_error(points)) if points else "none"
+    caption = (
+        f"Determination of the EER and the corresponding threshold for {name} using k = {row.k} (the paper: "
+        f"{PAPER_K[row.layer]}), on the tuning cases. The ACC, FPR and FNR are calculated for every possible "
+        f"threshold. The red vertical line represents the threshold that yields the EER: {at}, "
+        f"with an EER of {decisions.percent(row.eer)}."
+    )
+    figure = evidence_figures.threshold_rates(points, row, theme="light")
+    return PaperFigure(number, caption, _on_paper(figure), SIZE)
+
+
+def _by_k(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure | None:
+    points = db.read.evidence_by_k(engine, query, row.detector)
+    if not points:
+        return None
+    _, number, name = NUMBERED[row.layer]
+    best, paper = best_k(points), PAPER_K[row.layer]
+    accuracy = {(point.partition, point.k): point.accuracy for point in points}
+
+    def reached(k: int) -> str:
+        share = accuracy.get(("validation", k))
+        return "unknown" if share is None else decisions.percent(share)
+
+    caption = (
+        f"Determination of the best value for k and the corresponding best threshold for {name}. For every "
+        "k, the corresponding threshold meeting the EER on the tuning cases is calculated. The highest "
+        f"accuracy on validation, {reached(best)}, is at k = {best} (red dashed line); k = {row.k}, chosen "
+        f"on the tuning cases, reaches {reached(row.k)}, the paper's k = {paper} {reached(paper)}."
+    )
+    figure = evidence_figures.accuracy_by_k(points, chosen=row.k, paper=paper, theme="light")
+    return PaperFigure(number, caption, _on_paper(figure), SIZE)
+
+
+def _roc(engine: Engine, query: EvidenceQuery, rows: Sequence[DetectorRow]) -> PaperFigure:
+    by_layer = {row.layer: row for row in rows if row.layer in PAPER_K}
+    layers = [by_layer[layer] for layer in PAPER_K if layer in by_layer]
+    compared = [*layers, *(row for row in rows if row.kind != "neighbors")]
+    points = db.read.evidence_curves(engine, query, compared)
+    ks = ", ".join(str(row.k) for row in layers)
+    caption = (
+        f"Comparison of the ROC curves across layers 1, 2, 3 and the composed layer using k = ({ks}) "
+        f"respectively (the paper: {', '.join(map(str, PAPER_K.values()))}), on the validation cases; in "
+        "the legend the areas under them. Beside them, which the paper does not have: the repair sweep, and "
+        "dashed the baselines that need the network's output alone. Dots: the thresholds chosen on the "
+        "tuning cases."
+    )
+    curves = [evidence_figures.Curve(row, points[row.detector]) for row in compared]
+    figure = _on_paper(evidence_figures.roc(curves, theme="light"))
+    return PaperFigure(12, caption, figure, ROC_SIZE)
+
+
+def _on_paper(figure: go.Figure) -> go.Figure:
+    """With a white ground: pictures are looked at on dark pages, too."""
+    return figure.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", margin={"l": 16, "r": 16})

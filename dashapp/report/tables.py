@@ -1,0 +1,130 @@
+"""Rows as tables of Markdown; pure."""
+
+from collections.abc import Iterable, Sequence
+
+from dashapp.decide.evidence_points import PAPER_K
+from dashapp.words import decisions
+from db.read import DetectorRow, Measure
+
+LAYERS = ("flatten", "dense", "logits", "composed", "composed-scaled", "composed-pooled")
+NAMES = {"repair": "repair *(ours, not the paper's)*"}
+SUMMARY = ("detector", "k", "alarm above", "AUC", "paired AUC", "accuracy", "EER", "TPR", "FPR", "recovered")
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[object]], *, texts: int = 1) -> str:
+    """A table; the first `texts` columns stand left, the rest, numbers, right."""
+    lines = [head, ["---"] * texts + ["---:"] * (len(head) - texts), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def summary(rows: Sequence[DetectorRow]) -> str:
+    """One line a detector, in the order given."""
+    best = {name: max((_value(row, name) for row in rows), default=0) for name in ("auc", "paired_auc")}
+    return markdown(SUMMARY, [_summary_row(row, best) for row in rows])
+
+
+def shown_first(rows: Sequence[DetectorRow]) -> list[DetectorRow]:
+    """The detectors to show before all: of the paper's metric and rule, and those that have neither."""
+    usual = [row for row in rows if row.metric in (None, "euclidean") and row.rule in (None, "total")]
+    return usual or list(rows)
+
+
+def best_sentence(rows: Sequence[DetectorRow]) -> str:
+    """The best k-NN detector beside the best baseline and the repair sweep, in a line."""
+    best = {}
+    for row in rows:
+        if row.auc is not None and (row.kind not in best or row.auc.value > best[row.kind].auc.value):
+            best[row.kind] = row
+    said = {"neighbors": "best k-NN detector", "baseline": "best baseline", "repair": "repair sweep"}
+    parts = [
+        f"{what}: {best[kind].detector}, AUC {_share(best[kind].auc)}, paired {_share(best[kind].paired_auc)}"
+        for kind, what in said.items()
+        if kind in best
+    ]
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def ways(found: dict[str, Sequence[DetectorRow]]) -> str:
+    """The paper's detectors, a line for each way their k was chosen."""
+    lines = []
+    for layer in PAPER_K:
+        for how, rows in found.items():
+            lines += [
+                (layer, how, row.k, decisions.threshold(row.threshold), *_measures(row), _percent(row.fpr))
+                for row in rows
+                if row.layer == layer
+            ]
+    head = ("layer", "chosen by", "k", "alarm above", "AUC", "paired AUC", "accuracy", "EER", "FPR")
+    return markdown(head, lines, texts=2)
+
+
+def distinct(pairs: Sequence[tuple[DetectorRow, DetectorRow]]) -> str:
+    """Detectors with the whole reference set beside the same without near-duplicates and hubs."""
+    head = ("layer", "metric", "rule", "AUC, all", "AUC, distinct", "accuracy, all", "accuracy, distinct")
+    lines = [
+        (
+            *(whole.layer, whole.metric, whole.rule),
+            *(_share(whole.auc), _share(part.auc)),
+            *(_share(whole.accuracy, percent=True), _share(part.accuracy, percent=True)),
+        )
+        for whole, part in pairs
+    ]
+    return markdown(head, lines, texts=3)
+
+
+def layer_order(layer: str | None) -> int:
+    """Place of a layer in the network, unknown ones and none last."""
+    return LAYERS.index(layer) if layer in LAYERS else len(LAYERS)
+
+
+def _summary_row(row: DetectorRow, best: dict[str, float]) -> list[object]:
+    name = NAMES.get(row.detector, row.detector) + (" *(baseline)*" if row.kind == "baseline" else "")
+    measures = _measures(row)
+    for place, measure in enumerate(("auc", "paired_auc")):
+        if _value(row, measure) == best[measure]:
+            measures[place] = f"**{measures[place]}**"
+    return [
+        name,
+        row.k or "",
+        decisions.threshold(row.threshold),
+        *measures,
+        _percent(row.tpr),
+        _percent(row.fpr),
+        _share(row.recovered, percent=True),
+    ]
+
+
+def _measures(row: DetectorRow) -> list[str]:
+    return [
+        _share(row.auc),
+        _share(row.paired_auc),
+        _share(row.accuracy, percent=True),
+        _percent(row.eer),
+    ]
+
+
+def _value(row: DetectorRow, name: str) -> float:
+    measure = getattr(row, name)
+    return -1.0 if measure is None else round(measure.value, 3)
+
+
+def _share(measure: Measure | None, *, percent: bool = False) -> str:
+    """A value with its interval: '.873 [.841, .902]' or '86.2 [82.1, 90.0]'."""
+    if measure is None:
+        return ""
+
+    def text(share: float) -> str:
+        return f"{100 * share:.1f}" if percent else f"{share:.3f}".removeprefix("0")
+
+    if measure.low is None:
+        return text(measure.value)
+    return f"{text(measure.value)} [{text(measure.low)}, {text(measure.high)}]"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value).replace("|", "\\|")

@@ -1,0 +1,100 @@
+"""Plain sentences for the maps over the images and for a layer's maps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dashapp.words.detectors import margin
+
+MAP_NAMES = {"plain": "Plain", "vulnerability": "Vulnerability", "repair": "Repair"}
+MAP_NOTES = {
+    "plain": "The images as they are",
+    "vulnerability": "What the best colour at each position would do to the image before any attack",
+    "repair": "What replacing each pixel by the median of its neighbours does",
+}
+POINT = "Point at a position for its numbers."
+BRIGHTEST = "all on one scale, brightest first; the number is the channel, then its mean"
+CHANGED = "attacked minus original, the largest change first; the number is the channel, then its mean change"
+NOT_ATTACKED = "This image was not attacked: there is no other to compare with."
+NO_ACTIVATIONS = (
+    "The maps of this layer are not stored for this case. Run “xpixels ingest” and reload this page."
+)
+NO_ORIGINAL = (
+    "The maps of the image before the attack are not stored. Run “xpixels ingest”, which adds them, and "
+    "reload this page."
+)
+
+
+def missing_sentence(over: str) -> str:
+    """What the database lacks to lay a map over the images, and the way there."""
+    what = "vulnerability map" if over == "vulnerability" else "repair sweep"
+    return f"There is no {what} of this image. Run “xpixels ingest”, without --no-maps, and reload this page."
+
+
+def vulnerability_sentences(
+    *, margins: np.ndarray, classes: np.ndarray, levels: int, true: str, names: Sequence[str], attacked: bool
+) -> list[str]:
+    """What the vulnerability map means, and what it says of this image.
+
+    Args:
+        margins: (H, W), the lead of the best other class over the true one, in logits.
+        classes: (H, W), that class.
+        levels: levels a channel of the colours that were tried.
+        true: name of the true class.
+        names: of the classes.
+        attacked: whether the case shows an attacked image; the map is of the original then.
+    """
+    colors = "8 corner colours" if levels == 2 else f"{levels**3:,} colours"
+    where = "At each position of the original" if attacked else "At each position"
+    meaning = (
+        f"{where}: by how many logits another class leads {true} when that pixel gets the best of {colors}. "
+        "Above 0, in orange, that fools the network."
+    )
+    fooled = margins > 0
+    count = int(fooled.sum())
+    if not count:
+        return [
+            meaning,
+            f"No position fools it: the nearest stays {margin(-float(margins.max()))} behind {true}.",
+        ]
+    reached = [names[index] for index in np.unique(classes[fooled])]
+    positions = "position fools it" if count == 1 else "positions fool it"
+    return [meaning, f"{count:,} of {margins.size:,} {positions}, towards {_listed(reached)}."]
+
+
+def repair_sentences(
+    *,
+    margins: np.ndarray,
+    classes: np.ndarray,
+    predicted: str,
+    names: Sequence[str],
+    before: np.ndarray | None,
+) -> list[str]:
+    """What the repair map means, and what it says of this image.
+
+    Args:
+        margins: (H, W), the lead of the best other class over the predicted one, in logits.
+        classes: (H, W), that class.
+        predicted: name of the predicted class.
+        names: of the classes.
+        before: (H, W), the margins of the image before its attack; None: it was not attacked, or not known.
+    """
+    meaning = (
+        f"At each position: by how many logits another class leads {predicted} when that pixel becomes the "
+        "median of its neighbours. Above 0, in orange, that changes the answer."
+    )
+    row, column = np.unravel_index(int(margins.argmax()), margins.shape)
+    other = names[int(classes[row, column])]
+    said = f"The highest margin is {margin(float(margins.max()))} at row {row}, column {column}, for {other}"
+    if before is not None:
+        said += f"; before the attack it was {margin(float(before.max()))}"
+    return [meaning, f"{said}."]
+
+
+def channels_title(layer: str, count: int) -> str:
+    """Heading of a conv layer's maps."""
+    return f"The {count} maps of {layer}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,57 @@
+"""Plain sentences for two activation vectors compared; pure."""
+
+import numpy as np
+
+from dashapp.words import decisions
+
+ORDERS = {"difference": "By difference", "stored": "As stored"}
+ORDER_NOTES = {
+    "difference": "the units that add most to the distance first",
+    "stored": "the units in the order of the network",
+}
+ZOOM_NOTE = "Drag across the chart to zoom into units; double-click for where it began."
+METRICS_NOTE = (
+    "Ranks are among the 50 neighbours that are stored of this case, where the metric is stored at all."
+)
+UNREAD_NOTE = "It takes the mean of the whole reference set: choose this metric above to have it read."
+
+
+def title(case_id: int, position: int, label: str, rank: int | None, layer: str) -> str:
+    """What is compared; `rank` None: the sample is not among the stored neighbours."""
+    place = "not among its stored neighbours" if rank is None else f"its neighbour of rank {rank}"
+    return f"Case {case_id} and {label} {position:,}, {place} in {layer}"
+
+
+def carried_sentence(count: int, units: int, share: float, half: int, quantity: str, metric: str) -> str:
+    """How much of the distance the top units carry; `half`: units that carry half of it."""
+    if half == 0:
+        return "Both activations are the same: the distance is 0."
+    if metric == "chebyshev":
+        return f"The distance is the largest difference: one of {units:,} units is all of it."
+    most = f"The top {count} of {units:,} units carry {decisions.percent(share)} of the {quantity}"
+    return f"{most}; half of it is carried by {half:,}."
+
+
+def half(shares: np.ndarray) -> int:
+    """How many of the top units carry half, by the shares (D,) that they carry together; 0: there is none."""
+    return int(np.argmax(shares >= 0.5)) + 1 if shares[-1] >= 0.5 else 0
+
+
+def rank_text(stored: bool, rank: int | None) -> str:
+    """A rank among the stored neighbours."""
+    if not stored:
+        return "not stored"
+    return "beyond 50" if rank is None else str(rank)
+
+
+def unknown_pair_sentence(pair: int) -> str:
+    """The address names no reference sample."""
+    return (
+        f"The address asks for pair “{pair}”, which is no reference sample of this network. "
+        "Click an edge of the graph or ⇄ in the list."
+    )
+
+
+def no_activations_sentence(layer: str) -> str:
+    """The reference set's activations are not stored in a layer."""
+    return f"The activations of the reference set are not stored in {layer}, so there is nothing to compare."

@@ -1,0 +1,1 @@
+"""The commands that need a database alone, and what every command is parsed with."""

@@ -1,0 +1,225 @@
+"""Care of a database: what is in it, whether it is sound, a copy of it."""
+
+import errno
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy.exc import DatabaseError
+
+from db import faults, migrate, schema
+from db.address import expand
+from db.commands import sizes
+from db.engine import file, snapshot
+from db.forms import json_document
+from db.soundness import orphans
+from db.soundness.contradictions import CONTRADICTIONS, STALE_THRESHOLDS
+from db.soundness.schema_faults import find_faults
+from whole_file import whole_file
+
+
+@dataclass(frozen=True)
+class Info:
+    """What `xpixels db info` tells."""
+
+    database: str
+    revision: str
+    size: int | None  # bytes, of a SQLite file with its log, or of a database on a server
+    rows: dict[str, int]  # of every table
+    networks: list[tuple[str, str, float | None]]  # name, sha256 of the weights, test accuracy in [0, 1]
+    cases: list[tuple[str, str, str, int]]  # network, partition, kind, how many
+    sizes: dict[str, int] | None  # bytes, of every table with its indexes; None: SQLite cannot tell
+
+    @property
+    def room(self) -> dict[str, float]:
+        """Bytes that one case takes, and one reference sample, with all their parts, but for their images."""
+        found = {}
+        for table in (schema.cases, schema.reference_samples):
+            if self.sizes is not None and self.rows[table.name]:
+                whole = sum(self.sizes[name] for name in sizes.with_parts(table))
+                found[table.name] = whole / self.rows[table.name]
+        return found
+
+    def as_json(self) -> bytes:
+        """The same for other programs."""
+        names = ("name", "sha256", "test_accuracy")
+        networks = [dict(zip(names, row, strict=True)) for row in self.networks]
+        names = ("network", "partition", "kind", "cases")
+        cases = [dict(zip(names, row, strict=True)) for row in self.cases]
+        told = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
+        return json_document(told)
+
+    def __str__(self) -> str:
+        """Lines to be read."""
+        size = "" if self.size is None else f", {self.size / 1e6:,.1f} MB"
+        lines = [f"{self.database}: revision {self.revision}{size}", "", "Rows, and room with indexes"]
+        of = self.sizes or {}
+        lines += [
+            f"  {name:<22}{count:>12,}" + (f"{of[name] / 1e6:>12,.2f} MB" if of else "")
+            for name, count in self.rows.items()
+        ]
+        if self.room:
+            lines += ["", "Room for one, with all its parts but images"]
+            for name, what in (("cases", "case"), ("reference_samples", "reference sample")):
+                if name in self.room:
+                    lines.append(f"  {what:<22}{self.room[name] / 1e3:>12,.1f} kB")
+        lines += ["", "Networks"]
+        lines += [
+            f"  {name}  weights {sha256[:12]}  test accuracy {'unknown' if rate is None else f'{rate:.2%}'}"
+            for name, sha256, rate in self.networks
+        ] or ["  none"]
+        lines += ["", "Cases"]
+        lines += [
+            f"  {network}  {partition:<11} {kind:<12}{count:>9,}"
+            for network, partition, kind, count in self.cases
+        ] or ["  none"]
+        return "\n".join(lines)
+
+
+def info(engine: Engine) -> Info:
+    """Revision, size and counts. Raises what `migrate.require_current` raises."""
+    migrate.require_current(engine)
+    networks, cases = schema.networks.c, schema.cases.c
+    grouped = (networks.name, cases.partition, cases.kind)
+    path = file(engine)
+    with engine.connect() as connection:
+        return Info(
+            database=migrate.name(engine),
+            revision=migrate.head(),
+            size=_size(path, connection),
+            sizes=sizes.table_sizes(connection),
+            rows={
+                name: connection.scalar(select(func.count()).select_from(table))
+                for name, table in sorted(schema.metadata.tables.items())
+            },
+            networks=[
+                tuple(row)
+                for row in connection.execute(
+                    select(networks.name, networks.sha256, networks.test_accuracy).order_by(networks.id)
+                )
+            ],
+            cases=[
+                tuple(row)
+                for row in connection.execute(
+                    select(*grouped, func.count())
+                    .join_from(schema.cases, schema.networks)
+                    .group_by(networks.id, *grouped)
+                    .order_by(networks.id, *grouped[1:])
+                )
+            ],
+        )
+
+
+def check(engine: Engine) -> list[str]:
+    """What is wrong with the database, a line each; empty when it is sound.
+
+    The file itself, tables, views, indexes and triggers, references, and whether cases, neighbours, decisions
+    and counts agree. Where a table or a column is missing, the last two are not asked.
+    Raises what `migrate.require_current` raises.
+    """
+    try:
+        migrate.require_current(engine)
+    except migrate.RevisionError as error:
+        if isinstance(error.__cause__, DatabaseError) and faults.is_damage(error.__cause__):
+            return [f"damaged: {error.__cause__.orig}"]
+        raise
+    problems = []
+    try:
+        with engine.connect() as connection:
+            problems += damage(connection)
+        found = find_faults(engine)
+        problems += map(str, found)
+        if any(fault.hides_rows for fault in found):
+            return problems
+        with snapshot(engine) as connection:
+            problems += orphans.told(orphans.count_orphans(connection))
+            for what, count in CONTRADICTIONS.items():
+                if number := connection.scalar(text(count)):
+                    problems.append(f"{number:,} {what}")
+    except DatabaseError as error:  # pages so damaged that nothing more can be read, or a right that lacks
+        problems.append(f"{'damaged' if file(engine) else 'cannot be checked'}: {error.orig}")
+    return problems
+
+
+def damage(connection: Connection) -> list[str]:
+    """What is damaged in a SQLite file, a line each."""
+    if connection.dialect.name != "sqlite":
+        return []
+    lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return [f"damaged: {line}" for line in lines if line != "ok"]
+
+
+def stale_thresholds(engine: Engine) -> int:
+    """How many decisions have a threshold that is a score, which a rounding can put on either side."""
+    with engine.connect() as connection:
+        return connection.scalar(text(CONTRADICTIONS[STALE_THRESHOLDS]))
+
+
+def backup(engine: Engine, target: str | os.PathLike) -> Path:
+    """A compact copy of the database as it is now, while others may go on writing; returns its path.
+
+    It may be of any revision: before an upgrade is when a copy is wanted.
+
+    Raises:
+        FileExistsError: there is something at the target already.
+        ValueError: not a SQLite file.
+        OSError: the copy cannot be written.
+        Also what `migrate.require_made` raises.
+    """
+    if file(engine) is None:
+        raise ValueError(
+            f"Only a SQLite file can be copied: {migrate.name(engine)}; PostgreSQL has pg_dump, and "
+            "`xpixels db copy`."
+        )
+    migrate.require_made(engine)
+    path = Path(expand(os.fspath(target)))
+    with whole_file(path) as partial, closing(engine.raw_connection()) as pooled:
+        driver = pooled.dbapi_connection
+        (query_only,) = driver.execute("PRAGMA query_only").fetchone()
+        driver.execute("PRAGMA query_only = OFF")  # it would forbid writing the copy, too
+        try:
+            driver.execute("VACUUM INTO ?", (str(partial),))
+        except sqlite3.Error as error:
+            if faults.no_room(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            if error.sqlite_errorcode == sqlite3.SQLITE_IOERR:  # which tells no more of what it writes
+                raise OSError(
+                    f"{path} could not be written, perhaps as its disk is full or a file may not grow so "
+                    "large: no copy was made; make room, or name a file elsewhere."
+                ) from error
+            is_source = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            at_fault = migrate.name(engine) if is_source else str(path)
+            raise ValueError(faults.explain(error, at_fault) or f"{at_fault}: {error}") from error
+        finally:
+            driver.execute(f"PRAGMA query_only = {query_only}")
+    return path
+
+
+def compact(engine: Engine) -> str | None:
+    """Give the room of deleted rows in a SQLite file back to the disk; the line that tells it.
+
+    None: not a file; a server gives that room to new rows by itself.
+    """
+    path = file(engine)
+    if path is None:
+        return None
+    try:
+        with closing(engine.raw_connection()) as pooled:
+            pooled.dbapi_connection.execute("VACUUM")
+            pooled.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except (DatabaseError, sqlite3.Error) as error:  # others are at work on it, or a copy finds no room
+        reason = getattr(error, "orig", error)
+        return f"{path} keeps its size ({reason}): new rows use the room, `xpixels db backup` leaves it out"
+    return f"{path} has {_size(path, None) / 1e6:,.1f} MB now"
+
+
+def _size(path: Path | None, connection: Connection | None) -> int | None:
+    if connection is not None and connection.dialect.name == "postgresql":
+        return connection.scalar(select(func.pg_database_size(func.current_database())))
+    if path is None:
+        return None
+    log = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (log.stat().st_size if log.exists() else 0)

@@ -1,0 +1,222 @@
+"""The filters and the order of the case list as SQL: over one narrow row a case, joined to the decision of
+the shown detector only where a question needs it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
+
+from db import schema
+from db.read.case_list.options import CaseOptions
+from db.read.case_list.query import FILTERS, CaseQuery, found_ids
+
+FACETS = schema.case_facets.alias("facets")
+DECIDED = schema.detector_decisions.alias("decided")
+ANNOTATIONS = schema.annotations
+
+CELLS = schema.facet_cells.alias("cells")
+# What the cells tell without looking at cases: all but ranges, numbers and what people wrote.
+CELL_COLUMNS = {
+    "partition": CELLS.c.partition,
+    "kind": CELLS.c.kind,
+    "method": CELLS.c.method,
+    "goal": CELLS.c.goal,
+    "batch": CELLS.c.batch_id,
+    "seed": CELLS.c.seed,
+    "pixels": CELLS.c.pixel_count,
+    "true": CELLS.c.true_class,
+    "predicted": CELLS.c.predicted_class,
+    "target": CELLS.c.target_class,
+    "alarms": CELLS.c.alarms,
+    "divergence": CELLS.c.divergence,
+    "outcome": CELLS.c.outcome,
+    "recovered": CELLS.c.recovered_class,
+}
+
+OF_DETECTOR = ("outcome", "recovered", "unexpected")  # filters on what the shown detector decided
+COLUMNS = {
+    "partition": FACETS.c.partition,
+    "kind": FACETS.c.kind,
+    "method": FACETS.c.method,
+    "goal": FACETS.c.goal,
+    "batch": FACETS.c.batch_id,
+    "seed": FACETS.c.seed,
+    "pixels": FACETS.c.pixel_count,
+    "true": FACETS.c.true_class,
+    "predicted": FACETS.c.predicted_class,
+    "target": FACETS.c.target_class,
+    "alarms": FACETS.c.alarms,
+    "divergence": FACETS.c.divergence,
+    "confidence": FACETS.c.confidence,
+    "queries": FACETS.c.queries,
+    "outcome": DECIDED.c.outcome,
+    "recovered": DECIDED.c.recovered_class,
+    "unexpected": DECIDED.c.score,
+}
+CLASSES = ("true", "predicted", "target", "recovered")  # filters whose values are classes by name
+NUMBERS = ("batch", "seed", "pixels")  # filters whose values are numbers, of a batch its id
+
+
+class Condition(NamedTuple):
+    """What one filter asks of a case."""
+
+    filter: str
+    holds: ColumnElement[bool]
+
+    @property
+    def of_detector(self) -> bool:
+        """Whether it asks something of the shown detector's decision."""
+        return self.filter in OF_DETECTOR
+
+
+def conditions(
+    query: CaseQuery, options: CaseOptions, columns: Mapping[str, ColumnElement] = COLUMNS
+) -> tuple[Condition, ...]:
+    """The filters that are on, the partition first; `columns`: of the cases, or of the cells."""
+    numbers = {name: number for number, name in options.class_names.items()}
+    found = []
+    if query.partition != "all":
+        found.append(Condition("partition", columns["partition"] == query.partition))
+    for name in FILTERS:
+        values = query.filters.get(name, ())
+        if not values:
+            continue
+        if name in ("tag", "verdict", "note"):
+            found.append(Condition(name, FACETS.c.case_id.in_(_annotated(name, values))))
+        else:
+            wanted: list = [numbers[value] for value in values] if name in CLASSES else list(values)
+            wanted = list(map(int, wanted)) if name in NUMBERS else wanted
+            found.append(Condition(name, _among(columns[name], wanted)))
+    for name, (low, high) in query.ranges.items():
+        column = COLUMNS[name]
+        bounds = [*([] if low is None else [column >= low]), *([] if high is None else [column <= high])]
+        found.append(Condition(name, and_(*bounds)))
+    if query.find:
+        found.append(Condition("find", _found(query.find)))
+    return tuple(found)
+
+
+def population(
+    query: CaseQuery,
+    options: CaseOptions,
+    conditions: Iterable[Condition],
+    *columns: ColumnElement,
+    with_decision: bool = False,
+) -> Select:
+    """SELECT of columns of the cases under some conditions.
+
+    with_decision: `columns` has some of the shown detector's decision, which a case may lack.
+    """
+    held = list(conditions)
+    source: FromClause = FACETS
+    mine = [FACETS.c.network_id == options.network_id]
+    if with_decision or any(condition.of_detector for condition in held):
+        source = FACETS.outerjoin(DECIDED, _decided(query))
+    return select(*columns).select_from(source).where(*mine, *(condition.holds for condition in held))
+
+
+def counted_in_cells(query: CaseQuery) -> bool:
+    """Whether the filters ask only what the cells tell."""
+    written = any(name in query.filters for name in ("tag", "verdict", "note"))
+    return not (query.ranges or query.find or written)
+
+
+def cell_counts(query: CaseQuery, options: CaseOptions, conditions: Iterable[Condition], name: str) -> Select:
+    """SELECT of the values of a filter and how many cases have each, from the cells."""
+    column = CELL_COLUMNS[name]
+    mine = [CELLS.c.network_id == options.network_id, CELLS.c.detector == query.detector]
+    chosen = select(column, func.sum(CELLS.c.cases)).where(*mine, *(held.holds for held in conditions))
+    return chosen.group_by(column)
+
+
+def order_keys(query: CaseQuery) -> list[tuple[ColumnElement, bool]]:
+    """Columns to sort by, and whether descending; the case's id is the last one and makes the order whole."""
+    named = {
+        **COLUMNS,
+        "case": FACETS.c.case_id,
+        "alarms": FACETS.c.alarm_count,
+    }
+    keys = []
+    for name, descending in query.order:
+        columns = (FACETS.c.row, FACETS.c.column) if name == "pixel" else (named[name],)
+        keys += [(column, descending) for column in columns]
+    if query.order[-1].name != "case":
+        keys.append((FACETS.c.case_id, False))
+    return keys
+
+
+def sorts_by_decision(query: CaseQuery) -> bool:
+    """Whether the order needs the shown detector's decision."""
+    return any(key.name in OF_DETECTOR for key in query.order)
+
+
+def ordered(keys: Sequence[tuple[ColumnElement, bool]], *, backwards: bool = False) -> list[ColumnElement]:
+    """ORDER BY of these keys: what has no value comes last, whichever way the others go."""
+    by = []
+    for column, descending in keys:
+        turned = column.desc() if descending != backwards else column.asc()
+        nullable = column.nullable or column.table is DECIDED
+        by.append((turned.nulls_first() if backwards else turned.nulls_last()) if nullable else turned)
+    return by
+
+
+def comes_before(keys: Sequence[tuple[ColumnElement, bool]], values: Sequence) -> ColumnElement[bool]:
+    """Whether a case comes before the one that has these values of the keys."""
+    return or_(*_steps(keys, values, before=True))
+
+
+def comes_after(keys: Sequence[tuple[ColumnElement, bool]], values: Sequence) -> ColumnElement[bool]:
+    """Whether a case comes after the one that has these values of the keys."""
+    return or_(*_steps(keys, values, before=False))
+
+
+def _steps(keys, values, *, before: bool) -> list[ColumnElement[bool]]:
+    """Equal in the first keys and earlier (or later) in the next one, for every such next one."""
+    steps, equal = [], []
+    for (column, descending), value in zip(keys, values, strict=True):
+        if value is None:  # these come last
+            further = column.is_not(None) if before else false()
+            same = column.is_(None)
+        else:
+            further = column > value if descending == before else column < value
+            if not before:
+                further = or_(further, column.is_(None))
+            same = column == value
+        steps.append(and_(*equal, further))
+        equal = [*equal, same]
+    return steps
+
+
+def _decided(query: CaseQuery) -> ColumnElement[bool]:
+    return and_(
+        DECIDED.c.network_id == FACETS.c.network_id,
+        DECIDED.c.detector == query.detector,
+        DECIDED.c.partition == FACETS.c.partition,
+        DECIDED.c.case_id == FACETS.c.case_id,
+    )
+
+
+def _among(column: ColumnElement, values: list) -> ColumnElement[bool]:
+    return column == values[0] if len(values) == 1 else column.in_(values)
+
+
+def _annotated(kind: str, values: Sequence[str]) -> Select:
+    chosen = select(ANNOTATIONS.c.case_id).where(ANNOTATIONS.c.kind == kind)
+    return chosen if kind == "note" else chosen.where(_among(ANNOTATIONS.c.body, list(values)))
+
+
+def _found(find: str) -> ColumnElement[bool]:
+    ranges = found_ids(find)
+    if ranges is not None:
+        return or_(*(FACETS.c.case_id.between(low, high) for low, high in ranges))
+    of_notes = select(ANNOTATIONS.c.case_id).where(_has_words(ANNOTATIONS.c.body, find))
+    name = schema.samples.c.name
+    named = select(schema.cases.c.id).join(schema.samples, schema.samples.c.id == schema.cases.c.sample_id)
+    named = named.where(name.is_not(None), _has_words(name, find))
+    return or_(FACETS.c.case_id.in_(of_notes), FACETS.c.case_id.in_(named))
+
+
+def _has_words(text: ColumnElement, find: str) -> ColumnElement[bool]:
+    """Whether a text has every word, or part of one."""
+    return and_(*(func.lower(text).contains(word.lower(), autoescape=True) for word in find.split()))

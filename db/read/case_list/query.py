@@ -1,0 +1,274 @@
+"""What the case list shows, as the query string of an address: filters, ranges, order, view, page.
+
+Names and values are checked against what the database holds before they come near SQL; a wrong one
+raises `QueryError`, which says which value it was and what is allowed.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from sqlalchemy import Engine
+
+from db.read.case_list.options import CaseOptions, case_options
+from db.read.refusal import QueryError
+
+PAGE_SIZE = 50
+PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is shown when nothing is asked for
+VIEWS = ("table", "gallery")
+FILTERS = (  # each may be given several times: a case has to have one of the values
+    "kind",
+    "outcome",
+    "alarms",
+    "divergence",
+    "true",
+    "predicted",
+    "target",
+    "recovered",
+    "method",
+    "goal",
+    "batch",
+    "seed",
+    "pixels",
+    "verdict",
+    "tag",
+    "note",
+)
+RANGES = ("confidence", "unexpected", "queries")  # low..high, either end may be left out
+SORTS = (
+    "case",
+    "kind",
+    "true",
+    "predicted",
+    "confidence",
+    "alarms",
+    "outcome",
+    "unexpected",
+    "queries",
+    "pixel",
+)
+
+
+class Range(NamedTuple):
+    """Bounds, both included; None: open."""
+
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        """As an address has it."""
+        return "..".join(self.ends)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Both bounds as an address has them, without an exponent; '': open."""
+        low, high = ("" if end is None else f"{end:.12f}".rstrip("0").rstrip(".") for end in self)
+        return low, high
+
+
+class Order(NamedTuple):
+    """One key of the order."""
+
+    name: str
+    descending: bool = False
+
+    def __str__(self) -> str:
+        """As an address has it: the name, with '-' before it for descending."""
+        return "-" * self.descending + self.name
+
+
+DEFAULT_ORDER = (Order("case"),)
+
+
+@dataclass(frozen=True)
+class CaseQuery:
+    """Filters, order, view and page of the case list. Made by `case_query`, which checks it."""
+
+    partition: str = PARTITIONS[0]
+    detector: str = ""  # whose outcome is shown, filtered and counted: a layer, `repair` or a baseline
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # no entry: any value
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    find: str = ""  # case numbers, or words of a note or of a file's name
+    order: tuple[Order, ...] = DEFAULT_ORDER
+    view: str = VIEWS[0]
+    page: int = 1
+    network: int | None = None
+    default_detector: str = ""  # the one an address leaves out
+    default_network: int | None = None
+
+    def search(self) -> str:
+        """The query string, '?...' in a fixed order and without what is default, or ''."""
+        fields: list[tuple[str, object]] = []
+        if self.network != self.default_network:
+            fields.append(("network", self.network))
+        if self.partition != PARTITIONS[0]:
+            fields.append(("partition", self.partition))
+        if self.detector != self.default_detector:
+            fields.append(("detector", self.detector))
+        fields += [(name, value) for name in FILTERS for value in self.filters.get(name, ())]
+        fields += [(name, self.ranges[name]) for name in RANGES if name in self.ranges]
+        if self.find:
+            fields.append(("find", self.find))
+        if self.order != DEFAULT_ORDER:
+            fields.append(("sort", ",".join(map(str, self.order))))
+        if self.view != VIEWS[0]:
+            fields.append(("view", self.view))
+        if self.page != 1:
+            fields.append(("page", self.page))
+        text = urlencode(fields, safe=",")
+        return f"?{text}" if text else ""
+
+    def but(self, **changes) -> "CaseQuery":
+        """The same with `changes`, back on the first page unless a page is given."""
+        return replace(self, **{"page": 1} | changes)
+
+    def only(self, name: str, *values: str) -> "CaseQuery":
+        """The same with these values of a filter; none: any."""
+        kept = {other: chosen for other, chosen in self.filters.items() if other != name}
+        return self.but(filters=kept | ({name: values} if values else {}))
+
+    def toggled(self, name: str, value: str) -> "CaseQuery":
+        """The same with a value of a filter added, or taken off when it is chosen already."""
+        chosen = self.filters.get(name, ())
+        left = tuple(other for other in chosen if other != value)
+        return self.only(name, *(left if value in chosen else (*chosen, value)))
+
+    def within(self, name: str, bounds: Range | None) -> "CaseQuery":
+        """The same with a range; None: any value."""
+        kept = {other: chosen for other, chosen in self.ranges.items() if other != name}
+        return self.but(ranges=kept | ({name: bounds} if bounds else {}))
+
+    def sorted_by(self, name: str, *, descending_first: bool) -> "CaseQuery":
+        """The same with `name` as the first key, the other way round when it is that already.
+
+        The key that was first becomes the second: two clicks sort by two columns.
+        """
+        first = self.order[0]
+        descending = not first.descending if first.name == name else descending_first
+        others = tuple(key for key in self.order if key.name not in (name, "case"))
+        chosen = (Order(name, descending), *others[:2])
+        return self.but(order=chosen if name != "case" else (Order("case", descending),))
+
+    def then_sorted_by(self, name: str, *, descending_first: bool) -> "CaseQuery":
+        """The same with `name` as a further key behind the others, or the other way round where it stands."""
+        if name == "case" or self.order[0].name == "case":
+            return self.sorted_by(name, descending_first=descending_first)
+        if any(key.name == name for key in self.order):
+            turned = (Order(key.name, not key.descending) if key.name == name else key for key in self.order)
+            return self.but(order=tuple(turned))
+        return self.but(order=(*self.order[:2], Order(name, descending_first)))
+
+    def unfiltered(self) -> "CaseQuery":
+        """The same network, detector, order and view, with nothing filtered."""
+        return self.but(partition=PARTITIONS[0], filters={}, ranges={}, find="")
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether something is left out beyond the default partition."""
+        return bool(self.partition != PARTITIONS[0] or self.filters or self.ranges or self.find)
+
+
+ONCE = ("network", "partition", "detector", *RANGES, "find", "sort", "view", "page")
+NAMES = ("network", "partition", "detector", *FILTERS, *ONCE[3:])
+
+
+def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[CaseQuery, CaseOptions]:
+    """Read a query string ('?kind=clean&...' or '') against what the database holds.
+
+    `others`: names that are not the list's are passed over (the case view has its own) instead of refused.
+    Raises `QueryError` for a name, a value or a repetition that means nothing.
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
+        if "\0" in value:
+            raise QueryError(f"The address has a value of {name} that is no text", "text")
+        if name == "layer" and not others:
+            name = "detector"  # what addresses called it before version 0.4
+        if name not in NAMES:
+            if others:
+                continue
+            raise QueryError(f"There is no filter '{name}'", NAMES)
+        if name in given and name in ONCE:
+            shown = f"'{given[name][0]}' and '{value}'"
+            raise QueryError(f"The address has two values of {name}, {shown}", "one")
+        given.setdefault(name, []).append(value)
+    once = {name: values[0] for name, values in given.items() if name in ONCE}
+    with engine.connect() as connection:
+        options = case_options(connection, once.get("network"))
+    allowed, layers = options.values(), {layer.name for layer in options.layers}
+    for name in FILTERS:
+        for value in given.get(name, ()):
+            # Tags come and go, and layers that alarmed together may not after a new tuning: such a value
+            # just matches nothing.
+            combines = name == "alarms" and layers.issuperset(value.split("+"))
+            if name != "tag" and not combines and value not in allowed[name]:
+                raise _unknown(name, value, allowed[name])
+    singles = {"partition": PARTITIONS, "detector": options.detectors, "view": VIEWS}
+    for name, values in singles.items():
+        if name in once and once[name] not in values:
+            raise _unknown(name, once[name], values)
+    default = options.default_detector
+    return CaseQuery(
+        partition=once.get("partition", PARTITIONS[0]),
+        detector=once.get("detector", default),
+        filters={name: tuple(dict.fromkeys(given[name])) for name in FILTERS if name in given},
+        ranges={name: _range(name, once[name]) for name in RANGES if name in once},
+        find=_find(once.get("find", "")),
+        order=_order(once.get("sort", "case")),
+        view=once.get("view", VIEWS[0]),
+        page=_page(once.get("page", "1")),
+        network=options.network_id,
+        default_detector=default,
+        default_network=options.default_network,
+    ), options
+
+
+def found_ids(find: str) -> tuple[tuple[int, int], ...] | None:
+    """The case numbers that `find` lists ('12, 15-20'), as ranges; None: it is words."""
+    parts = [part.strip().lstrip("#") for part in find.split(",") if part.strip()]
+    matches = [re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", part, re.ASCII) for part in parts]
+    if not parts or not all(matches):
+        return None
+    return tuple((int(match[1]), int(match[2] or match[1])) for match in matches)
+
+
+def _unknown(name: str, value: str, allowed: tuple[str, ...]) -> QueryError:
+    return QueryError(f"The address asks for {name} '{value}', which does not exist", allowed)
+
+
+def _range(name: str, text: str) -> Range:
+    number = r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?"
+    match = re.fullmatch(rf"({number})?\.\.({number})?", text, re.ASCII)
+    bounds = match and Range(*(None if end is None else float(end) for end in match.groups()))
+    if not bounds or bounds == (None, None) or (None not in bounds and bounds.low > bounds.high):
+        expected = "low..high, low.. or ..high, such as 0.5..0.9"
+        raise QueryError(f"The address asks for {name} '{text}', which is no range", expected)
+    return bounds
+
+
+def _find(text: str) -> str:
+    text = text.strip()
+    if len(text) > 200:
+        raise QueryError(f"The address looks for a text of {len(text)} characters", "200 at most")
+    return text
+
+
+def _order(text: str) -> tuple[Order, ...]:
+    keys = tuple(Order(name.removeprefix("-"), name.startswith("-")) for name in text.split(","))
+    for key in keys:
+        if key.name not in SORTS:
+            raise QueryError(
+                f"The address asks for sort '{key}', which does not exist",
+                (*SORTS, "each also with '-' before it, descending; several with ',' between them"),
+            )
+    if len({key.name for key in keys}) < len(keys):
+        raise QueryError(f"The address asks for sort '{text}', which has a name twice", SORTS)
+    return keys
+
+
+def _page(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) > 0):
+        raise QueryError(f"The address asks for page '{text}', which does not exist", "a whole number from 1")
+    return int(text)

@@ -1,0 +1,1 @@
+"""What the detectors' page and the report ask."""

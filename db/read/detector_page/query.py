@@ -1,0 +1,183 @@
+"""What the detectors' page shows, as the query string of an address: filters, sort, the chosen detector.
+
+As in `db.read.case_list.query`: names and values are checked against what the database holds before they come
+near SQL, and a wrong one raises `QueryError`.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+from sqlalchemy import Connection, Engine, select
+
+from db import schema
+from db.read.case_list.options import NetworkOption
+from db.read.refusal import QueryError
+
+HOW_CHOSEN = "tuning"  # k and threshold are of the tuning cases only: what validation says is then honest
+ANY = "any"  # a filter that lets every value through
+LABELS = ("metric", "rule", "reference")  # of a k-NN detector; the other detectors have none
+FILTERS = ("set", "partition", *LABELS)
+EVIDENCE_SORTS = (
+    *("detector", "k", "threshold", "auc", "paired", "accuracy"),
+    *("eer", "tpr", "fpr", "recovered", "located"),
+)
+DEFAULT_SORT = "-auc"
+NAMES = ("network", *FILTERS, "sort", "detector")
+
+
+class DetectorOption(NamedTuple):
+    """A detector that was evaluated; what only the k-NN defence has is None for the others."""
+
+    name: str
+    kind: str  # neighbors, repair or baseline
+    layer: str | None
+    metric: str | None
+    rule: str | None
+    reference: str | None
+
+
+class EvidenceOptions(NamedTuple):
+    """What the database holds of each filter, for one network; no detectors: nothing was evaluated yet."""
+
+    network_id: int | None
+    default_network: int | None  # when none is asked for: the one evaluated last
+    networks: tuple[NetworkOption, ...]
+    values: dict[str, tuple[str, ...]]  # filter -> its values, the default one first where it exists
+    detectors: tuple[DetectorOption, ...]
+
+
+@dataclass(frozen=True)
+class EvidenceQuery:
+    """Filters, sort and chosen detector of the page. Made by `evidence_query`, which checks it."""
+
+    network: int | None = None
+    set: str = "all"
+    partition: str = "validation"
+    metric: str = "euclidean"
+    rule: str = "total"
+    reference: str = "all"
+    sort: str = DEFAULT_SORT.removeprefix("-")
+    descending: bool = True
+    detector: str | None = None  # by its name; None: the page chooses
+    defaults: dict[str, str] = field(default_factory=dict, compare=False)  # what an address leaves out
+
+    def search(self) -> str:
+        """The query string, '?...' in a fixed order and without what is default, or ''."""
+        values = {name: getattr(self, name) for name in NAMES} | {"sort": self.sort_value}
+        texts = {name: str(value) for name, value in values.items() if value is not None}
+        text = urlencode({name: value for name, value in texts.items() if value != self.defaults.get(name)})
+        return f"?{text}" if text else ""
+
+    @property
+    def sort_value(self) -> str:
+        """The sort as an address has it: the name, with '-' before it for descending."""
+        return "-" * self.descending + self.sort
+
+    def but(self, **changes) -> "EvidenceQuery":
+        """The same with `changes`."""
+        return replace(self, **changes)
+
+    def narrowed(self, options: EvidenceOptions, name: str, value: str) -> "EvidenceQuery":
+        """The same under another filter; the chosen detector gives way to its counterpart there."""
+        changed = replace(self, **{name: value})
+        chosen = next((one for one in options.detectors if one.name == self.detector), None)
+        if chosen is None or name not in LABELS or value == ANY or chosen.kind != "neighbors":
+            return changed
+        wanted = chosen._replace(**{name: value})[2:]
+        there = next((one.name for one in options.detectors if one[2:] == wanted), None)
+        return replace(changed, detector=there)
+
+    def passes(self, detector: DetectorOption) -> bool:
+        """Whether the filters let a detector through; repair and the baselines always are."""
+        asked = zip(LABELS, detector[3:], strict=True)
+        return detector.kind != "neighbors" or all(getattr(self, n) in (ANY, value) for n, value in asked)
+
+
+def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, EvidenceOptions]:
+    """Read a query string ('?metric=cosine&...' or '') against what the database holds.
+
+    Raises `QueryError` for a name, a value or a repetition that means nothing; not while nothing has been
+    evaluated, as then nothing could be asked for.
+    """
+    fields: dict[str, str] = {}
+    for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
+        if name not in NAMES:
+            raise QueryError(f"There is no filter '{name}'", NAMES)
+        if name in fields:
+            raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
+        fields[name] = value
+    with engine.connect() as connection:
+        options = _options(connection, fields.get("network"))
+    if not options.detectors:
+        return EvidenceQuery(), options
+    sorts = (*EVIDENCE_SORTS, *(f"-{name}" for name in EVIDENCE_SORTS))
+    allowed = {name: (*options.values[name], *(ANY,) * (name in LABELS)) for name in FILTERS}
+    allowed |= {"sort": sorts, "detector": tuple(detector.name for detector in options.detectors)}
+    for name, values in allowed.items():
+        if name in fields and fields[name] not in values:
+            said = (*EVIDENCE_SORTS, "each also with '-' before it, descending") if name == "sort" else values
+            raise QueryError(f"The address asks for {name} '{fields[name]}', which does not exist", said)
+    defaults = {name: values[0] for name, values in options.values.items()}
+    sort = fields.get("sort", DEFAULT_SORT)
+    return EvidenceQuery(
+        **{name: fields.get(name, defaults[name]) for name in FILTERS},
+        network=options.network_id,
+        sort=sort.removeprefix("-"),
+        descending=sort.startswith("-"),
+        detector=fields.get("detector"),
+        defaults=defaults | {"sort": DEFAULT_SORT, "network": str(options.default_network)},
+    ), options
+
+
+def _options(connection: Connection, network: str | None) -> EvidenceOptions:
+    """What can be chosen, for the network whose id is the text `network` (None: the one evaluated last)."""
+    detectors, evaluations, names = schema.detectors, schema.evaluations, schema.networks
+    judged = (
+        select(names.c.id, names.c.name, schema.datasets.c.name)
+        .join(schema.datasets, schema.datasets.c.id == names.c.dataset_id)
+        .join(detectors, detectors.c.network_id == names.c.id)
+        .join(evaluations, evaluations.c.detector_id == detectors.c.id)
+    )
+    networks = tuple(
+        NetworkOption(*row) for row in connection.execute(judged.distinct().order_by(names.c.id))
+    )
+    if not networks:
+        return EvidenceOptions(None, None, (), {}, ())
+    newest = judged.order_by(evaluations.c.run_id.desc(), names.c.id.desc()).limit(1)
+    default = connection.execute(newest).first().id
+    ids = tuple(str(option.id) for option in networks)
+    if network is not None and network not in ids:
+        raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
+    network_id = default if network is None else int(network)
+    found = connection.execute(
+        select(
+            *(detectors.c[name] for name in DetectorOption._fields),
+            *(evaluations.c.case_set.label("set"), evaluations.c.partition),
+        )
+        .join(evaluations, evaluations.c.detector_id == detectors.c.id)
+        .where(detectors.c.network_id == network_id, evaluations.c.how_chosen == HOW_CHOSEN)
+        .group_by(detectors.c.id, evaluations.c.case_set, evaluations.c.partition)
+        .order_by(detectors.c.id)
+    ).all()
+    return EvidenceOptions(
+        network_id,
+        default,
+        networks,
+        {name: _present({getattr(row, name) for row in found}, known) for name, known in _KNOWN.items()},
+        tuple(dict.fromkeys(DetectorOption(*row[:6]) for row in found)),
+    )
+
+
+_KNOWN = {  # the first that is there is the default
+    "set": schema.CASE_SETS,
+    "partition": ("validation", "tuning"),
+    "metric": schema.METRICS,
+    "rule": schema.RULES,
+    "reference": schema.REFERENCES,
+}
+
+
+def _present(found: set[str | None], known: tuple[str, ...]) -> tuple[str, ...]:
+    """The values that were found, in their usual order; one at least, so that there is a default."""
+    return tuple(value for value in known if value in found) or known[:1]

@@ -1,0 +1,1 @@
+"""What the stages of an ingest and a check ask."""

@@ -1,0 +1,118 @@
+"""Maps over a case's images: how vulnerable each position is, what a repair there does; and conv maps before
+the attack.
+
+Axis letters: H rows, W columns.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Engine, Row, select
+
+from db.read.one_case.rows import CaseActivation
+from db.schema import cases, images, layers, original_activations, repairs, samples, vulnerability_maps
+
+CORNERS, GRID = "corners", "grid-"  # the sets of colours of a sweep: 2, or N, levels a channel
+
+
+class PixelMap(NamedTuple):
+    """What changing each pixel alone does; a margin above 0 means that the answer changes."""
+
+    margins: np.ndarray  # (H, W) float32, logits: the best other class's lead over the present one
+    classes: np.ndarray  # (H, W) int64, that other class
+    colors: np.ndarray | None  # (H, W, 3) uint8, the colour that does it; None: the pixel is repaired
+    levels: int | None  # colours tried: levels^3; None as above
+
+
+class RepairMaps(NamedTuple):
+    """The repair sweeps of what the network saw, and of what it was before the attack; None: not there."""
+
+    image: PixelMap | None
+    original: PixelMap | None  # None also of an image that was not attacked
+
+
+def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
+    """Read the map of a case's sample, as it is before any attack; of several that of the most colours.
+
+    Raises:
+        LookupError: there is no such case.
+    """
+    columns = vulnerability_maps.c
+    with engine.connect() as connection:
+        case = _case(connection, case_id)
+        query = select(vulnerability_maps).where(
+            columns.network_id == case.network_id, columns.sample_id == case.sample_id
+        )
+        found = connection.execute(query).all()
+    if not found:
+        return None
+    best = max(found, key=lambda row: _levels(row.variant))
+    shape, levels = (best.height, best.width), _levels(best.variant)
+    indices = np.frombuffer(best.colors, "<u2").reshape(shape).astype(int)
+    steps = np.rint(np.linspace(0, 255, levels)).astype(np.uint8)
+    digits = [indices // levels**2, indices // levels % levels, indices % levels]
+    colors = np.stack([steps[digit] for digit in digits], axis=-1)
+    return PixelMap(*_margins(best, shape), colors, levels)
+
+
+def repair_maps(engine: Engine, case_id: int) -> RepairMaps:
+    """Read the repair sweeps of a case.
+
+    Raises:
+        LookupError: there is no such case.
+    """
+    with engine.connect() as connection:
+        case = _case(connection, case_id)
+        attacked = case.image_id != case.original_id
+        return RepairMaps(
+            _repair(connection, case.network_id, case.image_id),
+            _repair(connection, case.network_id, case.original_id) if attacked else None,
+        )
+
+
+def original_activation(engine: Engine, case_id: int, layer: str) -> CaseActivation | None:
+    """Read what a layer gave for an attacked case's image before the attack, or None."""
+    columns = original_activations.c
+    query = (
+        select(layers.c.name, columns.shape, columns.encoding, columns.data)
+        .join(layers, layers.c.id == columns.layer_id)
+        .where(columns.case_id == case_id, layers.c.name == layer)
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else CaseActivation(row.name, tuple(row.shape), row.encoding, row.data)
+
+
+def _case(connection: Connection, case_id: int) -> Row:
+    columns = cases.c
+    query = (
+        select(
+            columns.network_id, columns.sample_id, columns.image_id, samples.c.image_id.label("original_id")
+        )
+        .join(samples, samples.c.id == columns.sample_id)
+        .where(columns.id == case_id)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise LookupError(f"case {case_id} is not in this database")
+    return row
+
+
+def _repair(connection: Connection, network: int, image: int) -> PixelMap | None:
+    query = (
+        select(repairs.c.margins, repairs.c.classes, images.c.height, images.c.width)
+        .join(images, images.c.id == repairs.c.image_id)
+        .where(repairs.c.network_id == network, repairs.c.image_id == image)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else PixelMap(*_margins(row, (row.height, row.width)), None, None)
+
+
+def _margins(row: Row, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    margins = np.frombuffer(row.margins, "<f2").reshape(shape).astype(np.float32)
+    width = "u1" if len(row.classes) == shape[0] * shape[1] else "<u2"
+    return margins, np.frombuffer(row.classes, width).reshape(shape).astype(np.int64)
+
+
+def _levels(variant: str) -> int:
+    return 2 if variant == CORNERS else int(variant.removeprefix(GRID))

@@ -1,0 +1,96 @@
+"""What the detectors that look at no neighbors decided about one case: the repair sweep, and the baselines.
+
+Decisions are read, never made here: `detector_decisions` has them; the class and the pixel beside them come
+from the repair sweep and the network's output.
+"""
+
+from typing import Literal, NamedTuple
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from db.read.for_ingest.detectors import TunedScore, tuned_scores
+from db.schema import attack_pixels, cases, class_scores, detector_decisions, repairs
+
+REPAIR = "repair"
+
+
+class ScoreDecision(NamedTuple):
+    """What a detector without neighbours decided about a case."""
+
+    detector: str
+    kind: Literal["repair", "baseline"]
+    score: float | None  # None: the database does not have what it would be taken from
+    threshold: float
+    alarm: bool | None
+    other: int | None  # the class that it would take for the true one
+    recovered_class: int | None  # the same, on alarm
+    row: int | None  # the pixel that it suspects, of the repair sweep
+    column: int | None
+    located: (
+        bool | None
+    )  # whether that is an attacked pixel; None: nothing was attacked, or no pixel is named
+    outcome: Literal["TP", "FP", "TN", "FN"] | None  # None: of an unknown case, or no score
+
+
+def score_decisions(engine: Engine, case_id: int) -> tuple[ScoreDecision, ...]:
+    """Read what each such detector decides about a case; empty before an evaluation.
+
+    Raises:
+        LookupError: there is no such case.
+    """
+    columns = cases.c
+    wanted = select(columns.id, columns.network_id, columns.image_id, columns.attack_id)
+    with engine.connect() as connection:
+        case = connection.execute(wanted.where(columns.id == case_id)).one_or_none()
+        if case is None:
+            raise LookupError(f"case {case_id} is not in this database")
+        return tuple(_decision(connection, case, one) for one in tuned_scores(connection, case.network_id))
+
+
+def _decision(connection: Connection, case: Row, tuned: TunedScore) -> ScoreDecision:
+    decided = detector_decisions.c
+    query = select(decided.score, decided.threshold, decided.alarm, decided.recovered_class, decided.outcome)
+    mine = decided.network_id == case.network_id, decided.detector == tuned.name, decided.case_id == case.id
+    found = connection.execute(query.where(*mine)).one_or_none()
+    if found is None:
+        return ScoreDecision(tuned.name, tuned.kind, None, tuned.threshold, *[None] * 7)
+    other, row, column = _suspected(connection, case, tuned.kind)
+    located = None if row is None else _located(connection, case.attack_id, row, column)
+    return ScoreDecision(
+        tuned.name,
+        tuned.kind,
+        found.score,
+        found.threshold,
+        found.alarm,
+        other,
+        found.recovered_class,
+        row,
+        column,
+        located,
+        found.outcome,
+    )
+
+
+def _suspected(connection: Connection, case: Row, kind: str) -> tuple[int | None, int | None, int | None]:
+    """The class that a detector would take for the true one, and the pixel that it suspects."""
+    if kind == REPAIR:
+        query = select(repairs.c.recovered_class, repairs.c.row, repairs.c.column).where(
+            repairs.c.network_id == case.network_id, repairs.c.image_id == case.image_id
+        )
+        found = connection.execute(query).one_or_none()
+        return (None, None, None) if found is None else tuple(found)
+    scores = class_scores.c
+    ranked = (
+        select(scores["class"])
+        .where(scores.case_id == case.id)
+        .order_by(scores.logit.desc(), scores["class"].desc())
+    )
+    return connection.scalar(ranked.limit(1).offset(1)), None, None
+
+
+def _located(connection: Connection, attack_id: int | None, row: int, column: int) -> bool | None:
+    if attack_id is None:
+        return None
+    pixels = attack_pixels.c
+    wanted = select(pixels.row, pixels.column).where(pixels.attack_id == attack_id)
+    return (row, column) in set(map(tuple, connection.execute(wanted)))

@@ -1,0 +1,1 @@
+"""Runs and what belongs to them: leases, chunks, fences, provenance, names of batches."""

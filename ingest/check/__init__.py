@@ -1,0 +1,1 @@
+"""The command `xpixels check`: new images judged by a database's detectors."""

@@ -1,0 +1,130 @@
+"""`xpixels check --forget`: kept cases are removed, with all that hangs on them and nothing else uses."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, Engine, delete, select
+
+from db import deletion, migrate
+from db.commands.consent import require_consent
+from db.deletion_plan import rows_of_cases
+from db.engine import writing
+from db.opening import opened
+from db.read.for_ingest.detectors import KnownNetwork, known_networks
+from db.read.for_ingest.kept import KeptCase, kept_cases, written_about_kept
+from db.schema import datasets, samples
+from ingest.check.kept import KEPT_DATASETS
+from ingest.check.tuned import named_networks
+from ingest.workers.lease import Turn
+from model.data.cifar10 import pixel_digest
+from model.data.pictures import files
+from model.data.pictures.files import own_name, shown
+from model.data.pictures.headers import PictureError
+from model.data.pictures.reading import decode, most_bytes
+
+LISTED = 10  # cases that are named before they go
+
+
+def forget(options: argparse.Namespace) -> int:
+    """Remove the kept cases that parsed options name, or all of them; gives the exit status."""
+    with opened(options.database, existing=True) as database:
+        return forget_cases(database, options)
+
+
+def forget_cases(database: Engine, options: argparse.Namespace) -> int:
+    """Say what would go, ask, and remove it; gives the exit status."""
+    migrate.require_current(database)
+    with database.connect() as connection:
+        networks = {one.id: one for one in named_networks(known_networks(connection), options.network)}
+        known = [case for case in kept_cases(connection) if case.network_id in networks]
+    chosen, status = known, 0
+    if options.images:
+        chosen, problems = _named(options, known)
+        for name, problem in problems:
+            print(f"xpixels: {shown(name)}: {problem}", file=sys.stderr)
+        status = 1 if problems else 0
+    if not chosen:
+        print("no kept case to forget")
+        return status
+    with database.connect() as connection:
+        print("\n".join(_description(connection, chosen, networks)), flush=True)
+    require_consent("forget them?", given=options.yes)
+    with Turn(database) as turn:
+        turn.take()  # an ingest at work might be about to write more of these cases
+        with writing(database) as connection:
+            gone = deletion.delete_cases(connection, [case.id for case in chosen])
+            _delete_empty_datasets(connection)
+    print(f"removed {_count(gone['cases'], 'case')}, {_count(sum(gone.values()), 'row')} in all")
+    return status
+
+
+def _named(
+    options: argparse.Namespace, known: Sequence[KeptCase]
+) -> tuple[list[KeptCase], list[tuple[str, str]]]:
+    """The kept cases of the images that are named, and the names that lead to none, each with the reason."""
+    found: dict[int, KeptCase] = {}
+    problems = []
+    for name, error in files.find(options.images, Counter()):
+        try:
+            if error is not None:
+                raise error
+            cases = list(_of_file(name, known, options.resize))
+        except PictureError as refused:
+            cases, error = [case for case in known if case.name == own_name(name)], refused
+        found |= {case.id: case for case in cases}
+        if not cases:
+            problems.append((name, "was not kept" if error is None else str(error)))
+    return sorted(found.values()), problems
+
+
+def _of_file(name: str, known: Sequence[KeptCase], how: str | None) -> Iterator[KeptCase]:
+    """The kept cases with the pixels of a file, at whatever size they were kept."""
+    sizes = dict.fromkeys((case.height, case.width) for case in known)
+    content, refused = files.content(name, most_bytes(how)), None
+    for size in sizes:
+        try:
+            digest = pixel_digest(decode(content, *size, how=how).image)
+        except PictureError as error:
+            refused = error
+        else:
+            yield from (case for case in known if case.sha256 == digest)
+            refused = None
+    if refused is not None:
+        raise refused
+
+
+def _description(
+    connection: Connection, chosen: Sequence[KeptCase], networks: dict[int, KnownNetwork]
+) -> Iterator[str]:
+    """What would go, in lines."""
+    for network_id, count in sorted(Counter(case.network_id for case in chosen).items()):
+        network = networks[network_id]
+        named = [
+            f"{case.id} ({case.name})" if case.name else str(case.id)
+            for case in chosen
+            if case.network_id == network_id
+        ]
+        rest = f" and {len(named) - LISTED:,} more" if len(named) > LISTED else ""
+        yield (f"{_count(count, 'kept case')} of {network.title}: {', '.join(named[:LISTED])}{rest}")
+    ids = [case.id for case in chosen]
+    written = written_about_kept(connection, set(ids))
+    if written:
+        counted = ", ".join(_count(count, kind) for kind, count in written.items())
+        yield f"people wrote about them, which goes too: {counted}"
+    rows = deletion.count_rows(connection, rows_of_cases(connection, ids))
+    yield f"with all that hangs on them: {_count(sum(rows.values()), 'row')}"
+
+
+def _delete_empty_datasets(connection: Connection) -> None:
+    """Data sets are made for kept images, and go with the last of them."""
+    used = select(samples.c.dataset_id)
+    empty = datasets.c.name.startswith(KEPT_DATASETS, autoescape=True) & datasets.c.id.not_in(used)
+    connection.execute(delete(datasets).where(empty))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,200 @@
+"""New images, judged by the detectors that a database has tuned.
+
+Axis letters: N images, H rows, W columns, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from db.read.for_ingest.detectors import KnownNetwork, TunedDetector
+from ingest import decide, rows
+from ingest.check import verdict as verdicts
+from ingest.check.reference_set import ReferenceSet, single_layers
+from ingest.check.verdict import Finding, Verdict
+from ingest.stages.repair import TOGETHER
+from model.attacks.step import Function
+from model.detectors import baselines, votes
+from model.detectors.repair import Repair, repair_stream
+from model.detectors.repair_screen import screened_stream
+from model.network.checkpoint import Checkpoint
+from model.network.cnn import activate
+from model.network.incremental import fastest
+from model.network.layers import POOLED
+
+BATCH = 64  # images of one forward pass
+
+
+class Judged(NamedTuple):
+    """What is said of N images."""
+
+    verdicts: list[Verdict]
+    repair: Repair | None  # the whole sweep, where it was made
+
+
+@dataclass(frozen=True)
+class Checker:
+    """A network with its tuned detectors, ready to judge images."""
+
+    network: KnownNetwork
+    checkpoint: Checkpoint
+    detectors: Sequence[TunedDetector]  # that are asked
+    reference: ReferenceSet | None  # None only where no detector counts neighbors
+    metric: str
+    rule: str
+    counting: Sequence[str] | None = None  # the detectors that make the verdict; None: `counts_by_default`
+    all_pixels: bool = False  # the whole repair sweep
+    few: bool = False  # whether so few images will come that compiling the incremental pass does not pay
+    sweeps: bool = False  # whether the sweep is made though it is not asked, for somebody who keeps it
+
+    @cached_property
+    def function(self) -> Function:
+        """The network as the repair sweep asks it."""
+        few = self.few and not self.all_pixels
+        return fastest(self.checkpoint.network, form="full" if few else "auto")[0]
+
+    def judge(self, images: np.ndarray) -> Judged:
+        """What is said of images (N, H, W, 3) uint8, N >= 1; nothing of it depends on the others."""
+        outputs = self._activations(images)
+        logits = outputs[self.checkpoint.network.architecture.layers[-1].name]
+        shares, predicted = rows.probabilities(logits), logits.argmax(1)
+        repair = None
+        if self.sweeps or any(detector.kind == "repair" for detector in self.detectors):
+            repair = _whole([found for _, found in self._repaired(images)])
+        columns = []
+        labels = self._neighbor_labels(outputs) if self.reference else {}
+        for detector in self.detectors:
+            if detector.kind == "neighbors":
+                columns.append(self._votes(detector, labels[detector.name], predicted))
+            elif detector.kind == "repair":
+                columns.append(self._repair(detector, repair))
+            else:
+                columns.append(self._baseline(detector, logits, shares))
+        names = self.network.class_names
+        found = [
+            Verdict(names[one], float(shares[i, one]), tuple(column[i] for column in columns))
+            for i, one in enumerate(predicted.tolist())
+        ]
+        return Judged(found, repair if self.all_pixels else None)
+
+    def _activations(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Activations (N, ...) by layer, the logits among them.
+
+        Always in batches of one size: what an image gives does not depend on how many are beside it.
+        """
+        last = self.checkpoint.network.architecture.layers[-1].name
+        names = tuple(dict.fromkeys((*(self.reference.outputs if self.reference else ()), last)))
+        found = list(activate(self.checkpoint.network, images, names, batch_size=BATCH))
+        return {name: np.concatenate([part[name] for part in found]) for name in names}
+
+    def _neighbor_labels(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Labels (N, k or more) of the neighbors by detector; one search serves all that want its space."""
+        asked = [detector for detector in self.detectors if detector.kind == "neighbors"]
+        single = single_layers(self.reference)
+        depths: dict[tuple[str, str], int] = {}
+        for detector in asked:
+            pooled = detector.layer == POOLED
+            for layer in single if pooled else [detector.layer]:
+                depth = -(-detector.k // len(single)) if pooled else detector.k
+                key = (layer, detector.reference)
+                depths[key] = max(depth, depths.get(key, 0))
+        found = {
+            key: self.reference.nearest_labels(*key, outputs, depth, self.metric)
+            for key, depth in depths.items()
+        }
+        return {
+            detector.name: votes.taken_in_turn(
+                [found[layer, detector.reference][:, : -(-detector.k // len(single))] for layer in single],
+                detector.k,
+            )
+            if detector.layer == POOLED
+            else found[detector.layer, detector.reference]
+            for detector in asked
+        }
+
+    def _votes(self, tuned: TunedDetector, labels: np.ndarray, predicted: np.ndarray) -> list[Finding]:
+        at = {"k": tuned.k, "threshold": int(tuned.threshold)}
+        classes = len(self.network.class_names)
+        decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=classes)
+        reasons = [
+            verdicts.neighbors_reason(self.rule, **at, count=count) for count in decided.scores.tolist()
+        ]
+        return self._findings(tuned, decided, reasons)
+
+    def _repair(self, tuned: TunedDetector, found: Repair) -> list[Finding]:
+        names = self.network.class_names
+        decided = decide.decide_scores(found.scores, found.recovered, tuned.threshold)
+        columns = (found.scores, found.predicted, found.recovered, found.positions)
+        reasons = [
+            verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], names[recovered])
+            for score, predicted, recovered, place in zip(
+                *(column.tolist() for column in columns), strict=True
+            )
+        ]
+        return [
+            replace(one, row=row, column=column) if one.alarm else one
+            for one, (row, column) in zip(
+                self._findings(tuned, decided, reasons), found.positions.tolist(), strict=True
+            )
+        ]
+
+    def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
+        if self.all_pixels:
+            return repair_stream(self.function, images, together=TOGETHER)
+        return screened_stream(self.function, images)
+
+    def _baseline(self, tuned: TunedDetector, logits: np.ndarray, shares: np.ndarray) -> list[Finding]:
+        names, second = self.network.class_names, baselines.runner_up(logits)
+        decided = decide.decide_scores(baselines.scores(logits)[tuned.name].scores, second, tuned.threshold)
+        reasons = [
+            verdicts.confidence_reason(share, tuned.threshold, names[first])
+            if tuned.name == baselines.CONFIDENCE
+            else verdicts.lead_reason(-score, tuned.threshold, names[first], names[other])
+            for share, score, first, other in zip(
+                shares.max(1).tolist(),
+                decided.scores.tolist(),
+                logits.argmax(1).tolist(),
+                second.tolist(),
+                strict=True,
+            )
+        ]
+        return self._findings(tuned, decided, reasons)
+
+    def _findings(
+        self, tuned: TunedDetector, decided: decide.Decided, reasons: Sequence[str]
+    ) -> list[Finding]:
+        counts = counts_by_default(tuned) if self.counting is None else tuned.name in self.counting
+        names = self.network.class_names
+        setting = (self.metric, self.rule) if tuned.kind == "neighbors" else (None, None)
+        return [
+            Finding(
+                tuned,
+                float(score),
+                counts,
+                reason,
+                alarm,
+                None if recovered < 0 else names[recovered],
+                *setting,
+            )
+            for score, alarm, recovered, reason in zip(
+                decided.scores.tolist(),
+                decided.alarms.tolist(),
+                decided.recovered.tolist(),
+                reasons,
+                strict=True,
+            )
+        ]
+
+
+def counts_by_default(detector: TunedDetector) -> bool:
+    """Whether a detector makes the verdict unnamed: those whose alarms the pages show, but no baseline."""
+    return detector.decides and detector.kind != "baseline"
+
+
+def _whole(parts: Sequence[Repair]) -> Repair:
+    return Repair(*(np.concatenate(field) for field in zip(*parts, strict=True)))

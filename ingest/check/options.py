@@ -1,0 +1,101 @@
+"""The options of `xpixels check`, and what they may not be together."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from db.schema import METRICS, RULES
+from model.data.pictures.files import STANDARD_INPUT
+from model.data.pictures.sizes import RESIZES
+
+EPILOG = """\
+The verdict of an image is an alarm when a detector that counts alarms: every tuned layer of the k-NN defense,
+conv layers and composed-scaled included, and the repair sweep; with --detector, those that are named. The
+others are there to compare: the baselines confidence and logit-margin, composed-pooled, and layers without
+near-duplicates and hubs, as dense-distinct. A conv layer's reference set is computed anew for each 256
+images: where that takes too long, name the other detectors.
+
+Images are PNG, JPEG, WebP, BMP or TIFF, told by their content, and read as people see them: turned as EXIF
+says, converted to sRGB from an embedded color profile, gray and palettes made RGB. Each of these is said.
+Refused are transparency, animations, several pages, more than 8 bits a channel, CMYK without a profile, a
+gamma or primaries that are not sRGB's, and pixels that are not square. Without --resize an image has to be as
+large as the network wants it. With it, a side that shrinks becomes the mean of what each new pixel covers
+(Pillow's BOX), and one that grows is interpolated (BICUBIC).
+
+Exit status: 0 no alarm; 3 an alarm; 1 an image could not be judged, whatever was said of the others, or
+another failure; 2 wrong usage.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What to judge, and by what."""
+    parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EPILOG
+    add = parser.add_argument
+    add(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="image files, folders with some at any depth, and - for one on standard input",
+    )
+    add(
+        "--resize",
+        choices=RESIZES,
+        help="take images of any size: "
+        + "; ".join(f"{name}: {what}" for name, what in RESIZES.items())
+        + " (default: another size is refused)",
+    )
+    add("--json", action="store_true", help="a list of objects, one an image, for other programs")
+    add(
+        "--keep",
+        action="store_true",
+        help="add the images to the database as cases of the partition checked, with their names and their "
+        "whole repair sweep, as with --all-pixels",
+    )
+    add(
+        "--forget",
+        action="store_true",
+        help="remove the cases that were kept of these images, or of all where none is named",
+    )
+    add("--yes", action="store_true", help="with --forget: do not ask")
+    add(
+        "--detector",
+        action="append",
+        metavar="NAME",
+        help="ask only this one: a layer, as dense, repair, confidence or logit-margin; repeat for several "
+        "(default: all that are tuned)",
+    )
+    add(
+        "--metric",
+        default="euclidean",
+        choices=METRICS,
+        help="distance of the neighbors (default: %(default)s)",
+    )
+    add("--rule", default="total", choices=RULES, help="which neighbors are counted (default: %(default)s)")
+    add(
+        "--all-pixels",
+        action="store_true",
+        help="repair every pixel, not only the most promising ones: exact, and slower",
+    )
+    add(
+        "--network",
+        metavar="NAME",
+        help="or id, or NAME@DATASET; needed where several have these weights (default: the only one)",
+    )
+    add("--weights", type=Path, metavar="FILE", help="npz of another network (default: the bundled one)")
+
+
+def check_together(options: argparse.Namespace) -> None:
+    """End with status 2 for options that contradict each other."""
+    complain = options.usage_error
+    if not options.images and not options.forget:
+        complain("the following arguments are required: IMAGE")
+    if options.yes and not options.forget:
+        complain("--yes answers --forget, which is not given")
+    if options.forget and (options.keep or options.json):
+        complain("--forget removes cases and judges nothing: it takes neither --keep nor --json")
+    if options.images.count(STANDARD_INPUT) > 1:
+        complain("-: standard input is one image, named once")
+    if STANDARD_INPUT in options.images and sys.stdin is not None and sys.stdin.isatty():
+        complain("-: standard input is a terminal, expected an image from a pipe or a file")

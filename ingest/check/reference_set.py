@@ -1,0 +1,108 @@
+"""The reference set in memory, to be searched for new images: in every layer, whole or without some of it.
+
+Single layers are held once; `composed` and its like are put together for each search.
+
+Axis letters: N images, M reference samples, D dimensions, P layers side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from sqlalchemy import Connection, Engine
+
+from db.read.for_ingest import batches, evaluated
+from db.read.for_ingest.images import reference_image_ids
+from db.read.for_ingest.likeness import hub_references, near_duplicate_references
+from ingest.spaces import (
+    DISTINCT,
+    Space,
+    conv_maps,
+    output_vectors,
+    part_scales,
+    reference_part,
+    side_by_side,
+    spaces,
+)
+from model.detectors.neighbors import nearest, nearest_in_blocks
+from model.network.cnn import Network
+from model.network.layers import POOLED
+
+
+@dataclass(frozen=True)
+class ReferenceSet:
+    """What searches need. Made by `load_reference`."""
+
+    engine: Engine  # the images of conv layers are read while they are searched
+    network: Network
+    labels: np.ndarray  # (M,) int
+    spaces: dict[str, Space]  # by layer
+    parts: dict[str, np.ndarray]  # by single layer: (M, D) float32
+    scales: dict[str, np.ndarray]  # by layer: (P,) float32
+    members: dict[str, np.ndarray]  # by layer of which distinct ones are searched: (M,) bool
+    images: list[int]  # their ids, where a conv layer is searched
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The layers of which a search wants the new images' activations."""
+        return tuple(dict.fromkeys(part.name for space in self.spaces.values() for part in space.parts))
+
+    def nearest_labels(
+        self, layer: str, reference: str, outputs: dict[str, np.ndarray], k: int, metric: str
+    ) -> np.ndarray:
+        """Labels (N, k) of the nearest to images of which `outputs` has the activations, by layer."""
+        space = self.spaces[layer]
+        if space.streamed:
+            blocks = partial(conv_maps, self.engine, self.images, self.network, layer)
+            return self.labels[
+                nearest_in_blocks(output_vectors(outputs, space, np.ones(1)), blocks, k, metric)[1]
+            ]
+        parts, labels = [self.parts[part.name] for part in space.parts], self.labels
+        if reference == DISTINCT:
+            parts = [part[self.members[layer]] for part in parts]
+            labels = labels[self.members[layer]]
+        scales = self.scales[layer]
+        vectors = side_by_side(parts, scales)
+        return labels[nearest(output_vectors(outputs, space, scales), vectors, k, metric)[1]]
+
+
+def load_reference(
+    engine: Engine,
+    connection: Connection,
+    network_id: int,
+    network: Network,
+    wanted: Iterable[tuple[str, str]],
+    metric: str,
+) -> ReferenceSet:
+    """The stored reference set in the layers, with the kinds of reference, that are wanted."""
+    every = {space.layer.name: space for space in spaces(batches.layer_rows(connection, network_id))}
+    single = [name for name, space in every.items() if space.layer.kind in ("flatten", "dense")]
+    pairs = {
+        (name, reference) for layer, reference in wanted for name in (single if layer == POOLED else [layer])
+    }
+    chosen = {name: space for name, space in every.items() if name in {layer for layer, _ in pairs}}
+    stored = {part for space in chosen.values() if not space.streamed for part in space.parts}
+    parts = {part.name: reference_part(connection, network_id, part) for part in stored}
+    ids, labels = evaluated.reference_labels(connection, network_id)
+    scales = {
+        name: part_scales(space, [parts[part.name] for part in space.parts])
+        for name, space in chosen.items()
+        if not space.streamed
+    }
+    members = {}
+    if any(reference == DISTINCT for _, reference in pairs):
+        duplicates = near_duplicate_references(connection, network_id)
+        for layer in sorted(layer for layer, reference in pairs if reference == DISTINCT):
+            hubs = hub_references(connection, network_id, chosen[layer].layer.id, metric)
+            members[layer] = ~np.isin(ids, list(duplicates | hubs))
+    streamed = any(space.streamed for space in chosen.values())
+    images = reference_image_ids(connection, network_id) if streamed else []
+    return ReferenceSet(engine, network, labels, chosen, parts, scales, members, images)
+
+
+def single_layers(reference: ReferenceSet) -> list[str]:
+    """Flatten and the dense layers among those that are searched, from the input to the output."""
+    return [name for name, space in reference.spaces.items() if space.layer.kind in ("flatten", "dense")]

@@ -1,0 +1,97 @@
+"""Which network a check asks, and which of its detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from db.address import hide_passwords
+from db.read.for_ingest import batches
+from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn, tuned_detectors
+from model.detectors import baselines
+
+OTHERS = ("repair", baselines.CONFIDENCE, baselines.MARGIN)  # besides those that count neighbors
+FEW_CASES = 20  # of a kind: below, thresholds say little
+
+
+class Asked(NamedTuple):
+    """The detectors that are asked, and those that would be but were not tuned."""
+
+    detectors: list[TunedDetector]
+    missing: list[str]
+    repairs: bool  # whether the repair sweep is tuned, asked or not
+
+
+def choose_network(
+    networks: Sequence[KnownNetwork], sha256: str, wanted: str | None, weights: Path
+) -> KnownNetwork:
+    """The network of these weights; wanted: its id, its name or NAME@DATASET.
+
+    Raises LookupError, with the choices, where there is none, where there are several, and where the one
+    that is wanted has other weights.
+    """
+    if not networks:
+        raise LookupError("no network in this database: make one with `xpixels ingest`")
+    right = [one for one in named_networks(networks, wanted) if one.sha256 == sha256]
+    if not right:
+        raise LookupError(
+            f"{weights} has sha256 {sha256[:12]}, and the database knows {_listed(networks)}: name a "
+            "network's own file with --weights"
+        )
+    if len(right) > 1:
+        what = "several networks have these weights" if wanted is None else f"--network {wanted} fits several"
+        raise LookupError(f"{what}: {_listed(right)}; name one by --network, with its id or NAME@DATASET")
+    return right[0]
+
+
+def named_networks(networks: Sequence[KnownNetwork], wanted: str | None) -> list[KnownNetwork]:
+    """The networks with this id, name or NAME@DATASET; None: all. Raises LookupError where there is none."""
+    named = [one for one in networks if wanted is None or wanted in (str(one.id), one.name, full_name(one))]
+    if not named and wanted is not None:
+        raise LookupError(
+            f"--network {hide_passwords(wanted)}: expected {_listed(networks) or 'one, but there is none'}"
+        )
+    return named
+
+
+def full_name(network: KnownNetwork) -> str:
+    """NAME@DATASET."""
+    return f"{network.name}@{network.dataset}"
+
+
+def tuned_words(on: TunedOn | None) -> str:
+    """On how many cases a network or a detector was tuned."""
+    if on is None:
+        return "not tuned"
+    few = ", which is very few" if min(on) < FEW_CASES else ""
+    return f"tuned on {on.adversarial:,} adversarial and {on.clean:,} clean cases{few}"
+
+
+def asked_detectors(
+    connection: Connection, network_id: int, metric: str, rule: str, chosen: Sequence[str] | None
+) -> Asked:
+    """The tuned detectors of a network; chosen: their names, None for all.
+
+    Raises LookupError for a name that the network has no detector of.
+    """
+    tuned = tuned_detectors(connection, network_id, metric, rule)
+    compared = [row.name for row in batches.layer_rows(connection, network_id) if row.compared]
+    known = list(dict.fromkeys((*compared, *(detector.name for detector in tuned), *OTHERS)))
+    for name in chosen or ():
+        if name not in known:
+            raise LookupError(f"--detector {name}: expected one of {', '.join(known)}")
+    wanted = chosen or known
+    found = [detector for detector in tuned if detector.name in wanted]
+    names = {detector.name for detector in found}
+    repairs = any(detector.kind == "repair" for detector in tuned)
+    return Asked(found, [name for name in wanted if name not in names], repairs)
+
+
+def _listed(networks: Sequence[KnownNetwork]) -> str:
+    return ", ".join(
+        f"{one.id} ({full_name(one)}, weights {one.sha256[:12]}, {tuned_words(one.tuned_on)})"
+        for one in networks
+    )

@@ -1,0 +1,154 @@
+"""What detectors say of an image, as numbers, as JSON and as lines to be read: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from db.number_text import digits_apart, percent, percents_apart
+from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn
+from ingest.check.tuned import tuned_words
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one detector says of an image."""
+
+    detector: TunedDetector
+    score: float  # alarm when it is above the detector's threshold
+    counts: bool  # towards the verdict; the others are there to compare
+    reason: str
+    alarm: bool
+    recovered: str | None  # on alarm, the class it takes for the true one, where it names one
+    metric: str | None = None  # of neighbors, as the next one
+    rule: str | None = None
+    row: int | None = None  # on alarm, the pixel that it suspects
+    column: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of an image."""
+
+    predicted: str
+    confidence: float  # softmax probability of the predicted class, [0, 1]
+    findings: tuple[Finding, ...]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a detector that counts alarms."""
+        return any(finding.alarm and finding.counts for finding in self.findings)
+
+
+def neighbors_reason(rule: str, k: int, threshold: int, count: int) -> str:
+    """Why a layer alarms or not: `count` of the first k neighbours are unexpected."""
+    single = count == 1 or rule != "total"
+    verb, whose = "is" if count == 1 else "are", "another class" if single else "other classes"
+    return f"{count} of {k} neighbours {verb} of {whose}, threshold {threshold}"
+
+
+def repair_reason(row: int, column: int, score: float, threshold: float, predicted: str, other: str) -> str:
+    """What the best repair of one pixel does. Scores are logits by which `other` leads."""
+    found, limit = _logits_apart(score, threshold)
+    what = (
+        f"makes it {other} by {found}"
+        if score > 0
+        else f"leaves it {predicted}, {other} {found.removeprefix('-')} behind"
+    )
+    return f"repairing row {row}, column {column} {what}, threshold {limit}"
+
+
+def confidence_reason(confidence: float, threshold: float, predicted: str) -> str:
+    """The softmax probability beside the one below which there is an alarm; threshold: of 1 - confidence."""
+    found, limit = percents_apart(confidence, 1 - threshold)
+    return f"{predicted} has {found}, alarm below {limit}"
+
+
+def lead_reason(lead: float, threshold: float, predicted: str, second: str) -> str:
+    """The lead in logits beside the one below which there is an alarm; threshold: of the negative lead."""
+    found, limit = _logits_apart(lead, -threshold)
+    return f"{predicted} leads {second} by {found}, alarm below {limit}"
+
+
+def _logits_apart(value: float, other: float) -> tuple[str, str]:
+    return digits_apart(value, other, lambda number, digits: f"{number:.{digits}f}", 1)
+
+
+def heading(network: KnownNetwork, metric: str, rule: str, tuned_on: TunedOn | None) -> str:
+    """What all images are judged by, in one line."""
+    return f"{network.title}: {metric}, rule {rule}, {tuned_words(tuned_on)}"
+
+
+def as_lines(name: str, verdict: Verdict, read: Sequence[str] = (), case_id: int | None = None) -> str:
+    """An image's verdict, what was done to read it, then a line a detector; name: as it may be shown."""
+    alarms = [finding.detector.name for finding in verdict.findings if finding.alarm and finding.counts]
+    said = f"ALARM by {', '.join(alarms)}" if alarms else "quiet"
+    kept = "" if case_id is None else f" (case {case_id})"
+    widths = [
+        max((len(text) for text in column), default=0)
+        for column in (
+            [finding.detector.name for finding in verdict.findings],
+            [finding.reason for finding in verdict.findings],
+        )
+    ]
+    lines = [f"{name}: {verdict.predicted}, {percent(verdict.confidence)}: {said}{kept}"]
+    lines += [f"  {'; '.join(read)}"] if read else []
+    for finding in verdict.findings:
+        notes = [] if finding.recovered is None else [f"recovered: {finding.recovered}"]
+        notes += [] if finding.counts else ["to compare"]
+        state = "alarm" if finding.alarm else "quiet"
+        detector, reason = finding.detector.name.ljust(widths[0]), finding.reason.ljust(widths[1])
+        lines.append(f"  {detector}  {state}  {reason}  {'; '.join(notes)}".rstrip())
+    return "\n".join(lines)
+
+
+def as_entry(
+    name: str,
+    network: KnownNetwork,
+    verdict: Verdict,
+    read: Sequence[str] = (),
+    case_id: int | None = None,
+) -> dict:
+    """The same for JSON, its numbers as they are; a network is called as in the database's views."""
+    entry = {
+        "file": name,
+        "network": network.name,
+        "network_id": network.id,
+        "dataset": network.dataset,
+        "read": list(read),
+        "prediction": verdict.predicted,
+        "confidence": verdict.confidence,
+        "alarm": verdict.alarm,
+        "detectors": [_finding_entry(finding) for finding in verdict.findings],
+    }
+    return entry if case_id is None else {**entry, "case": case_id}
+
+
+def _finding_entry(finding: Finding) -> dict:
+    detector = finding.detector
+    entry = {
+        "detector": detector.name,
+        "kind": detector.kind,
+        "alarm": finding.alarm,
+        "counts": finding.counts,
+        "score": finding.score,
+        "threshold": float(detector.threshold),
+        "tuned_on": detector.tuned_on._asdict(),
+        "reason": finding.reason,
+        "recovered": finding.recovered,
+    }
+    if detector.kind == "neighbors":
+        setting = {"metric": finding.metric, "rule": finding.rule}
+        entry |= {"layer": detector.layer, "reference": detector.reference, **setting, "k": detector.k}
+    if detector.kind == "repair":
+        entry |= {"row": finding.row, "column": finding.column}
+    return entry
+
+
+def summary(alarmed: int, quiet: int, failed: int, seconds: float) -> str:
+    """What came of all images, in how long."""
+    judged = alarmed + quiet
+    said = [f"{alarmed:,} alarmed", f"{quiet:,} quiet"]
+    said += [f"{failed:,} could not be judged"] if failed else []
+    images = f"{judged:,} image{'' if judged == 1 else 's'}"
+    return f"{images} judged in {seconds:.1f} s ({judged / max(seconds, 1e-9):.1f}/s): {', '.join(said)}"

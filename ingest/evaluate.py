@@ -1,0 +1,71 @@
+"""`xpixels evaluate`: a network's accuracy on the test images, and its predictions into a database."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from db import address, engine, migrate
+from db.engine import writing
+from ingest.workers.lease import Turn
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What is evaluated, and where the predictions go."""
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
+    parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="path or URL of the database that keeps the predictions of all test images (default: "
+        f"${address.ENVIRONMENT}, else {address.DEFAULT} where there is one)",
+    )
+
+
+def run_options(options: argparse.Namespace) -> None:
+    """Print the accuracy, and keep the predictions where there is a database for them."""
+    from model.data import cifar10
+    from model.network import checkpoint
+    from model.network.cnn import predict
+
+    loaded = checkpoint.load(options.weights or checkpoint.BUNDLED)
+    test = cifar10.load(options.dataset, "test")
+    database = _database(options.database)
+    began = time.perf_counter()
+    logits = predict(loaded.network, test.images)
+    rate = len(test) / (time.perf_counter() - began)
+    right = float((logits.argmax(-1) == test.labels).mean())
+    print(f"test accuracy {right:.4f} on {len(test)} images of {test.name}")
+    print(f"{rate:.0f} images/s, compilation included; weights {loaded.sha256[:12]}", file=sys.stderr)
+    if database is None:
+        print(
+            "the predictions are not kept: --database names, or makes, a database for them", file=sys.stderr
+        )
+        return
+    from ingest import record
+    from ingest.stages.predictions import write_predictions
+
+    with Turn(database) as turn:
+        turn.take()
+        with writing(database) as connection:
+            dataset_id = record.register_dataset(connection, test)
+            network_id = record.register_network(connection, loaded, dataset_id)
+        write_predictions(database, network_id, test, logits)
+    print(f'by class: xpixels sql "select * from class_accuracy where network_id = {network_id}"')
+
+
+def stopped(options: argparse.Namespace) -> str:
+    """What is true of an evaluation that is stopped: it writes at its very end."""
+    return "no prediction was written"
+
+
+def _database(given: str | None) -> engine.Engine | None:
+    """The database that is named, made if need be; else the usual one where it is there."""
+    usual = address.default()
+    if given is None and usual == address.DEFAULT and not Path(usual).exists():
+        return None
+    database = engine.create(given or usual)
+    migrate.make_or_require_current(database)
+    return database

@@ -1,0 +1,1 @@
+"""The stages of an ingest, one file each."""

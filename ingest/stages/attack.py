@@ -1,0 +1,184 @@
+"""The stage `attack`: sweep, evolve or both, wave after wave, until a batch has its successes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from db.read.for_ingest import batches
+from db.read.for_ingest.batches import KnownAttack
+from ingest.batch import SWEEP, Batch, sweep_settings
+from ingest.runs import stage
+from ingest.stages.candidates import Candidate, Pair, first_successes
+from ingest.task import Done, Task
+from model.attacks.sweep import WORTH_EDGES
+from model.progress import Progress, progress
+
+FALL = 1 / 3  # share of images that are thought to fall before any was tried
+FIRST = 64  # the most images of the first wave, which tells how many do
+MOST = 1024  # of any other
+LEAST = 8  # the fewest images of a wave
+CHUNK = 32  # images that a worker sweeps or attacks together
+Known = Mapping[Pair, KnownAttack]
+
+
+class Outcomes:
+    """What is known of the pairs of a batch: by a sweep, by evolution, and which of the two counts."""
+
+    def __init__(self, batch: Batch, by_sweep: Known, by_evolution: Known, needless: set[Pair]) -> None:
+        """needless: pairs that were tried and have no row, as the network errs on them by a rounding."""
+        self.batch, self.swept, self.evolved, self.needless = batch, by_sweep, by_evolution, needless
+
+    def by_sweep(self, pair: Pair) -> bool:
+        """Whether the sweep has the last word on a pair: without evolution, or where the screen ends it."""
+        screen = self.batch.screen
+        swept = self.batch.sweeps and pair in self.swept
+        return swept and (screen is None or self.swept[pair].succeeded == (screen == "undecided"))
+
+    def of(self, pair: Pair) -> KnownAttack | None:
+        """The attack on a pair that counts; None: there is none yet."""
+        return self.swept[pair] if self.by_sweep(pair) else self.evolved.get(pair)
+
+    def lacks_sweep(self, candidate: Candidate) -> bool:
+        """Whether the image is to be swept."""
+        return self.batch.sweeps and any(pair not in self.swept for pair in candidate.pairs)
+
+    def aims(self, candidate: Candidate) -> list[int | None]:
+        """The targets that evolution is to try, all or none of them: they are searched for together."""
+        if self.batch.attack == SWEEP:
+            return []
+        left = [pair for pair in candidate.pairs if not self.by_sweep(pair)]
+        lacks = any(pair not in self.evolved and pair not in self.needless for pair in left)
+        return [target for _, target in left] if lacks else []
+
+
+def search(
+    task: Task, batch: Batch, batch_id: int, wanted: Sequence[Candidate], *, every: bool = False
+) -> list[tuple[Candidate, KnownAttack]]:
+    """Attack what of `wanted` the batch still needs, write it down as it comes; gives the successes chosen.
+
+    every: attack all of them, however many successes there are.
+
+    Images are attacked in waves, each wholly, and each as large as the successes of those before it make it.
+    What a stopped search did is known when it goes on; so which images are attacked, and which become cases,
+    does not depend on how often it was stopped, or who attacked them.
+    """
+    cases = len(wanted) + 1 if every else batch.cases
+    partitions = len({candidate.partition for candidate in wanted})
+    goal = len(wanted) if every else cases * partitions
+    waves = _Waves(task, batch, wanted, cases, goal, every)
+    if waves.next_wave():
+        print(f"attacks by {task.how[1]}", file=sys.stderr)
+        name = "attack all" if every else "attack"  # the former belongs to no batch of cases
+        with (
+            stage(
+                task.engine, name, task.network_id, batch.identity(), seed=batch.seed, batch_id=batch_id
+            ) as run_id,
+            progress("attacks", goal, "images" if every else "successes", done=waves.done) as shown,
+        ):
+            while wave := waves.next_wave():
+                waves.attack(wave, run_id, shown)
+    known = waves.outcomes
+    return [(candidate, known.of((candidate.index, target))) for candidate, target in waves.found.chosen]
+
+
+class _Waves:
+    """A search at work."""
+
+    def __init__(
+        self, task: Task, batch: Batch, wanted: Sequence[Candidate], cases: int, goal: int, every: bool
+    ) -> None:
+        self.task, self.batch, self.wanted, self.cases, self.goal = task, batch, wanted, cases, goal
+        self.every = every
+        self.outcomes = Outcomes(batch, *known_attacks(task, batch), set())
+        self.succeeded: dict[Pair, bool] = {}  # of the waves that are over
+        self.found = first_successes(wanted, self.succeeded, cases)
+        self.left, self.fallen = list(wanted), 0  # images not tried yet; those of the others that fell
+        self.tried = self.evaluations = 0  # images and queries, in this run
+
+    @property
+    def done(self) -> int:
+        """How far the goal is reached."""
+        if self.every:
+            return sum(not self._lacks(candidate) for candidate in self.wanted)
+        return len(self.found.chosen)
+
+    def next_wave(self) -> list[Candidate]:
+        """The next wave with something left to attack; empty when there are enough successes or no images."""
+        while wave := self._wave():
+            if any(map(self._lacks, wave)):
+                return wave
+            for pair in (pair for candidate in wave for pair in candidate.pairs):
+                attack = self.outcomes.of(pair)
+                self.succeeded[pair] = attack is not None and attack.succeeded
+            self.fallen += sum(any(self.succeeded[pair] for pair in candidate.pairs) for candidate in wave)
+            over = {candidate.index for candidate in wave}
+            self.left = [candidate for candidate in self.left if candidate.index not in over]
+            self.found = first_successes(self.wanted, self.succeeded, self.cases)
+        return []
+
+    def attack(self, wave: Sequence[Candidate], run_id: int, shown: Progress) -> None:
+        """Attack what is left of a wave: by a sweep, by evolution where that does not decide, or both."""
+        before, hits = self.done, 0
+        sweeps = [[c.index, list(c.targets)] for c in wave if self.outcomes.lacks_sweep(c)]
+        edges = self.goal >= FALL * WORTH_EDGES  # the same for the whole batch, also after a stop
+        how = {"levels": self.batch.levels, "edges": edges}
+        for done in self._share("sweep", run_id, sweeps, CHUNK, **how):
+            alone = self.batch.attack == SWEEP
+            hits += done.hits if alone or self.batch.screen == "undecided" else 0
+            self._show(shown, before, done.items if alone else 0, done.queries, hits)
+        self._read(sweeps)
+        images = [[c.index, aims] for c in wave if (aims := self.outcomes.aims(c))]
+        for done in self._share("attack", run_id, images, CHUNK, batch=self.batch.as_json()):
+            hits += done.hits
+            self._show(shown, before, done.items, done.queries, hits)
+        self._read(images)
+        tried = {(index, target) for index, aims in images for target in aims}
+        self.outcomes.needless.update(tried - self.outcomes.evolved.keys())
+
+    def _read(self, attacked: list[list]) -> None:
+        """Read what became of attacks, whoever made them."""
+        if attacked:
+            known = known_attacks(self.task, self.batch)
+            self.outcomes = Outcomes(self.batch, *known, self.outcomes.needless)
+
+    def _wave(self) -> list[Candidate]:
+        tried = len(self.wanted) - len(self.left)
+        size = MOST
+        if not self.every:
+            share = (self.fallen + 1) / (tried + 1 / FALL)
+            size = ceil((self.goal - len(self.found.chosen)) / share)
+            size = min(max(LEAST, size), MOST if tried else FIRST)
+        return [candidate for candidate in self.left if candidate.partition in self.found.open][:size]
+
+    def _lacks(self, candidate: Candidate) -> bool:
+        return self.outcomes.lacks_sweep(candidate) or bool(self.outcomes.aims(candidate))
+
+    def _share(self, work: str, run_id: int, items: list[list], size: int, **same: Any) -> Iterator[Done]:
+        return self.task.crew.share(work, self.task, run_id, items, size, **same)
+
+    def _show(self, shown: Progress, before: int, images: int, queries: int, hits: int) -> None:
+        self.tried, self.evaluations = self.tried + images, self.evaluations + queries
+        rate = self.evaluations / max(shown.seconds, 1e-9)
+        tried = "" if self.every else f"{self.tried} images tried, "
+        done = shown.start + self.tried if self.every else before + hits
+        shown.to(done, f"{tried}{rate:,.0f} evaluations/s")
+
+
+def known_attacks(task: Task, batch: Batch) -> tuple[Known, Known]:
+    """Attacks made before that this batch would make again: by a sweep, and by evolution."""
+    indices = {int(position): index for index, position in enumerate(task.test.positions)}
+    sweeps = sweep_settings(batch.levels, task.test.images.shape[1:]) if batch.sweeps else None
+    evolution = batch.settings() if batch.attack != SWEEP else None
+    with task.engine.connect() as connection:
+        both = [
+            batches.known_attacks(connection, task.network_id, settings) if settings else {}
+            for settings in (sweeps, evolution)
+        ]
+    by_sweep, by_evolution = (
+        {(indices[p], target): attack for (p, target), attack in known.items() if p in indices}
+        for known in both
+    )
+    return by_sweep, by_evolution

@@ -1,0 +1,120 @@
+"""Which test images a batch attacks, in which order, for which targets; which of them become its cases.
+
+Images are taken in an order that the seed alone decides, and each has its partition from its place in that
+order. The cases of a batch are the first successes in this order, not the first to finish: an attack that
+takes long counts as much as a quick one. Pure: nothing is read or written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ingest.batch import ALL, ANY, RANDOM, Batch
+from model.data.cifar10 import Dataset
+
+Pair = tuple[int, int | None]  # an image, by its index into the split, and a class to reach; None: any other
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A test image that may become a case."""
+
+    index: int  # into the split
+    partition: str
+    targets: tuple[int | None, ...] = (None,)  # in the order in which a success counts
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The image with each of its targets."""
+        return [(self.index, target) for target in self.targets]
+
+
+class Found(NamedTuple):
+    """The successes that become cases, and the partitions that still want for some."""
+
+    chosen: list[tuple[Candidate, int | None]]  # with the target reached
+    open: list[str]  # there are images left to be tried
+
+
+def clean_choices(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[int]) -> list[Candidate]:
+    """The images that become the clean cases: the last of the order, before any attack has been tried.
+
+    So they are a random draw of what the network gets right, not what attacks left over. `taken` holds the
+    positions that other cases use or that this batch has attacked. A second batch draws from fewer images:
+    those that became cases of the first, among them all whose attack succeeded, are gone.
+    """
+    free = [c for c in _in_order(batch, test, correct) if int(test.positions[c.index]) not in taken]
+    return [
+        candidate
+        for partition in batch.partitions
+        for candidate in [c for c in reversed(free) if c.partition == partition][: batch.cases]
+    ]
+
+
+def candidates(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[int]) -> list[Candidate]:
+    """The images that may be attacked, in order: classified correctly, of a wanted partition, not taken."""
+    targets = target_classes(batch, test)
+    found = [c for c in _in_order(batch, test, correct) if int(test.positions[c.index]) not in taken]
+    if targets is None:
+        return found
+    aimed = [replace(c, targets=tuple(targets[c.index][targets[c.index] >= 0].tolist())) for c in found]
+    return [c for c in aimed if c.targets]
+
+
+def _in_order(batch: Batch, test: Dataset, correct: np.ndarray) -> list[Candidate]:
+    order = np.random.default_rng(batch.seed).permutation(len(test)).tolist()
+    places = [
+        Candidate(index, batch.partition_of(place)) for place, index in enumerate(order) if correct[index]
+    ]
+    return [candidate for candidate in places if candidate.partition in batch.partitions]
+
+
+def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
+    """The classes (N, T) each test image is to be taken for, -1 for none; None: any wrong class.
+
+    `random` draws one of the wrong classes for each image; `all` are all of them, in an order drawn for each
+    image; a class name is the target of all others.
+    """
+    if batch.targets == ANY:
+        return None
+    names, count = test.class_names, len(test)
+    random = np.random.default_rng([batch.seed, 1])
+    if batch.targets == RANDOM:
+        step = random.integers(1, len(names), count)
+        return ((test.labels + step) % len(names))[:, None]
+    if batch.targets == ALL:
+        steps = np.tile(np.arange(1, len(names)), (count, 1))
+        return (test.labels[:, None] + random.permuted(steps, axis=1)) % len(names)
+    if batch.targets not in names:
+        known = ", ".join((ANY, RANDOM, ALL))
+        raise ValueError(f"--targets {batch.targets}: expected {known} or one of {', '.join(names)}")
+    target = names.index(batch.targets)
+    return np.where(test.labels == target, -1, target)[:, None]
+
+
+def first_successes(wanted: Sequence[Candidate], succeeded: Mapping[Pair, bool], cases: int) -> Found:
+    """The first `cases` successes of each partition in order.
+
+    `succeeded` maps every pair attacked so far to what came of it. A success counts only when all images of
+    its partition before it have been attacked, for all their targets; of several targets that an image was
+    led to, its first one counts.
+    """
+    chosen: list[tuple[Candidate, int | None]] = []
+    still_open = []
+    for partition in dict.fromkeys(candidate.partition for candidate in wanted):
+        count = 0
+        for candidate in (c for c in wanted if c.partition == partition):
+            if count == cases:
+                break
+            if any(pair not in succeeded for pair in candidate.pairs):
+                still_open.append(partition)
+                break
+            reached = [target for index, target in candidate.pairs if succeeded[index, target]]
+            if reached:
+                chosen.append((candidate, reached[0]))
+                count += 1
+    return Found(chosen, still_open)

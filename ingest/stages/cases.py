@@ -1,0 +1,161 @@
+"""The stage `cases`: what the network makes of each attacked and each clean image, a case a row.
+
+A case, its image, its scores and its activations are written in one transaction, so none is ever half
+there. The attacked image is painted anew from the stored pixels, and the network judges those bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from db import facets, write
+from db.engine import writing
+from db.read.for_ingest import batches
+from db.schema import case_activations, cases, class_scores
+from ingest import rows
+from ingest.batch import Batch
+from ingest.record import add_images
+from ingest.runs import stage
+from ingest.stages.candidates import Candidate
+from ingest.task import Task
+from model.data.cifar10 import Dataset
+from model.network.cnn import activate
+from model.network.layers import COMPOSED
+from model.progress import progress
+
+CHUNK = 64  # cases a transaction
+
+
+class Planned(NamedTuple):
+    """A case of a batch."""
+
+    candidate: Candidate
+    attack: batches.KnownAttack | None  # None: a clean case
+    written: bool  # before, by a run that was stopped or that wanted fewer
+
+
+def plan(
+    task: Task,
+    batch: Batch,
+    attacked: Sequence[tuple[Candidate, batches.KnownAttack]],
+    clean: Sequence[Candidate],
+) -> list[Planned]:
+    """Successful attacks and clean images as cases, in chunks, each with a case that is not there yet.
+
+    Ids are given in a seeded order, so that an id does not tell what kind of case it is. A batch that was
+    stopped has the same order and the same chunks as before: its cases come out the same, to the last bit.
+    """
+    with task.engine.connect() as connection:
+        used = batches.used_positions(connection, task.network_id)
+    whole = [*attacked, *((candidate, None) for candidate in clean)]
+    order = np.random.default_rng([batch.seed, 2]).permutation(len(whole))
+    planned = [
+        Planned(candidate, attack, task.position(candidate.index) in used)
+        for candidate, attack in (whole[index] for index in order)
+    ]
+    chunks = (planned[first : first + CHUNK] for first in range(0, len(planned), CHUNK))
+    return [entry for chunk in chunks for entry in chunk if not all(other.written for other in chunk)]
+
+
+def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
+    """The image (H, W, 3) uint8 with the attack's pixels set, or as it is."""
+    painted = image.copy()
+    for row, column, *color in attack.pixels if attack else ():
+        painted[row, column] = color
+    return painted
+
+
+def write_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Planned]) -> None:
+    """Write the planned cases, a chunk a transaction; no run is noted when there are none."""
+    if not planned:
+        return
+    test, network = task.test, task.checkpoint.network
+    with task.engine.connect() as connection:
+        layer_ids = {
+            row.name: row.id
+            for row in batches.layer_rows(connection, task.network_id)
+            if row.kind != COMPOSED
+        }
+    pictures = np.stack([paint(test.images[entry.candidate.index], entry.attack) for entry in planned])
+    parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
+    logits_name = network.architecture.layers[-1].name
+    with (
+        stage(
+            task.engine, "cases", task.network_id, parameters, seed=batch.seed, batch_id=batch_id
+        ) as run_id,
+        progress("cases", len(planned), "cases") as shown,
+    ):
+        first = 0
+        for outputs in activate(network, pictures, tuple(layer_ids), batch_size=CHUNK):
+            chunk = slice(first, first + len(outputs[logits_name]))
+            kept = [
+                place
+                for place, entry in enumerate(planned[chunk])
+                if not entry.written and _agrees(entry, test, outputs[logits_name][place])
+            ]
+            outputs = {name: values[kept] for name, values in outputs.items()}
+            entries = [planned[first + place] for place in kept]
+            shown_images = [rows.image_row(image) for image in pictures[chunk][kept]]
+            blobs = {name: list(map(rows.activation_blob, outputs[name])) for name in layer_ids}
+            with writing(task.engine) as connection:
+                sample_ids = task.add_samples(connection, [entry.candidate.index for entry in entries])
+                image_ids = add_images(connection, shown_images)
+                new = [
+                    _case_row(task.network_id, run_id, entry, test, logits, sample_id, image_id)
+                    for entry, logits, sample_id, image_id in zip(
+                        entries, outputs[logits_name], sample_ids, image_ids, strict=True
+                    )
+                ]
+                write.insert_missing(connection, cases, new)
+                keys = [(task.network_id, sample_id) for sample_id in sample_ids]
+                ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
+                scores = [
+                    row
+                    for case_id, logits in zip(ids, outputs[logits_name], strict=True)
+                    for row in rows.score_rows(case_id, logits)
+                ]
+                write.insert_missing(connection, class_scores, scores)
+                activations = [
+                    {"case_id": case_id, "layer_id": layer_ids[name], **blob}
+                    for name in layer_ids
+                    for case_id, blob in zip(ids, blobs[name], strict=True)
+                ]
+                write.insert_missing(connection, case_activations, activations)
+                facets.add_cases(connection, task.network_id)
+            first = chunk.stop
+            shown.to(first)
+
+
+def _case_row(
+    network_id: int,
+    run_id: int,
+    entry: Planned,
+    test: Dataset,
+    logits: np.ndarray,
+    sample_id: int,
+    image_id: int,
+) -> dict:
+    predicted = int(logits.argmax())
+    return {
+        "network_id": network_id,
+        "run_id": run_id,
+        "kind": "adversarial" if entry.attack else "clean",
+        "partition": entry.candidate.partition,
+        "sample_id": sample_id,
+        "attack_id": entry.attack.id if entry.attack else None,
+        "image_id": image_id,
+        "true_class": int(test.labels[entry.candidate.index]),
+        "predicted_class": predicted,
+        "confidence": float(rows.probabilities(logits)[predicted]),
+    }
+
+
+def _agrees(entry: Planned, test: Dataset, logits: np.ndarray) -> bool:
+    """Whether the network still errs on an attacked image and is right on a clean one.
+
+    It was judged before in a batch of another size; where a rounding decides, the image is no case.
+    """
+    return (entry.attack is not None) == (int(logits.argmax()) != int(test.labels[entry.candidate.index]))

@@ -1,0 +1,136 @@
+"""The stage `near-duplicates`: test images and reference images that look like a reference image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from db import write
+from db.engine import writing
+from db.read.for_ingest import batches, stored_activations
+from db.read.for_ingest.likeness import reference_places
+from db.schema import near_duplicate_pairs
+from ingest import rows
+from ingest.runs import stage
+from ingest.task import Task
+from model.data.cifar10 import Dataset
+from model.detectors.duplicates import Likeness, alike
+from model.network.cnn import activate
+from model.network.layers import Architecture
+from model.progress import Progress, progress
+
+STAGE = "near-duplicates"
+# Generous: looked at by eye, about four in ten of the pairs at the far end by activation, and one in seven by
+# pixels, are near-duplicates. What a person calls so: db.read.for_ingest.likeness.
+ACTIVATION = 0.06  # cosine distance
+PIXELS = 22.0  # root of the mean squared difference, 0..255
+WRITTEN_TOGETHER = 500  # pairs a transaction
+
+
+def find_duplicates(task: Task, training: Dataset) -> int:
+    """Write the pairs down, once a network; gives how many there are, 0 where the stage was done before.
+
+    Compared are all test images with the reference set, and the reference set with itself; training images
+    that the network errs on are nobody's neighbours and left out. Nothing is done before the reference set
+    is complete. Raises ValueError where `training` lacks images of the reference set.
+    """
+    with task.engine.connect() as connection:
+        wanting = not batches.stage_done(connection, task.network_id, "reference")
+        if wanting or batches.stage_done(connection, task.network_id, STAGE):
+            return 0
+        sample_ids, chosen = _reference(reference_places(connection, task.network_id), training)
+        if not len(chosen):
+            return 0
+        layer = last_hidden(task.checkpoint.network.architecture)
+        layer_ids = {row.name: row.id for row in batches.layer_rows(connection, task.network_id)}
+        blobs = stored_activations.reference_blobs(connection, task.network_id, layer_ids[layer])
+    parameters = {"dataset": training.name, "layer": layer, "activation": ACTIVATION, "pixels": PIXELS}
+    total = 3 * len(task.test) + 2 * len(chosen)  # activations of the tests, then two searches each
+    with (
+        stage(task.engine, STAGE, task.network_id, parameters) as run_id,
+        progress("near-duplicates", total, "images") as shown,
+    ):
+        vectors, pictures = rows.activation_vectors(blobs), training.images[chosen]
+        tests = _activations(task, layer, shown)
+        across = _alike(shown, tests, vectors, task.test.images, pictures)
+        within = _alike(shown, vectors, None, pictures, None)
+        test_ids = _test_ids(task, across.first)
+        _write(task, run_id, [test_ids[index] for index in across.first], sample_ids[across.second], across)
+        _write(task, run_id, sample_ids[within.first], sample_ids[within.second], within)
+    return len(across.first) + len(within.first)
+
+
+def last_hidden(architecture: Architecture) -> str:
+    """The compared layer before the logits."""
+    return architecture.compared[-2]
+
+
+def _reference(places: list[tuple[int, int]], training: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The reference set's sample ids (M,) and its indices (M,) into the training images."""
+    sample_ids, positions = np.array(places, np.int64).reshape(-1, 2).T
+    indices = np.searchsorted(training.positions, positions)
+    held = indices < len(training)
+    held[held] = training.positions[indices[held]] == positions[held]
+    if not held.all():
+        raise ValueError(
+            f"{training.name}: {np.count_nonzero(~held)} of {len(held)} images of the reference set are not "
+            "among its training images; give the data set that the reference set was built from"
+        )
+    return sample_ids, indices
+
+
+def _activations(task: Task, layer: str, shown: Progress) -> np.ndarray:
+    """The test images' activations (N, D), rounded as the reference set's lie in the database."""
+    parts = []
+    for outputs in activate(task.checkpoint.network, task.test.images, (layer,)):
+        parts.append(outputs[layer].astype(rows.STORED).astype(np.float32))
+        shown.to(shown.done + len(parts[-1]))
+    return np.concatenate(parts)
+
+
+def _alike(
+    shown: Progress,
+    vectors: np.ndarray,
+    others: np.ndarray | None,
+    images: np.ndarray,
+    other_images: np.ndarray | None,
+) -> Likeness:
+    """As `model.detectors.duplicates.alike`, shown as it comes on."""
+    begun = shown.done
+    return alike(
+        vectors,
+        others,
+        images,
+        other_images,
+        activation=ACTIVATION,
+        pixels=PIXELS,
+        tick=lambda done: shown.to(begun + done),
+    )
+
+
+def _test_ids(task: Task, indices: np.ndarray) -> dict[int, int]:
+    """Sample ids of test images by their index, written down if new."""
+    wanted = np.unique(indices)
+    with writing(task.engine) as connection:
+        return dict(zip(wanted.tolist(), task.add_samples(connection, wanted), strict=True))
+
+
+def _write(task: Task, run_id: int, first: Sequence[int], second: Sequence[int], found: Likeness) -> None:
+    """The pairs of samples, a part a transaction."""
+    pairs = [
+        {
+            "network_id": task.network_id,
+            "sample_id": int(sample_id),
+            "other_sample_id": int(other_id),
+            "activation_distance": float(activation),
+            "pixel_distance": float(pixels),
+            "run_id": run_id,
+        }
+        for sample_id, other_id, activation, pixels in zip(
+            first, second, found.activation, found.pixels, strict=True
+        )
+    ]
+    for start in range(0, len(pairs), WRITTEN_TOGETHER):
+        with writing(task.engine) as connection:
+            write.insert_missing(connection, near_duplicate_pairs, pairs[start : start + WRITTEN_TOGETHER])

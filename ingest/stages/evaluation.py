@@ -1,0 +1,281 @@
+"""The stage `evaluation`: every detector, the baselines among them, on the same cases and their originals.
+
+A detector is data: a layer, a metric, a rule, a reference set; or the repair sweep; or the network's output
+alone. One that was evaluated on the same cases before is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import Engine
+
+from db import facets, write
+from db.engine import writing
+from db.read.for_ingest import batches, evaluated
+from db.read.for_ingest.likeness import hub_references, near_duplicate_references
+from db.schema import detectors, neighbors, original_neighbors
+from ingest.check.kept import kept_rows
+from ingest.runs import stage
+from ingest.spaces import WHOLE, Space, input_vectors, reference_vectors, spaces
+from ingest.stages import evaluation_rows
+from ingest.stages.evaluation_rows import PAPER_K, Judged, Scored
+from ingest.stages.neighbors import CASES, ORIGINALS
+from model.detectors import baselines, tuning, votes
+from model.detectors.neighbors import nearest
+from model.network.layers import POOLED
+from model.progress import progress
+
+PAPER_SETTING = ("euclidean", "total", WHOLE)  # what the paper's k are for
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A detector as its row has it."""
+
+    name: str
+    kind: str
+    layer: str | None = None
+    metric: str | None = None
+    rule: str | None = None
+    reference: str | None = None
+
+    def row(self) -> dict:
+        """The columns besides the network and the name."""
+        return {name: getattr(self, name) for name in ("kind", "layer", "metric", "rule", "reference")}
+
+
+REPAIR = Detector("repair", "repair")
+CONFIDENCE = Detector(baselines.CONFIDENCE, "baseline")
+MARGIN = Detector(baselines.MARGIN, "baseline")
+
+
+def knn_detector(layer: str, metric: str, rule: str, reference: str) -> Detector:
+    """The k-NN defence of a layer."""
+    name = f"{layer} {metric} {rule}" + (f" {reference}" if reference != WHOLE else "")
+    return Detector(name, "neighbors", layer, metric, rule, reference)
+
+
+@dataclass
+class _Known:
+    """What was read of a network for its evaluation."""
+
+    engine: Engine
+    network_id: int
+    cases: evaluated.EvaluatedCases
+    originals: evaluated.Originals
+    spaces: list[Space]
+    reference_ids: np.ndarray  # (M,)
+    reference_labels: np.ndarray  # (M,)
+    lists: dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def paired(self) -> bool:
+        """Whether every adversarial case has its original."""
+        return np.array_equal(self.originals.case_ids, self.cases.ids[self.cases.adversarial])
+
+    @property
+    def single(self) -> list[Space]:
+        """Flatten and the dense layers."""
+        return [space for space in self.spaces if space.layer.kind in ("flatten", "dense")]
+
+
+def evaluate_detectors(
+    engine: Engine,
+    network_id: int,
+    metrics: Sequence[str],
+    rules: Sequence[str],
+    references: Sequence[str] = (WHOLE,),
+    *,
+    again: bool = False,
+) -> bool:
+    """Evaluate the detectors that these cases have not been put to yet; whether there is anything to tune by.
+
+    again: all of them, also those that were evaluated on these cases.
+
+    references: `all`, the neighbours that are stored; `distinct`, searched anew without near-duplicates and
+        hubs.
+    """
+    known = _read(engine, network_id)
+    tuned = known.cases.adversarial[known.cases.partitions == "tuning"]
+    if len(set(tuned.tolist())) < 2:
+        return False
+    with engine.connect() as connection:
+        before = evaluated.evaluated_detectors(connection, network_id)
+        # what was evaluated once is kept up to date
+        references = dict.fromkeys((*references, *evaluated.references(connection, network_id)))
+        repaired = evaluated.case_repairs(connection, network_id)
+        decided = evaluated.deciding_detectors(connection, network_id)
+    facts = {
+        "cases": len(known.cases.ids),
+        "last": int(known.cases.ids[-1]),
+        "repaired": len(repaired.case_ids),
+    }
+    facts["originals"] = len(known.originals.case_ids)
+    done = {name for name, parameters in before.items() if facts.items() <= parameters.items()}
+    done -= {detector.name for detector in (CONFIDENCE, MARGIN, REPAIR)} - decided
+    done = set() if again else done
+    wanted = [
+        knn_detector(layer, metric, rule, reference)
+        for reference in references
+        for layer in [*(space.layer.name for space in known.spaces if not space.streamed), POOLED]
+        for metric in metrics
+        for rule in rules
+    ]
+    wanted += [
+        knn_detector(space.layer.name, metric, rule, WHOLE)
+        for space in known.spaces
+        if space.streamed
+        for metric in metrics
+        for rule in rules
+    ]
+    scored = dict(_scored(known))
+    left = [detector for detector in [*scored, *wanted] if detector.name not in done]
+    if not left:
+        return True
+    parameters = {**facts, "metrics": list(metrics), "rules": list(rules), "references": list(references)}
+    with (
+        stage(engine, "evaluation", network_id, parameters) as run_id,
+        progress("evaluation", len(left), "detectors") as shown,
+    ):
+        for count, detector in enumerate(left, start=1):
+            if detector in scored:
+                judged = evaluation_rows.judge_scores(known.cases, scored[detector])
+            else:
+                judged = _judge_neighbors(known, detector)
+            if judged is not None:
+                _write(known, run_id, detector, judged, scored.get(detector))
+            shown.to(count, detector.name)
+    return True
+
+
+def _read(engine: Engine, network_id: int) -> _Known:
+    with engine.connect() as connection:
+        return _Known(
+            engine,
+            network_id,
+            evaluated.evaluated_cases(connection, network_id),
+            evaluated.case_originals(connection, network_id),
+            spaces(batches.layer_rows(connection, network_id)),
+            *evaluated.reference_labels(connection, network_id),
+        )
+
+
+def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
+    """The detectors without neighbours. The runner-up is what a baseline takes for the true class."""
+    cases, originals = known.cases, known.originals
+    attacked, before = cases.adversarial, originals if known.paired else None
+    found, second = baselines.scores(cases.logits), baselines.runner_up(cases.logits)
+
+    def spread(values: np.ndarray | None) -> np.ndarray:
+        if values is None:
+            return np.zeros(0)
+        whole = np.full(len(cases.ids), np.nan)
+        whole[attacked] = values
+        return whole
+
+    of_originals = {CONFIDENCE: before and 1 - before.confidence, MARGIN: before and -before.margin}
+    for detector, values in of_originals.items():
+        scores, noise = found[detector.name]
+        yield detector, Scored(scores, spread(values), second, noise=noise)
+    with known.engine.connect() as connection:
+        found = evaluated.case_repairs(connection, known.network_id)
+    if np.array_equal(found.case_ids, cases.ids):
+        pairs = np.where(attacked, found.original_scores, np.nan)
+        complete = not np.isnan(pairs[attacked]).any()
+        pairs = pairs if complete else np.zeros(0)
+        noise = 2 * baselines.logit_noise(cases.logits)  # of repaired images, whose logits are as large
+        yield REPAIR, Scored(found.scores, pairs, found.recovered, found.located, noise)
+
+
+def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
+    """None where the neighbours of some case are not there yet."""
+    lists = _labels(known, detector.layer, detector.metric, detector.reference)
+    if lists is None:
+        return None
+    setting = (detector.metric, detector.rule, detector.reference)
+    return evaluation_rows.judge_neighbors(
+        known.cases,
+        *lists,
+        known.originals.predicted,
+        detector.rule,
+        paper_k=PAPER_K.get(detector.layer) if setting == PAPER_SETTING else None,
+        with_points=detector.reference != WHOLE or detector.layer == POOLED,
+    )
+
+
+def _labels(known: _Known, layer: str, metric: str, reference: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Labels (N, k) and (A, k) of the neighbours of cases and originals, nearest first; (0, k): not known."""
+    key = (layer, metric, reference)
+    if key not in known.lists:
+        if layer == POOLED:
+            parts = [_labels(known, space.layer.name, metric, reference) for space in known.single]
+            if None in parts:
+                return None
+            known.lists[key] = tuple(
+                votes.taken_in_turn(lists, tuning.K_MAX) for lists in zip(*parts, strict=True)
+            )
+        else:
+            space = next(space for space in known.spaces if space.layer.name == layer)
+            found = _stored(known, space, metric) if reference == WHOLE else _searched(known, space, metric)
+            if found is None:
+                return None
+            known.lists[key] = found
+    return known.lists[key]
+
+
+def _stored(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+    with known.engine.connect() as connection:
+        ids, near = evaluated.neighbor_ids(connection, neighbors, known.network_id, space.layer.id, metric)
+        before, near_before = evaluated.neighbor_ids(
+            connection, original_neighbors, known.network_id, space.layer.id, metric
+        )
+    if not np.array_equal(ids, known.cases.ids):
+        return None
+    if not np.array_equal(before, known.originals.case_ids) or not known.paired:
+        near_before = near_before[:0]
+    order = np.argsort(known.reference_ids)
+    places = (np.searchsorted(known.reference_ids, part, sorter=order) for part in (near, near_before))
+    found = tuple(known.reference_labels[order[place]] for place in places)
+    return found[0], found[1].reshape(-1, found[0].shape[1])
+
+
+def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The same without near-duplicates and hubs, which leaves fewer to choose from."""
+    cases = known.cases.ids.tolist()
+    before = known.originals.case_ids.tolist() if known.paired else []
+    with known.engine.connect() as connection:
+        out = near_duplicate_references(connection, known.network_id)
+        out |= hub_references(connection, known.network_id, space.layer.id, metric)
+        kept = ~np.isin(known.reference_ids, list(out))
+        reference = reference_vectors(connection, known.network_id, space)
+        queries = [
+            input_vectors(connection, inputs.activations, ids, space, reference.scales)
+            for inputs, ids in ((CASES, cases), (ORIGINALS, before))
+            if ids
+        ]
+    _, indices = nearest(np.concatenate(queries), reference.vectors[kept], tuning.K_MAX, metric)
+    labels = known.reference_labels[kept][indices]
+    return labels[: len(cases)], labels[len(cases) :]
+
+
+def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, scored: Scored | None) -> None:
+    """`scored`: of a detector without neighbours, whose decision about each case is written too."""
+    with writing(known.engine) as connection:
+        key = {"network_id": known.network_id, "name": detector.name}
+        detector_id = write.ensure(connection, detectors, key, detector.row())
+        write.replace_evaluation(
+            connection,
+            detector_id,
+            run_id=run_id,
+            detector_points=judged.detector_points,
+            k_points=judged.k_points,
+            evaluations=judged.evaluations,
+        )
+        if scored is not None:
+            rows = evaluation_rows.decision_rows(known.cases, scored, judged)
+            if rows:
+                rows += kept_rows(connection, known.network_id, detector.name, rows[0]["threshold"])
+            facets.replace_detector(connection, known.network_id, detector.name, rows)

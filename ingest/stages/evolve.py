@@ -1,0 +1,127 @@
+"""Attacks by differential evolution, written down as they are done: every attack is a row, failures too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+from sqlalchemy import Connection
+
+from db import write
+from db.engine import writing
+from db.schema import attack_pixels, attacks
+from ingest import rows
+from ingest.batch import ANY, Batch
+from ingest.stages.candidates import Pair
+from ingest.task import Done, Task
+from model.attacks.one_pixel import AttackResult, attack_stream
+
+WRITTEN_TOGETHER = 16  # attacks a transaction
+KEY = ("network_id", "sample_id", "target_class", "method", "variant", "pixel_count", "population", "budget")
+KEY += ("seed",)  # of an attack
+
+
+def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) -> Iterator[Done]:
+    """Attack images, each an index into the test split and its target classes ([None]: any wrong one).
+
+    What is told is written, or will be when the iteration ends, however it ends. The targets of an image are
+    searched for together, as one may fall to the search for another: they are written together, too. An image
+    that needs no attack, since the network errs on it by a rounding, has no row.
+
+    batch: as `Batch.as_json`; its targets are those of the items.
+    """
+    asked = Batch.from_json(batch)
+    indices = np.array([index for index, _ in items])
+    width = max(len(aims) for _, aims in items)
+    targets = None
+    if asked.targets != ANY:
+        targets = np.array([aims + [-1] * (width - len(aims)) for _, aims in items])
+    stream = attack_stream(
+        task.function,
+        task.test.images[indices],
+        task.test.labels[indices],
+        targets=targets,
+        pixels=asked.pixels,
+        population=asked.population,
+        generations=asked.generations,
+        key=jax.random.key(asked.seed),
+        identities=task.test.positions[indices],
+        strategy=asked.strategy,
+        weight=asked.weight,
+        crossover_rate=asked.crossover_rate,
+        start=asked.start,
+        batch_size=in_flight() * jax.local_device_count(),
+    )
+    writer = _Writer(task, run_id, {**asked.settings(), "screened": asked.screen})
+    found: dict[int, list[tuple[Pair, AttackResult]]] = {}
+    try:
+        for flat, result in stream:
+            done = queries = hits = 0
+            for row, place in enumerate(flat.tolist()):
+                index, aims = items[place // width]
+                if place % width >= len(aims):
+                    continue
+                of_image = found.setdefault(place // width, [])
+                of_image.append(((index, aims[place % width]), AttackResult(*(x[row] for x in result))))
+                if len(of_image) == len(aims):
+                    attacks_of_image = [one for one in of_image if one[1].generations >= 0]  # not skipped
+                    writer.add(attacks_of_image)
+                    done, hits = done + 1, hits + any(one.success for _, one in attacks_of_image)
+                    queries += sum(int(one.queries) for _, one in attacks_of_image)
+            if done:
+                yield Done(done, queries, hits)
+    finally:
+        writer.flush()
+
+
+def in_flight() -> int:
+    """Images in flight on one device: a constant, as a rounding could depend on it, whoever does the work."""
+    return 8 if jax.default_backend() == "cpu" else 16
+
+
+class _Writer:
+    """Gathers finished attacks and writes them a few at a time, each group in one transaction."""
+
+    def __init__(self, task: Task, run_id: int, columns: dict) -> None:
+        self.task = task
+        self.shared = {"run_id": run_id, "network_id": task.network_id, **columns}
+        self.found: list[tuple[Pair, AttackResult]] = []
+
+    def add(self, found: Sequence[tuple[Pair, AttackResult]]) -> None:
+        self.found += found
+        if len(self.found) >= WRITTEN_TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.found:
+            # In order: two workers that write the same samples do not wait for each other for ever.
+            self.found.sort(key=lambda one: (one[0][0], -1 if one[0][1] is None else one[0][1]))
+            pairs, results = zip(*self.found, strict=True)
+            result = AttackResult(*map(np.stack, zip(*results, strict=True)))
+            with writing(self.task.engine) as connection:
+                write_attacks(connection, self.task, self.shared, pairs, result)
+        self.found = []
+
+
+def write_attacks(
+    connection: Connection, task: Task, shared: dict, pairs: Sequence[Pair], result: AttackResult
+) -> list[int]:
+    """Rows of attacks and their pixels; those that are there already stay as they are. Gives samples' ids."""
+    indices = [index for index, _ in pairs]
+    once = list(dict.fromkeys(indices))  # a picture is made for each
+    known = dict(zip(once, task.add_samples(connection, once), strict=True))
+    sample_ids = [known[index] for index in indices]
+    keys = [
+        {**shared, "sample_id": sample_id, "target_class": target}
+        for sample_id, (_, target) in zip(sample_ids, pairs, strict=True)
+    ]
+    write.insert_missing(connection, attacks, rows.attack_rows(result, keys, task.test.labels[indices]))
+    ids = write.ids_by_key(connection, attacks, KEY, [[key[name] for name in KEY] for key in keys])
+    pixels = [
+        row
+        for attack_id, painted, index in zip(ids, result.pixels, indices, strict=True)
+        for row in rows.pixel_rows(attack_id, painted, task.test.images[index])
+    ]
+    write.insert_missing(connection, attack_pixels, pixels)
+    return sample_ids

@@ -1,0 +1,171 @@
+"""The stage `neighbors`: the nearest reference samples of cases and of their originals (paper, 4.2).
+
+Vectors are what earlier stages stored (`ingest.spaces`). So a layer or a metric can be added at any time, and
+what is there is not done again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Engine, Table
+
+from db import write
+from db.engine import writing
+from db.read.for_ingest import batches, originals, stored_activations
+from db.read.for_ingest.images import reference_image_ids
+from db.schema import case_activations, neighbors, original_activations, original_neighbors
+from ingest import rows
+from ingest.runs import stage
+from ingest.spaces import conv_maps, input_vectors, reference_vectors, spaces
+from ingest.task import Done, Task
+from model.detectors import tuning
+from model.detectors.neighbors import nearest, nearest_in_blocks
+from model.network.cnn import Network
+from model.network.layers import Conv
+from model.progress import progress
+
+K_MAX = tuning.K_MAX
+CHUNK = 1024  # inputs searched, and written, together
+SHARED = 128  # of these, a worker's chunk
+
+
+class Inputs(NamedTuple):
+    """What is searched for: cases, or their originals."""
+
+    neighbors: Table
+    activations: Table
+    lacking: Callable[[Connection, int, int, str], list[int]]
+
+
+CASES = Inputs(neighbors, case_activations, batches.cases_without_neighbors)
+ORIGINALS = Inputs(original_neighbors, original_activations, originals.originals_without_neighbors)
+INPUTS = {"cases": CASES, "originals": ORIGINALS}
+
+
+def find_neighbors(
+    engine: Engine,
+    network_id: int,
+    metrics: Sequence[str],
+    network: Network | None = None,
+    *,
+    share: Callable[..., Iterator[Done]] | None = None,
+) -> None:
+    """Find and write the neighbours that cases and originals lack, in every compared layer and metric.
+
+    network: needed for conv layers alone; without it, they are left as they are.
+    share: (run id, ids of cases, layer=, metric=, inputs=) -> what is done; by default this process does it.
+    """
+    with engine.connect() as connection:
+        every = spaces(batches.layer_rows(connection, network_id))
+        lacking = {
+            (space.layer.id, metric): [
+                (name, inputs.lacking(connection, network_id, space.layer.id, metric))
+                for name, inputs in INPUTS.items()
+            ]
+            for space in every
+            for metric in metrics
+        }
+    left = [space for space in every if space.streamed and network is None]
+    wanted = [
+        space
+        for space in every
+        if space not in left and any(ids for m in metrics for _, ids in lacking[space.layer.id, m])
+    ]
+    if any(ids for space in left for metric in metrics for _, ids in lacking[space.layer.id, metric]):
+        names = ", ".join(space.layer.name for space in left)
+        print(f"neighbours in {names} take the network: run `xpixels ingest`", file=sys.stderr)
+    if not wanted:
+        return
+    total = sum(len(ids) for s in wanted for m in metrics for _, ids in lacking[s.layer.id, m])
+    parameters = {"metrics": list(metrics), "layers": [space.layer.name for space in wanted], "k": K_MAX}
+    with (
+        stage(engine, "neighbors", network_id, parameters) as run_id,
+        progress("neighbours", total, "searches") as shown,
+    ):
+        share = share or Searcher(engine, network_id, network).search
+        for space in wanted:
+            for metric in metrics:
+                for inputs, ids in lacking[space.layer.id, metric]:
+                    how = {"layer": space.layer.name, "metric": metric, "inputs": inputs}
+                    for done in share(run_id, ids, **how):
+                        shown.to(shown.done + done.items, f"{space.layer.name}, {metric}")
+
+
+def share_searches(task: Task) -> Callable[..., Iterator[Done]]:
+    """The `share` of `find_neighbors` that has the crew of a task search."""
+
+    convs = {layer.name for layer in task.checkpoint.network.architecture.layers if isinstance(layer, Conv)}
+
+    def share(run_id: int, ids: Sequence[int], *, layer: str, **how: str) -> Iterator[Done]:
+        size = CHUNK if layer in convs else SHARED  # for each chunk a conv layer's reference set is made anew
+        return task.crew.share("neighbors", task, run_id, ids, size, layer=layer, **how)
+
+    return share
+
+
+def search_neighbors(
+    task: Task, run_id: int, items: list[int], *, layer: str, metric: str, inputs: str
+) -> Iterator[Done]:
+    """Search for cases, or originals, by id, in one layer; the reference set stays for the next chunk."""
+    new = Searcher(task.engine, task.network_id, task.checkpoint.network)
+    yield from task.kept.setdefault("searcher", new).search(
+        run_id, items, layer=layer, metric=metric, inputs=inputs
+    )
+
+
+class Searcher:
+    """Searches the reference set, which is loaded for a layer when it is first asked about."""
+
+    def __init__(self, engine: Engine, network_id: int, network: Network | None) -> None:
+        """network: needed for conv layers alone."""
+        self.engine, self.network_id, self.network = engine, network_id, network
+        self.layer: str | None = None  # the one whose reference set is loaded
+
+    def search(
+        self, run_id: int, items: Sequence[int], *, layer: str, metric: str, inputs: str
+    ) -> Iterator[Done]:
+        """Write the neighbours of cases or originals, by id, some together, a transaction each."""
+        if layer != self.layer:
+            self._load(layer)
+        tables = INPUTS[inputs]
+        for first in range(0, len(items), CHUNK):
+            chunk = items[first : first + CHUNK]
+            with self.engine.connect() as connection:
+                queries = input_vectors(connection, tables.activations, chunk, self.space, self.scales)
+            distances, indices = self.nearest(queries, K_MAX, metric)  # while others may write
+            found = rows.neighbor_rows(chunk, self.space.layer.id, metric, self.ids, distances, indices)
+            with writing(self.engine) as connection:
+                write.add_neighbors(connection, tables.neighbors, found, run_id)
+            yield Done(len(chunk))
+
+    def _load(self, layer: str) -> None:
+        with self.engine.connect() as connection:
+            every = spaces(batches.layer_rows(connection, self.network_id))
+            (space,) = (space for space in every if space.layer.name == layer)
+            ids = stored_activations.reference_ids(connection, self.network_id)
+            if len(ids) < K_MAX:
+                raise ValueError(
+                    f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbours wanted"
+                )
+            if space.streamed:
+                images = reference_image_ids(connection, self.network_id)
+                blocks = partial(conv_maps, self.engine, images, self.network, layer)
+                self.scales, self.nearest = np.ones(1), partial(_streamed, blocks)
+            else:
+                self.nearest = None  # one reference set in memory at a time
+                reference = reference_vectors(connection, self.network_id, space)
+                self.scales, self.nearest = reference.scales, partial(_stored, reference.vectors)
+        self.layer, self.space, self.ids = layer, space, ids
+
+
+def _stored(vectors: np.ndarray, queries: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    return nearest(queries, vectors, k, metric)
+
+
+def _streamed(blocks: Callable, queries: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    return nearest_in_blocks(queries, blocks, k, metric)

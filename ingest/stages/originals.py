@@ -1,0 +1,74 @@
+"""The stage `originals`: the images of adversarial cases as they were before the attack.
+
+Each is the counterpart of its case in paired evaluation and in the case view, so it gets what a case gets:
+what the network says of it, and its activations in every layer. Where those of a layer are missing, as the
+conv maps are in a database of an earlier version, they are added.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from db import write
+from db.engine import writing
+from db.read.for_ingest import batches
+from db.read.for_ingest.images import image_files
+from db.read.for_ingest.originals import cases_without_original
+from db.schema import original_activations, originals
+from ingest import rows
+from ingest.runs import stage
+from ingest.task import Task
+from model.data.cifar10 import decode_png
+from model.network.cnn import activate
+from model.network.layers import COMPOSED
+from model.progress import progress
+
+CHUNK = 64  # images a transaction
+
+
+def write_originals(task: Task) -> int:
+    """Write what is missing of the originals, a chunk a transaction; gives how many those were."""
+    with task.engine.connect() as connection:
+        layer_ids = {
+            row.name: row.id
+            for row in batches.layer_rows(connection, task.network_id)
+            if row.kind != COMPOSED
+        }
+        lacking = cases_without_original(connection, task.network_id, list(layer_ids.values()))
+        if not lacking:
+            return 0
+        pictures = [decode_png(png) for png in image_files(connection, [entry.image_id for entry in lacking])]
+    logits_name = task.checkpoint.network.architecture.layers[-1].name
+    names = tuple(layer_ids)
+    with (
+        stage(task.engine, "originals", task.network_id, {"layers": list(names)}) as run_id,
+        progress("originals", len(lacking), "images") as shown,
+    ):
+        first = 0
+        for outputs in activate(task.checkpoint.network, np.stack(pictures), names, batch_size=CHUNK):
+            entries = lacking[first : first + len(outputs[logits_name])]
+            new = [
+                {
+                    "case_id": entry.case_id,
+                    "image_id": entry.image_id,
+                    "run_id": run_id,
+                    **rows.certainty(outputs[logits_name][i]),
+                }
+                for i, entry in enumerate(entries)
+            ]
+            activations = [
+                {
+                    "case_id": entry.case_id,
+                    "layer_id": layer_ids[name],
+                    "run_id": run_id,
+                    **rows.activation_blob(values),
+                }
+                for name in names
+                for entry, values in zip(entries, outputs[name], strict=True)
+            ]
+            with writing(task.engine) as connection:
+                write.insert_missing(connection, originals, new)
+                write.insert_missing(connection, original_activations, activations)
+            first += len(entries)
+            shown.to(first)
+    return len(lacking)

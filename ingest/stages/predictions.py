@@ -1,0 +1,47 @@
+"""The stage `predictions`: what a network makes of every image of a split, written once."""
+
+from __future__ import annotations
+
+import numpy as np
+from sqlalchemy import Engine
+
+from db import write
+from db.engine import writing
+from db.read.for_ingest import batches
+from db.schema import predictions
+from ingest import rows
+from ingest.runs import stage
+from model.data.cifar10 import Dataset
+from model.network.cnn import Network, predict
+
+
+def predict_split(engine: Engine, network_id: int, network: Network, part: Dataset) -> np.ndarray:
+    """The class (N,) that the network predicts for each image of a split, read where it is known."""
+    known = _known(engine, network_id, part.split)
+    lacking = np.array([int(place) not in known for place in part.positions], bool)
+    if lacking.any():
+        write_predictions(engine, network_id, part, predict(network, part.images))
+        known = _known(engine, network_id, part.split)
+    return np.array([known[int(place)] for place in part.positions], np.int64)
+
+
+def write_predictions(engine: Engine, network_id: int, part: Dataset, logits: np.ndarray) -> None:
+    """Write what logits (N, K) say of the images of a split, where nothing is known of them yet."""
+    known = _known(engine, network_id, part.split)
+    new = [i for i, place in enumerate(part.positions.tolist()) if place not in known]
+    if not new:
+        return
+    with stage(engine, "predictions", network_id, {"dataset": part.name, "split": part.split}) as run_id:
+        written = rows.prediction_rows(
+            {"network_id": network_id, "split": part.split, "run_id": run_id},
+            part.positions[new],
+            part.labels[new],
+            logits[new],
+        )
+        with writing(engine) as connection:
+            write.insert_missing(connection, predictions, written)
+
+
+def _known(engine: Engine, network_id: int, split: str) -> dict[int, int]:
+    with engine.connect() as connection:
+        return batches.predicted_classes(connection, network_id, split)

@@ -1,0 +1,59 @@
+"""The stage `repair`: every image of a case, and what it was before the attack, repaired pixel by pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from db import write
+from db.engine import writing
+from db.read.for_ingest.images import image_files, images_without_repair
+from db.schema import repairs
+from ingest import rows
+from ingest.runs import stage
+from ingest.task import Done, Task
+from model.data.cifar10 import decode_png
+from model.detectors.repair import repair_stream
+from model.network.incremental import Incremental
+from model.progress import progress
+
+IN_MEMORY = 512  # images
+CHUNK = 64  # images that a worker repairs together
+# Images of every block, also of the last ones after a stop: a rounding depends on a block's size.
+TOGETHER = 16
+
+
+def repair_cases(task: Task) -> int:
+    """Repair the images that were not repaired yet, a block a transaction; gives how many those were.
+
+    Only where the incremental pass makes it quick; without it, an image takes a full pass for each pixel.
+    """
+    if not isinstance(task.function, Incremental):
+        return 0
+    with task.engine.connect() as connection:
+        lacking = images_without_repair(connection, task.network_id)
+    if not lacking:
+        return 0
+    with (
+        stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
+        progress("repair sweeps", len(lacking), "images") as shown,
+    ):
+        for done in task.crew.share("repair", task, run_id, lacking, CHUNK):
+            shown.to(shown.done + done.items)
+    return len(lacking)
+
+
+def repair_images(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
+    """Repair images, by id, pixel by pixel, a block a transaction."""
+    for first in range(0, len(items), IN_MEMORY):
+        ids = items[first : first + IN_MEMORY]
+        with task.engine.connect() as connection:
+            pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
+        for places, found in repair_stream(task.function, pictures, together=TOGETHER):
+            keys = [
+                {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]} for place in places
+            ]
+            with writing(task.engine) as connection:
+                write.insert_missing(connection, repairs, rows.repair_rows(found, keys))
+            yield Done(len(places))

@@ -1,0 +1,113 @@
+"""Sweeps, written down block by block: of each image a vulnerability map, and attacks on every class."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from db import write
+from db.engine import writing
+from db.read.for_ingest import batches
+from db.schema import vulnerability_maps
+from ingest import rows
+from ingest.batch import sweep_settings
+from ingest.runs import stage
+from ingest.stages.candidates import Pair
+from ingest.stages.evolve import write_attacks
+from ingest.task import Done, Task
+from model.attacks.one_pixel import AttackResult
+from model.attacks.sweep import WORTH_EDGES, as_attacks, colour_grid, sweep_stream
+from model.network.incremental import Incremental
+from model.progress import progress
+
+CHUNK = 32  # images that a worker sweeps together
+CANDIDATES = 64  # at one position, of all images of a block: what fits the cache
+
+
+def sweep_images(task: Task, run_id: int, items: list[list], *, levels: int, edges: bool) -> Iterator[Done]:
+    """Sweep images, each an index into the test split and the targets that count as hits ([None]: any).
+
+    One transaction a block: the map of an image, its untargeted attack and one attack for every wrong class.
+    levels, edges: as in `colour_grid` and `sweep_stream`.
+    """
+    indices = np.array([index for index, _ in items])
+    images, labels = task.test.images[indices], task.test.labels[indices]
+    colours, classes = colour_grid(levels), len(task.test.class_names)
+    settings = sweep_settings(levels, images.shape[1:])
+    shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
+    # Always as many: a rounding depends on a block's size, and a stopped ingest comes to the same end.
+    together = max(1, CANDIDATES // len(colours))
+    began, last = time.perf_counter(), 0.0
+    stream = sweep_stream(task.function, images, labels, colours=colours, together=together, edges=edges)
+    for places, found in stream:
+        others = (labels[places, None] + np.arange(1, classes)[None]) % classes
+        judged = [
+            as_attacks(images[places], labels[places], found, colours=colours, targets=targets)
+            for targets in (None, others)
+        ]
+        seconds = (time.perf_counter() - began - last) / len(places)
+        last = time.perf_counter() - began
+        pairs, result = _pairs(indices[places], others, *judged, seconds)
+        with writing(task.engine) as connection:
+            samples = write_attacks(connection, task, shared, pairs, result)[: len(places)]
+            keys = [
+                {
+                    "run_id": run_id,
+                    "network_id": task.network_id,
+                    "sample_id": sample_id,
+                    "variant": settings["variant"],
+                    "queries": settings["budget"],
+                    "seconds": seconds,
+                }
+                for sample_id in samples
+            ]
+            write.insert_missing(connection, vulnerability_maps, rows.map_rows(found, labels[places], keys))
+        reached = {pair for pair, success in zip(pairs, result.success, strict=True) if success}
+        hits = sum(any((items[i][0], aim) in reached for aim in items[i][1]) for i in places)
+        yield Done(len(places), len(places) * settings["budget"], hits)
+
+
+def _pairs(
+    indices: np.ndarray, others: np.ndarray, untargeted: AttackResult, targeted: AttackResult, seconds: float
+) -> tuple[list[Pair], AttackResult]:
+    """All attacks of a block one after another; the time of an image is shared by its attacks."""
+    pairs: list[Pair] = [(index, None) for index in indices.tolist()]
+    pairs += [
+        (index, target)
+        for index, targets in zip(indices.tolist(), others.tolist(), strict=True)
+        for target in targets
+    ]
+    flat = AttackResult(*(field.reshape(-1, *field.shape[2:]) for field in targeted))
+    result = AttackResult(*(np.concatenate(both) for both in zip(untargeted, flat, strict=True)))
+    share = seconds / (1 + others.shape[1])
+    return pairs, result._replace(seconds=np.full(len(pairs), share))
+
+
+def map_cases(task: Task, levels: int) -> int:
+    """Sweep the source image of every case of the network that has no map yet; gives how many those were.
+
+    Only where the incremental pass makes it quick; without it, a sweep of an image is 8,192 full passes.
+    """
+    if not isinstance(task.function, Incremental):
+        return 0
+    variant = sweep_settings(levels, task.test.images.shape[1:])["variant"]
+    with task.engine.connect() as connection:
+        used = batches.used_positions(connection, task.network_id)
+        mapped = batches.mapped_positions(connection, task.network_id, variant)
+    places = {int(position): index for index, position in enumerate(task.test.positions)}
+    indices = sorted(places[position] for position in used.keys() - mapped if position in places)
+    if indices:
+        parameters = {"dataset": task.test.name, "levels": levels, "images": "cases"}
+        with (
+            stage(task.engine, "sweep", task.network_id, parameters) as run_id,
+            progress("vulnerability maps", len(indices), "images") as shown,
+        ):
+            items, evaluations = [[index, [None]] for index in indices], 0
+            how = {"levels": levels, "edges": len(used) >= WORTH_EDGES}  # of all: also after a stop
+            for done in task.crew.share("sweep", task, run_id, items, CHUNK, **how):
+                evaluations += done.queries
+                rate = evaluations / max(shown.seconds, 1e-9)
+                shown.to(shown.done + done.items, f"{rate:,.0f} evaluations/s")
+    return len(indices)

@@ -1,0 +1,215 @@
+"""A Dask cluster as crew: each chunk of a stage is a task, and its results go into the database.
+
+A worker that dies loses the chunk it was at: the scheduler gives it to another. Workers need what an ingest
+needs, on their own machines: this program in the same version, the data set, the weights, and the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from sqlalchemy import Engine
+
+from db import engine as engines
+from db.address import Address
+from db.runs.fences import held
+from ingest.runs import code_version
+from ingest.task import Done, Task
+from ingest.workers.local import WORK, chunks
+from ingest.workers.remote import Place, describe, enter
+from model import devices
+from model.data import cifar10
+from model.data.cifar10 import Dataset
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+LOCAL = "local"
+ANSWER = 10  # seconds that a scheduler has to answer
+PATIENCE = 60  # seconds that a first worker is waited for
+AGAIN = 2  # times that a chunk is tried once more after an error, as of a database that was busy
+
+
+class Cluster:
+    """The workers that a client knows."""
+
+    def __init__(self, client: Client, url: str, load: bytes) -> None:
+        """url: of the database, for the workers. load: pickled, gives a split of a data set by name."""
+        self.client, self.url, self.load = client, url, load
+        self.command = uuid4().hex  # workers outlive it; the next one may be about another file of that name
+
+    def share(
+        self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
+    ) -> Iterator[Done]:
+        """As `Crew` says. Raises RuntimeError where workers die again and again, or are gone."""
+        from distributed import KilledWorker
+
+        where = (self.command, describe(task), self.url, self.load)
+        futures = [
+            self.client.submit(_do, where, work, run_id, part, same, pure=False, retries=AGAIN)
+            for part in chunks(items, size)
+        ]
+        try:
+            for future in self._completed(futures):
+                yield from future.result()
+        except KilledWorker as error:
+            raise RuntimeError(
+                f"a chunk of the stage {work} ended several Dask workers, the last one "
+                f"{error.last_worker.address}: their logs tell why; what was written is kept"
+            ) from None
+        except CancelledError:
+            raise RuntimeError(
+                f"the Dask scheduler at {self.client.scheduler.address} is gone; what was written is kept, "
+                "and the same command goes on from there"
+            ) from None
+        finally:
+            self.client.cancel(futures)
+
+    def _completed(self, futures: Sequence[Future]) -> Iterator[Future]:
+        """Futures as they are done. Raises RuntimeError where there is no worker any more."""
+        from distributed import wait
+
+        left = set(futures)
+        while left:
+            try:
+                done, left = wait(left, timeout=PATIENCE, return_when="FIRST_COMPLETED")
+            except TimeoutError:
+                if self.client.nthreads():
+                    continue  # they are at it
+                raise RuntimeError(
+                    f"the Dask scheduler at {self.client.scheduler.address} has no workers any more; what "
+                    "was written is kept, and the same command goes on from there"
+                ) from None
+            yield from done
+
+
+def crew_at(scheduler: str | None, engine: Engine) -> AbstractContextManager[Cluster | None]:
+    """The crew of a command: at a scheduler's address, as `cluster`, or the usual one (None)."""
+    if scheduler is None:
+        return nullcontext()
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line
+    return cluster(scheduler, engine, cifar10.load)
+
+
+@contextmanager
+def cluster(address: str, engine: Engine, load: Callable[[str, str], Dataset]) -> Iterator[Cluster]:
+    """The crew at a scheduler's address, or of a cluster on this machine that ends with the block: `local`.
+
+    Raises ValueError where Dask is not installed, workers are of another version, or on another machine than
+    a SQLite file; OSError where nobody answers, and TimeoutError where no worker comes.
+    """
+    try:
+        import distributed
+    except ModuleNotFoundError:
+        raise ValueError(
+            "--scheduler needs Dask, which the extra `dask` brings: run `pip install --constraint "
+            "requirements.lock --editable '.[dask]'`"
+        ) from None
+    import cloudpickle
+
+    path = engines.file(engine)
+    if engine.dialect.name == "sqlite" and path is None:
+        raise ValueError("--scheduler: a database in memory is of one process; name a file")
+    url = Address(str(path.absolute()) if path else engine.url.render_as_string(hide_password=False))
+    with _client(address, distributed) as client:
+        _require_workers(client, address, path is not None)
+        client.register_plugin(_plugin(distributed))
+        yield Cluster(client, url, cloudpickle.dumps(load))
+
+
+@contextmanager
+def _client(address: str, distributed) -> Iterator[Client]:
+    if address != LOCAL:
+        try:
+            client = distributed.Client(address, timeout=ANSWER)
+        except (OSError, ValueError):
+            raise OSError(
+                f"--scheduler {address}: no Dask scheduler answers there: expected tcp://HOST:PORT; start "
+                f"one with `dask scheduler`, or use `--scheduler {LOCAL}`"
+            ) from None
+        with client:
+            yield client
+        return
+    cores = len(os.sched_getaffinity(0))
+    with (
+        distributed.LocalCluster(
+            n_workers=cores,
+            threads_per_worker=1,
+            memory_limit=0,  # a reference set takes what it takes; to be killed for it would help nobody
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        ) as started,
+        distributed.Client(started) as client,
+    ):
+        yield client
+
+
+def _require_workers(client: Client, address: str, one_machine: bool) -> None:
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise TimeoutError(
+            f"--scheduler {address}: it has no workers; start some with `dask worker {address} --nthreads 1`"
+        ) from None
+    try:
+        known = client.run(_who)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"--scheduler {address}: a worker lacks {error.name}; install this program where the workers run"
+        ) from None
+    threads = client.nthreads()
+    for worker, (host, version) in known.items():
+        if threads[worker] != 1:
+            raise ValueError(
+                f"--scheduler {address}: the worker {worker} has {threads[worker]} threads, expected one: "
+                f"start it with `dask worker {address} --nthreads 1`, one a core or an accelerator"
+            )
+        if version != code_version():
+            raise ValueError(
+                f"--scheduler {address}: the worker {worker} has version {version} of this program, here it "
+                f"is {code_version()}; install the same one"
+            )
+        if one_machine and host != platform.node():
+            raise ValueError(
+                f"--scheduler {address}: the worker {worker} is on {host}, and a SQLite file serves one "
+                "machine; use PostgreSQL (--database postgresql://...)"
+            )
+
+
+def _who() -> tuple[str, str]:
+    return platform.node(), code_version()
+
+
+def _plugin(distributed):
+    class OneDevice(distributed.WorkerPlugin):
+        """A worker computes on one thread, or on its accelerators; there is one worker a core."""
+
+        def setup(self, worker) -> None:
+            devices.use_all_cores(1)
+
+    return OneDevice()
+
+
+@lru_cache(maxsize=1)
+def _entered(command: str, place: Place, url: str, load: bytes) -> Task:
+    import cloudpickle
+
+    return enter(place, engines.create(url, existing=True), cloudpickle.loads(load))
+
+
+def _do(
+    where: tuple[str, Place, str, bytes], work: str, run_id: int, items: list[Any], same: dict[str, Any]
+) -> list[Done]:
+    """A chunk, in a worker's process. Raises TakenForDead where its run is over: others do it then."""
+    task = _entered(*where)
+    with held(task.engine, run_id):
+        return list(WORK[work](task, run_id, items, **same))

@@ -1,0 +1,57 @@
+"""Who does a stage's work: this process alone, or others with it.
+
+A stage that is long cuts its work into items (images, cases, blocks of the training set) and has its crew do
+them by a function of `WORK`. What is found goes into the database and nowhere else: whoever did an item, and
+however often it was begun, its rows are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from ingest.stages.evolve import attack_images
+from ingest.stages.neighbors import search_neighbors
+from ingest.stages.reference import keep_references
+from ingest.stages.repair import repair_images
+from ingest.stages.sweep import sweep_images
+from ingest.task import Done, Task
+
+# (task, run id, items, ...) -> what is done, as it is done and written. Items and further arguments are JSON.
+WORK: Mapping[str, Callable[..., Iterator[Done]]] = {
+    "reference": keep_references,
+    "sweep": sweep_images,
+    "attack": attack_images,
+    "repair": repair_images,
+    "neighbors": search_neighbors,
+}
+
+
+class Crew(Protocol):
+    """Those who do a stage's work."""
+
+    def share(
+        self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
+    ) -> Iterator[Done]:
+        """Have a function of `WORK` do all items, and tell of them as they are done, in any order.
+
+        size: how many make a chunk, which one worker does, and which is lost when it dies.
+        same: further arguments of the function.
+        """
+        ...
+
+
+class Alone:
+    """This process does all of it, as one chunk."""
+
+    def share(
+        self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
+    ) -> Iterator[Done]:
+        """As `Crew` says."""
+        if items:
+            yield from WORK[work](task, run_id, list(items), **same)
+
+
+def chunks(items: Sequence[Any], size: int) -> list[list[Any]]:
+    """Items in order, `size` together."""
+    return [list(items[first : first + size]) for first in range(0, len(items), size)]

@@ -1,0 +1,113 @@
+"""Several ingests on one PostgreSQL database: one plans, and those that wait for it take part in its work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import jax
+from sqlalchemy import Engine
+
+from db.engine import writing
+from db.processes import TakenForDead
+from db.runs import chunks as free
+from ingest.task import Done, Task
+from ingest.workers.local import WORK, chunks
+from ingest.workers.remote import Place, describe, enter
+from model.data.cifar10 import Dataset
+
+LOOKS = 0.1  # seconds between two looks whether others are done
+PATIENCE = 60  # seconds after which it is told who is waited for
+DEVICES = 2  # of a worker's machine that are busy with a chunk; where there are more, chunks are larger
+
+
+class Shared:
+    """This process, and every other that waits for its turn on the database."""
+
+    def share(
+        self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
+    ) -> Iterator[Done]:
+        """As `ingest.workers.local.Crew` says."""
+        if not items:
+            return
+        place = describe(task)._asdict()
+        size *= -(-jax.local_device_count() // DEVICES)
+        free.publish(
+            task.engine,
+            [
+                free.Chunk(run_id, work, {"place": place, "items": part, "same": same}, len(part))
+                for part in chunks(items, size)
+            ],
+        )
+        try:
+            yield from _until_done(task, run_id, len(items))
+        finally:
+            with writing(task.engine) as connection:
+                free.discard(connection, run_id)
+
+
+def _until_done(task: Task, run_id: int, total: int) -> Iterator[Done]:
+    told, heard = 0, time.monotonic()
+    while told < total:
+        with free.taken(task.engine, run_id) as chunk:
+            if chunk is not None:
+                for done in _do(chunk, task):
+                    told += done.items
+                    yield done
+        left = free.items_left(task.engine, run_id)
+        by_others = total - left - told
+        if by_others > 0:
+            told += by_others
+            yield Done(by_others)
+        if by_others > 0 or chunk is not None:
+            heard = time.monotonic()
+            continue
+        if time.monotonic() - heard > PATIENCE:
+            print(f"waiting for others, who are at the last {left} items", file=sys.stderr, flush=True)
+            heard = time.monotonic()
+        time.sleep(LOOKS)
+
+
+class Unable(Exception):
+    """This process lacks what the chunk needs."""
+
+
+class Helper:
+    """What a process does while it waits for its turn: chunks of the ingest that is at work."""
+
+    def __init__(self, engine: Engine, load: Callable[[str, str], Dataset]) -> None:
+        """load: gives a split of a data set by name, as each machine has it."""
+        self.engine, self.load = engine, load
+        self.entered: tuple[dict, Task | None] | None = None  # None: it could not be
+
+    def __call__(self) -> bool:
+        """Do one chunk; whether there was one that this process is able to do.
+
+        Where its run ends meanwhile, it is undone: another process plans anew, and this one waits for that.
+        """
+        with suppress(Unable, TakenForDead), free.taken(self.engine) as chunk:
+            if chunk is not None:
+                for _ in _do(chunk, self._task(chunk.arguments["place"])):
+                    pass
+                return True
+        return False
+
+    def _task(self, place: dict) -> Task:
+        """The task at a place. Raises Unable, and says once why; others do the chunk then."""
+        if self.entered is None or self.entered[0] != place:
+            try:
+                known = Place(**{name: place.get(name) for name in Place._fields})
+                self.entered = place, enter(known, self.engine, self.load)
+            except (ValueError, LookupError, OSError) as error:
+                self.entered = place, None
+                print(f"not taking part: {error}", file=sys.stderr, flush=True)
+        if self.entered[1] is None:
+            raise Unable
+        return self.entered[1]
+
+
+def _do(chunk: free.Chunk, task: Task) -> Iterator[Done]:
+    return WORK[chunk.work](task, chunk.run_id, chunk.arguments["items"], **chunk.arguments["same"])

@@ -1,0 +1,194 @@
+"""The host's loop of the one-pixel attack: who is in flight on which device, and what is handed out when.
+
+One compiled step (model/attacks/step.py) proposes, paints, evaluates and selects for all images in flight on
+a device. A goal that is done (reached, or out of generations) is evaluated no more; an image all of whose
+goals are done leaves at once and a waiting one takes its slot. While the host handles what one device has
+finished, that device is already at its next step.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+
+from model.attacks import candidates, evolution, step
+
+
+class AttackResult(NamedTuple):
+    """What the attack found for N images, P pixels each, among K classes; NumPy arrays.
+
+    With targets (N, T) every field has T rows an image, (N, T, ...), and a target of -1 counts as skipped.
+    Where the attack failed, image, pixels and logits are those of the best attempt. Where it was skipped
+    (it needed no attack), the image is unchanged, pixels are -1, queries are 0 and generations are -1.
+    """
+
+    success: np.ndarray  # (N,) bool, decided on the returned bytes
+    images: np.ndarray  # (N, H, W, 3) uint8
+    pixels: np.ndarray  # (N, P, 5) int64: row, column, red, green, blue as they stand in the image
+    queries: np.ndarray  # (N,) int64, candidates of its own search: population x (1 + generations)
+    logits: np.ndarray  # (N, K) float32 of the returned image
+    generations: np.ndarray  # (N,) int64, 0: found in the first population
+    seconds: np.ndarray  # (N,) float64, the goal's share of the time of its steps; compilation excluded
+
+
+class Progress(NamedTuple):
+    """Told after every generation of the images in flight on one device."""
+
+    finished: int  # goals that are done, of `total`; untargeted, an image has one goal
+    succeeded: int
+    total: int
+    evaluations: int  # candidates so far, each counted once
+    seconds: float  # since the first step
+
+
+@dataclass(frozen=True)
+class Problem:
+    """N images with T goals each."""
+
+    images: np.ndarray  # (N, H, W, 3) uint8
+    goals: np.ndarray  # (N, T) int32, the classes to reach, or the one to leave
+    wanted: np.ndarray  # (N, T) bool
+    keys: Array  # (N,)
+    clean: np.ndarray  # (N, K) float32, the logits before any attack
+
+
+@dataclass
+class Lane:
+    """The images in flight on one device."""
+
+    device: jax.Device
+    function: step.Function
+    owner: np.ndarray  # (B,) which image is in which slot; -1: none
+    active: np.ndarray  # (B, T) goals that are wanted still
+    slots: step.Slots
+    state: evolution.State
+    seconds: np.ndarray  # (B, T) spent on each goal
+    pending: step.Outcome | None = None
+    began: float = 0.0
+
+    def fill(self, problem: Problem, waiting: list[int], search: step.Search) -> None:
+        """Let waiting images into the free slots."""
+        free = np.flatnonzero(self.owner < 0)[: len(waiting)]
+        entering, waiting[: len(free)] = waiting[: len(free)], []
+        self.owner[free], self.active[free], self.seconds[free] = entering, problem.wanted[entering], 0.0
+        if free.size:
+            index = np.maximum(self.owner, 0)
+            fresh = np.isin(np.arange(len(self.owner)), free)
+            new = (problem.images[index], problem.goals[index], problem.keys[index], self.active.copy())
+            slots = step.Slots(*jax.device_put(new, self.device), self.slots.memory)
+            self.slots, self.state = step.admit(self.function, slots, self.state, fresh, search)
+
+    def start(self, generations: int, search: step.Search) -> None:
+        """Begin the next generation, where there is anyone to begin it for."""
+        if self.active.any():
+            self.slots = self.slots._replace(active=jax.device_put(self.active.copy(), self.device))
+            self.began = time.perf_counter()
+            self.state, self.pending = step.step(self.function, self.slots, self.state, generations, search)
+
+    def finish(self) -> step.Outcome:
+        """Wait for the generation that was begun."""
+        outcome = step.Outcome(*map(np.asarray, self.pending))
+        self.pending = None
+        self.seconds += np.where(self.active, (time.perf_counter() - self.began) / self.active.sum(), 0.0)
+        return outcome
+
+
+def run(
+    problem: Problem,
+    function: step.Function,
+    search: step.Search,
+    generations: int,
+    batch_size: int,
+    progress: Callable[[Progress], None] | None,
+) -> Iterator[tuple[np.ndarray, AttackResult]]:
+    """The host's loop: while one device works, what another one has finished is handed out."""
+    wanted, targets = problem.wanted, problem.wanted.shape[1]
+    if not wanted.all():
+        needless = np.flatnonzero(~wanted)
+        alone = needless // targets
+        yield needless, skipped(problem.images[alone], problem.clean[alone], search.pixels)
+    waiting = np.flatnonzero(wanted.any(1)).tolist()
+    devices = jax.local_devices()[: len(waiting)]
+    if not devices:
+        return
+    size = -(
+        -batch_size // jax.local_device_count()
+    )  # for few images too: what is compiled does not depend on it
+    with ThreadPoolExecutor() as pool:  # each device has its own compilation
+        lanes = list(
+            pool.map(lambda device: _lane(device, function, problem, search, size, generations), devices)
+        )
+    began, finished, succeeded, evaluations = time.perf_counter(), int((~wanted).sum()), 0, 0
+    for lane in lanes:
+        lane.fill(problem, waiting, search)
+        lane.start(generations, search)
+    while busy := [lane for lane in lanes if lane.pending is not None]:
+        for lane in busy:
+            outcome = lane.finish()
+            done = np.argwhere(outcome.done)
+            flat = lane.owner[done[:, 0]] * targets + done[:, 1]
+            seconds = lane.seconds[*done.T] / len(busy)
+            lane.active &= ~outcome.done
+            lane.owner[~lane.active.any(1)] = -1
+            lane.fill(problem, waiting, search)
+            lane.start(generations, search)
+            finished += len(done)
+            succeeded += int(outcome.success[*done.T].sum())
+            evaluations += int(outcome.evaluated)
+            if progress is not None:
+                now = time.perf_counter() - began
+                progress(Progress(finished, succeeded, wanted.size, evaluations, now))
+            if len(done):
+                yield flat, _result(outcome, done, seconds, search.params.population)
+
+
+def _lane(
+    device: jax.Device,
+    function: step.Function,
+    problem: Problem,
+    search: step.Search,
+    size: int,
+    generations: int,
+) -> Lane:
+    """A lane with `size` empty slots, its programs compiled."""
+    shape, targets = problem.images.shape[1:], problem.goals.shape[1]
+    nobody = np.zeros((size, targets), bool)
+    index = np.zeros(size, np.int64)
+    memory = step.no_memory(function, size, shape)
+    empty = (problem.images[index], problem.goals[index], problem.keys[index], nobody, memory)
+    function = jax.device_put(function, device)
+    slots = step.Slots(*jax.device_put(empty, device))
+    state = jax.device_put(step.empty(slots, search), device)
+    slots, state = step.admit(function, slots, state, np.zeros(size, bool), search)
+    jax.block_until_ready(step.step(function, slots, state, generations, search))
+    return Lane(
+        device, function, np.full(size, -1), nobody.copy(), slots, state, seconds=np.zeros(nobody.shape)
+    )
+
+
+def _result(outcome: step.Outcome, done: np.ndarray, seconds: np.ndarray, population: int) -> AttackResult:
+    """The goals of a step's outcome that are `done` (n, 2), each a slot and a place."""
+    at = tuple(done.T)
+    told = outcome.generation[at].astype(np.int64)
+    return AttackResult(
+        outcome.success[at],
+        outcome.images[at],
+        outcome.pixels[at].astype(np.int64),
+        told * population,
+        outcome.logits[at],
+        told - 1,
+        seconds,
+    )
+
+
+def skipped(images: np.ndarray, logits: np.ndarray, pixels: int) -> AttackResult:
+    """Rows for goals that were left alone."""
+    count = len(images)
+    none, zero = np.full(count, -1), np.zeros(count, np.int64)
+    blank = np.full((count, pixels, candidates.GENES), -1)
+    return AttackResult(np.zeros(count, bool), images, blank, zero, logits, none, np.zeros(count))

@@ -1,0 +1,233 @@
+"""The compiled part of the one-pixel attack: one generation of all images in flight.
+
+An image in flight has up to T goals at once, each with a population of its own; all begin with the same first
+population, evaluated once, and every evaluation of an image is scored against every goal of it. Every image
+has its own random keys and its own evaluation chunks, and a population is evaluated only while its goal is
+wanted: nothing here mixes two images, so none depends on which others are beside it.
+
+Axes: B slots, T goals, P candidates, H rows, W columns, K classes, n pixels a genome.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.tree_util import Partial
+
+from model.attacks import candidates, evolution
+from model.network.incremental import Incremental
+
+CLEAN_BLOCK = 128  # images of one pass of the check before the attack
+Function = Partial | Incremental  # what gives logits, as a pytree
+
+
+class Slots(NamedTuple):
+    """The B images in flight."""
+
+    images: Array  # (B, H, W, 3) uint8
+    goals: Array  # (B, T) int32, the classes to reach (targeted) or the one to leave (untargeted)
+    keys: Array  # (B,) random keys, one an image
+    active: Array  # (B, T) bool, False: this goal is done, or nobody is in this slot
+    memory: Any  # what the incremental pass keeps of each image, (B, ...); None for a plain function
+
+
+class Outcome(NamedTuple):
+    """What a step says about each goal; image, pixels and logits count only where `done`."""
+
+    done: Array  # (B, T) bool
+    success: Array  # (B, T) bool
+    images: Array  # (B, T, H, W, 3) uint8
+    pixels: Array  # (B, T, n, 5) int32
+    logits: Array  # (B, T, K) float32
+    generation: Array  # (B, T) int32, populations evaluated so far
+    evaluated: Array  # () int32, candidates of this step
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a compiled step is made for."""
+
+    params: evolution.Params
+    pixels: int
+    targeted: bool
+    fitness: str
+    start: str
+    chunk: int
+
+
+def empty(slots: Slots, search: Search) -> evolution.State:
+    """The state of all slots before anyone is in one: B x T searches."""
+    genes = candidates.GENES * search.pixels
+    return evolution.init(jnp.zeros((slots.goals.size, search.params.population, genes), jnp.float32))
+
+
+def no_memory(function: Function, batch_size: int, shape: tuple[int, ...]) -> Any:
+    """The memory of slots that nobody has been in, for images of `shape` (H, W, 3)."""
+    if not isinstance(function, Incremental):
+        return None
+    one = jax.eval_shape(function.remember, jax.ShapeDtypeStruct((1, *shape), jnp.uint8))
+    return jax.tree.map(lambda a: jnp.zeros((batch_size, *a.shape), a.dtype), one)
+
+
+@partial(jax.jit, static_argnames=("search",))
+def admit(
+    function: Function, slots: Slots, state: evolution.State, fresh: Array, search: Search
+) -> tuple[Slots, evolution.State]:
+    """Slots and state with the `fresh` (B,) images remembered and their first populations drawn."""
+    keys = jax.vmap(jax.random.fold_in, (0, None))(slots.keys, 0)
+    shape, goals = slots.images.shape[1:], slots.goals.shape[1]
+    population = candidates.first_population(
+        keys, search.params.population, shape, search.pixels, search.start
+    )
+    new = evolution.init(jnp.repeat(population, goals, axis=0))
+    renewed = jnp.repeat(fresh, goals)
+    state = jax.tree.map(partial(_choose, renewed), new, state)
+    if isinstance(function, Incremental):
+
+        def renew(args: tuple) -> Any:
+            is_fresh, image, old = args
+            return jax.lax.cond(is_fresh, lambda: function.remember(image[None]), lambda: old)
+
+        slots = slots._replace(memory=jax.lax.map(renew, (fresh, slots.images, slots.memory)))
+    return slots, state
+
+
+def _choose(where: Array, a: Array, b: Array) -> Array:
+    return jnp.where(jnp.expand_dims(where, range(1, a.ndim)), a, b)
+
+
+@partial(jax.jit, static_argnames=("search",))
+def step(
+    function: Function, slots: Slots, state: evolution.State, generations: int, search: Search
+) -> tuple[evolution.State, Outcome]:
+    """One generation of every goal: ask, paint, evaluate, tell; then the bytes that may leave, alone.
+
+    `generations`: how many a goal gets after its first population.
+    """
+    slot_count, goal_count = slots.goals.shape
+    shape, size = slots.images.shape[1:], search.params.population
+    classes = class_count(function, shape)
+    flat = (slot_count * goal_count,)
+
+    # 0 drew the first population; each goal of an image goes its own way from there.
+    keys = jax.vmap(lambda key, goals: jax.vmap(partial(jax.random.fold_in, key))(goals))(
+        slots.keys, slots.goals.astype(jnp.uint32)
+    ).reshape(flat)
+    keys = jax.vmap(jax.random.fold_in)(keys, state.generation + 1)
+    trials = evolution.ask(keys, state, *candidates.bounds(shape, search.pixels), search.params)
+
+    generation = state.generation.reshape(slot_count, goal_count)
+    first = slots.active & (jnp.cumsum(slots.active, axis=1, dtype=jnp.int32) == 1)
+    evaluated = slots.active & (first | (generation > 0))  # the first population is the same for all goals
+    each = jnp.repeat(jnp.arange(slot_count, dtype=jnp.int32), goal_count)
+
+    def evaluate(slot: Array, genomes: Array) -> Array:
+        memory = jax.tree.map(lambda kept: kept[slot], slots.memory)
+        return _evaluate(function, slots.images[slot], memory, genomes, search.chunk)
+
+    logits = _map_active(evaluated.reshape(flat), evaluate, (size, classes), (each, trials))
+    logits = logits.reshape(slot_count, goal_count, size, classes)
+    shared = logits[jnp.arange(slot_count, dtype=jnp.int32), jnp.argmax(first, axis=1)]
+    logits = jnp.where((generation == 0)[:, :, None, None], shared[:, None], logits)
+
+    # Every candidate of an image against each of its goals: (B, goal, T P).
+    measure = partial(candidates.fitness, targeted=search.targeted, kind=search.fitness)
+    everyone = logits.reshape(slot_count, goal_count * size, classes)
+    fitness = jax.vmap(jax.vmap(measure, (None, 0)))(everyone, slots.goals)
+    known = jnp.repeat(slots.active, size, axis=1)[:, None]
+    hits = known & candidates.fooled(everyone[:, None], slots.goals[:, :, None], targeted=search.targeted)
+    own = jnp.arange(goal_count, dtype=jnp.int32)
+    own_fitness = fitness.reshape(slot_count, goal_count, goal_count, size)[:, own, own]
+    state = evolution.tell(state, trials, own_fitness.reshape(*flat, size))
+
+    hit = hits.any(axis=2)
+    nearest = jnp.argmin(jnp.where(hits, fitness, jnp.inf), axis=2)
+    painted = trials.reshape(slot_count, goal_count * size, -1)
+    nearest_hit = jnp.take_along_axis(painted, nearest[:, :, None], axis=1)
+    best = evolution.best(state)[0].reshape(nearest_hit.shape)
+    genomes = jnp.where(hit[:, :, None], nearest_hit, best)
+    images = jax.vmap(candidates.paint)(slots.images, genomes)
+    pixels = jax.vmap(jax.vmap(candidates.painted_pixels))(images, genomes)
+
+    generation = state.generation.reshape(slot_count, goal_count)
+    spent = slots.active & (generation > generations)
+    checked = slots.active & (hit | spent)
+    final = _map_active(
+        checked.reshape(flat),
+        lambda image: logits_of(function, image[None])[0],
+        (classes,),
+        (images.reshape(*flat, *shape),),
+    ).reshape(slot_count, goal_count, classes)
+    changed = (images != slots.images[:, None]).any(axis=(2, 3, 4))
+    success = checked & changed & candidates.fooled(final, slots.goals, targeted=search.targeted)
+    count = evaluated.sum(dtype=jnp.int32) * size
+    return state, Outcome(success | spent, success, images, pixels, final, generation, count)
+
+
+def as_function(logits_fn: Callable[[Array], Array]) -> Function:
+    """The function as a pytree: what a `Partial` is bound to becomes an argument of compiled code."""
+    if not callable(logits_fn):
+        raise ValueError(f"logits_fn (={logits_fn!r}) must be a function of images (B, H, W, 3)")
+    return logits_fn if isinstance(logits_fn, Function) else Partial(logits_fn)
+
+
+def clean_logits(function: Function, images: np.ndarray) -> np.ndarray:
+    """Logits (N, K) float32 of the images (N, H, W, 3) uint8 as they are; ValueError where not finite."""
+    blocks = [np.zeros((0, class_count(function, images.shape[1:])), np.float32)]
+    for first in range(0, len(images), CLEAN_BLOCK):
+        block = images[first : first + CLEAN_BLOCK]
+        padded = np.zeros((CLEAN_BLOCK, *images.shape[1:]), np.uint8)  # one shape, compiled once
+        padded[: len(block)] = block
+        blocks.append(np.asarray(logits_of(function, padded))[: len(block)])
+    logits = np.concatenate(blocks)
+    if (bad := np.flatnonzero(~np.isfinite(logits).all(axis=1))).size:
+        raise ValueError(f"logits_fn gives logits that are not finite for {len(bad)} images, first {bad[0]}")
+    return logits
+
+
+@jax.jit
+def logits_of(function: Function, images: Array) -> Array:
+    """Logits (B, K) float32 of images (B, H, W, 3) uint8, by the plain pass."""
+    return function(images.astype(jnp.float32) / 255.0).astype(jnp.float32)
+
+
+def _evaluate(function: Function, image: Array, memory: Any, genomes: Array, chunk: int) -> Array:
+    """Logits (P, K) of one image's candidates, evaluated in equal chunks that fit the cache."""
+    population = len(genomes)
+    chunks = -(-population // chunk)
+    size = -(-population // chunks)
+    genomes = jnp.pad(genomes, ((0, chunks * size - population), (0, 0)))
+    if isinstance(function, Incremental):
+        pixels = candidates.rounded(genomes, image.shape)
+        parts = pixels.reshape(chunks, size, *pixels.shape[1:])
+        logits = jax.lax.map(partial(function.changed, memory), parts)
+    else:
+        # All are painted, as bytes, before the loop: inside it XLA would fuse the painting into the first
+        # convolution and repeat it in each of its nine windows, a tenth of the whole time.
+        painted = candidates.paint(image, genomes).reshape(chunks, size, *image.shape)
+        logits = jax.lax.map(lambda part: logits_of(function, part), painted)
+    return logits.reshape(chunks * size, -1)[:population]
+
+
+def _map_active(
+    active: Array, function: Callable[..., Array], shape: tuple[int, ...], inputs: tuple
+) -> Array:
+    """`function` over the leading axis of the inputs where `active` (B,); zeros, at no cost, elsewhere."""
+
+    def one(args: tuple) -> Array:
+        return jax.lax.cond(args[0], function, lambda *_: jnp.zeros(shape, jnp.float32), *args[1:])
+
+    return jax.lax.map(one, (active, *inputs))
+
+
+def class_count(function: Function, shape: tuple[int, ...]) -> int:
+    """K, from the shape of the logits for one image of `shape` (H, W, 3)."""
+    result = jax.eval_shape(function, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    if result.ndim != 2 or result.shape[0] != 1 or result.shape[1] < 2:
+        raise ValueError(f"logits_fn gives shape {result.shape} for one image; expected (1, K), K >= 2")
+    return result.shape[1]

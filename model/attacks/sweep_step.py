@@ -1,0 +1,129 @@
+"""What a sweep computes on a device: of some images, the best of all colours at every position of a part.
+
+Axis letters as in model.attacks.sweep: N images, H rows, W columns, M colours, K classes, G groups of
+colours.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from model.attacks import step
+from model.network.incremental import Incremental
+
+TOGETHER = 64  # candidates at one position evaluated together: what fits the cache
+
+
+class Best(NamedTuple):
+    """The best over some colours at one position, for N images."""
+
+    margins: Array  # (N,)
+    classes: Array  # (N,)
+    colours: Array  # (N,)
+    reach: Array  # (N, K)
+    reach_colours: Array  # (N, K)
+
+
+@jax.jit
+def remember(function: step.Function, images: Array):
+    """What `positions` needs of images (N, H, W, C) uint8 beside themselves; None for a plain function."""
+    return function.remember(images) if isinstance(function, Incremental) else None
+
+
+@partial(jax.jit, static_argnames=("rows", "columns"))
+def positions(
+    function: step.Function,
+    memory,
+    images: Array,
+    labels: Array,
+    colours: Array,
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> Best:
+    """The best over colours at every position of a part, row by row: fields (positions, N, ...).
+
+    images (N, H, W, 3) uint8; labels (N,) int32; colours (M, 3) uint8; rows and columns: first and behind the
+    last.
+    """
+    groups = -(-len(colours) // max(1, TOGETHER // len(images)))
+    size = -(-len(colours) // groups)
+    padded = jnp.concatenate([colours, jnp.repeat(colours[-1:], groups * size - len(colours), axis=0)])
+    whole = (rows, columns) == ((0, images.shape[1]), (0, images.shape[2]))
+
+    def position(place: Array) -> Best:
+        row, column = (
+            rows[0] + place // (columns[1] - columns[0]),
+            columns[0] + place % (columns[1] - columns[0]),
+        )
+
+        def some(group: Array) -> Best:
+            chosen = jax.lax.dynamic_slice_in_dim(padded, group * size, size)
+            edges = (None, None) if whole else (rows, columns)
+            found = best(logits_at(function, memory, images, row, column, chosen, *edges), labels)
+            return found._replace(
+                colours=found.colours + group * size, reach_colours=found.reach_colours + group * size
+            )
+
+        if groups == 1:
+            return some(jnp.int32(0))
+        return _best_of(jax.lax.map(some, jnp.arange(groups, dtype=jnp.int32)))
+
+    count = (rows[1] - rows[0]) * (columns[1] - columns[0])
+    return jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
+
+
+def logits_at(
+    function: step.Function,
+    memory,
+    images: Array,
+    row: Array,
+    column: Array,
+    colours: Array,
+    rows: tuple[int, int] | None = None,
+    columns: tuple[int, int] | None = None,
+) -> Array:
+    """Logits (N, M, K) with one pixel in each of colours (M, 3) or (N, M, 3), by the pass that there is.
+
+    The rest as in `Incremental.at_position`.
+    """
+    if isinstance(function, Incremental):
+        return function.at_position(memory, row, column, colours, rows, columns)
+    shape = (len(images), colours.shape[-2], *images.shape[1:])
+    painted = jnp.broadcast_to(images[:, None], shape)
+    pixel = jnp.broadcast_to(colours, (*shape[:2], 3))[:, :, None, None]
+    painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
+    logits = step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
+    return logits.reshape(*shape[:2], -1)
+
+
+def best(logits: Array, labels: Array) -> Best:
+    """The best of logits (N, M, K) over the colours."""
+    classes = jnp.arange(logits.shape[2], dtype=jnp.int32)[None, None, :]
+    is_label = classes == labels[:, None, None]
+    others = jnp.where(is_label, -jnp.inf, logits)
+    margins = others.max(-1) - jnp.where(is_label, logits, 0.0).sum(-1)
+    colour = margins.argmax(1).astype(jnp.int32)
+    chosen = jnp.take_along_axis(others, colour[:, None, None], axis=1)[:, 0]
+    top, is_top = logits.max(-1, keepdims=True), classes == logits.argmax(-1)[..., None].astype(jnp.int32)
+    second = jnp.where(is_top, -jnp.inf, logits).max(-1, keepdims=True)
+    reach = logits - jnp.where(is_top, second, top)
+    return Best(
+        margins.max(1),
+        chosen.argmax(-1).astype(jnp.int32),
+        colour,
+        reach.max(1),
+        reach.argmax(1).astype(jnp.int32),
+    )
+
+
+def _best_of(groups: Best) -> Best:
+    """The best over groups of colours (G, N, ...); of equals the first."""
+    group = groups.margins.argmax(0)[None]
+    margins, classes, colours = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])
+    group = groups.reach.argmax(0)[None]
+    return Best(
+        margins, classes, colours, *(jnp.take_along_axis(field, group, axis=0)[0] for field in groups[3:])
+    )

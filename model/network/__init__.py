@@ -1,0 +1,1 @@
+"""The network: its layers described, built, trained, kept on disk, and evaluated incrementally."""
