@@ -1,7 +1,7 @@
 """Browser tests: the dashboard in a process of its own, and Chromium to look at it.
 
-A test module asks for these fixtures with `pytest_plugins = ("tests.support.browser",)`. Any error in the browser's
-console, any exception in a page fails the test that caused it.
+A test module asks for these fixtures with `pytest_plugins = ("tests.support.browser",)`. Any error in the
+browser's console, any exception in a page fails the test that caused it.
 """
 
 import os
