@@ -19,6 +19,7 @@ test-postgres: $(VENV)/test.stamp programs
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/lint-imports
 
 bench: $(VENV)/test.stamp

@@ -21,7 +21,7 @@ from db.read import PAGE_SIZE
 from model.data.cifar10 import decode_png
 
 # What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
-STAGED = ("without neighbours", "decisions missing", "do not count every case")
+STAGED = ("without neighbors", "decisions missing", "do not count every case")
 ALWAYS = {
     "cases whose probabilities do not sum to 1": """
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM cases
@@ -36,10 +36,10 @@ ALWAYS = {
         SELECT COUNT(*) FROM cases JOIN layers ON layers.network_id = cases.network_id
         WHERE layers.kind <> 'composed' AND NOT EXISTS (SELECT 1 FROM case_activations
             WHERE case_activations.case_id = cases.id AND case_activations.layer_id = layers.id)""",
-    "cases, layers and metrics with other than 50 neighbours": """
+    "cases, layers and metrics with other than 50 neighbors": """
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
             HAVING COUNT(*) <> 50) AS counted""",
-    "originals, layers and metrics with other than 50 neighbours": """
+    "originals, layers and metrics with other than 50 neighbors": """
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM original_neighbors GROUP BY case_id, layer_id, metric
             HAVING COUNT(*) <> 50) AS counted""",
     "reference samples without the activations of flatten or a dense layer": """
@@ -130,11 +130,11 @@ def _torn_case(page: dict) -> Iterator[str]:
 
 
 def _torn_layer(answer: dict) -> Iterator[str]:
-    """A layer of a case: every rank of its neighbours once, and scores that sum to 1."""
+    """A layer of a case: every rank of its neighbors once, and scores that sum to 1."""
     listed = [one for one in components(answer[ids.CASE_LIST]) if one.get("className") == "neighbor-rank"]
     ranks = [int(one["children"]) for one in listed]
     if ranks != list(range(1, len(ranks) + 1)):
-        yield f"the neighbours have the ranks {ranks}"
+        yield f"the neighbors have the ranks {ranks}"
     for bars in answer[ids.CASE_SOFTMAX]["figure"]["data"]:  # of the case, and of its original
         if (
             not 0.99 < sum(score or 0 for score in bars["x"]) < 1.0001

@@ -1,10 +1,10 @@
-"""A large database: 1,000,000 neighbours, 50,000 reference samples with activations. Is it still smooth?
+"""A large database: 1,000,000 neighbors, 50,000 reference samples with activations. Is it still smooth?
 
     python -m benchmarks.large DATABASE [--neighbors 1000000] [--references 50000] [--keep PATH]
 
 Copies DATABASE, as `xpixels demo` makes it, and multiplies its cases and its reference set. Prints what a
-case and a reference sample take, by table; the time of bulk inserts of neighbours from the first to the last,
-of the pages, of `xpixels db check`, and of loading the reference set for a search. Neighbours are written as
+case and a reference sample take, by table; the time of bulk inserts of neighbors from the first to the last,
+of the pages, of `xpixels db check`, and of loading the reference set for a search. Neighbors are written as
 an ingest writes them: those of some cases in each layer in turn. `benchmarks.compression` tells what
 compressing activations would save and cost.
 """
@@ -95,7 +95,7 @@ def _copy(
 
 
 def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tuple[int, float, float]]:
-    """Write neighbours of the cases that have none, in every compared layer.
+    """Write neighbors of the cases that have none, in every compared layer.
 
     Gives, for so many cases each time, rows, seconds, and seconds of the processor.
     """
@@ -158,13 +158,13 @@ def measure(path: Path, source: Path, wanted: int, references: int) -> None:
     there = timed("the reference set multiplied", multiplied)
     parts = list(write_neighbors(engine, network_id, wanted))
     written, seconds, busy = map(sum, zip(*parts, strict=True))
-    print(f"{written:,} neighbours in {seconds:.1f} s, {busy:.1f} s of the processor; rows a second of each:")
+    print(f"{written:,} neighbors in {seconds:.1f} s, {busy:.1f} s of the processor; rows a second of each:")
     for name, (rows, took, used) in (("first", parts[0]), ("last", parts[-1])):
         print(f"  the {name} {rows:,}: {rows / took:,.0f}, {rows / used:,.0f}")
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         number = connection.scalar(select(func.count()).select_from(schema.neighbors))
-    print(f"{number:,} neighbours, {there:,} reference samples, {path.stat().st_size / 1e6:,.0f} MB")
+    print(f"{number:,} neighbors, {there:,} reference samples, {path.stat().st_size / 1e6:,.0f} MB")
     timed("xpixels db check", lambda: upkeep.check(engine))
     with engine.connect() as connection:
         for space in every:

@@ -5,7 +5,7 @@
 Prints the time on the server of the list under each kind of filter and order, and of a case within them.
 
 Every copy has a sample, an attack, scores and decisions of its own; its classes are those of the case that it
-is a copy of, moved on by one with each copy, and its confidence a little less. Activations, neighbours and
+is a copy of, moved on by one with each copy, and its confidence a little less. Activations, neighbors and
 maps stay those of the cases that were there: they would be gigabytes, and no list reads them.
 """
 

@@ -193,7 +193,7 @@ def measured(database: str, repeats: int) -> Iterator[tuple[str, Cost]]:
         ("case list, attacked only", "/", "?kind=adversarial", None),
         ("case view", case, "", None),
         ("case view, another layer", case, "", "?layer=dense"),
-        ("case view, all neighbours", case, "?neighbors=all", None),
+        ("case view, all neighbors", case, "?neighbors=all", None),
         ("detectors", "/detectors", "", None),
     ]
     for name, path, search, then in pages:

@@ -3,7 +3,7 @@
     python -m benchmarks.passes [--one-device] [--seconds S]
 
 Plain: the compiled forward pass of the same network, its inputs ready, in batches of several sizes; the
-fastest is what the others are held against. Grouped: candidates that share a position, eight colours of
+fastest is what the others are held against. Grouped: candidates that share a position, eight colors of
 several images, as the sweep has them; at all positions by one program, and by programs for parts of the
 image, as in long sweeps. Scattered: candidates at positions of their own, as differential evolution has
 them; one, three and five pixels.
@@ -24,7 +24,7 @@ from flax import nnx
 
 from model import devices
 from model.attacks.step import logits_of
-from model.attacks.sweep import colour_grid
+from model.attacks.sweep import color_grid
 from model.attacks.sweep_step import positions, remember
 from model.network import cnn, layers
 from model.network.incremental import incremental
@@ -60,14 +60,14 @@ def plain(function, images: np.ndarray, seconds: float) -> float:
 
 def grouped(function, images: np.ndarray, some_parts: Sequence[tuple], seconds: float) -> float:
     """Whole sweeps of a block of images."""
-    labels, colours = np.zeros(len(images), np.int32), colour_grid()
+    labels, colors = np.zeros(len(images), np.int32), color_grid()
 
     def make(device: jax.Device):
-        inputs = jax.device_put((function, images, labels, colours), device)
+        inputs = jax.device_put((function, images, labels, colors), device)
         memory = remember(*inputs[:2])
         return lambda: [positions(inputs[0], memory, *inputs[1:], *part) for part in some_parts]
 
-    return rate(on_devices(make), len(images) * images.shape[1] * images.shape[2] * len(colours), seconds)
+    return rate(on_devices(make), len(images) * images.shape[1] * images.shape[2] * len(colors), seconds)
 
 
 def scattered(function, image: np.ndarray, count: int, pixels: int, seconds: float) -> float:
@@ -116,11 +116,11 @@ def main(arguments: list[str] | None = None) -> None:
     for size in (1, 2, 4, 8, 16):
         value = grouped(function, images[:size], whole, seconds)
         print(
-            f"grouped, {size} images x 8 colours: {value:,.0f}/s, {value / base:.1f} times plain", flush=True
+            f"grouped, {size} images x 8 colors: {value:,.0f}/s, {value / base:.1f} times plain", flush=True
         )
     value = grouped(function, images[:8], cut, seconds)
     print(
-        f"grouped, 8 images x 8 colours, in {len(cut)} parts: {value:,.0f}/s, {value / base:.1f} times plain"
+        f"grouped, 8 images x 8 colors, in {len(cut)} parts: {value:,.0f}/s, {value / base:.1f} times plain"
     )
     fewer = full / plan(architecture).multiply_adds()
     print(f"  (operations: {fewer:.1f} times fewer, in parts {full / cost:.1f})")

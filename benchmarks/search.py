@@ -1,11 +1,11 @@
-"""Seconds of the exact neighbour search, beside faiss and scikit-learn, and of the sweep over every k.
+"""Seconds of the exact neighbor search, beside faiss and scikit-learn, and of the sweep over every k.
 
     python -m benchmarks.search [--queries N] [--reference M] [--rounds R]
 
 Vectors are as activations are: clustered, never negative, many 0, float32 that fit float16. Rounds alternate
 between the searches, so that other work on the machine slows all of them, and the best of the rounds counts.
 CPU seconds, of all threads, say more than seconds where cores are shared. faiss: IndexFlatL2 that has been
-filled; for cosine IndexFlatIP, with the time to normalise the rows and fill it, as ours needs neither.
+filled; for cosine IndexFlatIP, with the time to normalize the rows and fill it, as ours needs neither.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def activations(count: int, seed: int) -> np.ndarray:
-    """Vectors (count, DIMENSIONS) float32 around the centres of ten classes, the same for every seed."""
+    """Vectors (count, DIMENSIONS) float32 around the centers of ten classes, the same for every seed."""
     centers = np.random.default_rng(0).normal(size=(10, DIMENSIONS)).astype(np.float32)
     random = np.random.default_rng(seed)
     vectors = np.empty((count, DIMENSIONS), np.float32)

@@ -1,4 +1,4 @@
-"""Bulk writes: the rows of neighbours, scores and decisions through db.write beside the bare driver.
+"""Bulk writes: the rows of neighbors, scores and decisions through db.write beside the bare driver.
 
     python -m benchmarks.writes [--rows 1000000]
 

@@ -40,25 +40,25 @@ def saved_view(number: int) -> dict[str, str | int]:
 CASE_ID = "case-id"  # dcc.Store: id of the case on the page
 CASE_NOTICE = "case-notice"  # a line about an address that is not understood, or nothing
 CASE_VERDICT = "case-verdict"  # how many layers alarm, and the outcome in the chosen one
-CASE_LAYER_TITLE = "case-layer-title"  # heading of the neighbours: names the chosen layer
+CASE_LAYER_TITLE = "case-layer-title"  # heading of the neighbors: names the chosen layer
 CASE_SOFTMAX = "case-softmax"  # dcc.Graph
 CASE_SOFTMAX_TEXT = "case-softmax-text"  # what it says of the true class
-CASE_COUNTS = "case-counts"  # dcc.Graph: the neighbours distribution
+CASE_COUNTS = "case-counts"  # dcc.Graph: the neighbors distribution
 CASE_COUNTS_TEXT = "case-counts-text"  # what was counted, by which metric and rule
-CASE_NEIGHBORS = "case-neighbors"  # graph and list; hidden when a layer has no neighbours
-CASE_GRAPH = "case-graph"  # cyto.Cytoscape: the neighbour graph; assets/case/graph.js drives it
+CASE_NEIGHBORS = "case-neighbors"  # graph and list; hidden when a layer has no neighbors
+CASE_GRAPH = "case-graph"  # cyto.Cytoscape: the neighbor graph; assets/case/graph.js drives it
 CASE_GRAPH_TEXT = "case-graph-text"  # what the lengths mean
 CASE_GRAPH_VERSION = "case-graph-version"  # dcc.Store: names the elements that were sent last
 CASE_GRAPH_PLACED = "case-graph-placed"  # dcc.Store: sink of the graph's browser callbacks
 CASE_FIT = "case-fit"  # html.Button: the whole graph into view
-CASE_LEGEND = "case-legend"  # classes among the neighbours, with their counts
+CASE_LEGEND = "case-legend"  # classes among the neighbors, with their counts
 CASE_LIST_HEAD = "case-list-head"  # what the columns of the ranked list are
-CASE_LIST = "case-list"  # the neighbours as a ranked list
+CASE_LIST = "case-list"  # the neighbors as a ranked list
 CASE_PAGE = "case-page"  # the whole page of a case
 CASE_DRAWN = "case-drawn"  # dcc.Store: metric and rule that the page was drawn for
 CASE_REDRAWN = "case-redrawn"  # dcc.Store: sink of a browser callback
 CASE_TOOLBAR = "case-toolbar"  # the metric and the rule, to be switched
-CASE_PANEL = "case-panel"  # how the neighbours are shown, and the graph as a picture
+CASE_PANEL = "case-panel"  # how the neighbors are shown, and the graph as a picture
 WHAT_IF = "what-if"  # part of the page; hidden before tuning
 WHAT_IF_K = "what-if-k"  # dcc.Slider
 WHAT_IF_THRESHOLD = "what-if-threshold"  # dcc.Slider
@@ -70,10 +70,10 @@ WHAT_IF_CASE = "what-if-case"  # this case's decision there
 WHAT_IF_COUNTS = "what-if-counts"  # the validation cases by outcome, with the change
 WHAT_IF_ROC = "what-if-roc"  # dcc.Graph
 WHAT_IF_FLIPS = "what-if-flips"  # the cases whose alarm flips
-PAIR = "pair"  # part of the page: the case beside one neighbour; hidden without one
+PAIR = "pair"  # part of the page: the case beside one neighbor; hidden without one
 PAIR_BODY = "pair-body"  # what it shows
 PAIR_SHOWN = "pair-shown"  # dcc.Store: which pair that is
-TWIN = "twin"  # part of the page: the original's neighbours beside these; hidden at first
+TWIN = "twin"  # part of the page: the original's neighbors beside these; hidden at first
 TWIN_BODY = "twin-body"  # what it shows
 TWIN_SHOWN = "twin-shown"  # dcc.Store: which twins those are
 PAIR_DONE = "pair-done"  # dcc.Store: sink of a browser callback
@@ -85,7 +85,7 @@ def case_layer(part: str, layer: str) -> dict[str, str]:
 
 
 def case_range(shown: str) -> dict[str, str]:
-    """A button that shows the 'first' k neighbours or 'all'."""
+    """A button that shows the 'first' k neighbors or 'all'."""
     return {"type": "case-range", "range": shown}
 
 

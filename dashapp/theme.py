@@ -1,4 +1,4 @@
-"""Colours of the dashboard that Python needs: classes, and a figure template for each theme.
+"""Colors of the dashboard that Python needs: classes, and a figure template for each theme.
 
 The style sheet (`assets/base.css`) holds the same values as CSS variables; figures and the neighbor
 graph are drawn on canvas or SVG, where CSS variables do not reach, and take them from here.
@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 
 Theme = Literal["light", "dark"]
 
-# One colour a class, in class order (0..9), the same in both themes. Found by a search for ten colours that
+# One color a class, in class order (0..9), the same in both themes. Found by a search for ten colors that
 # have a contrast of 3 : 1 with the surface of either theme, none of them a vivid red or green as alarms are,
-# and far from one another (in OKLab) for normal sight and for each of the three kinds of colour blindness;
+# and far from one another (in OKLab) for normal sight and for each of the three kinds of color blindness;
 # tests/test_theme.py measures it. Classes that are often taken for one another (cat and dog, automobile and
-# truck) have colours far apart. A class's name always stands beside its colour.
+# truck) have colors far apart. A class's name always stands beside its color.
 CLASS_COLORS = (
     "#c67906",
     "#796500",
@@ -57,7 +57,7 @@ COLORS: dict[Theme, dict[str, str]] = {
 
 
 def template(theme: Theme) -> go.layout.Template:
-    """Figure template of a theme: transparent, quiet grid, the page's font and colours."""
+    """Figure template of a theme: transparent, quiet grid, the page's font and colors."""
     color = COLORS[theme]
     axis = {
         "gridcolor": color["border"],
@@ -85,5 +85,5 @@ def template(theme: Theme) -> go.layout.Template:
 
 
 def class_color(class_id: int) -> str:
-    """Colour of a class, as '#rrggbb'; classes beyond the tenth repeat the sequence."""
+    """Color of a class, as '#rrggbb'; classes beyond the tenth repeat the sequence."""
     return CLASS_COLORS[class_id % len(CLASS_COLORS)]

@@ -84,7 +84,7 @@ def refresh(connection: Connection, network_id: int, partition: str | None = Non
 
 
 def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:
-    """Put new decisions of a detector without neighbours in the place of the old ones.
+    """Put new decisions of a detector without neighbors in the place of the old ones.
 
     rows: without `network_id` and `detector`.
     """

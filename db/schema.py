@@ -4,7 +4,7 @@ Conventions
 - Classes are integers, 0 for the first class of a data set; their names are in `classes`.
 - Times are ISO 8601 text in UTC, `2026-01-31T12:00:00Z` (see `now`): the same in SQL on every database.
 - Shapes, descriptions and parameters are JSON; activations are little-endian float16, C order.
-- Rows and columns of pixels count from 0 at the top left; colours are 0..255; ranks count from 1.
+- Rows and columns of pixels count from 0 at the top left; colors are 0..255; ranks count from 1.
 - Every constraint has a name, so that a migration can find it again.
 - Every result leads to the run that wrote it: by its `run_id`, or as `db.runs.provenance` says.
 - Parts of a thing (an attack's pixels, a case's scores) go when it goes; everything else that is still

@@ -177,15 +177,15 @@ def mark_interrupted(connection: Connection) -> list[int]:
     return dead
 
 
-# ---- Neighbours, tuning, evaluations and annotations ---------------------------------------------
+# ---- Neighbors, tuning, evaluations and annotations ---------------------------------------------
 
 
 def add_neighbors(connection: Connection, table: Table, rows: Sequence[Row], run_id: int) -> None:
-    """Inserts neighbours that are not there yet, and that this run searched for them.
+    """Inserts neighbors that are not there yet, and that this run searched for them.
 
     Args:
         table: `neighbors` of cases, or `original_neighbors`.
-        rows: of each case, layer and metric all neighbours.
+        rows: of each case, layer and metric all neighbors.
     """
     searched = "case" if table is schema.neighbors else "original"
     same = {"searched": searched, "run_id": run_id}

@@ -29,7 +29,7 @@ class Batch:
     screen: str | None = (
         None  # a sweep first; evolution then only where it left a pair "undecided" or "reachable"
     )
-    levels: int = 2  # of each colour channel in a sweep: 2 are the eight corners
+    levels: int = 2  # of each color channel in a sweep: 2 are the eight corners
     pixels: int = 1  # changed pixels, >= 1
     population: int = 400  # candidates a generation, >= 4
     generations: int = 75  # after the first population, >= 0
@@ -57,7 +57,7 @@ class Batch:
                 f"an image; expected fewer than {2**31:,}"
             )
         if not 2 <= self.levels <= 16:
-            raise ValueError(f"--levels {self.levels}: expected 2..16; a sweep tries levels^3 colours")
+            raise ValueError(f"--levels {self.levels}: expected 2..16; a sweep tries levels^3 colors")
         low, high = self.weight
         if not 0 <= low <= high < float("inf"):
             raise ValueError(f"--weight {low:g} {high:g}: expected two numbers, 0 <= LOW <= HIGH")

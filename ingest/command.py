@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--partition", "repeat for both (default: both)", action="append", choices=PARTITIONS)
     option(
         "--attack",
-        f"a search, or every position in every colour (default: {EVOLUTION}; with --all-test: {SWEEP})",
+        f"a search, or every position in every color (default: {EVOLUTION}; with --all-test: {SWEEP})",
         choices=METHODS,
         default=None,
     )
@@ -59,7 +59,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "attack every test image that the network gets right, and make no cases",
         action="store_true",
     )
-    option("--levels", "of each colour channel in a sweep; 2: the eight corners", type=int, metavar="N")
+    option("--levels", "of each color channel in a sweep; 2: the eight corners", type=int, metavar="N")
     option("--pixels", "pixels changed", type=int, metavar="P")
     option("--population", "candidates a generation", type=int, metavar="N")
     option("--generations", "after the first population", type=int, metavar="N")
@@ -80,7 +80,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help=NAME_HELP + " (default: what was asked for, in short)")
     option(
         "--metric",
-        "distance of the neighbours; repeat for several (default: euclidean)",
+        "distance of the neighbors; repeat for several (default: euclidean)",
         action="append",
         choices=METRICS,
     )

@@ -1,4 +1,4 @@
-"""The stages in order: reference set, near-duplicates, attacks, cases, originals, sweeps, neighbours, tuning,
+"""The stages in order: reference set, near-duplicates, attacks, cases, originals, sweeps, neighbors, tuning,
 evaluation.
 
 Each stage writes in chunks, a transaction each, and does only what is missing; so an ingest that was

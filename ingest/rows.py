@@ -96,7 +96,7 @@ def map_rows(found: Sweep, labels: np.ndarray, keys: Sequence[Mapping]) -> list[
             "width": width,
             "margins": found.margins[i].astype(STORED).tobytes(),
             "classes": class_bytes(found.classes[i]),
-            "colors": found.colours[i].astype("<u2").tobytes(),
+            "colors": found.colors[i].astype("<u2").tobytes(),
             "best_margin": float(found.margins[i].max()),
             "vulnerable_positions": int((found.margins[i] > 0).sum()),
             "reached_classes": int((np.delete(found.reach[i], labels[i]) > 0).sum()),

@@ -2,7 +2,7 @@
 
 Two sets of cases, targeted as in the paper and untargeted, found by sweeps; the originals of all attacked
 images; every layer, metric and rule beside the repair sweep and the baselines; all of it once more without
-near-duplicates and hubs; and the attacker who keeps the colour near the median. Each stage does only what is
+near-duplicates and hubs; and the attacker who keeps the color near the median. Each stage does only what is
 missing.
 """
 
@@ -106,7 +106,7 @@ def study(
 
 
 def _fooled(task: Task) -> np.ndarray:
-    """Some test images that a corner colour fools, by index: the first adversarial cases of validation."""
+    """Some test images that a corner color fools, by index: the first adversarial cases of validation."""
     with task.engine.connect() as connection:
         positions = evaluated.attacked_case_positions(connection, task.network_id, PARTITIONS[1])
     places = {int(position): index for index, position in enumerate(task.test.positions)}

@@ -36,15 +36,15 @@ def test_a_case_has_one_verdict_one_note_and_each_tag_once(engine):
     with writing(engine) as connection:
         annotations.set_verdict(connection, CASE, "unclear")
         annotations.set_verdict(connection, CASE, "real attack")
-        assert annotations.add_tag(connection, CASE, "  Odd   Colour ") == "odd colour"
-        annotations.add_tag(connection, CASE, "odd colour")
+        assert annotations.add_tag(connection, CASE, "  Odd   Color ") == "odd color"
+        annotations.add_tag(connection, CASE, "odd color")
         annotations.add_tag(connection, CASE, "night")
         annotations.add_tag(connection, OTHER, "night")
         annotations.set_note(connection, CASE, "first")
         annotations.set_note(connection, CASE, " <b>second</b>\r\nline ")
     said = db.read.case_annotations(engine, CASE)
-    assert said[:3] == ("real attack", ("night", "odd colour"), "<b>second</b>\nline")
-    assert db.read.tag_counts(engine) == (("night", 2), ("odd colour", 1))
+    assert said[:3] == ("real attack", ("night", "odd color"), "<b>second</b>\nline")
+    assert db.read.tag_counts(engine) == (("night", 2), ("odd color", 1))
     with engine.connect() as connection:
         assert len(connection.execute(select(schema.annotations)).all()) == 5
 
@@ -52,7 +52,7 @@ def test_a_case_has_one_verdict_one_note_and_each_tag_once(engine):
         annotations.set_verdict(connection, CASE, None)
         annotations.remove_tag(connection, CASE, "NIGHT")
         annotations.set_note(connection, CASE, " \n ")
-    assert db.read.case_annotations(engine, CASE) == (None, ("odd colour",), "", None)
+    assert db.read.case_annotations(engine, CASE) == (None, ("odd color",), "", None)
     assert db.read.case_annotations(engine, OTHER).tags == ("night",)
 
 

@@ -60,8 +60,8 @@ def assert_consistent(result, function, images, labels, targets, population):
     np.testing.assert_array_equal(result.queries, population * (1 + result.generations))
     for before, after, pixels in zip(images, result.images, result.pixels, strict=True):
         painted = before.copy()
-        for row, column, *colour in pixels:
-            painted[row, column] = colour
+        for row, column, *color in pixels:
+            painted[row, column] = color
         np.testing.assert_array_equal(painted, after)
 
 
@@ -93,8 +93,8 @@ def test_what_the_result_says_can_be_seen_in_its_bytes(targeted, options):
     assert (result.seconds > 0).all()
 
 
-def test_the_attack_finds_what_trying_every_pixel_and_colour_corner_finds():
-    """A linear classifier's best single pixel is a colour corner, so the truth is known exactly."""
+def test_the_attack_finds_what_trying_every_pixel_and_color_corner_finds():
+    """A linear classifier's best single pixel is a color corner, so the truth is known exactly."""
     corners = np.array(np.meshgrid(*[[0, 255]] * 3)).reshape(3, -1).T.astype(np.uint8)
     possible = []
     for image, label in zip(IMAGES, LABELS, strict=True):
@@ -261,7 +261,7 @@ def test_the_first_population_of_an_image_is_evaluated_once_for_all_its_targets(
 
 
 def test_a_search_for_one_target_may_find_another_one():
-    """Two classes win at once where any pixel is bright in one colour: whoever looks for one finds both."""
+    """Two classes win at once where any pixel is bright in one color: whoever looks for one finds both."""
 
     def two(images):
         red = jnp.where(images[..., 0] > 0.9, images[..., 1], 0.0).max((1, 2))
@@ -341,7 +341,7 @@ swept = corner_sweep(function, images[:3], labels[:3])
 np.savez(sys.argv[2], *found._replace(seconds=labels), *swept)
 """
     path = str(Path(__file__).parents[1])
-    # Quick to compile: that no device finds anything else does not turn on how its program was optimised.
+    # Quick to compile: that no device finds anything else does not turn on how its program was optimized.
     environment = os.environ | {"PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     both = [
         subprocess.Popen([sys.executable, "-c", program, count, tmp_path / f"{count}.npz"], env=environment)
@@ -448,10 +448,10 @@ def test_painting_rounds_down_and_keeps_the_upper_bound_inside():
         [[5.99, 0.0, 255.99, 0.9, 128.5], [H, W, 256.0, 256.0, 256.0], [0.0, 7.5, 0.0, 1.0, 2.0]], jnp.float32
     )
     painted = np.asarray(candidates.paint(image, genomes))
-    for copy, (row, column, colour) in zip(
+    for copy, (row, column, color) in zip(
         painted, [(5, 0, [255, 0, 128]), (5, 7, [255, 255, 255]), (0, 7, [0, 1, 2])], strict=True
     ):
-        np.testing.assert_array_equal(copy[row, column], colour)
+        np.testing.assert_array_equal(copy[row, column], color)
         assert (copy != 9).any(axis=-1).sum() == 1
 
 

@@ -116,7 +116,7 @@ def test_a_click_on_a_layer_updates_everything_and_the_address_keeps_it(page):
     assert page.evaluate(EDGES) != before
     k = page.locator(".neighbor-row").count()
     assert page.evaluate(AXIS, "case-counts").endswith(f" {k}")
-    expect(page.locator(".decision[data-layer=dense] .decision-reason")).to_contain_text(f"of {k} neighbours")
+    expect(page.locator(".decision[data-layer=dense] .decision-reason")).to_contain_text(f"of {k} neighbors")
 
     page.locator(".decision[data-layer=logits]").click()
     expect_layer(page, "logits")
@@ -233,7 +233,7 @@ def test_a_page_that_is_left_while_the_graph_moves_ends_quietly(page):
     expect(page.locator("tbody tr")).to_have_count(32)  # any error in the page fails the test
 
 
-def test_all_neighbours_are_told_from_the_counted_ones(page):
+def test_all_neighbors_are_told_from_the_counted_ones(page):
     opened(page, f"/case/{ATTACKED}?layer=dense")
     k = page.locator(".neighbor-row").count()
     expect(page.locator("#case-legend")).to_contain_text(f"among the {k} shown:")

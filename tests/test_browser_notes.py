@@ -29,15 +29,15 @@ def emptied(page: Page):
 def test_verdict_tags_and_note_are_kept_at_once_and_text_stays_text(emptied):
     page = emptied
     chosen = page.locator(".verdicts [aria-pressed=true]")
-    page.get_by_role("button", name="mislabelled").click()
-    expect(chosen).to_contain_text("mislabelled")
+    page.get_by_role("button", name="mislabeled").click()
+    expect(chosen).to_contain_text("mislabeled")
     page.get_by_role("button", name="near boundary").click()
     expect(chosen).to_contain_text("near boundary")
 
     field = page.get_by_label("Add a tag")
-    field.fill(" Odd  Colour")
+    field.fill(" Odd  Color")
     field.press("Enter")
-    expect(page.locator(".tag")).to_have_text("odd colour×")
+    expect(page.locator(".tag")).to_have_text("odd color×")
     expect(field).to_have_value("")
     field.fill("a/b")
     field.press("Enter")
@@ -47,7 +47,7 @@ def test_verdict_tags_and_note_are_kept_at_once_and_text_stays_text(emptied):
     expect(page.locator(".tag")).to_have_count(2)
     assert page.locator("datalist option").evaluate_all("all => all.map((one) => one.value)") == [
         "night",
-        "odd colour",
+        "odd color",
     ]
 
     note = page.get_by_label("Note")
@@ -65,6 +65,6 @@ def test_verdict_tags_and_note_are_kept_at_once_and_text_stays_text(emptied):
     expect(page.locator(".notes-note .notes-state")).to_contain_text("saved")
     page.get_by_role("button", name="Remove the tag night").click()
     expect(page.locator(".tag")).to_have_count(1)
-    expect(page.locator(".tag")).to_have_text("odd colour×")
+    expect(page.locator(".tag")).to_have_text("odd color×")
     chosen.click()
     expect(chosen).to_have_count(0)

@@ -48,7 +48,7 @@ def violations(page, rules):
 
 
 def judged(page):
-    """Both themes; the dark one only has other colours."""
+    """Both themes; the dark one only has other colors."""
     page.emulate_media(color_scheme="light")
     found = violations(page, {"type": "tag", "values": WCAG})
     page.emulate_media(color_scheme="dark")

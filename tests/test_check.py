@@ -164,7 +164,7 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     names = [*LAYERS, "composed-pooled", "confidence", "logit-margin", "repair"]
     assert [line.split()[0] for line in lines] == names
     assert {line[19:24] for line in lines} == {"alarm", "quiet"}
-    assert "neighbours" in lines[0]
+    assert "neighbors" in lines[0]
     assert "threshold -1" in lines[0]
     assert [line.endswith("to compare") for line in lines] == [False] * 4 + [True] * 3 + [False]
     assert "repairing row " in lines[7]
@@ -342,7 +342,7 @@ def test_an_odd_pixel_is_looked_at_first():
     images = np.full((1, 7, 6, 3), 100, np.uint8)
     images[0, 4, 2] = 255, 0, 255
     function = cnn.logits_function(random_network(TINY, np.random.default_rng(1)))
-    # Two: the first by its distance from its neighbours, and the first by what its repair would help.
+    # Two: the first by its distance from its neighbors, and the first by what its repair would help.
     found = screened(function, images, 2)
     assert np.isfinite(found.margins[0, 4, 2])
 

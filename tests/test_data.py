@@ -258,7 +258,7 @@ def test_png_gives_back_every_pixel_exactly(shape):
 @pytest.mark.parametrize(
     "image",
     [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)],
-    ids=["float", "grey", "four channels"],
+    ids=["float", "gray", "four channels"],
 )
 def test_only_rgb_bytes_become_a_png(image):
     with pytest.raises(ValueError, match="expected uint8"):

@@ -1,4 +1,4 @@
-"""The defence against counting by hand."""
+"""The defense against counting by hand."""
 
 from collections import Counter
 

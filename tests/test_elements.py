@@ -56,7 +56,7 @@ def test_nodes_stand_where_their_edges_say():
         assert math.hypot(x, y) == pytest.approx(lengths[node["data"]["id"]])
 
 
-def test_each_ring_is_labelled_with_its_distance():
+def test_each_ring_is_labeled_with_its_distance():
     rings = by_role(graph(neighbors([1, 2, 3], [4.0, 5.0, 6.5])), "ring")
     assert {ring["data"]["id"]: ring["data"]["label"] for ring in rings} == {
         "ring-near": "4.000",
@@ -105,6 +105,6 @@ def test_images_in_the_graph_keep_their_pixels(name):
     assert styles["node[image]"]["background-image"] == "data(image)"
 
 
-def test_neighbours_that_are_as_good_as_equally_far_are_drawn_so():
+def test_neighbors_that_are_as_good_as_equally_far_are_drawn_so():
     near, far = (elements.lengths([39.51, 39.56])(distance) for distance in (39.51, 39.56))
     assert 1 < far / near < 1 + 8 * 0.05 / 39.51 + 1e-9

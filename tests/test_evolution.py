@@ -206,7 +206,7 @@ def test_a_step_is_scipys_step_given_the_same_donors_factors_and_redraws(strateg
     """Population 12 in the unit square, F large enough that many genes leave their bounds and are redrawn."""
     individuals, genes = 12, 4
 
-    def hills(x):  # SciPy's vectorised form: (genes, individuals)
+    def hills(x):  # SciPy's vectorized form: (genes, individuals)
         return np.sin(9 * x).sum(0) + (x**2).sum(0)
 
     first = np.random.default_rng(5).random((individuals, genes))
@@ -307,7 +307,7 @@ SIDE = 5.0
 
 
 @partial(jax.jit, static_argnames=("params", "generations"))
-def minimised(problem_keys, which, params, generations):
+def minimized(problem_keys, which, params, generations):
     """The least values that searches of STANDARD[which] found; one program for all functions."""
     bounds = (jnp.full(3, -SIDE), jnp.full(3, SIDE))
 
@@ -325,11 +325,11 @@ def minimised(problem_keys, which, params, generations):
 
 @pytest.mark.parametrize("function", STANDARD)
 @pytest.mark.parametrize("strategy", evolution.STRATEGIES)
-def test_the_standard_functions_are_minimised_as_scipy_does(function, strategy):
+def test_the_standard_functions_are_minimized_as_scipy_does(function, strategy):
     """Five searches each, in three dimensions; the medians, in powers of ten, are at most one apart."""
     seeds, individuals, generations = 5, 45, 80
     params = Params(individuals, strategy, 0.5, 1.0, 0.7, "redraw")
-    ours = minimised(keys(seeds), STANDARD.index(function), params, generations)
+    ours = minimized(keys(seeds), STANDARD.index(function), params, generations)
     theirs = [
         differential_evolution(
             function,

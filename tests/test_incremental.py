@@ -21,11 +21,11 @@ changed = jax.jit(lambda function, memory, pixels: function.changed(memory, pixe
 
 
 @partial(jax.jit, static_argnums=(4, 5))
-def at_positions(function, memory, places, colours, rows=None, columns=None):
+def at_positions(function, memory, places, colors, rows=None, columns=None):
     """Logits (P, N, M, K) at positions (P, 2)."""
 
     def one(place):
-        return function.at_position(memory, place[0], place[1], colours, rows, columns)
+        return function.at_position(memory, place[0], place[1], colors, rows, columns)
 
     return jax.lax.map(one, places)
 
@@ -55,11 +55,11 @@ def places_of(height, width, random, rows=None, columns=None, count=12):
     return np.concatenate([edges, some]).astype(np.int32)
 
 
-def painted(images, places, colours):
+def painted(images, places, colors):
     """Images (P, N, M, H, W, C)."""
-    copies = np.repeat(np.repeat(images[None, :, None], len(colours), 2), len(places), 0)
+    copies = np.repeat(np.repeat(images[None, :, None], len(colors), 2), len(places), 0)
     for copy, (row, column) in zip(copies, places, strict=True):
-        copy[:, :, row, column] = colours
+        copy[:, :, row, column] = colors
     return copies
 
 
@@ -68,16 +68,16 @@ def test_one_pixel_of_many_images_at_one_position(network, zone):
     random = np.random.default_rng(1)
     height, width, _ = network.architecture.input_shape
     images = random.integers(0, 256, (2, height, width, 3)).astype(np.uint8)
-    colours = np.concatenate([[[0, 0, 0], [255, 255, 255]], random.integers(0, 256, (1, 3))]).astype(np.uint8)
+    colors = np.concatenate([[[0, 0, 0], [255, 255, 255]], random.integers(0, 256, (1, 3))]).astype(np.uint8)
     parts = (None, None)
     if zone:
         parts = tuple(range(side)[zone[0] : zone[1]] for side in (height, width))
         parts = tuple((part[0], part[-1] + 1) for part in parts)
     places = places_of(height, width, random, *parts)
     function = incremental.incremental(network)
-    found = at_positions(function, remember(function, images), places, colours, *parts)
+    found = at_positions(function, remember(function, images), places, colors, *parts)
     assert_agree(
-        np.asarray(found).reshape(-1, found.shape[-1]), plain(network, painted(images, places, colours))
+        np.asarray(found).reshape(-1, found.shape[-1]), plain(network, painted(images, places, colors))
     )
 
 
@@ -103,12 +103,12 @@ def assert_candidates_agree(network, pixels):
     steps = np.where(np.arange(count)[:, None, None] % 2 == 0, near, far)
     steps[:, 0] = 0
     places = (first[:, None] + steps) % (height, width)
-    colours = random.integers(0, 256, (count, pixels, 3))
-    candidates = np.concatenate([places, colours], axis=2).astype(np.int32)
+    colors = random.integers(0, 256, (count, pixels, 3))
+    candidates = np.concatenate([places, colors], axis=2).astype(np.int32)
     copies = np.repeat(image, count, 0)
     for copy, candidate in zip(copies, candidates, strict=True):
-        for row, column, *colour in candidate:
-            copy[row, column] = colour
+        for row, column, *color in candidate:
+            copy[row, column] = color
     function = incremental.incremental(network)
     assert_agree(np.asarray(changed(function, remember(function, image), candidates)), plain(network, copies))
 
@@ -130,16 +130,16 @@ def test_our_trained_network_at_every_position(sample):
     function = incremental.incremental(network)
     image = sample.test.images[:1]
     places = np.indices((32, 32)).reshape(2, -1).T.astype(np.int32)
-    colours = np.array([[255, 0, 255]], np.uint8)
-    wanted = plain(network, painted(image, places, colours))
+    colors = np.array([[255, 0, 255]], np.uint8)
+    wanted = plain(network, painted(image, places, colors))
     memory = remember(function, image)
-    assert_agree(np.asarray(at_positions(function, memory, places, colours)).reshape(-1, 10), wanted)
-    pixels = np.concatenate([places, np.repeat(colours, 1024, 0)], axis=1)[:, None].astype(np.int32)
+    assert_agree(np.asarray(at_positions(function, memory, places, colors)).reshape(-1, 10), wanted)
+    pixels = np.concatenate([places, np.repeat(colors, 1024, 0)], axis=1)[:, None].astype(np.int32)
     scattered = jax.lax.map(partial(function.changed, memory), pixels.reshape(8, 128, 1, 5))
     assert_agree(np.asarray(scattered).reshape(-1, 10), wanted)
 
 
-def test_a_pixel_that_keeps_its_colour_changes_no_bit():
+def test_a_pixel_that_keeps_its_color_changes_no_bit():
     network = random_network(DEEP, np.random.default_rng(0))
     image = np.random.default_rng(3).integers(0, 256, (1, *network.architecture.input_shape)).astype(np.uint8)
     same = np.array([[[2, 3, *image[0, 2, 3]]], [[0, 0, *image[0, 0, 0]]]], np.int32)

@@ -18,7 +18,7 @@ from ingest import pipeline, rows
 from ingest.batch import check_possible
 from ingest.command import retune
 from ingest.stages import evolve, sweep
-from model.attacks.sweep import colour_grid
+from model.attacks.sweep import color_grid
 from model.data.cifar10 import decode_png
 from model.detectors.repair import neighbor_medians
 from model.network import checkpoint
@@ -104,7 +104,7 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
     assert len(set(tried)) == len(tried)
 
 
-def test_tuning_after_a_stop_finds_the_neighbours_that_are_missing(copy, load, monkeypatch, capsys):
+def test_tuning_after_a_stop_finds_the_neighbors_that_are_missing(copy, load, monkeypatch, capsys):
     def stopped(*_, **_options):
         raise KeyboardInterrupt
 
@@ -286,7 +286,7 @@ def test_stored_distances_follow_from_the_stored_activations(database):
             )
 
 
-def test_decisions_follow_from_the_neighbours_labels(database):
+def test_decisions_follow_from_the_neighbors_labels(database):
     with database.connect() as connection:
         (network_id,) = batches.network_ids(connection)
         points = {
@@ -358,7 +358,7 @@ def test_every_case_has_the_map_of_its_unattacked_image(database, load):
             .order_by(schema.samples.c.position)
         ).all()
     assert {row.sample_id for row in maps} == {case.sample_id for case in all_rows(database, schema.cases)}
-    colours = colour_grid()
+    colors = color_grid()
     for row in maps:
         image = test.images[test.positions.tolist().index(row.position)]
         label = test.labels[test.positions.tolist().index(row.position)]
@@ -368,7 +368,7 @@ def test_every_case_has_the_map_of_its_unattacked_image(database, load):
         places = [(0, 0), (31, 31), (17, 4), np.unravel_index(margins.argmax(), margins.shape)]
         painted = np.repeat(image[None], len(places), 0)
         for copy, place in zip(painted, places, strict=True):
-            copy[place] = colours[chosen[place]]
+            copy[place] = colors[chosen[place]]
         logits = predict(network, painted, batch_size=len(painted))
         others = logits.copy()
         others[:, label] = -np.inf

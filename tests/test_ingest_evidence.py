@@ -109,7 +109,7 @@ def test_conv_maps_of_originals_that_an_earlier_version_left_out_are_added(copy,
 
 
 @pytest.mark.parametrize("layer", COMPARED)
-def test_an_originals_neighbours_are_the_nearest_of_the_reference_set(ingested, layer):
+def test_an_originals_neighbors_are_the_nearest_of_the_reference_set(ingested, layer):
     ids, images = original_images(ingested)
     distances = _distances(vectors(images, layer), vectors(reference_images(ingested), layer))
     found = stored(ingested, schema.original_neighbors, layer)

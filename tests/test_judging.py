@@ -31,7 +31,7 @@ CASES = made()
 
 
 def near(cases: EvaluatedCases, seed: int = 1) -> np.ndarray:
-    """Labels (N, k) of neighbours: of adversarial cases more often not the predicted class."""
+    """Labels (N, k) of neighbors: of adversarial cases more often not the predicted class."""
     random = np.random.default_rng(seed)
     other = random.random((len(cases.ids), K_MAX)) < np.where(cases.adversarial, 0.5, 0.2)[:, None]
     step = random.integers(1, CLASSES, other.shape)
@@ -128,7 +128,7 @@ def test_points_are_a_curve_at_each_k_that_was_evaluated_and_leave_out_what_tuni
     assert chosen(judged(with_points=False).detector_points, case_set="targeted")
 
 
-def test_a_detector_without_neighbours_has_one_threshold_from_tuning():
+def test_a_detector_without_neighbors_has_one_threshold_from_tuning():
     random = np.random.default_rng(3)
     scores = random.normal(0, 1, len(CASES.ids)) + CASES.adversarial
     before = np.where(CASES.adversarial, scores - 0.5, np.nan)

@@ -21,7 +21,7 @@ CONV = ["conv1", "conv2"]
 
 @pytest.fixture(scope="module")
 def small(fresh):
-    """The small database with maps of 2 x 2: of sample 1 with 8 and with 27 colours, of image 8."""
+    """The small database with maps of 2 x 2: of sample 1 with 8 and with 27 colors, of image 8."""
     engine = fresh()
     margins, classes = np.array([[-1, 2], [0.5, -3]], "<f2"), np.array([[0, 1], [2, 1]], "u1")
     finer = small_database.sweep(9, 1, 2.0, 2) | {"variant": "grid-3"}
@@ -40,7 +40,7 @@ def small(fresh):
     return engine
 
 
-def test_of_several_sweeps_the_map_is_that_of_most_colours_with_these_as_rgb(small):
+def test_of_several_sweeps_the_map_is_that_of_most_colors_with_these_as_rgb(small):
     found = db.read.vulnerability_map(small, 1)
     assert found.levels == 3
     np.testing.assert_array_equal(found.margins, [[-1, 2], [0.5, -3]])
@@ -88,7 +88,7 @@ def test_the_words_count_the_positions_and_name_the_classes():
     given = shared | {"levels": 2, "true": "cat", "attacked": True}
     meaning, found = maps.vulnerability_sentences(margins=margins, **given)
     assert "of the original" in meaning
-    assert "8 corner colours" in meaning
+    assert "8 corner colors" in meaning
     assert found == "2 of 4 positions fool it, towards dog and ship."
     assert "stays 1.00 behind cat" in maps.vulnerability_sentences(margins=margins - 3, **given)[1]
     _, found = maps.repair_sentences(margins=margins, predicted="cat", before=margins - 5, **shared)

@@ -1,4 +1,4 @@
-"""Attacks near the median of the neighbours against trying every colour one by one; and their rows."""
+"""Attacks near the median of the neighbors against trying every color one by one; and their rows."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ FUNCTIONS = {
 }
 
 
-def colours(median, within):
+def colors(median, within):
     """By hand: the corners around a median, red slowest."""
     ends = [(max(value - within, 0), min(value + within, 255)) for value in median.tolist()]
     return [(r, g, b) for r in ends[0] for g in ends[1] for b in ends[2]]
@@ -40,14 +40,14 @@ def every_margin(image, label, within):
     """Margins (H * W * 8,) and pixels of all candidates, each painted and evaluated in full."""
     medians = neighbor_medians(image[None])[0]
     pixels = [
-        (row, column, *colour)
+        (row, column, *color)
         for row in range(H)
         for column in range(W)
-        for colour in colours(medians[row, column], within)
+        for color in colors(medians[row, column], within)
     ]
     painted = np.repeat(image[None], len(pixels), 0)
-    for copy, (row, column, *colour) in zip(painted, pixels, strict=True):
-        copy[row, column] = colour
+    for copy, (row, column, *color) in zip(painted, pixels, strict=True):
+        copy[row, column] = color
     logits = cnn.predict(NETWORK, painted)
     return np.delete(logits, label, axis=1).max(1) - logits[:, label], pixels
 

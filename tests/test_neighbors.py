@@ -1,4 +1,4 @@
-"""Exact neighbours against a brute-force search in float64, and against scikit-learn's."""
+"""Exact neighbors against a brute-force search in float64, and against scikit-learn's."""
 
 import numpy as np
 import pytest

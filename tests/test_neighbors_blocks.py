@@ -1,4 +1,4 @@
-"""Where blocks end changes no neighbour, nor does memory grow; and the float32 bounds hold."""
+"""Where blocks end changes no neighbor, nor does memory grow; and the float32 bounds hold."""
 
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor

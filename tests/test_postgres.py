@@ -76,7 +76,7 @@ def examples() -> dict[str, str]:
     return dict(re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", README.read_text(), re.MULTILINE | re.DOTALL))
 
 
-# So that every example has rows: attacks that no layer sees, a network that is wrong among its neighbours,
+# So that every example has rows: attacks that no layer sees, a network that is wrong among its neighbors,
 # and sweeps of what evolution attacked.
 FOR_EXAMPLES = (
     """UPDATE decisions SET unexpected_count = 0, alarm = FALSE, outcome = 'FN', recovered_class = NULL

@@ -105,7 +105,7 @@ def test_what_a_new_tuning_chose_and_decided_is_of_that_run(copy):
             assert connection.scalars(select(run).select_from(rows).distinct()).all() == [last], table.name
 
 
-def test_neighbours_that_are_there_stay_of_the_run_that_found_them(tmp_path):
+def test_neighbors_that_are_there_stay_of_the_run_that_found_them(tmp_path):
     database = engine.create(tmp_path / "small.db")
     migrate.upgrade(database)
     found = [small_database.neighbor(2, "logits", rank, rank, rank) for rank in (1, 2)]

@@ -151,7 +151,7 @@ def test_names_of_the_case_view_in_an_address_do_not_disturb_the_place_in_the_li
         ("?page=99999999999999999999", ("page", "a whole number from 1")),
         ("?page=2", ("page", "2", "expected: 1.")),
         ("?partition=all&page=3", ("page", "3", "1 to 2")),
-        ("?colour=red", ("filter", "colour", "partition, detector, kind")),
+        ("?color=red", ("filter", "color", "partition, detector, kind")),
         ("?page=1&page=2", ("page", "'1' and '2'", "expected: one.")),
         ("?alarms=conv1", ("alarms", "conv1", "none")),
         ("?confidence=high", ("confidence", "high", "0.5..0.9")),

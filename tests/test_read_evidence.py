@@ -56,7 +56,7 @@ def test_an_address_is_written_as_it_was_read(engine, search):
         ("?sort=name", "sort 'name'"),
         ("?detector=nothing", "detector 'nothing'"),
         ("?network=7", "network '7'"),
-        ("?colour=red", "no filter 'colour'"),
+        ("?color=red", "no filter 'color'"),
         ("?rule=total&rule=total", "two values of rule"),
     ],
 )

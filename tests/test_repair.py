@@ -21,7 +21,7 @@ FUNCTIONS = {
 
 
 def median(image, row, column):
-    """By hand: all neighbours inside the image but the pixel itself."""
+    """By hand: all neighbors inside the image but the pixel itself."""
     places = [
         (r, c)
         for r in range(row - 1, row + 2)

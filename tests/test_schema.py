@@ -250,7 +250,7 @@ def test_near_duplicates_name_both_samples_and_the_case_of_the_first(connection)
     ]
 
 
-def test_hubs_count_how_often_a_reference_sample_is_a_neighbour(connection):
+def test_hubs_count_how_often_a_reference_sample_is_a_neighbor(connection):
     query = "SELECT layer, reference_sample_id, occurrences, share FROM hubs WHERE layer = 'dense'"
     assert [tuple(row.values()) for row in rows(connection, query)] == [("dense", 1, 4, 1.0)]
 

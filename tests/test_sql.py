@@ -105,7 +105,7 @@ def test_statements_that_would_write_are_refused_in_one_line(database, tmp_path,
     [
         ("SELEC 1", 'near "SELEC": syntax error'),
         ("SELECT * FROM nowhere", "There is no table or view nowhere"),
-        ("SELECT colour FROM cases", "no such column: colour"),
+        ("SELECT color FROM cases", "no such column: color"),
         ("SELECT 1; SELECT 2", "one statement at a time"),
         ("SELECT ?", "has a parameter"),
         ("", "No statement"),

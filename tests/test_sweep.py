@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model.attacks import sweep
-from model.attacks.sweep import as_attacks, colour_grid, corner_sweep, sweep_stream
+from model.attacks.sweep import as_attacks, color_grid, corner_sweep, sweep_stream
 from model.network import cnn
 from model.network.incremental import incremental
 from tests.support.networks import TINY, random_network
@@ -27,13 +27,13 @@ FUNCTIONS = {
 @cache
 def every_logit(levels):
     """Logits (N, H * W * M, K) of every candidate, evaluated one by one."""
-    colours = colour_grid(levels)
-    logits = np.zeros((N, H * W * len(colours), K), np.float32)
+    colors = color_grid(levels)
+    logits = np.zeros((N, H * W * len(colors), K), np.float32)
     for image in range(N):
         copies = np.repeat(IMAGES[image][None], logits.shape[1], 0)
         for place, copy in enumerate(copies):
-            position, colour = divmod(place, len(colours))
-            copy[position // W, position % W] = colours[colour]
+            position, color = divmod(place, len(colors))
+            copy[position // W, position % W] = colors[color]
         logits[image] = cnn.predict(NETWORK, copies)
     return logits
 
@@ -49,15 +49,15 @@ def lead(logits, classes):
 @pytest.mark.parametrize("levels", [2, 3])
 @pytest.mark.parametrize("kind", FUNCTIONS)
 def test_it_finds_what_trying_everything_finds(kind, levels):
-    colours = colour_grid(levels)
-    found = corner_sweep(FUNCTIONS[kind], IMAGES, LABELS, colours=colours)
+    colors = color_grid(levels)
+    found = corner_sweep(FUNCTIONS[kind], IMAGES, LABELS, colors=colors)
     logits = every_logit(levels)
     labels = np.broadcast_to(LABELS[:, None], logits.shape[:2])
-    margins = (-lead(logits, labels)).reshape(N, H * W, len(colours))
+    margins = (-lead(logits, labels)).reshape(N, H * W, len(colors))
     np.testing.assert_allclose(found.margins.reshape(N, -1), margins.max(2), atol=1e-5)
-    chosen = found.colours.reshape(N, -1, 1)
+    chosen = found.colors.reshape(N, -1, 1)
     np.testing.assert_allclose(np.take_along_axis(margins, chosen, 2)[..., 0], margins.max(2), atol=1e-5)
-    others = logits.reshape(N, H * W, len(colours), K).copy()
+    others = logits.reshape(N, H * W, len(colors), K).copy()
     others[np.arange(N), ..., LABELS] = -np.inf
     best = np.take_along_axis(others, chosen[..., None], 2)[:, :, 0]
     np.testing.assert_array_equal(found.classes.reshape(N, -1), best.argmax(-1))
@@ -90,11 +90,10 @@ def test_blocks_come_in_order_and_an_image_does_not_depend_on_them():
 
 
 def test_a_finer_grid_has_the_corners_and_finds_no_less():
-    assert colour_grid().tolist() == [[r, g, b] for r in (0, 255) for g in (0, 255) for b in (0, 255)]
-    assert colour_grid(4)[1].tolist() == [0, 0, 85]
+    assert color_grid().tolist() == [[r, g, b] for r in (0, 255) for g in (0, 255) for b in (0, 255)]
+    assert color_grid(4)[1].tolist() == [0, 0, 85]
     corners, finer = (
-        corner_sweep(FUNCTIONS["incremental"], IMAGES, LABELS, colours=colour_grid(levels))
-        for levels in (2, 3)
+        corner_sweep(FUNCTIONS["incremental"], IMAGES, LABELS, colors=color_grid(levels)) for levels in (2, 3)
     )
     assert (finer.margins >= corners.margins - 1e-5).all()
     assert (finer.margins > corners.margins + 1e-3).any()
@@ -110,9 +109,9 @@ def test_as_an_attack_it_shows_its_successes_in_their_bytes():
     assert result.success.any()
     assert (result.queries == H * W * 8).all()
     assert (result.generations == 0).all()
-    for before, after, ((row, column, *colour),) in zip(IMAGES, result.images, result.pixels, strict=True):
+    for before, after, ((row, column, *color),) in zip(IMAGES, result.images, result.pixels, strict=True):
         expected = before.copy()
-        expected[row, column] = colour
+        expected[row, column] = color
         np.testing.assert_array_equal(after, expected)
 
 
@@ -132,7 +131,7 @@ def test_each_target_is_an_attack_of_its_own_and_minus_one_is_none():
     assert (result.pixels[0, 1] == -1).all()
 
 
-def test_a_pixel_that_has_its_colour_already_is_no_success():
+def test_a_pixel_that_has_its_color_already_is_no_success():
     """A network that errs on the image as it is: nothing was attacked where nothing is changed."""
 
     def ones(images):
@@ -141,9 +140,9 @@ def test_a_pixel_that_has_its_colour_already_is_no_success():
 
     white = np.full((1, H, W, 3), 255, np.uint8)
     labels = np.array([0])
-    found = corner_sweep(ones, white, labels, colours=np.array([[255, 255, 255]], np.uint8))
+    found = corner_sweep(ones, white, labels, colors=np.array([[255, 255, 255]], np.uint8))
     assert (found.margins > 0).all()
-    assert not as_attacks(white, labels, found, colours=np.array([[255, 255, 255]], np.uint8)).success.any()
+    assert not as_attacks(white, labels, found, colors=np.array([[255, 255, 255]], np.uint8)).success.any()
 
 
 def test_a_sweep_that_is_left_early_begins_no_more_blocks():
@@ -167,8 +166,8 @@ def test_a_sweep_that_is_left_early_begins_no_more_blocks():
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "images: expected at least one"),
         ({"labels": LABELS[:2]}, r"labels \(=int64 \(2,\)\) must be integers of shape \(5,\)"),
         ({"labels": LABELS + K}, r"labels must lie in 0..3, but go from"),
-        ({"colours": np.zeros((0, 3), np.uint8)}, r"colours \(=uint8 \(0, 3\)\) must be uint8"),
-        ({"colours": colour_grid() / 255}, r"colours \(=float64 \(8, 3\)\)"),
+        ({"colors": np.zeros((0, 3), np.uint8)}, r"colors \(=uint8 \(0, 3\)\) must be uint8"),
+        ({"colors": color_grid() / 255}, r"colors \(=float64 \(8, 3\)\)"),
         ({"function": None}, r"logits_fn \(=None\) must be a function"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -182,4 +181,4 @@ def test_bad_input_is_named_in_one_line_before_any_work(change, message):
 @pytest.mark.parametrize("levels", [1, 17])
 def test_a_grid_has_two_to_sixteen_levels(levels):
     with pytest.raises(ValueError, match=rf"levels \(={levels}\) must lie in 2..16"):
-        colour_grid(levels)
+        color_grid(levels)

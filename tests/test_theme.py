@@ -1,4 +1,4 @@
-"""The class colours, measured: apart for every kind of colour vision, visible on both themes."""
+"""The class colors, measured: apart for every kind of color vision, visible on both themes."""
 
 from itertools import combinations
 
@@ -7,7 +7,7 @@ import pytest
 
 from dashapp.theme import CLASS_COLORS, COLORS, class_color, template
 
-# Linear sRGB as people with each full colour blindness see it (Machado, Oliveira and Fernandes, 2009).
+# Linear sRGB as people with each full color blindness see it (Machado, Oliveira and Fernandes, 2009).
 SIGHT = {
     "normal": np.eye(3),
     "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],

@@ -21,7 +21,7 @@ def engine(fresh):
     return made
 
 
-def test_every_neighbour_stays_leaves_or_enters():
+def test_every_neighbor_stays_leaves_or_enters():
     found = twins.moves([1, 2, 3, 4, 5], [3, 9, 1, 8, 2], 3)
     assert found.stays == ((1, 3), (3, 1))
     assert found.leaves == ((2, 5),)
@@ -33,11 +33,11 @@ def test_every_neighbour_stays_leaves_or_enters():
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ([1, 2, 3], [3, 9, 1], "1 of 3 neighbours left; 2 stay, 2 of them at another rank."),
-        ([1, 2, 3], [1, 2, 3], "All 3 neighbours of the original stay; none changes its rank."),
-        ([1, 2, 3], [4, 5, 6], "All 3 neighbours of the original left."),
-        ([1, 2, 3], [1, 5, 6], "2 of 3 neighbours left; 1 stays."),
-        ([1], [2], "The neighbour of the original left."),
+        ([1, 2, 3], [3, 9, 1], "1 of 3 neighbors left; 2 stay, 2 of them at another rank."),
+        ([1, 2, 3], [1, 2, 3], "All 3 neighbors of the original stay; none changes its rank."),
+        ([1, 2, 3], [4, 5, 6], "All 3 neighbors of the original left."),
+        ([1, 2, 3], [1, 5, 6], "2 of 3 neighbors left; 1 stays."),
+        ([1], [2], "The neighbor of the original left."),
     ],
 )
 def test_the_sentence_counts_them(before, after, sentence):
@@ -62,7 +62,7 @@ def test_the_lines_join_the_rows_of_those_that_stay():
     assert svg.count("stroke-dasharray='5 4'") == svg.count("stroke-dasharray='1.5 3'") == 1
 
 
-def test_the_original_has_its_neighbours_and_its_whole_softmax(engine):
+def test_the_original_has_its_neighbors_and_its_whole_softmax(engine):
     case = db.read.case_detail(engine, ATTACKED)
     original = db.read.case_original(engine, ATTACKED)
     assert original.predicted_class == case.true_class

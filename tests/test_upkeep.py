@@ -57,9 +57,9 @@ def test_a_sound_database_has_no_problems(database):
         ("DELETE FROM attack_pixels WHERE attack_id = 1", "1 adversarial cases without all"),
         ("DELETE FROM class_scores WHERE case_id = 2 AND class = 1", "1 cases without a score"),
         ("DELETE FROM neighbors WHERE case_id = 3 AND layer_id = 4", "1 cases and compared layers"),
-        ("DELETE FROM neighbors WHERE case_id = 1 AND rank = 2", "1 cases and layers whose neighbours"),
-        ("DELETE FROM searches WHERE case_id = 1 AND searched = 'original'", "1 neighbours of which no"),
-        ("DELETE FROM original_neighbors", "2 neighbours of which no"),
+        ("DELETE FROM neighbors WHERE case_id = 1 AND rank = 2", "1 cases and layers whose neighbors"),
+        ("DELETE FROM searches WHERE case_id = 1 AND searched = 'original'", "1 neighbors of which no"),
+        ("DELETE FROM original_neighbors", "2 neighbors of which no"),
         ("DELETE FROM decisions WHERE case_id = 4 AND layer_id = 3", "1 decisions missing"),
         ("UPDATE operating_points SET k = 3 WHERE layer_id = 2", "4 decisions not at"),
         (

@@ -76,7 +76,7 @@ def test_at_the_tuned_point_the_decision_is_the_stored_one(engine):
         assert decide(engine, case, "total", *tuned) == votes.Decided(*stored[3:])
 
 
-def test_more_neighbours_than_are_stored_are_refused():
+def test_more_neighbors_than_are_stored_are_refused():
     with pytest.raises(ValueError, match=r"k \(=3\) must lie in 1..2"):
         votes.decide([1, 2], predicted=1, k=3, threshold=0, rule="total", attacked=None)
 

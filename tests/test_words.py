@@ -23,14 +23,14 @@ def test_an_unknown_outcome_is_refused_by_name():
 
 def test_a_reason_has_its_numbers_and_its_verdict():
     alarm = decisions.reason_sentence(rule="total", k=13, threshold=6, count=9, alarm=True, predicted="bird")
-    assert alarm == "9 of 13 neighbours are not labelled bird, more than the threshold of 6: alarm."
+    assert alarm == "9 of 13 neighbors are not labeled bird, more than the threshold of 6: alarm."
     quiet = decisions.reason_sentence(rule="total", k=13, threshold=6, count=1, alarm=False, predicted="bird")
-    assert quiet == "1 of 13 neighbours is not labelled bird, not more than the threshold of 6: no alarm."
+    assert quiet == "1 of 13 neighbors is not labeled bird, not more than the threshold of 6: no alarm."
     largest = decisions.reason_sentence(
         rule="max-class", k=13, threshold=-1, count=0, alarm=True, predicted="cat"
     )
     assert largest == (
-        "The most frequent class other than cat has 0 of 13 neighbours, more than the threshold of −1: alarm."
+        "The most frequent class other than cat has 0 of 13 neighbors, more than the threshold of −1: alarm."
     )
     with pytest.raises(ValueError, match="'median'"):
         decisions.reason_sentence(rule="median", k=1, threshold=0, count=0, alarm=False, predicted="cat")
@@ -41,20 +41,20 @@ def test_recovery_tells_right_from_wrong_from_none():
         case = {"alarm": True, "k": 13, "majority": "frog", "recovered": "frog"}
         return decisions.recovery_sentence(**{**case, "predicted": "bird", "true": "frog", **changes})
 
-    assert say() == "This is the most frequent class among the 13 neighbours, and the true class."
+    assert say() == "This is the most frequent class among the 13 neighbors, and the true class."
     wrong = say(true="deer")
-    assert wrong == "This is the most frequent class among the 13 neighbours, but the true class is deer."
+    assert wrong == "This is the most frequent class among the 13 neighbors, but the true class is deer."
     assert "bird is still the most frequent" in say(majority="bird", recovered=None)
     assert "no single class" in say(majority=None, recovered=None)
     assert say(alarm=False, recovered=None) == "No alarm, so the prediction stands."
 
 
 def test_a_single_neighbor_is_spoken_of_as_one():
-    assert decisions.neighbors_title("dense", 1) == "The nearest neighbour in dense"
-    assert decisions.neighbors_title("dense", 7) == "The 7 nearest neighbours in dense"
-    assert decisions.neighbors_title("dense", 0) == "No neighbours in dense"
+    assert decisions.neighbors_title("dense", 1) == "The nearest neighbor in dense"
+    assert decisions.neighbors_title("dense", 7) == "The 7 nearest neighbors in dense"
+    assert decisions.neighbors_title("dense", 0) == "No neighbors in dense"
     reason = decisions.reason_sentence(rule="total", k=1, threshold=0, count=1, alarm=True, predicted="cat")
-    assert reason.startswith("1 of 1 neighbour is not labelled cat,")
+    assert reason.startswith("1 of 1 neighbor is not labeled cat,")
     alone = decisions.scale_sentence(metric="euclidean", layer="dense", nearest=4.5, farthest=4.5)
     assert alone == "The euclidean distance in dense is 4.500."
 

@@ -78,7 +78,7 @@
     ["h", "hold: the original in the place of the attacked image", CASE, () => hold("original", true)],
     ["r", "hold: no rings around the pixels", CASE, () => hold("rings", true)],
     ["m", "next map over the images", CASE, () => step(all(".map-switch button"), 1)],
-    ["g", "the neighbours: graph, list", CASE, toNeighbors],
+    ["g", "the neighbors: graph, list", CASE, toNeighbors],
     ["v", "then a digit: your verdict", CASE, () => find(".verdicts") && awaitVerdict(true)],
     ["t", "add a tag", CASE, () => focus(".tag-field input")],
     ["c", "write a note", CASE, () => focus(".note-input")],

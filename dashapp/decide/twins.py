@@ -1,4 +1,4 @@
-"""Two rankings of neighbours compared, before and after an attack; pure."""
+"""Two rankings of neighbors compared, before and after an attack; pure."""
 
 import base64
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ import numpy as np
 
 from dashapp import theme as themes
 
-ROW = 44  # pixels, of a neighbour in either column
+ROW = 44  # pixels, of a neighbor in either column
 WIDTH = 110  # pixels between the columns
 STUB = 26  # pixels of a line that leads nowhere
 
 
 class Moves(NamedTuple):
-    """What an attack does to the first k neighbours; ranks count from 1."""
+    """What an attack does to the first k neighbors; ranks count from 1."""
 
     stays: tuple[tuple[int, int], ...]  # (rank before, rank after), by rank before
     leaves: tuple[tuple[int, int | None], ...]  # (rank before, rank after or None: not stored)

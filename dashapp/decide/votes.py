@@ -1,4 +1,4 @@
-"""What the defence decides from the labels of stored neighbours, at any k and threshold; pure.
+"""What the defense decides from the labels of stored neighbors, at any k and threshold; pure.
 
 The same rules as the pipeline's (paper, section 4.2): so at the tuned k and threshold this is the stored
 decision, and it needs no network.
@@ -24,13 +24,13 @@ class Decided(NamedTuple):
 def decide(
     labels: Sequence[int], *, predicted: int, k: int, threshold: int, rule: str, attacked: bool | None
 ) -> Decided:
-    """Decide by the first `k` of the neighbours' labels.
+    """Decide by the first `k` of the neighbors' labels.
 
     Args:
-        labels: of the stored neighbours, nearest first; at least k.
+        labels: of the stored neighbors, nearest first; at least k.
         predicted: the class that the network predicts.
-        k: neighbours that are counted, from 1.
-        threshold: -1..k; an alarm needs more unexpected neighbours.
+        k: neighbors that are counted, from 1.
+        threshold: -1..k; an alarm needs more unexpected neighbors.
         rule: 'total' or 'max-class'.
         attacked: the truth; None: not known.
 
@@ -38,7 +38,7 @@ def decide(
         ValueError: fewer labels than k, or an unknown rule.
     """
     if not 1 <= k <= len(labels):
-        raise ValueError(f"k (={k}) must lie in 1..{len(labels)}, the stored neighbours")
+        raise ValueError(f"k (={k}) must lie in 1..{len(labels)}, the stored neighbors")
     counts = Counter(labels[:k])
     others = [count for label, count in counts.items() if label != predicted]
     if rule == "total":

@@ -12,7 +12,7 @@ from dashapp.decide.evidence_points import best_k, corners, equal_error
 from dashapp.words import decisions
 from db.read import CurvePoint, DetectorRow, KPoint
 
-# A layer keeps its colour whatever is shown beside it. None of them is a class's, or red or green of alarms.
+# A layer keeps its color whatever is shown beside it. None of them is a class's, or red or green of alarms.
 LAYER_COLORS: dict[themes.Theme, dict[str, str]] = {
     "light": {
         "flatten": "#b35c00",
@@ -56,7 +56,7 @@ def roc(curves: Sequence[Curve], *, theme: themes.Theme, by_layer: bool = True) 
     """ROC curves with their operating points and the diagonal of chance.
 
     Args:
-        curves: in the order of the legend; a layer's once, as its colour tells it.
+        curves: in the order of the legend; a layer's once, as its color tells it.
         theme: 'light' or 'dark'.
         by_layer: name k-NN detectors by their layer alone, as what else they have is the same.
     """
@@ -161,8 +161,8 @@ def threshold_rates(points: Sequence[CurvePoint], row: DetectorRow, *, theme: th
         add_marks(figure, marks, low, high, surface=color["surface"])
         edge = 0.02 * (high - low or 1)
         figure.update_xaxes(range=[low - edge, high + edge])
-    counted = f"threshold, of {row.k} neighbours" if row.k else "threshold of the score"
-    few = 1 if row.k and row.k <= 10 else None  # neighbours are counted in whole numbers
+    counted = f"threshold, of {row.k} neighbors" if row.k else "threshold of the score"
+    few = 1 if row.k and row.k <= 10 else None  # neighbors are counted in whole numbers
     figure.update_xaxes(title_text=counted, zeroline=False, dtick=few)
     # Room above for the words of the marks.
     figure.update_yaxes(range=[-0.02, 1.2], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
@@ -196,7 +196,7 @@ def accuracy_by_k(
         )
     _lay_out(figure, theme)
     figure.update_layout(hovermode="x unified")
-    figure.update_xaxes(title_text="k, the neighbours that are counted", zeroline=False)
+    figure.update_xaxes(title_text="k, the neighbors that are counted", zeroline=False)
     figure.update_yaxes(tickformat=".0%")
     if not points:
         return figure
@@ -220,7 +220,7 @@ def accuracy_by_k(
 def add_marks(figure: go.Figure, marks: Sequence[Mark], low: float, high: float, *, surface: str) -> None:
     """Draw the marks, their words one under the other so that none covers another.
 
-    `low` and `high` are the ends of the axis: the words stay inside. `surface`: the colour behind the chart.
+    `low` and `high` are the ends of the axis: the words stay inside. `surface`: the color behind the chart.
     """
     for i, mark in enumerate(sorted(marks, key=lambda mark: mark.x)):
         figure.add_shape(
@@ -251,7 +251,7 @@ def add_marks(figure: go.Figure, marks: Sequence[Mark], low: float, high: float,
 
 
 def curve_color(row: DetectorRow, theme: themes.Theme) -> str:
-    """Colour of a detector: its layer's; repair in the text's, baselines muted."""
+    """Color of a detector: its layer's; repair in the text's, baselines muted."""
     if row.layer is not None:
         return LAYER_COLORS[theme].get(row.layer, themes.COLORS[theme]["accent"])
     return themes.COLORS[theme]["text" if row.kind == "repair" else "text-muted"]

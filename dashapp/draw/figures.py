@@ -17,7 +17,7 @@ LABEL_WIDTH = 172  # pixels left of the bars
 AXIS_HEIGHT = 40  # pixels below the bars: ticks and title
 KEY_HEIGHT = 20  # pixels below the axis for a line of words
 WORDS_ROWS = 1.0  # rows below the last class for what the threshold is called, where nothing is summed
-SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbours
+SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbors
 
 CONFIG = {"displayModeBar": False, "showSendToCloud": False}
 
@@ -102,14 +102,14 @@ def neighbor_bars(
     rule: str,
     theme: themes.Theme,
 ) -> Figure:
-    """How the first k neighbours of a layer spread over the classes, with the threshold.
+    """How the first k neighbors of a layer spread over the classes, with the threshold.
 
     Under the rule `total` the threshold bounds the *sum* of all classes but the predicted one; that sum
     gets a row of its own, and the line stands there. Under `max-class` it bounds each other class. The
     line stands half way to the next count: a bar that passes it is an alarm.
 
     Args:
-        counts: (C,) neighbours of each class among the first k.
+        counts: (C,) neighbors of each class among the first k.
         class_names: (C,)
         predicted, true: class ids, marked in the labels; true None: not known.
         k: 1..50, the length of the axis.
@@ -151,7 +151,7 @@ def neighbor_bars(
         "range": [-0.8 if threshold == -1 else 0, k * 1.08 + 0.3],
         "dtick": _count_step(k),
         "tick0": 0,
-        "title": _title(f"neighbours among the first {k}", theme),
+        "title": _title(f"neighbors among the first {k}", theme),
     }
     figure["layout"]["yaxis"] |= {"tickvals": ticks, "ticktext": labels}
     return figure

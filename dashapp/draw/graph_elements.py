@@ -1,6 +1,6 @@
-"""Rows to elements of the neighbour graph, and its style sheet; pure.
+"""Rows to elements of the neighbor graph, and its style sheet; pure.
 
-A star: the case in the middle, its neighbours around it at a length that follows their distance, each
+A star: the case in the middle, its neighbors around it at a length that follows their distance, each
 class in a sector of its own. Positions are ready to show (layout `preset`); `assets/case/graph.js` keeps the
 lengths while nodes are dragged. Selectors use data only: Dash drops an element's classes after a drag.
 """
@@ -19,7 +19,7 @@ LABEL_GAP = NODE_SIZE // 2 + 3  # pixels between a ring and its label: an image 
 
 
 class Lengths(NamedTuple):
-    """An affine scale: the nearest neighbour at `shortest`, the farthest at `longest` pixels."""
+    """An affine scale: the nearest neighbor at `shortest`, the farthest at `longest` pixels."""
 
     nearest: float
     farthest: float
@@ -35,7 +35,7 @@ class Lengths(NamedTuple):
 
 
 class GraphNeighbor(NamedTuple):
-    """What the graph needs to know of a neighbour."""
+    """What the graph needs to know of a neighbor."""
 
     key: str  # stable over layers, so that an image that stays is the same node
     rank: int  # from 1
@@ -45,9 +45,9 @@ class GraphNeighbor(NamedTuple):
 
 
 def lengths(distances: Sequence[float]) -> Lengths:
-    """The scale for these distances (at least one); more neighbours get more room.
+    """The scale for these distances (at least one); more neighbors get more room.
 
-    It magnifies differences, so that they can be seen, but at most eight times: neighbours that are as good
+    It magnifies differences, so that they can be seen, but at most eight times: neighbors that are as good
     as equally far are drawn so.
     """
     nearest, farthest = min(distances), max(distances)
@@ -59,10 +59,10 @@ def lengths(distances: Sequence[float]) -> Lengths:
 
 
 def angles(neighbors: Sequence[GraphNeighbor], first_class: int) -> list[float]:
-    """Direction of each neighbour in radians: evenly spread, one sector a class.
+    """Direction of each neighbor in radians: evenly spread, one sector a class.
 
-    `first_class` (the predicted one) is centred at the top, the others follow clockwise by frequency.
-    Within a sector near and far neighbours take turns, so that images overlap less.
+    `first_class` (the predicted one) is centered at the top, the others follow clockwise by frequency.
+    Within a sector near and far neighbors take turns, so that images overlap less.
     """
     if not neighbors:
         return []
@@ -93,14 +93,14 @@ def graph_elements(
     number: Callable[[float], str],
     place: str,
 ) -> list[dict]:
-    """Nodes and edges for these neighbours, in rank order.
+    """Nodes and edges for these neighbors, in rank order.
 
     Args:
         neighbors: at least one; those of rank > `k` are drawn smaller.
         case_image: address of the image in the middle.
         case_text: what hovering it says.
         predicted: class whose sector is at the top.
-        k: neighbours that were counted; None when nothing is tuned yet: all of them.
+        k: neighbors that were counted; None when nothing is tuned yet: all of them.
         class_names: names by class id.
         number: how a distance is written.
         place: metric and layer, said with every distance ('euclidean, dense').
@@ -158,7 +158,7 @@ def graph_elements(
 
 
 def node_size(shown: int, *, counted: bool) -> int:
-    """Side of a neighbour's image in pixels at zoom 1: smaller in a crowd, and beyond the first k."""
+    """Side of a neighbor's image in pixels at zoom 1: smaller in a crowd, and beyond the first k."""
     size = NODE_SIZE if shown <= 20 else 0.85 * NODE_SIZE
     return round(size if counted else 0.7 * size)
 
@@ -166,7 +166,7 @@ def node_size(shown: int, *, counted: bool) -> int:
 def _rings(scale: Lengths, number: Callable[[float], str]) -> list[dict]:
     """The nearest and the farthest distance as rings around the case; none when they are the same.
 
-    Each is labelled at its top, where no image lies: the outer one outside, the inner one inside.
+    Each is labeled at its top, where no image lies: the outer one outside, the inner one inside.
     """
     if scale.farthest <= scale.nearest:
         return []

@@ -18,7 +18,7 @@ NEAREST = 0.78  # opacity of the largest value below zero
 
 
 class Scale(NamedTuple):
-    """What the colours of a picture mean."""
+    """What the colors of a picture mean."""
 
     low: float
     high: float

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import flask
 from dash import Dash
 
-FOR_EVER = 31_536_000  # seconds: a year, the longest that caches honour
+FOR_EVER = 31_536_000  # seconds: a year, the longest that caches honor
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",

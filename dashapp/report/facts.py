@@ -13,7 +13,7 @@ from db.read import DetectorRow, EvidenceQuery
 from db.read.detector_page import facts as ask
 from db.read.for_ingest.likeness import NEAR_ACTIVATION, NEAR_PIXELS
 
-REACHES = (8, 16, 32, 64, 128, 256)  # a channel differs from its neighbours' median by less than
+REACHES = (8, 16, 32, 64, 128, 256)  # a channel differs from its neighbors' median by less than
 PAIRS = 10  # class pairs that are shown
 
 
@@ -81,9 +81,9 @@ def _divergence(engine: Engine, query: EvidenceQuery) -> str:
     ]
     head = ("metric", "rule", "attacked", *(f"{layer}, %" for layer in layers), "none, %")
     text = (
-        "## Where neighbours first leave the true class\n\n"
+        "## Where neighbors first leave the true class\n\n"
         "Attacked validation images by the first layer, from the input, where the most frequent class among "
-        "the first k neighbours is not the true class.\n\n"
+        "the first k neighbors is not the true class.\n\n"
     )
     return text + markdown(head, lines, texts=2) + "\n\n" + _pairs(engine, query, layers)
 
@@ -130,7 +130,7 @@ def _likeness(engine: Engine, query: EvidenceQuery) -> str:
         head = (
             "metric",
             "layer",
-            "ever a neighbour",
+            "ever a neighbor",
             "of a tenth of the cases",
             "most frequent one: cases",
             "%",
@@ -168,7 +168,7 @@ def _repair(engine: Engine, query: EvidenceQuery) -> str:
     ]
     text = (
         "## The repair sweep\n\n"
-        "Ours, not the paper's. Each pixel in turn becomes the median of its neighbours; where the answer "
+        "Ours, not the paper's. Each pixel in turn becomes the median of its neighbors; where the answer "
         "changes, that pixel is suspected. Where none does, the pixel and the class that come nearest are "
         "still named. Numbers of cases:\n\n"
     )
@@ -176,7 +176,7 @@ def _repair(engine: Engine, query: EvidenceQuery) -> str:
 
 
 def _missed(engine: Engine, query: EvidenceQuery) -> str:
-    """Attacked cases by how far their pixel is from its neighbours, and by whether it is at the edge."""
+    """Attacked cases by how far their pixel is from its neighbors, and by whether it is at the edge."""
     pixels = db.read.facts(engine, ask.RepairedPixel, query.network)
     judged = db.read.evidence_summary(engine, query.but(partition="validation"))
     threshold = next((row.threshold for row in judged if row.kind == "repair"), 0.0)
@@ -201,14 +201,14 @@ def _missed(engine: Engine, query: EvidenceQuery) -> str:
     head = ("attacked pixel", "cases", "missed", "missed, %", "located", "recovered")
     text = (
         "Where it fails: attacked validation cases by how far the pixel is from the median of its up to "
-        "eight neighbours, in the channel that differs most (0 to 255), and by its place. Missed: no alarm "
+        "eight neighbors, in the channel that differs most (0 to 255), and by its place. Missed: no alarm "
         "at the threshold of the tuning cases.\n\n"
     )
     return text + markdown(head, lines)
 
 
 def neighbor_distance(image: np.ndarray, row: int, column: int) -> int:
-    """How far a pixel is from the median of its up to eight neighbours, in the channel that differs most.
+    """How far a pixel is from the median of its up to eight neighbors, in the channel that differs most.
 
     image: (H, W, 3) uint8; the answer is 0..255.
     """
@@ -220,7 +220,7 @@ def neighbor_distance(image: np.ndarray, row: int, column: int) -> int:
 
 
 def at_edge(image: np.ndarray, row: int, column: int) -> bool:
-    """Whether a pixel has fewer than eight neighbours."""
+    """Whether a pixel has fewer than eight neighbors."""
     return row in (0, image.shape[0] - 1) or column in (0, image.shape[1] - 1)
 
 
@@ -238,7 +238,7 @@ def _near_median(engine: Engine, query: EvidenceQuery) -> str:
     ]
     text = (
         "## The attacker who knows the repair sweep\n\n"
-        "Attacks that keep every channel of the pixel near the median of its neighbours. Repaired: replacing "
+        "Attacks that keep every channel of the pixel near the median of its neighbors. Repaired: replacing "
         "one pixel changes the answer.\n\n"
     )
     return text + markdown(head, lines)

@@ -1,4 +1,4 @@
-"""Plain sentences for what the defence decided and how that turned out.
+"""Plain sentences for what the defense decided and how that turned out.
 
 Only 6 of the paper's 16 experts saw a false alarm for what it was (section 5.4.3), so every outcome
 has a plain name and every decision its numbers. Pure functions: numbers and names in, text out.
@@ -22,7 +22,7 @@ LAYER_NOTES = {
     "composed": "the three joined",
 }
 RULE_NOTES = {
-    "total": "all neighbours that are not of the predicted class are counted",
+    "total": "all neighbors that are not of the predicted class are counted",
     "max-class": "only the most frequent other class is counted",
 }
 
@@ -54,9 +54,9 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
 
     Args:
         rule: 'total' or 'max-class', what `count` counts.
-        k: neighbours looked at, 1..50.
-        threshold: -1..k; more unexpected neighbours than this are an alarm.
-        count: unexpected neighbours, 0..k.
+        k: neighbors looked at, 1..50.
+        threshold: -1..k; more unexpected neighbors than this are an alarm.
+        count: unexpected neighbors, 0..k.
         alarm: the decision.
         predicted: name of the class that the network predicts.
 
@@ -65,10 +65,10 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
     """
     verdict = "alarm" if alarm else "no alarm"
     if rule == "total":
-        neighbors = "neighbour" if k == 1 else "neighbours"
-        counted = f"{count} of {k} {neighbors} {'is' if 1 in (count, k) else 'are'} not labelled {predicted}"
+        neighbors = "neighbor" if k == 1 else "neighbors"
+        counted = f"{count} of {k} {neighbors} {'is' if 1 in (count, k) else 'are'} not labeled {predicted}"
     elif rule == "max-class":
-        counted = f"The most frequent class other than {predicted} has {count} of {k} neighbours"
+        counted = f"The most frequent class other than {predicted} has {count} of {k} neighbors"
     else:
         raise ValueError(f"rule must be one of {', '.join(RULE_NOTES)}, not {rule!r}")
     more = "more" if alarm else "not more"
@@ -78,11 +78,11 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
 def recovery_sentence(
     *, alarm: bool, k: int, majority: str | None, recovered: str | None, predicted: str, true: str | None
 ) -> str:
-    """What the neighbours say the class really is (paper, section 4.2).
+    """What the neighbors say the class really is (paper, section 4.2).
 
     Args:
         alarm: the layer's decision; without an alarm nothing is recovered.
-        k: neighbours looked at.
+        k: neighbors looked at.
         majority: the unique most frequent class among them, None on a tie.
         recovered: the recovered class, None when there is none.
         predicted, true: names of the predicted and the true class; None: nobody knows it.
@@ -94,14 +94,14 @@ def recovery_sentence(
         if true is None:
             verdict = "the true class is not known"
         whose = (
-            "the class of the nearest neighbour"
+            "the class of the nearest neighbor"
             if k == 1
-            else f"the most frequent class among the {k} neighbours"
+            else f"the most frequent class among the {k} neighbors"
         )
         return f"This is {whose}, {verdict}."
     if majority == predicted:
-        return f"No class recovered: {predicted} is still the most frequent among the {k} neighbours."
-    return f"No class recovered: no single class is the most frequent among the {k} neighbours."
+        return f"No class recovered: {predicted} is still the most frequent among the {k} neighbors."
+    return f"No class recovered: no single class is the most frequent among the {k} neighbors."
 
 
 def summary_sentence(
@@ -156,12 +156,12 @@ def unknown_layer_sentence(value: str, names: Sequence[str], shown: str) -> str:
 
 
 def unknown_range_sentence(value: str) -> str:
-    """The address asks for a number of neighbours that is not offered."""
+    """The address asks for a number of neighbors that is not offered."""
     return f"The address asks for neighbors “{value}”; it can be “all”, or left out for the first k."
 
 
 def threshold_too_large_sentence(threshold: int, k: int) -> str:
-    """The address asks for a threshold that no count of k neighbours can pass."""
+    """The address asks for a threshold that no count of k neighbors can pass."""
     return f"The address asks for threshold “{threshold}”, more than the k of {k}. Shown instead: {k}."
 
 
@@ -183,7 +183,7 @@ def pixel_place(row: int, column: int) -> str:
     return f"row {row}, column {column}"
 
 
-NO_NEIGHBORS = "No neighbours are stored for this layer yet. Run “xpixels ingest” and reload this page."
+NO_NEIGHBORS = "No neighbors are stored for this layer yet. Run “xpixels ingest” and reload this page."
 
 
 def softmax_text(*, predicted: str, true: str | None, true_probability: float, rank: int) -> str:
@@ -202,15 +202,15 @@ def ordinal(number: int) -> str:
 
 
 def counts_text(*, layer: str, metric: str, rule: str, tuned: bool) -> str:
-    """What the neighbours distribution counts, and how."""
+    """What the neighbors distribution counts, and how."""
     return f"{layer} · {metric} · {rule if tuned else 'not tuned'}"
 
 
 def neighbors_title(layer: str, shown: int) -> str:
-    """Heading of the neighbours."""
+    """Heading of the neighbors."""
     if shown == 0:
-        return f"No neighbours in {layer}"
-    return f"The {shown} nearest neighbours in {layer}" if shown > 1 else f"The nearest neighbour in {layer}"
+        return f"No neighbors in {layer}"
+    return f"The {shown} nearest neighbors in {layer}" if shown > 1 else f"The nearest neighbor in {layer}"
 
 
 def scale_sentence(*, metric: str, layer: str, nearest: float, farthest: float) -> str:
@@ -229,7 +229,7 @@ def shown_text(shown: int) -> str:
 
 
 def beyond_text(k: int) -> str:
-    """The line in the ranked list after the neighbours that were counted."""
+    """The line in the ranked list after the neighbors that were counted."""
     return "beyond the nearest: not counted" if k == 1 else f"beyond the first {k}: not counted"
 
 

@@ -1,4 +1,4 @@
-"""Plain sentences for the detectors that look at no neighbours: the repair sweep and the two baselines."""
+"""Plain sentences for the detectors that look at no neighbors: the repair sweep and the two baselines."""
 
 from dashapp.words.decisions import percents_apart
 from db.number_text import digits_apart
@@ -10,7 +10,7 @@ NOTES = {
     "logit-margin": "baseline",
 }
 SECTION_NOTE = (
-    "They ask no neighbours; the baselines look at the network's output alone. "
+    "They ask no neighbors; the baselines look at the network's output alone. "
     "Thresholds come from the tuning cases, as those of the layers do."
 )
 NOT_EVALUATED = (
@@ -48,12 +48,12 @@ def repair_reason(
     """
     if score > 0:
         done = (
-            f"Replacing the pixel at row {row}, column {column} by the median of its neighbours "
+            f"Replacing the pixel at row {row}, column {column} by the median of its neighbors "
             f"lets the network answer {other} instead"
         )
     else:
         done = (
-            f"No single pixel, replaced by the median of its neighbours, changes the answer {predicted}; "
+            f"No single pixel, replaced by the median of its neighbors, changes the answer {predicted}; "
             f"row {row}, column {column} brings {other} nearest"
         )
     found, limit = margins(score, threshold)

@@ -48,7 +48,7 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "baseline": Entry(
         "Baseline",
-        "Needs the network’s output alone, no neighbours. A detector that is no better finds no attacks, "
+        "Needs the network’s output alone, no neighbors. A detector that is no better finds no attacks, "
         "it finds unsure images.",
     ),
     "confidence": Entry(
@@ -61,23 +61,23 @@ GLOSSARY: dict[str, Entry] = {
         "The network’s scores of all classes, brought to a sum of 1. The largest one is the prediction.",
     ),
     "neighbors": Entry(
-        "Neighbours",
+        "Neighbors",
         "The training images whose activations in this layer are nearest to this image’s. Only images that "
         "the network classifies correctly are among them.",
     ),
     "unexpected": Entry(
         "Unexpected count",
-        "How many of the first k neighbours have another label than the predicted class (rule total), or "
+        "How many of the first k neighbors have another label than the predicted class (rule total), or "
         "have the most frequent single other label (rule max-class).",
     ),
     "k": Entry(
         "k",
-        "How many of the nearest neighbours are counted. It is chosen on the tuning cases, which no result "
+        "How many of the nearest neighbors are counted. It is chosen on the tuning cases, which no result "
         "here is measured on.",
     ),
     "threshold": Entry(
         "Threshold",
-        "A layer alarms when its score, for neighbours the unexpected count, is larger than this. A lower "
+        "A layer alarms when its score, for neighbors the unexpected count, is larger than this. A lower "
         "one finds more attacks and raises more false alarms. It is chosen on the tuning cases.",
     ),
     "alarms": Entry(
@@ -85,8 +85,8 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "recovered": Entry(
         "Recovered class",
-        "After an alarm: the label that most of the k neighbours share, when it is not the prediction. It is "
-        "what the defence takes the image for.",
+        "After an alarm: the label that most of the k neighbors share, when it is not the prediction. It is "
+        "what the defense takes the image for.",
     ),
     "located": Entry("Located", "The share of the attacked images whose attacked pixel the detector names."),
     "outcome": Entry(
@@ -97,7 +97,7 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "divergence": Entry(
         "First divergence",
-        "The first layer where the most frequent label among the k neighbours is no longer the true class: "
+        "The first layer where the most frequent label among the k neighbors is no longer the true class: "
         "from there on the network sees something else.",
     ),
     "margin": Entry(
@@ -110,12 +110,12 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "vulnerability": Entry(
         "Vulnerability map",
-        "For each position: how far the best of the tried colours brings another class, were this one pixel "
+        "For each position: how far the best of the tried colors brings another class, were this one pixel "
         "changed. Above 0 the pixel alone fools the network.",
     ),
     "repair": Entry(
         "Repair sweep",
-        "Each pixel in turn is replaced by the median of its neighbours. Where that brings another class far "
+        "Each pixel in turn is replaced by the median of its neighbors. Where that brings another class far "
         "ahead, the pixel is the suspect, and that class is the recovered one. Ours, not the paper’s.",
     ),
     "metric": Entry(
@@ -125,13 +125,13 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "rule": Entry(
         "Rule",
-        "What is counted among the k neighbours. total: all that are not of the predicted class; max-class: "
+        "What is counted among the k neighbors. total: all that are not of the predicted class; max-class: "
         "those of the most frequent single other class.",
     ),
     "reference": Entry(
         "Reference set",
-        "The training images that neighbours are taken from: all that the network classifies correctly, or "
-        "the distinct ones, without near-duplicates and without images that are neighbours of far too many.",
+        "The training images that neighbors are taken from: all that the network classifies correctly, or "
+        "the distinct ones, without near-duplicates and without images that are neighbors of far too many.",
     ),
     "layer": Entry(
         "Layer",

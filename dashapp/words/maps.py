@@ -9,8 +9,8 @@ from dashapp.words.detectors import margin
 MAP_NAMES = {"plain": "Plain", "vulnerability": "Vulnerability", "repair": "Repair"}
 MAP_NOTES = {
     "plain": "The images as they are",
-    "vulnerability": "What the best colour at each position would do to the image before any attack",
-    "repair": "What replacing each pixel by the median of its neighbours does",
+    "vulnerability": "What the best color at each position would do to the image before any attack",
+    "repair": "What replacing each pixel by the median of its neighbors does",
 }
 POINT = "Point at a position for its numbers."
 BRIGHTEST = "all on one scale, brightest first; the number is the channel, then its mean"
@@ -39,12 +39,12 @@ def vulnerability_sentences(
     Args:
         margins: (H, W), the lead of the best other class over the true one, in logits.
         classes: (H, W), that class.
-        levels: levels a channel of the colours that were tried.
+        levels: levels a channel of the colors that were tried.
         true: name of the true class.
         names: of the classes.
         attacked: whether the case shows an attacked image; the map is of the original then.
     """
-    colors = "8 corner colours" if levels == 2 else f"{levels**3:,} colours"
+    colors = "8 corner colors" if levels == 2 else f"{levels**3:,} colors"
     where = "At each position of the original" if attacked else "At each position"
     meaning = (
         f"{where}: by how many logits another class leads {true} when that pixel gets the best of {colors}. "
@@ -81,7 +81,7 @@ def repair_sentences(
     """
     meaning = (
         f"At each position: by how many logits another class leads {predicted} when that pixel becomes the "
-        "median of its neighbours. Above 0, in orange, that changes the answer."
+        "median of its neighbors. Above 0, in orange, that changes the answer."
     )
     row, column = np.unravel_index(int(margins.argmax()), margins.shape)
     other = names[int(classes[row, column])]

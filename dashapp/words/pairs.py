@@ -11,14 +11,14 @@ ORDER_NOTES = {
 }
 ZOOM_NOTE = "Drag across the chart to zoom into units; double-click for where it began."
 METRICS_NOTE = (
-    "Ranks are among the 50 neighbours that are stored of this case, where the metric is stored at all."
+    "Ranks are among the 50 neighbors that are stored of this case, where the metric is stored at all."
 )
 UNREAD_NOTE = "It takes the mean of the whole reference set: choose this metric above to have it read."
 
 
 def title(case_id: int, position: int, label: str, rank: int | None, layer: str) -> str:
-    """What is compared; `rank` None: the sample is not among the stored neighbours."""
-    place = "not among its stored neighbours" if rank is None else f"its neighbour of rank {rank}"
+    """What is compared; `rank` None: the sample is not among the stored neighbors."""
+    place = "not among its stored neighbors" if rank is None else f"its neighbor of rank {rank}"
     return f"Case {case_id} and {label} {position:,}, {place} in {layer}"
 
 
@@ -38,7 +38,7 @@ def half(shares: np.ndarray) -> int:
 
 
 def rank_text(stored: bool, rank: int | None) -> str:
-    """A rank among the stored neighbours."""
+    """A rank among the stored neighbors."""
     if not stored:
         return "not stored"
     return "beyond 50" if rank is None else str(rank)

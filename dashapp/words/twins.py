@@ -5,16 +5,14 @@ from dashapp.words import decisions
 
 
 def moves_sentence(found: Moves, k: int) -> str:
-    """How many neighbours left and stay; their counts add up to k."""
+    """How many neighbors left and stay; their counts add up to k."""
     left, stay = len(found.leaves), len(found.stays)
-    neighbors = "neighbour" if k == 1 else "neighbours"
+    neighbors = "neighbor" if k == 1 else "neighbors"
     if not left:
         order = "none changes its rank" if not found.moved else f"{found.moved} at another rank"
         return f"All {k} {neighbors} of the original stay; {order}."
     if not stay:
-        return (
-            f"All {k} {neighbors} of the original left." if k > 1 else "The neighbour of the original left."
-        )
+        return f"All {k} {neighbors} of the original left." if k > 1 else "The neighbor of the original left."
     verb = "stays" if stay == 1 else "stay"
     moved = ""
     if found.moved:
@@ -23,12 +21,12 @@ def moves_sentence(found: Moves, k: int) -> str:
 
 
 def left_text(rank: int | None) -> str:
-    """Of a neighbour of the original that left; `rank`: where it is now, None beyond the stored ones."""
+    """Of a neighbor of the original that left; `rank`: where it is now, None beyond the stored ones."""
     return "leaves, now beyond 50" if rank is None else f"leaves, now {rank}"
 
 
 def entered_text(rank: int | None) -> str:
-    """Of a new neighbour; `rank`: where it was, None beyond the stored ones."""
+    """Of a new neighbor; `rank`: where it was, None beyond the stored ones."""
     return "new, was beyond 50" if rank is None else f"new, was {rank}"
 
 
@@ -45,9 +43,9 @@ def seen_text(predicted: str, confidence: float) -> str:
 
 
 def no_twin_sentence(metric: str, layer: str) -> str:
-    """No neighbours of the original are stored."""
+    """No neighbors of the original are stored."""
     return (
-        f"The neighbours of the original are not stored in {layer} for {metric} distances. "
+        f"The neighbors of the original are not stored in {layer} for {metric} distances. "
         "Run “xpixels ingest” and reload this page."
     )
 

@@ -13,9 +13,9 @@ SWITCHES_NOTE = (
     "The metric decides what near means, the rule what counts against the prediction. Other metrics are "
     "stored by “xpixels ingest --metric NAME” and tuned by “xpixels tune”."
 )
-K_NOTE = "How many of the nearest neighbours are counted."
+K_NOTE = "How many of the nearest neighbors are counted."
 THRESHOLD_NOTE = (
-    "More unexpected neighbours are an alarm. Lower: more attacks are found, and more false alarms."
+    "More unexpected neighbors are an alarm. Lower: more attacks are found, and more false alarms."
 )
 OUTCOME_NOTES = {
     "TP": "true positives: attacked, and an alarm",

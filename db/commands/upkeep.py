@@ -116,7 +116,7 @@ def info(engine: Engine) -> Info:
 def check(engine: Engine) -> list[str]:
     """What is wrong with the database, a line each; empty when it is sound.
 
-    The file itself, tables, views, indexes and triggers, references, and whether cases, neighbours, decisions
+    The file itself, tables, views, indexes and triggers, references, and whether cases, neighbors, decisions
     and counts agree. Where a table or a column is missing, the last two are not asked.
     Raises what `migrate.require_current` raises.
     """

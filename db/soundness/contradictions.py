@@ -23,14 +23,14 @@ CONTRADICTIONS = {
         SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
         WHERE (SELECT COUNT(*) FROM class_scores WHERE class_scores.case_id = cases.id)
             <> (SELECT COUNT(*) FROM classes WHERE classes.dataset_id = samples.dataset_id)""",
-    "cases and compared layers without neighbours (run `xpixels ingest`, it goes on where it stopped)": """
+    "cases and compared layers without neighbors (run `xpixels ingest`, it goes on where it stopped)": """
         SELECT COUNT(*) FROM cases JOIN layers ON layers.network_id = cases.network_id AND layers.compared
         WHERE NOT EXISTS (SELECT 1 FROM neighbors
             WHERE neighbors.case_id = cases.id AND neighbors.layer_id = layers.id)""",
-    "cases and layers whose neighbours leave a rank out": """
+    "cases and layers whose neighbors leave a rank out": """
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM neighbors GROUP BY case_id, layer_id, metric
             HAVING COUNT(*) <> MAX("rank")) AS ranked""",
-    "neighbours of which no search tells the run, or searches without neighbours": """
+    "neighbors of which no search tells the run, or searches without neighbors": """
         WITH found AS (
             SELECT case_id, layer_id, metric, 'case' AS searched FROM neighbors WHERE "rank" = 1
             UNION ALL SELECT case_id, layer_id, metric, 'original' FROM original_neighbors WHERE "rank" = 1),

@@ -40,7 +40,7 @@ attacks = Table(
     integer("generations"),
     number("seconds"),  # its share of the batch's time
     integer("predicted_class"),  # of the best image it found
-    words("variant"),  # how the method searched: strategy, F, CR, start, fitness; or the set of colours
+    words("variant"),  # how the method searched: strategy, F, CR, start, fitness; or the set of colors
     Column("margin", Double),  # logits, of the best image: above 0 it fools; NULL in old rows
     Column("screened", Text),  # what a sweep made before said of it; NULL: it was not asked
     # Two indexes, as NULLs never equal one another: the same attack is one row.
@@ -83,7 +83,7 @@ attack_pixels = Table(
     sqlite_with_rowid=False,
 )
 
-# Of every position the best that any colour of a set does there, as three BLOBs of height x width values, row
+# Of every position the best that any color of a set does there, as three BLOBs of height x width values, row
 # by row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2"). Where a class is above 255 the
 # classes have two bytes each, "<u2": their length tells.
 vulnerability_maps = Table(
@@ -93,15 +93,15 @@ vulnerability_maps = Table(
     reference("run_id", "runs.id", index=True),
     reference("network_id", "networks.id"),
     reference("sample_id", "samples.id", index=True),  # as it is, before any attack
-    words("variant"),  # the set of colours: corners, or grid-N for N^3 colours
+    words("variant"),  # the set of colors: corners, or grid-N for N^3 colors
     integer("height"),
     integer("width"),
     Column("margins", LargeBinary, nullable=False),  # largest other logit - the true class's; above 0: fooled
     Column("classes", LargeBinary, nullable=False),  # the class of that other logit
-    Column("colors", LargeBinary, nullable=False),  # the colour that did it: (red * N + green) * N + blue
+    Column("colors", LargeBinary, nullable=False),  # the color that did it: (red * N + green) * N + blue
     number("best_margin"),  # the largest of the margins
     integer("vulnerable_positions"),  # margins above 0
-    integer("reached_classes"),  # wrong classes that some position and colour lead to
+    integer("reached_classes"),  # wrong classes that some position and color lead to
     integer("queries"),
     number("seconds"),
     UniqueConstraint("network_id", "sample_id", "variant"),

@@ -35,7 +35,7 @@ DETECTORS = ("neighbors", "repair", "baseline")
 CASE_SETS = ("all", "targeted", "untargeted")  # cases by their batch
 REFERENCES = ("all", "distinct")  # the reference set whole, or without near-duplicates and hubs
 OUTCOMES = ("TP", "FP", "TN", "FN")
-SEARCHED = ("case", "original")  # whose neighbours a search found
+SEARCHED = ("case", "original")  # whose neighbors a search found
 STATUSES = ("running", "done", "failed", "interrupted")
 ENCODINGS = ("raw", "zlib")
 

@@ -1,4 +1,4 @@
-"""Activations, neighbours, tuning and decisions: the k-NN defence in rows."""
+"""Activations, neighbors, tuning and decisions: the k-NN defense in rows."""
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
@@ -54,8 +54,8 @@ reference_activations = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# That a case, or its original, got its neighbours in a layer under a metric, all of them at once: so it is
-# told once which run found them. With each neighbour, and an index, the table would take 44 % more room.
+# That a case, or its original, got its neighbors in a layer under a metric, all of them at once: so it is
+# told once which run found them. With each neighbor, and an index, the table would take 44 % more room.
 searches = Table(
     "searches",
     metadata,

@@ -1,6 +1,6 @@
 """How well each detector does, and what that rests on: originals, near-duplicates, evaluations.
 
-A detector gives every input a score, and an alarm above a threshold: the k-NN defence of a layer under a
+A detector gives every input a score, and an alarm above a threshold: the k-NN defense of a layer under a
 metric and a rule (the score is the unexpected count), the repair sweep, or a baseline that needs only the
 network's output.
 """
@@ -101,8 +101,8 @@ detectors = Table(
     identity(),
     reference("network_id", "networks.id"),
     words("name"),
-    words("kind"),  # neighbors: the k-NN defence; repair: ours; baseline: the network's output alone
-    Column("layer", Text),  # of the k-NN defence, as the three below
+    words("kind"),  # neighbors: the k-NN defense; repair: ours; baseline: the network's output alone
+    Column("layer", Text),  # of the k-NN defense, as the three below
     Column("metric", Text),
     Column("rule", Text),
     Column("reference", Text),  # all: the whole reference set; distinct: without near-duplicates and hubs
@@ -126,7 +126,7 @@ detector_points = Table(
     reference("detector_id", "detectors.id", owned=True, primary_key=True),
     key("case_set", Text),
     key("partition", Text),
-    key("k"),  # 0: a detector without neighbours
+    key("k"),  # 0: a detector without neighbors
     key("threshold", Double),  # alarm when the score is greater
     *[integer(count) for count in COUNTS],
     one_of("case_set", CASE_SETS),
@@ -166,7 +166,7 @@ evaluations = Table(
     key("how_chosen", Text),  # tuning; validation: k as the paper's appendix picks it; paper: the paper's k
     key("partition", Text),  # that the counts and shares are of
     reference("run_id", "runs.id", index=True),
-    integer("k"),  # 0: a detector without neighbours
+    integer("k"),  # 0: a detector without neighbors
     number("threshold"),
     *[integer(count) for count in COUNTS],
     number("tpr"),

@@ -56,7 +56,7 @@ case_facets = Table(
     Column("column", Integer),
     Column("alarms", Text),  # the layers that alarm, in order: dense+logits; none; NULL: nothing is decided
     Column("alarm_count", Integer),
-    Column("divergence", Text),  # first layer where the majority of neighbours leaves the true class; none
+    Column("divergence", Text),  # first layer where the majority of neighbors leaves the true class; none
     reference("batch_id", "batches.id", nullable=True),  # NULL: of none, as of an unknown case
     Column("seed", Integer),  # of the batch
     Column("pixel_count", Integer),  # that the attack changed; NULL: no attack
@@ -67,7 +67,7 @@ case_facets = Table(
     check("alarms", "(alarms IS NULL) = (alarm_count IS NULL) AND (alarms = 'none') = (alarm_count = 0)"),
 )
 
-# One row a case and detector: the layers of the k-NN defence by their names, `repair`, and the baselines.
+# One row a case and detector: the layers of the k-NN defense by their names, `repair`, and the baselines.
 detector_decisions = Table(
     "detector_decisions",
     metadata,

@@ -103,7 +103,7 @@ layers = Table(
     words("kind"),
     integer("position"),  # from the input to the output, from 0
     json("shape"),
-    boolean("compared"),  # neighbours are searched here; the others are for viewing
+    boolean("compared"),  # neighbors are searched here; the others are for viewing
     UniqueConstraint("network_id", "name"),
     UniqueConstraint("network_id", "position"),
     check("position", "position >= 0"),

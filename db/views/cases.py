@@ -16,10 +16,10 @@ from db.tables.columns import view
 
 # One row a case. `alarms` counts all layers that alarm, `alarming_layers` names them ("dense+logits" or
 # "none"); both are of metric euclidean and rule total, NULL before tuning. `first_divergence` is the first
-# layer from the input, composed ones left out, where the most frequent class among the first k neighbours is
+# layer from the input, composed ones left out, where the most frequent class among the first k neighbors is
 # not the true class; layers whose most frequent classes are tied claim nothing and are passed over. Several
 # attacked pixels: the first one; attack_pixels has them all. `vulnerable_positions`: positions of the
-# unattacked image where one of the eight colour corners fools the network; NULL: not swept. `sample_name`:
+# unattacked image where one of the eight color corners fools the network; NULL: not swept. `sample_name`:
 # of the file that the image came from, where it came from one.
 case_overview = view(
     "case_overview",

@@ -87,8 +87,8 @@ def _rates(table: str) -> str:
     {table}.fn AS fn,"""
 
 
-# One row a point: of the k-NN defence on all cases every k and threshold; on a part of them, or without
-# near-duplicates and hubs, at the k that were evaluated; k 0 for detectors without neighbours. Rates are
+# One row a point: of the k-NN defense on all cases every k and threshold; on a part of them, or without
+# near-duplicates and hubs, at the k that were evaluated; k 0 for detectors without neighbors. Rates are
 # shares in [0, 1], NULL where there is nothing to be a share of.
 roc_curve = view(
     "roc_curve",
@@ -166,7 +166,7 @@ JOIN datasets ON datasets.id = networks.dataset_id
 )
 
 # Adversarial cases of a class pair by the first layer, from the input, where the most frequent class among
-# the first k neighbours is not the true class; composed layers left out, ties passed over. `layer` NULL: in
+# the first k neighbors is not the true class; composed layers left out, ties passed over. `layer` NULL: in
 # none.
 first_divergence = view(
     "first_divergence",

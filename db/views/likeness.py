@@ -64,7 +64,7 @@ LEFT JOIN classes AS other_classes
     key="network_id sample_id other_sample_id",
 )
 
-# How often a reference sample is a neighbour of cases in a layer under a metric, those that ever are.
+# How often a reference sample is a neighbor of cases in a layer under a metric, those that ever are.
 # `share`: of the cases searched there. A hub is one of them far above the others: sort by it.
 hubs = view(
     "hubs",

@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, Double, Integer, Text
 
 from db.tables.columns import view
 
-# One row a swept image and set of colours; the maps themselves are in vulnerability_maps.
+# One row a swept image and set of colors; the maps themselves are in vulnerability_maps.
 vulnerability = view(
     "vulnerability",
     """
@@ -53,7 +53,7 @@ LEFT JOIN classes AS true_classes
 )
 
 # One row a case whose image was repaired. `score`: the largest margin of another class over all pixels, each
-# in turn replaced by the median of its neighbours; above 0 the network then answers otherwise.
+# in turn replaced by the median of its neighbors; above 0 the network then answers otherwise.
 # `original_score`: the same of the image before the attack; of a clean case its own. `located`: the pixel of
 # that margin is an attacked one; NULL for clean cases. `recovered_right`: the class there is the true one.
 case_repairs = view(
@@ -109,7 +109,7 @@ LEFT JOIN classes AS recovered_classes
     key="case_id",
 )
 
-# The attacker who keeps the colour near the median of the neighbours, one row an attack: whether it fooled
+# The attacker who keeps the color near the median of the neighbors, one row an attack: whether it fooled
 # the network, and what the repair sweep then makes of it. `score` and what follows: NULL where it failed.
 near_median_attacks = view(
     "near_median_attacks",

@@ -54,7 +54,7 @@ def keeping(
 ) -> Iterator[Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]]:
     """A run that keeps images: what is given is `keep` but for its first arguments.
 
-    At its end the kept cases get neighbours and decisions, as all others have them.
+    At its end the kept cases get neighbors and decisions, as all others have them.
     """
     with stage(engine, "check", network.id, {"dataset": _dataset(network)}) as run_id:
         yield partial(keep, engine, network, checkpoint, run_id)
@@ -119,7 +119,7 @@ def keep(
 
 
 def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int) -> None:
-    """Find the neighbours that cases lack, and decide kept ones at the operating points that there are."""
+    """Find the neighbors that cases lack, and decide kept ones at the operating points that there are."""
     with engine.connect() as connection:
         metrics = sorted(batches.neighbor_counts(connection, network.id))
     find_neighbors(engine, network.id, metrics, checkpoint.network)

@@ -41,10 +41,10 @@ class Verdict:
 
 
 def neighbors_reason(rule: str, k: int, threshold: int, count: int) -> str:
-    """Why a layer alarms or not: `count` of the first k neighbours are unexpected."""
+    """Why a layer alarms or not: `count` of the first k neighbors are unexpected."""
     single = count == 1 or rule != "total"
     verb, whose = "is" if count == 1 else "are", "another class" if single else "other classes"
-    return f"{count} of {k} neighbours {verb} of {whose}, threshold {threshold}"
+    return f"{count} of {k} neighbors {verb} of {whose}, threshold {threshold}"
 
 
 def repair_reason(row: int, column: int, score: float, threshold: float, predicted: str, other: str) -> str:

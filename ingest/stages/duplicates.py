@@ -32,7 +32,7 @@ def find_duplicates(task: Task, training: Dataset) -> int:
     """Write the pairs down, once a network; gives how many there are, 0 where the stage was done before.
 
     Compared are all test images with the reference set, and the reference set with itself; training images
-    that the network errs on are nobody's neighbours and left out. Nothing is done before the reference set
+    that the network errs on are nobody's neighbors and left out. Nothing is done before the reference set
     is complete. Raises ValueError where `training` lacks images of the reference set.
     """
     with task.engine.connect() as connection:

@@ -53,7 +53,7 @@ MARGIN = Detector(baselines.MARGIN, "baseline")
 
 
 def knn_detector(layer: str, metric: str, rule: str, reference: str) -> Detector:
-    """The k-NN defence of a layer."""
+    """The k-NN defense of a layer."""
     name = f"{layer} {metric} {rule}" + (f" {reference}" if reference != WHOLE else "")
     return Detector(name, "neighbors", layer, metric, rule, reference)
 
@@ -95,7 +95,7 @@ def evaluate_detectors(
 
     again: all of them, also those that were evaluated on these cases.
 
-    references: `all`, the neighbours that are stored; `distinct`, searched anew without near-duplicates and
+    references: `all`, the neighbors that are stored; `distinct`, searched anew without near-duplicates and
         hubs.
     """
     known = _read(engine, network_id)
@@ -164,7 +164,7 @@ def _read(engine: Engine, network_id: int) -> _Known:
 
 
 def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
-    """The detectors without neighbours. The runner-up is what a baseline takes for the true class."""
+    """The detectors without neighbors. The runner-up is what a baseline takes for the true class."""
     cases, originals = known.cases, known.originals
     attacked, before = cases.adversarial, originals if known.paired else None
     found, second = baselines.scores(cases.logits), baselines.runner_up(cases.logits)
@@ -191,7 +191,7 @@ def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
 
 
 def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
-    """None where the neighbours of some case are not there yet."""
+    """None where the neighbors of some case are not there yet."""
     lists = _labels(known, detector.layer, detector.metric, detector.reference)
     if lists is None:
         return None
@@ -207,7 +207,7 @@ def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
 
 
 def _labels(known: _Known, layer: str, metric: str, reference: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """Labels (N, k) and (A, k) of the neighbours of cases and originals, nearest first; (0, k): not known."""
+    """Labels (N, k) and (A, k) of the neighbors of cases and originals, nearest first; (0, k): not known."""
     key = (layer, metric, reference)
     if key not in known.lists:
         if layer == POOLED:
@@ -262,7 +262,7 @@ def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.
 
 
 def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, scored: Scored | None) -> None:
-    """`scored`: of a detector without neighbours, whose decision about each case is written too."""
+    """`scored`: of a detector without neighbors, whose decision about each case is written too."""
     with writing(known.engine) as connection:
         key = {"network_id": known.network_id, "name": detector.name}
         detector_id = write.ensure(connection, detectors, key, detector.row())

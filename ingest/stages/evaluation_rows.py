@@ -1,6 +1,6 @@
 """A detector's scores to rows of `k_points`, `detector_points` and `evaluations`: pure, nothing is read here.
 
-Axis letters: N cases in the order of `EvaluatedCases`, A adversarial ones among them, k_max neighbours.
+Axis letters: N cases in the order of `EvaluatedCases`, A adversarial ones among them, k_max neighbors.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def case_sets(cases: EvaluatedCases) -> dict[str, np.ndarray]:
 
 
 def judge_scores(cases: EvaluatedCases, scored: Scored) -> Judged:
-    """A detector without neighbours: its threshold from tuning, and what it does there and on validation."""
+    """A detector without neighbors: its threshold from tuning, and what it does there and on validation."""
     judged = Judged([], [], [])
     for case_set, inside in case_sets(cases).items():
         parts = _parts(cases, inside)
@@ -88,10 +88,10 @@ def judge_neighbors(
     paper_k: int | None,
     with_points: bool,
 ) -> Judged:
-    """The k-NN defence of one layer, metric and rule: k and threshold from tuning, as the paper's appendix
+    """The k-NN defense of one layer, metric and rule: k and threshold from tuning, as the paper's appendix
     picks k on validation, and at the paper's own k.
 
-    labels (N, k_max) of the cases' neighbours; original_labels (A, k_max) and original_predicted (A,) of the
+    labels (N, k_max) of the cases' neighbors; original_labels (A, k_max) and original_predicted (A,) of the
     adversarial cases' originals, both (0, ...) where not known. with_points: whether `tuning_points` lacks
     the curve of all cases.
     """

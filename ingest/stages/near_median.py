@@ -1,4 +1,4 @@
-"""The stage `near-median`: attacks whose pixel keeps near its neighbours' median, and their repair sweeps."""
+"""The stage `near-median`: attacks whose pixel keeps near its neighbors' median, and their repair sweeps."""
 
 from __future__ import annotations
 

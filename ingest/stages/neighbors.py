@@ -55,7 +55,7 @@ def find_neighbors(
     *,
     share: Callable[..., Iterator[Done]] | None = None,
 ) -> None:
-    """Find and write the neighbours that cases and originals lack, in every compared layer and metric.
+    """Find and write the neighbors that cases and originals lack, in every compared layer and metric.
 
     network: needed for conv layers alone; without it, they are left as they are.
     share: (run id, ids of cases, layer=, metric=, inputs=) -> what is done; by default this process does it.
@@ -78,14 +78,14 @@ def find_neighbors(
     ]
     if any(ids for space in left for metric in metrics for _, ids in lacking[space.layer.id, metric]):
         names = ", ".join(space.layer.name for space in left)
-        print(f"neighbours in {names} take the network: run `xpixels ingest`", file=sys.stderr)
+        print(f"neighbors in {names} take the network: run `xpixels ingest`", file=sys.stderr)
     if not wanted:
         return
     total = sum(len(ids) for s in wanted for m in metrics for _, ids in lacking[s.layer.id, m])
     parameters = {"metrics": list(metrics), "layers": [space.layer.name for space in wanted], "k": K_MAX}
     with (
         stage(engine, "neighbors", network_id, parameters) as run_id,
-        progress("neighbours", total, "searches") as shown,
+        progress("neighbors", total, "searches") as shown,
     ):
         share = share or Searcher(engine, network_id, network).search
         for space in wanted:
@@ -129,7 +129,7 @@ class Searcher:
     def search(
         self, run_id: int, items: Sequence[int], *, layer: str, metric: str, inputs: str
     ) -> Iterator[Done]:
-        """Write the neighbours of cases or originals, by id, some together, a transaction each."""
+        """Write the neighbors of cases or originals, by id, some together, a transaction each."""
         if layer != self.layer:
             self._load(layer)
         tables = INPUTS[inputs]
@@ -150,7 +150,7 @@ class Searcher:
             ids = stored_activations.reference_ids(connection, self.network_id)
             if len(ids) < K_MAX:
                 raise ValueError(
-                    f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbours wanted"
+                    f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbors wanted"
                 )
             if space.streamed:
                 images = reference_image_ids(connection, self.network_id)

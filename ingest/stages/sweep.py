@@ -18,7 +18,7 @@ from ingest.stages.candidates import Pair
 from ingest.stages.evolve import write_attacks
 from ingest.task import Done, Task
 from model.attacks.one_pixel import AttackResult
-from model.attacks.sweep import WORTH_EDGES, as_attacks, colour_grid, sweep_stream
+from model.attacks.sweep import WORTH_EDGES, as_attacks, color_grid, sweep_stream
 from model.network.incremental import Incremental
 from model.progress import progress
 
@@ -30,21 +30,21 @@ def sweep_images(task: Task, run_id: int, items: list[list], *, levels: int, edg
     """Sweep images, each an index into the test split and the targets that count as hits ([None]: any).
 
     One transaction a block: the map of an image, its untargeted attack and one attack for every wrong class.
-    levels, edges: as in `colour_grid` and `sweep_stream`.
+    levels, edges: as in `color_grid` and `sweep_stream`.
     """
     indices = np.array([index for index, _ in items])
     images, labels = task.test.images[indices], task.test.labels[indices]
-    colours, classes = colour_grid(levels), len(task.test.class_names)
+    colors, classes = color_grid(levels), len(task.test.class_names)
     settings = sweep_settings(levels, images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
     # Always as many: a rounding depends on a block's size, and a stopped ingest comes to the same end.
-    together = max(1, CANDIDATES // len(colours))
+    together = max(1, CANDIDATES // len(colors))
     began, last = time.perf_counter(), 0.0
-    stream = sweep_stream(task.function, images, labels, colours=colours, together=together, edges=edges)
+    stream = sweep_stream(task.function, images, labels, colors=colors, together=together, edges=edges)
     for places, found in stream:
         others = (labels[places, None] + np.arange(1, classes)[None]) % classes
         judged = [
-            as_attacks(images[places], labels[places], found, colours=colours, targets=targets)
+            as_attacks(images[places], labels[places], found, colors=colors, targets=targets)
             for targets in (None, others)
         ]
         seconds = (time.perf_counter() - began - last) / len(places)

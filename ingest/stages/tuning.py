@@ -1,4 +1,4 @@
-"""The stage `tuning`: the k-NN defence's k and threshold (paper, 4.4), and its decisions on every case."""
+"""The stage `tuning`: the k-NN defense's k and threshold (paper, 4.4), and its decisions on every case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tune(
 ) -> bool:
     """Sweep every k and threshold on the tuning cases, choose, and decide every case; whether it could.
 
-    Without adversarial and clean tuning cases there is nothing to choose by. When no neighbours have come
+    Without adversarial and clean tuning cases there is nothing to choose by. When no neighbors have come
     since the last tuning of these metrics and rules, nothing is done, unless `again`.
     """
     with engine.connect() as connection:

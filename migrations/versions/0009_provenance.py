@@ -1,4 +1,4 @@
-"""Every row leads to its run: `run_id` where none led to it, and `searches`, whose parts neighbours are.
+"""Every row leads to its run: `run_id` where none led to it, and `searches`, whose parts neighbors are.
 
 What was written before gets its run where that is certain, and else none.
 

@@ -1,7 +1,7 @@
 """Candidates of the one-pixel attack: genome -> painted image, and logits -> fitness.
 
 A genome has five genes a pixel: row in [0, H], column in [0, W], red, green, blue in [0, 256]. Rounding
-down gives true uint8 colours and positions inside the image; the upper bound itself, which clipping can
+down gives true uint8 colors and positions inside the image; the upper bound itself, which clipping can
 reach, belongs to the last row, column or level.
 
 Axes: P candidates, H rows, W columns, K classes, n pixels a genome.
@@ -27,7 +27,7 @@ def bounds(shape: tuple[int, ...], pixels: int) -> tuple[Array, Array]:
 def first_population(keys: Array, population: int, shape: tuple[int, ...], pixels: int, start: str) -> Array:
     """First populations (B, P, 5 n), one for each of `keys` (B,), as `start` (one of STARTS) says.
 
-    "gaussian" is the start of Su et al. (arXiv 1710.08864): positions uniform, colours normal with mean 128
+    "gaussian" is the start of Su et al. (arXiv 1710.08864): positions uniform, colors normal with mean 128
     and deviation 127, clipped.
     """
     lower, upper = bounds(shape, pixels)
@@ -38,13 +38,13 @@ def first_population(keys: Array, population: int, shape: tuple[int, ...], pixel
         return places
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
     mean, deviation = jnp.full_like(lower, 128.0), jnp.full_like(lower, 127.0)
-    colours = evolution.gaussian(keys, population, lower, upper, mean, deviation)
-    is_colour = jnp.arange(GENES * pixels, dtype=jnp.int32) % GENES >= 2
-    return jnp.where(is_colour[None, None, :], colours, places)
+    colors = evolution.gaussian(keys, population, lower, upper, mean, deviation)
+    is_color = jnp.arange(GENES * pixels, dtype=jnp.int32) % GENES >= 2
+    return jnp.where(is_color[None, None, :], colors, places)
 
 
 def rounded(genomes: Array, shape: tuple[int, ...]) -> Array:
-    """Genomes (P, 5 n) float as (P, n, 5) int32: row < H, column < W, colours 0..255."""
+    """Genomes (P, 5 n) float as (P, n, 5) int32: row < H, column < W, colors 0..255."""
     last = jnp.array([shape[0] - 1, shape[1] - 1, 255, 255, 255], jnp.int32)
     values = jnp.floor(genomes).astype(jnp.int32).reshape(len(genomes), -1, GENES)
     return jnp.clip(values, 0, last[None, None, :])
@@ -59,7 +59,7 @@ def paint(image: Array, genomes: Array) -> Array:
     rows = jnp.arange(image.shape[0], dtype=jnp.int32)[None, :, None, None]
     columns = jnp.arange(image.shape[1], dtype=jnp.int32)[None, None, :, None]
     painted = jnp.broadcast_to(image[None], (len(genomes), *image.shape))
-    for pixel in range(values.shape[1]):  # a masked copy is vectorised; a scatter on a CPU is not
+    for pixel in range(values.shape[1]):  # a masked copy is vectorized; a scatter on a CPU is not
         here = (rows == values[:, pixel, 0, None, None, None]) & (
             columns == values[:, pixel, 1, None, None, None]
         )
@@ -68,9 +68,9 @@ def paint(image: Array, genomes: Array) -> Array:
 
 
 def painted_pixels(image: Array, genome: Array) -> Array:
-    """The pixels (n, 5) int32 of `genome` (5 n,) with the colours as they stand in the painted image.
+    """The pixels (n, 5) int32 of `genome` (5 n,) with the colors as they stand in the painted image.
 
-    A pixel that another one covers is reported with the colour that covers it, so painting the rows in any
+    A pixel that another one covers is reported with the color that covers it, so painting the rows in any
     order gives the image.
     """
     places = rounded(genome[None], image.shape)[0, :, :2]

@@ -1,12 +1,12 @@
-"""The attacker who knows the repair sweep: the one pixel keeps near the median of its neighbours.
+"""The attacker who knows the repair sweep: the one pixel keeps near the median of its neighbors.
 
-The repair sweep (model/detectors/repair.py) gives each pixel in turn the median of its neighbours and sees
+The repair sweep (model/detectors/repair.py) gives each pixel in turn the median of its neighbors and sees
 what the network then says; the nearer the attacked pixel is to that median, the less its repair can change.
-So this attack tries, at every position, the eight corners of a small cube of colours around the median, where
+So this attack tries, at every position, the eight corners of a small cube of colors around the median, where
 the corner sweep tries those of the whole cube: the smaller the cube, the fewer images fall, and the harder
 the attack is to see. With a half-width of 255 it is the corner sweep.
 
-Axis letters: N images, H rows, W columns, M = 8 colours, K classes.
+Axis letters: N images, H rows, W columns, M = 8 colors, K classes.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,13 +41,13 @@ def near_median_stream(
     """Yield (indices (n,), AttackResult of n images) block by block, in order.
 
     Of each image the candidate with the largest margin, best other logit - label's logit; of equals the first
-    by row, column and colour. It succeeded when it differs from the image and the plain pass, on the painted
+    by row, column and color. It succeeded when it differs from the image and the plain pass, on the painted
     image alone, gives another class than the label. Queries are all candidates, H x W x 8; generations and
     seconds are 0. An image that the network errs on as it is is attacked like any other.
 
     function: a network or what `attack_stream` takes; a network is evaluated by the incremental pass where
         that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2; labels (N,) int in [0, K).
-    within: the most that a channel of the pixel may differ from the median of its neighbours, 1..255.
+    within: the most that a channel of the pixel may differ from the median of its neighbors, 1..255.
     Raises ValueError, in one line, for anything else: at the call, not at the first item.
     """
     if isinstance(function, Network):
@@ -73,9 +73,9 @@ def near_median_stream(
 
 
 def median_corners(images: np.ndarray, within: int) -> np.ndarray:
-    """At every pixel of images (N, H, W, 3) uint8 the eight colours that are tried, (N, H, W, M, 3) uint8.
+    """At every pixel of images (N, H, W, 3) uint8 the eight colors that are tried, (N, H, W, M, 3) uint8.
 
-    Each channel is the neighbours' median - within or + within, cut off at 0 and 255; red changes slowest.
+    Each channel is the neighbors' median - within or + within, cut off at 0 and 255; red changes slowest.
     """
     medians = neighbor_medians(images).astype(np.int64)[:, :, :, None]
     return np.clip(medians + within * CORNERS, 0, 255).astype(np.uint8)
@@ -85,10 +85,10 @@ def _blocks(
     function: step.Function, images: np.ndarray, labels: np.ndarray, within: int
 ) -> Iterator[tuple[np.ndarray, AttackResult]]:
     def work(copy: step.Function, device: jax.Device, indices: np.ndarray) -> AttackResult:
-        pictures, colours = images[indices], median_corners(images[indices], within)
-        inputs = jax.device_put((pictures, colours, labels[indices]), device)
+        pictures, colors = images[indices], median_corners(images[indices], within)
+        inputs = jax.device_put((pictures, colors, labels[indices]), device)
         found = _positions(copy, sweep_step.remember(copy, inputs[0]), *inputs)
-        painted, pixels = _paint(pictures, colours, *map(np.asarray, found))
+        painted, pixels = _paint(pictures, colors, *map(np.asarray, found))
         logits = np.asarray(step.logits_of(copy, jax.device_put(painted, device)))
         changed = (painted != pictures).any(axis=(1, 2, 3))
         count = len(pictures)
@@ -96,7 +96,7 @@ def _blocks(
             changed & (logits.argmax(-1) != labels[indices]),
             painted,
             pixels,
-            np.full(count, np.prod(colours.shape[1:4])),
+            np.full(count, np.prod(colors.shape[1:4])),
             logits,
             np.zeros(count, np.int64),
             np.zeros(count),
@@ -107,30 +107,30 @@ def _blocks(
 
 
 def _paint(
-    images: np.ndarray, colours: np.ndarray, margins: np.ndarray, best: np.ndarray
+    images: np.ndarray, colors: np.ndarray, margins: np.ndarray, best: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Copies (N, H, W, 3) with the best candidate, and its pixels (N, 1, 5); margins and best (H * W, N)."""
     each = np.arange(len(images))
     place = margins.argmax(0)
     row, column = np.divmod(place, images.shape[2])
-    colour = colours[each, row, column, best[place, each]]
+    color = colors[each, row, column, best[place, each]]
     painted = images.copy()
-    painted[each, row, column] = colour
-    return painted, np.column_stack([row, column, colour]).astype(np.int64)[:, None]
+    painted[each, row, column] = color
+    return painted, np.column_stack([row, column, color]).astype(np.int64)[:, None]
 
 
 @jax.jit
 def _positions(
-    function: step.Function, memory, images: Array, colours: Array, labels: Array
+    function: step.Function, memory, images: Array, colors: Array, labels: Array
 ) -> tuple[Array, Array]:
-    """The largest margins and their colours' indices (H * W, N), colours (N, H, W, M, 3) uint8."""
+    """The largest margins and their colors' indices (H * W, N), colors (N, H, W, M, 3) uint8."""
 
     def position(place: Array) -> tuple[Array, Array]:
         row, column = place // images.shape[2], place % images.shape[2]
-        shape = (len(images), 1, 1, *colours.shape[3:])
-        chosen = jax.lax.dynamic_slice(colours, (0, row, column, 0, 0), shape)
+        shape = (len(images), 1, 1, *colors.shape[3:])
+        chosen = jax.lax.dynamic_slice(colors, (0, row, column, 0, 0), shape)
         logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0, 0])
         found = sweep_step.best(logits, labels)
-        return found.margins, found.colours
+        return found.margins, found.colors
 
     return jax.lax.map(position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32))

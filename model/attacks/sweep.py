@@ -1,11 +1,11 @@
-"""The exhaustive one-pixel attack: every position of an image in every colour of a set.
+"""The exhaustive one-pixel attack: every position of an image in every color of a set.
 
-With the eight corners of the colour cube, 8,192 queries an image of 32 x 32, it breaks what differential
+With the eight corners of the color cube, 8,192 queries an image of 32 x 32, it breaks what differential
 evolution breaks, since that ends in the corners too; the search of CornerSearch (Croce and Hein, arXiv
-1909.05040) for one pixel. What it gives besides: at every position the best that any colour of the set can do
-there, the vulnerability map, and how close each class came; so also the proof that no colour of it works.
+1909.05040) for one pixel. What it gives besides: at every position the best that any color of the set can do
+there, the vulnerability map, and how close each class came; so also the proof that no color of it works.
 
-Axis letters: N images, H rows, W columns, M colours, K classes, T targets an image.
+Axis letters: N images, H rows, W columns, M colors, K classes, T targets an image.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,18 +33,18 @@ class Sweep(NamedTuple):
     class, were painted and judged once more by the plain pass.
     """
 
-    margins: np.ndarray  # (N, H, W) float32, largest over the colours: best other logit - label's logit
+    margins: np.ndarray  # (N, H, W) float32, largest over the colors: best other logit - label's logit
     classes: np.ndarray  # (N, H, W) int32, that other class
-    colours: np.ndarray  # (N, H, W) int32, index of the colour that reached it
+    colors: np.ndarray  # (N, H, W) int32, index of the color that reached it
     reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
     places: np.ndarray  # (N, 1 + K) int32, where the best of all is, then of each class: see `paint`
     logits: np.ndarray  # (N, 1 + K, K) float32, of these by the plain pass
 
 
-def colour_grid(levels: int = 2) -> np.ndarray:
-    """levels^3 colours (M, 3) uint8, evenly spaced from 0 to 255; two levels are the corners of the cube."""
+def color_grid(levels: int = 2) -> np.ndarray:
+    """levels^3 colors (M, 3) uint8, evenly spaced from 0 to 255; two levels are the corners of the cube."""
     if not 2 <= levels <= 16:
-        raise ValueError(f"levels (={levels}) must lie in 2..16: the grid has levels^3 colours")
+        raise ValueError(f"levels (={levels}) must lie in 2..16: the grid has levels^3 colors")
     steps = np.rint(np.linspace(0, 255, levels)).astype(np.uint8)
     return np.array(list(product(steps, repeat=3)), np.uint8)
 
@@ -54,10 +54,10 @@ def corner_sweep(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    colours: np.ndarray | None = None,
+    colors: np.ndarray | None = None,
 ) -> Sweep:
     """Sweep all images; see `sweep_stream` for arguments and errors."""
-    found = [part for _, part in sweep_stream(function, images, labels, colours=colours)]
+    found = [part for _, part in sweep_stream(function, images, labels, colors=colors)]
     return Sweep(*(np.concatenate(field) for field in zip(*found, strict=True)))
 
 
@@ -66,7 +66,7 @@ def sweep_stream(
     images: np.ndarray,
     labels: np.ndarray,
     *,
-    colours: np.ndarray | None = None,
+    colors: np.ndarray | None = None,
     together: int | None = None,
     edges: bool | None = None,
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
@@ -75,8 +75,8 @@ def sweep_stream(
     function: a network, or anything that `attack_stream` takes; a network is evaluated by the incremental
         pass where it is faster, as an `Incremental` always is, a plain function by plain passes.
     images (N, H, W, 3) uint8; labels (N,) int in [0, K): the class whose loss counts.
-    colours (M, 3) uint8, by default the eight corners; `colour_grid` gives finer sets.
-    together: images of every block; by default so many that all colours at one position fit the cache, and
+    colors (M, 3) uint8, by default the eight corners; `color_grid` gives finer sets.
+    together: images of every block; by default so many that all colors at one position fit the cache, and
         fewer for few images.
     edges: whether there are programs of their own for positions close to an edge, where less is reached; by
         default for `WORTH_EDGES` images and more, as it takes long to compile them.
@@ -88,12 +88,12 @@ def sweep_stream(
     if isinstance(function, Network):
         function = fastest(function)[0]
     function = step.as_function(function)
-    colours = colour_grid() if colours is None else np.asarray(colours)
+    colors = color_grid() if colors is None else np.asarray(colors)
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or 0 in images.shape[1:]:
         raise ValueError(f"images (={images.dtype} {images.shape}) must be uint8 of shape (N, H, W, 3)")
-    if colours.ndim != 2 or colours.shape[1] != 3 or colours.dtype != np.uint8 or not len(colours):
-        raise ValueError(f"colours (={colours.dtype} {colours.shape}) must be uint8 of shape (M, 3), M >= 1")
+    if colors.ndim != 2 or colors.shape[1] != 3 or colors.dtype != np.uint8 or not len(colors):
+        raise ValueError(f"colors (={colors.dtype} {colors.shape}) must be uint8 of shape (M, 3), M >= 1")
     classes = step.class_count(function, images.shape[1:])
     if labels.shape != (len(images),) or not (np.issubdtype(labels.dtype, np.integer) or not labels.size):
         raise ValueError(
@@ -104,22 +104,22 @@ def sweep_stream(
     if not len(images):
         raise ValueError("images: expected at least one")
     least = together or 1
-    together = together or max(1, sweep_step.TOGETHER // len(colours))
+    together = together or max(1, sweep_step.TOGETHER // len(colors))
     edges = len(images) >= WORTH_EDGES if edges is None else edges
-    return _blocks(function, images, labels.astype(np.int32), colours, together, least, edges)
+    return _blocks(function, images, labels.astype(np.int32), colors, together, least, edges)
 
 
-def paint(images: np.ndarray, places: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def paint(images: np.ndarray, places: np.ndarray, colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Images (N, H, W, 3) as the candidates at places (N, P): copies (N, P, H, W, 3) and pixels (N, P, 5).
 
-    A place counts candidates: (row * W + column) * M + index of the colour.
+    A place counts candidates: (row * W + column) * M + index of the color.
     """
     width = images.shape[2]
-    position, colour = places // len(colours), colours[places % len(colours)]
+    position, color = places // len(colors), colors[places % len(colors)]
     row, column = position // width, position % width
     painted = np.repeat(images[:, None], places.shape[1], axis=1)
-    painted[*np.indices(places.shape), row, column] = colour
-    return painted, np.concatenate([row[..., None], column[..., None], colour], axis=2).astype(np.int64)
+    painted[*np.indices(places.shape), row, column] = color
+    return painted, np.concatenate([row[..., None], column[..., None], color], axis=2).astype(np.int64)
 
 
 def as_attacks(
@@ -128,17 +128,17 @@ def as_attacks(
     sweep: Sweep,
     *,
     targets: np.ndarray | None = None,
-    colours: np.ndarray | None = None,
+    colors: np.ndarray | None = None,
 ) -> AttackResult:
     """The sweep as an attack: of each image, or of each of its targets (N, T), the best candidate.
 
     Success is what the plain pass says of it. Queries are all candidates of the image, generations and
-    seconds are 0. A target of -1 counts as skipped. `colours` as the sweep had them.
+    seconds are 0. A target of -1 counts as skipped. `colors` as the sweep had them.
     """
-    colours = colour_grid() if colours is None else colours
+    colors = color_grid() if colors is None else colors
     goals = labels[:, None] if targets is None else targets
     chosen = np.zeros_like(goals) if targets is None else 1 + np.maximum(targets, 0)
-    painted, pixels = paint(images, np.take_along_axis(sweep.places, chosen, axis=1), colours)
+    painted, pixels = paint(images, np.take_along_axis(sweep.places, chosen, axis=1), colors)
     logits = np.take_along_axis(sweep.logits, chosen[:, :, None], axis=1)
     winner = logits.argmax(-1)
     changed = (painted != images[:, None]).any(axis=(2, 3, 4))
@@ -148,7 +148,7 @@ def as_attacks(
         success,
         painted,
         np.where(wanted[..., None], pixels, -1)[:, :, None],
-        np.where(wanted, images.shape[1] * images.shape[2] * len(colours), 0),
+        np.where(wanted, images.shape[1] * images.shape[2] * len(colors), 0),
         logits,
         np.where(wanted, 0, -1),
         np.zeros(goals.shape),
@@ -160,7 +160,7 @@ def _blocks(
     function: step.Function,
     images: np.ndarray,
     labels: np.ndarray,
-    colours: np.ndarray,
+    colors: np.ndarray,
     together: int,
     least: int,
     edges: bool,
@@ -168,11 +168,11 @@ def _blocks(
     parts = _parts(function, images.shape[1:3], edges)
 
     def work(copy: step.Function, device: jax.Device, indices: np.ndarray) -> Sweep:
-        inputs = jax.device_put((images[indices], labels[indices], colours), device)
+        inputs = jax.device_put((images[indices], labels[indices], colors), device)
         memory = sweep_step.remember(copy, inputs[0])
         found = [sweep_step.positions(copy, memory, *inputs, *part) for part in parts]
-        whole = _joined(found, images.shape[1:3], len(colours), parts)
-        painted = paint(images[indices], whole.places, colours)[0]
+        whole = _joined(found, images.shape[1:3], len(colors), parts)
+        painted = paint(images[indices], whole.places, colors)[0]
         logits = step.logits_of(copy, painted.reshape(-1, *images.shape[1:]))
         return whole._replace(logits=np.asarray(logits).reshape(*whole.places.shape, -1))
 
@@ -188,25 +188,25 @@ def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> lis
     return [((0, height), (0, width))]
 
 
-def _joined(found: list[sweep_step.Best], extent: tuple[int, int], colours: int, parts: list[tuple]) -> Sweep:
+def _joined(found: list[sweep_step.Best], extent: tuple[int, int], colors: int, parts: list[tuple]) -> Sweep:
     """The parts of a block put together, without the logits; of equals the first place counts."""
     height, width = extent
     count, classes = found[0].reach.shape[1:]
     maps = [np.zeros((count, height, width), kind) for kind in (np.float32, np.int32, np.int32)]
     reach = np.full((count, classes), -np.inf, np.float32)
-    places = np.full((count, classes), height * width * colours, np.int32)
+    places = np.full((count, classes), height * width * colors, np.int32)
     for ((top, bottom), (left, right)), best in zip(parts, found, strict=True):
         best = sweep_step.Best(*map(np.asarray, best))
         for kept, field in zip(maps, best[:3], strict=True):
             kept[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
         position = best.reach.argmax(0)[None]
         row, column = np.divmod(position[0], right - left)
-        colour, new = (
-            np.take_along_axis(field, position, axis=0)[0] for field in (best.reach_colours, best.reach)
+        color, new = (
+            np.take_along_axis(field, position, axis=0)[0] for field in (best.reach_colors, best.reach)
         )
-        place = ((row + top) * width + column + left) * colours + colour
+        place = ((row + top) * width + column + left) * colors + color
         better = (new > reach) | ((new == reach) & (place < places))
         reach, places = np.where(better, new, reach), np.where(better, place, places).astype(np.int32)
     position = maps[0].reshape(count, -1).argmax(1)
-    best = position * colours + np.take_along_axis(maps[2].reshape(count, -1), position[:, None], 1)[:, 0]
+    best = position * colors + np.take_along_axis(maps[2].reshape(count, -1), position[:, None], 1)[:, 0]
     return Sweep(*maps, reach, np.concatenate([best[:, None], places], 1).astype(np.int32), np.zeros(0))

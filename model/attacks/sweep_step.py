@@ -1,7 +1,7 @@
-"""What a sweep computes on a device: of some images, the best of all colours at every position of a part.
+"""What a sweep computes on a device: of some images, the best of all colors at every position of a part.
 
-Axis letters as in model.attacks.sweep: N images, H rows, W columns, M colours, K classes, G groups of
-colours.
+Axis letters as in model.attacks.sweep: N images, H rows, W columns, M colors, K classes, G groups of
+colors.
 """
 
 from functools import partial
@@ -18,13 +18,13 @@ TOGETHER = 64  # candidates at one position evaluated together: what fits the ca
 
 
 class Best(NamedTuple):
-    """The best over some colours at one position, for N images."""
+    """The best over some colors at one position, for N images."""
 
     margins: Array  # (N,)
     classes: Array  # (N,)
-    colours: Array  # (N,)
+    colors: Array  # (N,)
     reach: Array  # (N, K)
-    reach_colours: Array  # (N, K)
+    reach_colors: Array  # (N, K)
 
 
 @jax.jit
@@ -39,18 +39,18 @@ def positions(
     memory,
     images: Array,
     labels: Array,
-    colours: Array,
+    colors: Array,
     rows: tuple[int, int],
     columns: tuple[int, int],
 ) -> Best:
-    """The best over colours at every position of a part, row by row: fields (positions, N, ...).
+    """The best over colors at every position of a part, row by row: fields (positions, N, ...).
 
-    images (N, H, W, 3) uint8; labels (N,) int32; colours (M, 3) uint8; rows and columns: first and behind the
+    images (N, H, W, 3) uint8; labels (N,) int32; colors (M, 3) uint8; rows and columns: first and behind the
     last.
     """
-    groups = -(-len(colours) // max(1, TOGETHER // len(images)))
-    size = -(-len(colours) // groups)
-    padded = jnp.concatenate([colours, jnp.repeat(colours[-1:], groups * size - len(colours), axis=0)])
+    groups = -(-len(colors) // max(1, TOGETHER // len(images)))
+    size = -(-len(colors) // groups)
+    padded = jnp.concatenate([colors, jnp.repeat(colors[-1:], groups * size - len(colors), axis=0)])
     whole = (rows, columns) == ((0, images.shape[1]), (0, images.shape[2]))
 
     def position(place: Array) -> Best:
@@ -64,7 +64,7 @@ def positions(
             edges = (None, None) if whole else (rows, columns)
             found = best(logits_at(function, memory, images, row, column, chosen, *edges), labels)
             return found._replace(
-                colours=found.colours + group * size, reach_colours=found.reach_colours + group * size
+                colors=found.colors + group * size, reach_colors=found.reach_colors + group * size
             )
 
         if groups == 1:
@@ -81,49 +81,49 @@ def logits_at(
     images: Array,
     row: Array,
     column: Array,
-    colours: Array,
+    colors: Array,
     rows: tuple[int, int] | None = None,
     columns: tuple[int, int] | None = None,
 ) -> Array:
-    """Logits (N, M, K) with one pixel in each of colours (M, 3) or (N, M, 3), by the pass that there is.
+    """Logits (N, M, K) with one pixel in each of colors (M, 3) or (N, M, 3), by the pass that there is.
 
     The rest as in `Incremental.at_position`.
     """
     if isinstance(function, Incremental):
-        return function.at_position(memory, row, column, colours, rows, columns)
-    shape = (len(images), colours.shape[-2], *images.shape[1:])
+        return function.at_position(memory, row, column, colors, rows, columns)
+    shape = (len(images), colors.shape[-2], *images.shape[1:])
     painted = jnp.broadcast_to(images[:, None], shape)
-    pixel = jnp.broadcast_to(colours, (*shape[:2], 3))[:, :, None, None]
+    pixel = jnp.broadcast_to(colors, (*shape[:2], 3))[:, :, None, None]
     painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
     logits = step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
     return logits.reshape(*shape[:2], -1)
 
 
 def best(logits: Array, labels: Array) -> Best:
-    """The best of logits (N, M, K) over the colours."""
+    """The best of logits (N, M, K) over the colors."""
     classes = jnp.arange(logits.shape[2], dtype=jnp.int32)[None, None, :]
     is_label = classes == labels[:, None, None]
     others = jnp.where(is_label, -jnp.inf, logits)
     margins = others.max(-1) - jnp.where(is_label, logits, 0.0).sum(-1)
-    colour = margins.argmax(1).astype(jnp.int32)
-    chosen = jnp.take_along_axis(others, colour[:, None, None], axis=1)[:, 0]
+    color = margins.argmax(1).astype(jnp.int32)
+    chosen = jnp.take_along_axis(others, color[:, None, None], axis=1)[:, 0]
     top, is_top = logits.max(-1, keepdims=True), classes == logits.argmax(-1)[..., None].astype(jnp.int32)
     second = jnp.where(is_top, -jnp.inf, logits).max(-1, keepdims=True)
     reach = logits - jnp.where(is_top, second, top)
     return Best(
         margins.max(1),
         chosen.argmax(-1).astype(jnp.int32),
-        colour,
+        color,
         reach.max(1),
         reach.argmax(1).astype(jnp.int32),
     )
 
 
 def _best_of(groups: Best) -> Best:
-    """The best over groups of colours (G, N, ...); of equals the first."""
+    """The best over groups of colors (G, N, ...); of equals the first."""
     group = groups.margins.argmax(0)[None]
-    margins, classes, colours = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])
+    margins, classes, colors = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])
     group = groups.reach.argmax(0)[None]
     return Best(
-        margins, classes, colours, *(jnp.take_along_axis(field, group, axis=0)[0] for field in groups[3:])
+        margins, classes, colors, *(jnp.take_along_axis(field, group, axis=0)[0] for field in groups[3:])
     )

@@ -41,7 +41,7 @@ SMALL = 2.0**-40  # shorter vectors lose digits in float32
 GROUP = 256  # queries, and
 STRIP = 512  # reference rows, whose distances stay in a core's cache, and at most
 STRIP_SIZE = 2**22  # numbers, as each thread copies its rows
-UNROLLED = 16  # dimensions a step: XLA makes them one vectorised loop
+UNROLLED = 16  # dimensions a step: XLA makes them one vectorized loop
 
 
 @dataclass(frozen=True)

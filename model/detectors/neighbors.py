@@ -1,4 +1,4 @@
-"""Exact nearest neighbours under five metrics, in bounded memory, over references of any length.
+"""Exact nearest neighbors under five metrics, in bounded memory, over references of any length.
 
 Float32 arithmetic is fast but inexact: |r|^2 - 2 q.r cancels where q and r are close. So a float32 pass only
 gives every reference row a score that bounds its distance from below and above

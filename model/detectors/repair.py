@@ -1,9 +1,9 @@
-"""The repair sweep: each pixel in turn becomes what its neighbours say, and the network is watched.
+"""The repair sweep: each pixel in turn becomes what its neighbors say, and the network is watched.
 
 Where a network's answer hangs on one odd pixel, repairing that pixel brings back another class, while
 repairing any other one changes little. So the largest margin of another class over all positions is a score
 for an attack of one pixel, its place is the suspected pixel, and the class there the recovered one. Ours, not
-the paper's. It is blind for a pixel that is painted like its neighbours, and misled by images that are odd by
+the paper's. It is blind for a pixel that is painted like its neighbors, and misled by images that are odd by
 nature.
 
 Axis letters: N images, H rows, W columns, K classes.
@@ -51,10 +51,10 @@ class Repair(NamedTuple):
 
 
 def neighbor_medians(images: np.ndarray) -> np.ndarray:
-    """At every pixel the median of its up to eight neighbours, each channel for itself.
+    """At every pixel the median of its up to eight neighbors, each channel for itself.
 
     images (N, H, W, 3) uint8, H and W >= 2; gives the same shape and type. Between two middle values their
-    mean, halves to the even number. At an edge there are five neighbours, in a corner three.
+    mean, halves to the even number. At an edge there are five neighbors, in a corner three.
     """
     count, height, width, channels = images.shape
     padded = np.full((count, height + 2, width + 2, channels), np.nan, np.float32)
@@ -119,13 +119,13 @@ def _blocks(
 
 @jax.jit
 def _positions(
-    function: step.Function, memory, images: Array, colours: Array, predicted: Array
+    function: step.Function, memory, images: Array, colors: Array, predicted: Array
 ) -> tuple[Array, Array]:
-    """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel as in colours, of one shape."""
+    """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel as in colors, of one shape."""
 
     def position(place: Array) -> tuple[Array, Array]:
         row, column = place // images.shape[2], place % images.shape[2]
-        chosen = jax.lax.dynamic_slice(colours, (0, row, column, 0), (len(images), 1, 1, 3))
+        chosen = jax.lax.dynamic_slice(colors, (0, row, column, 0), (len(images), 1, 1, 3))
         logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0])
         found = sweep_step.best(logits, predicted)
         return found.margins, found.classes

@@ -1,6 +1,6 @@
 """The repair sweep at the most promising pixels only: an eighth of the work, nearly always the same answer.
 
-Two things make a pixel promising: how far it is from what its neighbours say, and how much its repair would
+Two things make a pixel promising: how far it is from what its neighbors say, and how much its repair would
 help another class to first order, which one gradient tells for all pixels. Either alone leaves out some that
 the other one has. The pixels that rank highest by one or the other are repaired one by one, as exactly as in
 the whole sweep (`model.detectors.repair`); of the rest nothing is claimed. `benchmarks.check` measures how
@@ -57,12 +57,12 @@ def screened_stream(
         yield indices, Repair(*(field[: len(indices)] for field in found))
 
 
-def promising(function: step.Function, images: Array, colours: Array, predicted: Array, most: int) -> Array:
+def promising(function: step.Function, images: Array, colors: Array, predicted: Array, most: int) -> Array:
     """The places row * W + column, (N, M) int32, where repairing may help another class most.
 
-    images and colours (N, H, W, 3) uint8, predicted (N,) int32; most: M.
+    images and colors (N, H, W, 3) uint8, predicted (N,) int32; most: M.
     """
-    floats, change = cnn.to_float(images), cnn.to_float(colours) - cnn.to_float(images)
+    floats, change = cnn.to_float(images), cnn.to_float(colors) - cnn.to_float(images)
 
     def lead(inputs: Array) -> Array:
         logits = function(inputs)
@@ -83,12 +83,12 @@ def _ranks(values: Array) -> Array:
 
 @partial(jax.jit, static_argnames=("most",))
 def _screened(
-    function: step.Function, memory, images: Array, colours: Array, most: int
+    function: step.Function, memory, images: Array, colors: Array, most: int
 ) -> tuple[Array, Array, Array, Array]:
     """Predicted classes (N,), the places tried (N, M), and the margins and classes there (N, M)."""
     predicted = function(cnn.to_float(images)).argmax(-1).astype(jnp.int32)
-    places = promising(function, images, colours, predicted, most)
-    flat = colours.reshape(len(images), -1, 3)
+    places = promising(function, images, colors, predicted, most)
+    flat = colors.reshape(len(images), -1, 3)
 
     def one(index: Array) -> tuple[Array, Array]:
         own = places[index]

@@ -1,10 +1,10 @@
-"""The k-nearest-neighbours defence: votes, alarm, recovery, outcome.
+"""The k-nearest-neighbors defense: votes, alarm, recovery, outcome.
 
 Keppel et al., "ExplAInable Pixels" (MUM 2022), section 4.2, after Papernot and McDaniel's deep k-nearest
-neighbours (arXiv 1803.04765). Everything here is a pure function of the neighbours' labels.
+neighbors (arXiv 1803.04765). Everything here is a pure function of the neighbors' labels.
 
-Axes: N cases, k_max neighbours in the order of their rank, K classes. Column k - 1 of a result is for the
-first k neighbours, so one call answers every k.
+Axes: N cases, k_max neighbors in the order of their rank, K classes. Column k - 1 of a result is for the
+first k neighbors, so one call answers every k.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ RULES = ("total", "max-class")
 
 
 def votes(neighbor_labels: np.ndarray, classes: int) -> np.ndarray:
-    """How many of the first k neighbours have each label: (N, k_max, K) int64.
+    """How many of the first k neighbors have each label: (N, k_max, K) int64.
 
     neighbor_labels (N, k_max) int in [0, classes).
     """
@@ -26,10 +26,10 @@ def votes(neighbor_labels: np.ndarray, classes: int) -> np.ndarray:
 def unexpected_counts(
     neighbor_labels: np.ndarray, predicted: np.ndarray, rule: str = "total", *, classes: int
 ) -> np.ndarray:
-    """Unexpected neighbours among the first k, for every k at once: (N, k_max) int64.
+    """Unexpected neighbors among the first k, for every k at once: (N, k_max) int64.
 
-    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes). Rule "total": neighbours whose label
-    is not the predicted class. Rule "max-class": neighbours of the most frequent single other class. The
+    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes). Rule "total": neighbors whose label
+    is not the predicted class. Rule "max-class": neighbors of the most frequent single other class. The
     paper's words, "more (unexpected) neighbors in a layer of a class, which was not the predicted class",
     allow both.
     """
@@ -49,7 +49,7 @@ def taken_in_turn(lists: Sequence[np.ndarray], k_max: int) -> np.ndarray:
 
 
 def alarms(counts: np.ndarray, threshold: int | np.ndarray) -> np.ndarray:
-    """Whether there are more unexpected neighbours than the threshold: strictly, so -1 always alarms."""
+    """Whether there are more unexpected neighbors than the threshold: strictly, so -1 always alarms."""
     return np.asarray(counts) > threshold
 
 

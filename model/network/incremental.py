@@ -61,17 +61,17 @@ class Incremental:
         memory: Memory,
         row: Array,
         column: Array,
-        colours: Array,
+        colors: Array,
         rows: tuple[int, int] | None = None,
         columns: tuple[int, int] | None = None,
     ) -> Array:
-        """Logits (N, M, K) of N images with one pixel in each of colours uint8, (M, C) or (N, M, C).
+        """Logits (N, M, K) of N images with one pixel in each of colors uint8, (M, C) or (N, M, C).
 
         `rows` and `columns`: the part of the image, first and behind the last, that the position lies in;
         close to an edge it saves work.
         """
         whole, part = plan(self.architecture), plan(self.architecture, rows, columns)
-        return _at_position(whole, part, self.weights, memory, row, column, colours)
+        return _at_position(whole, part, self.weights, memory, row, column, colors)
 
 
 def incremental(network: cnn.Network) -> Incremental:
@@ -156,9 +156,9 @@ def _margins(window: Window, extent: int) -> tuple[int, int]:
 
 
 def _at_position(
-    whole: Plan, part: Plan, weights: dict, memory: Memory, row: Array, column: Array, colours: Array
+    whole: Plan, part: Plan, weights: dict, memory: Memory, row: Array, column: Array, colors: Array
 ) -> Array:
-    images, count = memory.images.shape[2], colours.shape[-2]
+    images, count = memory.images.shape[2], colors.shape[-2]
 
     def take(kept: Array, margins: tuple[int, int], where: tuple[Array, Array], size: tuple[int, int]):
         start = [index + margin for index, margin in zip(where, margins, strict=True)]
@@ -167,8 +167,8 @@ def _at_position(
         return jnp.broadcast_to(window[:, :, None, :, None, :], shape).reshape(*size, 1, -1, kept.shape[3])
 
     old = take(memory.images, (0, 0), (row, column), (1, 1))
-    new = jnp.broadcast_to(cnn.to_float(colours), (images, count, colours.shape[-1]))
-    new = new.reshape(-1, colours.shape[-1])
+    new = jnp.broadcast_to(cnn.to_float(colors), (images, count, colors.shape[-1]))
+    new = new.reshape(-1, colors.shape[-1])
     change = follow(whole, part, weights, memory, take, (row, column), new[None, None, None] - old)
 
     # The window's part of the first dense layer; what hangs over meets rows of zeros.

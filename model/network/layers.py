@@ -95,7 +95,7 @@ class Dense:
 Layer = Conv | MaxPool | Dropout | Flatten | Dense
 COMPOSED = "composed"  # the concatenation of flatten and the dense layers, in order (paper, section 4.2)
 SCALED = "composed-scaled"  # the same, each layer divided by its usual length: none outweighs
-POOLED = "composed-pooled"  # no vectors: the votes of the single layers' neighbours, taken in turn
+POOLED = "composed-pooled"  # no vectors: the votes of the single layers' neighbors, taken in turn
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from db import schema
 
 # Of a run rather than of what it found.
 LEFT_OUT = frozenset(("id", "run_id", "seconds", "created_at"))
-TOTALLED = {"facet_cells": "cases"}  # how many rows a count is spread over does not matter
+TOTALED = {"facet_cells": "cases"}  # how many rows a count is spread over does not matter
 
 Contents = dict[str, Counter]
 
@@ -38,8 +38,8 @@ def contents(engine: Engine) -> Contents:
             digests[table.name] = {}
             for row in connection.execute(select(table)).mappings():
                 told = tuple(_told(table, row, digests))
-                if table.name in TOTALLED:
-                    counted = TOTALLED[table.name]
+                if table.name in TOTALED:
+                    counted = TOTALED[table.name]
                     rows[tuple(part for part in told if part[0] != counted)] += row[counted]
                 else:
                     rows[told] += 1

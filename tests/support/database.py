@@ -1,6 +1,6 @@
 """A small but complete database of synthetic rows: every table filled, every number consistent.
 
-The images are drawn, the activations are noise around a centre a class; but neighbours, counts, operating
+The images are drawn, the activations are noise around a center a class; but neighbors, counts, operating
 points and decisions are computed from them, so that a page over this database adds up.
 """
 
@@ -107,7 +107,7 @@ def _network(connection: Connection) -> None:
 
 
 def _picture(random: np.random.Generator, label: int) -> np.ndarray:
-    """A drawn image (32, 32, 3) uint8: a disc on a sky, in colours of its class."""
+    """A drawn image (32, 32, 3) uint8: a disc on a sky, in colors of its class."""
     y, x = np.mgrid[0:32, 0:32]
     hue = np.array([np.cos(label * 0.63 + shift) for shift in (0, 2.1, 4.2)]) * 70 + 130
     disc = (y - random.integers(10, 22)) ** 2 + (x - random.integers(10, 22)) ** 2 < random.integers(36, 110)

@@ -1,4 +1,4 @@
-"""The defence's part of the synthetic database: activations, neighbours, tuning and decisions, computed."""
+"""The defense's part of the synthetic database: activations, neighbors, tuning and decisions, computed."""
 
 import zlib
 
@@ -91,7 +91,7 @@ def store_defense(
     of_references: dict[str, np.ndarray],
     reference_labels: np.ndarray,
 ) -> None:
-    """Neighbours by distance, counts at every k, operating points chosen on tuning, decisions."""
+    """Neighbors by distance, counts at every k, operating points chosen on tuning, decisions."""
     predicted = np.array([case["predicted_class"] for case in cases])
     attacked = np.array([case["kind"] == "adversarial" for case in cases])
     partitions = np.array([case["partition"] for case in cases])
@@ -184,7 +184,7 @@ def _operate(connection: Connection, points: list[dict], how: str) -> None:
 
 
 def _decision(case: dict, labels: np.ndarray, k: int, threshold: int) -> dict:
-    """The decision about a case from the labels (k,) of its neighbours."""
+    """The decision about a case from the labels (k,) of its neighbors."""
     count = int((labels != case["predicted_class"]).sum())
     votes = np.bincount(labels, minlength=10)
     majority = int(votes.argmax()) if (votes == votes.max()).sum() == 1 else None

@@ -188,7 +188,7 @@ def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> Non
 
 
 def _decide(connection: Connection, detector: str, scores: np.ndarray, cases: list[dict]) -> None:
-    """What a detector without neighbours says of every case."""
+    """What a detector without neighbors says of every case."""
     rows = []
     for case, score in zip(cases, scores.tolist(), strict=True):
         alarm = score > 1.0

@@ -1,4 +1,4 @@
-"""The originals' part of the synthetic database, and one case with neighbours under a second metric."""
+"""The originals' part of the synthetic database, and one case with neighbors under a second metric."""
 
 import numpy as np
 from sqlalchemy import Connection, select
@@ -6,14 +6,14 @@ from sqlalchemy import Connection, select
 from db import schema
 from tests.support.database_defense import LAYERS, store
 
-SHIFT = 5  # ranks by which the attack moves every neighbour of the original farther
+SHIFT = 5  # ranks by which the attack moves every neighbor of the original farther
 LOGITS = next(i for i, (name, *_) in enumerate(LAYERS, start=1) if name == "logits")
 DENSE = next(i for i, (name, *_) in enumerate(LAYERS, start=1) if name == "dense")
 
 
 def store_twins(connection: Connection, cases: list[dict]) -> None:
-    """An original's neighbour of rank r is the attacked image's of rank r + SHIFT; its logits favour the
-    true class. The first adversarial validation case has cosine neighbours in `dense`, without tuning.
+    """An original's neighbor of rank r is the attacked image's of rank r + SHIFT; its logits favor the
+    true class. The first adversarial validation case has cosine neighbors in `dense`, without tuning.
     """
     neighbors = schema.neighbors.c
     attacked = [case["id"] for case in cases if case["kind"] == "adversarial"]

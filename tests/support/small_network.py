@@ -1,7 +1,7 @@
 """A network that is quick to compile and to ask, and right often enough to be attacked.
 
 Its convolutions are random; its last layer is fitted to the bundled sample by ridge regression, without a
-step of training. It knows a third of the test images, and corner colours fool most of these, not all.
+step of training. It knows a third of the test images, and corner colors fool most of these, not all.
 """
 
 from pathlib import Path
@@ -35,16 +35,16 @@ def write(path: Path, training: Dataset) -> None:
     network = random_network(SMALL, np.random.default_rng(0))
     parts = cnn.activate(network, training.images, ("flatten",))
     flat = np.concatenate([part["flatten"] for part in parts]).astype(float)
-    # Centred, as images would else be all alike to it, and near-duplicates of each other.
+    # Centered, as images would else be all alike to it, and near-duplicates of each other.
     dense = np.asarray(network.dense.kernel[...], float)
     dense /= (flat @ dense).std(0)
     middle = flat.mean(0) @ dense
     features = np.maximum(flat @ dense - middle, 0)
     mean = features.mean(0)
-    centred = features - mean
+    centered = features - mean
     wanted = np.eye(SMALL.classes)[training.labels] - 1 / SMALL.classes
-    penalty = SHRINK * centred.var() * np.eye(features.shape[1])
-    logits = SMALL.classes * np.linalg.solve(centred.T @ centred + penalty, centred.T @ wanted)
+    penalty = SHRINK * centered.var() * np.eye(features.shape[1])
+    logits = SMALL.classes * np.linalg.solve(centered.T @ centered + penalty, centered.T @ wanted)
     for layer, kernel, bias in ((network.dense, dense, -middle), (network.logits, logits, -mean @ logits)):
         layer.kernel[...] = jnp.asarray(kernel, jnp.float32)
         layer.bias[...] = jnp.asarray(bias, jnp.float32)

@@ -1,4 +1,4 @@
-/* Controller of the neighbour graph: live forces, hover card, wheel zoom, fit. All of it stays in the
+/* Controller of the neighbor graph: live forces, hover card, wheel zoom, fit. All of it stays in the
    browser; the server only ever sends elements (dashapp/draw/graph_elements.py), which carry the wanted length of each
    edge and a position that already has it.
 
@@ -303,7 +303,7 @@
       if (!moved) fit(false);
     }).observe(frame);
 
-    /* The whole graph as a picture, on the colour of the page. */
+    /* The whole graph as a picture, on the color of the page. */
     async function picture(name) {
       const bg = window.getComputedStyle(frame).getPropertyValue("--surface").trim();
       const blob = await cy.png({ output: "blob-promise", full: true, scale: 2, bg });
@@ -325,7 +325,7 @@
     };
   }
 
-  /* Both activations of a neighbour's edge: its node is `n` and the id of its reference sample. */
+  /* Both activations of a neighbor's edge: its node is `n` and the id of its reference sample. */
   function compare(node) {
     window.dash_clientside.caseChoice.choose("pair", node.slice(1));
   }

@@ -51,7 +51,7 @@
   }
 
   let chosen = null; // the switch above part C that the reader has just pressed
-  let opening = null; // the neighbour whose pair the reader has just asked for
+  let opening = null; // the neighbor whose pair the reader has just asked for
   let twinAsked = false; // the reader has just asked for the twin view
 
   /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode
 from dashapp.pages.case.maps_address import NAMES as MAPS
 from dashapp.words import decisions
 
-K_MOST = 50  # neighbours that are stored of a case
-PANELS = ("both", "graph", "list")  # how the neighbours are shown, the default first
+K_MOST = 50  # neighbors that are stored of a case
+PANELS = ("both", "graph", "list")  # how the neighbors are shown, the default first
 ORDERS = ("difference", "stored")  # of a pair's units, the default first
 # What only a case's page understands; its list knows none of them.
 OWN = ("layer", "neighbors", "metric", "rule", "k", "threshold", "panel", "pair", "order", "twin", *MAPS)
@@ -21,7 +21,7 @@ class CaseView(NamedTuple):
     """What the address asks the page to show."""
 
     layer: str
-    show_all: bool  # all stored neighbours instead of the first k
+    show_all: bool  # all stored neighbors instead of the first k
     metric: str
     rule: str
     k: int | None  # None: the tuned one
@@ -29,7 +29,7 @@ class CaseView(NamedTuple):
     panel: str  # one of PANELS
     pair: int | None  # reference sample whose activations are compared with the case's
     order: str  # one of ORDERS
-    twin: bool  # the neighbours of the image before the attack, beside these
+    twin: bool  # the neighbors of the image before the attack, beside these
     complaints: tuple[str, ...]  # one line for each value that is not understood
 
 
@@ -44,7 +44,7 @@ def case_view(
     Args:
         search: the query string.
         layers: names of the compared layers in network order, at least one.
-        metrics: those that neighbours of this case are stored under; the first is the default.
+        metrics: those that neighbors of this case are stored under; the first is the default.
         rules: those that are tuned; the first is the default.
     """
     fields = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))

@@ -16,7 +16,7 @@ from dashapp.pages.case.maps import case_view_of
 from dashapp.pages.case.maps_address import MapsView
 from dashapp.words import decisions, maps
 
-FULL = 0.995  # share of the values, by size, below the last colour of the scale
+FULL = 0.995  # share of the values, by size, below the last color of the scale
 
 
 def channels_part(engine: Engine, case: db.read.CaseDetail, search: str) -> list:
@@ -80,10 +80,10 @@ def _switch(case: db.read.CaseDetail, layer: str, difference: bool) -> html.Butt
 
 
 def _grid(values: np.ndarray, difference: bool) -> list:
-    """Maps (H, W, C) beside one another, and the bar of their colours."""
+    """Maps (H, W, C) beside one another, and the bar of their colors."""
     means = values.mean((0, 1))
     order = np.argsort(-np.abs(values).mean((0, 1)) if difference else -means, kind="stable")
-    # A few values are far above all others; they share the last colour, so that the others can be told apart.
+    # A few values are far above all others; they share the last color, so that the others can be told apart.
     largest = float(np.quantile(np.abs(values), FULL)) or float(np.abs(values).max())
     draw = map_pictures.difference_picture if difference else map_pictures.activation_picture
     cells = [

@@ -1,4 +1,4 @@
-"""What the reader chooses in part C: metric and rule, and how the neighbours are shown.
+"""What the reader chooses in part C: metric and rule, and how the neighbors are shown.
 
 The buttons say in `data-field` and `data-value` what they write into the address (assets/case/insight.js).
 """
@@ -85,7 +85,7 @@ def toolbar(state: CaseState) -> list:
 
 
 def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list:
-    """How the neighbours are shown; the graph as a picture; the view of both images."""
+    """How the neighbors are shown; the graph as a picture; the view of both images."""
     view = state.view
     name = f"case-{case.case_id}-{view.layer}-{view.metric}.png"
     twin = html.Button(
@@ -93,7 +93,7 @@ def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list:
         className="button twin-toggle",
         type="button",
         hidden=case.attack is None,
-        title="The neighbours of the image before the attack beside these",
+        title="The neighbors of the image before the attack beside these",
         **{
             "aria-pressed": decisions.aria(view.twin),
             "data-field": "twin",

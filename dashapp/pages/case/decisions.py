@@ -1,6 +1,6 @@
 """Part B of the case view (paper, 4.3: right column): each layer's decision, why, what it recovers.
 
-The detectors without neighbours follow in `case_detectors`.
+The detectors without neighbors follow in `case_detectors`.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def decisions_part(
         children=[
             html.Div(
                 className="part-head",
-                children=[html.H2("Decisions of the defence"), about("outcome"), _how(metric, rule)],
+                children=[html.H2("Decisions of the defense"), about("outcome"), _how(metric, rule)],
             ),
             *intro,
             *(

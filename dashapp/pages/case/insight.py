@@ -1,4 +1,4 @@
-"""Part C of the case view (paper, 4.3: bottom row): charts first, then the neighbours as graph and list."""
+"""Part C of the case view (paper, 4.3: bottom row): charts first, then the neighbors as graph and list."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def charts_part() -> html.Div:
 
 
 def neighbors_part() -> html.Section:
-    """Heading, graph, legend and list of the neighbours; the page's callback fills them."""
+    """Heading, graph, legend and list of the neighbors; the page's callback fills them."""
     return html.Section(
         className="card neighbors",
         children=[
@@ -63,7 +63,7 @@ def neighbors_part() -> html.Section:
                         ],
                         className="range-switch",
                         role="group",
-                        **{"aria-label": "Neighbours shown"},
+                        **{"aria-label": "Neighbors shown"},
                     ),
                     html.Div(id=ids.CASE_PANEL, className="panel-switch"),
                     html.Button(
@@ -99,7 +99,7 @@ def neighbors_part() -> html.Section:
                             ),
                             html.Div(className="graph-card", hidden=True),
                         ],
-                        **{"aria-label": "Neighbours as a graph; the list beside it says the same"},
+                        **{"aria-label": "Neighbors as a graph; the list beside it says the same"},
                     ),
                     html.Div(
                         [
@@ -108,7 +108,7 @@ def neighbors_part() -> html.Section:
                                 id=ids.CASE_LIST,
                                 className="neighbor-list",
                                 tabIndex=0,
-                                **{"aria-label": "Neighbours, nearest first: arrow keys, Enter compares"},
+                                **{"aria-label": "Neighbors, nearest first: arrow keys, Enter compares"},
                             ),
                         ],
                         className="neighbor-side",
@@ -127,18 +127,18 @@ def neighbors_part() -> html.Section:
 
 
 def range_text(shown: str, counted: int, stored: int) -> str:
-    """Words of such a button: how many neighbours it shows."""
+    """Words of such a button: how many neighbors it shows."""
     return f"All {stored}" if shown == "all" else f"First {counted}"
 
 
 def class_counts(neighbors: Sequence[db.read.CaseNeighbor], classes: int) -> list[int]:
-    """(classes,) how many of the neighbours have each label."""
+    """(classes,) how many of the neighbors have each label."""
     counts = Counter(neighbor.label for neighbor in neighbors)
     return [counts[label] for label in range(classes)]
 
 
 def neighbor_key(neighbor: db.read.CaseNeighbor) -> str:
-    """Id of a neighbour's node and list row: the same in every layer."""
+    """Id of a neighbor's node and list row: the same in every layer."""
     return f"n{neighbor.reference_sample_id}"
 
 
@@ -151,7 +151,7 @@ def graph(
     metric: str,
     layer: str,
 ) -> list[dict]:
-    """Elements of the neighbour graph."""
+    """Elements of the neighbor graph."""
     if not neighbors:
         return []
     return graph_elements.graph_elements(
@@ -178,7 +178,7 @@ def graph(
 def ranked_list(
     app: Dash, case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor], *, k: int | None
 ) -> list[html.Li]:
-    """The same neighbours in a plain list, nearest first; a rule parts those that were not counted."""
+    """The same neighbors in a plain list, nearest first; a rule parts those that were not counted."""
     rows = [
         html.Li(
             className="neighbor-row" + (" is-beyond" if k is not None and neighbor.rank > k else ""),
@@ -197,7 +197,7 @@ def ranked_list(
                     tabIndex=-1,
                     title="Compare both activations",
                     **{
-                        "aria-label": f"Compare activations with the neighbour of rank {neighbor.rank}",
+                        "aria-label": f"Compare activations with the neighbor of rank {neighbor.rank}",
                         "data-field": "pair",
                         "data-value": str(neighbor.reference_sample_id),
                     },
@@ -213,7 +213,7 @@ def ranked_list(
 
 
 def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) -> list[html.Li]:
-    """Classes among the shown neighbours, most frequent first, after how many are shown."""
+    """Classes among the shown neighbors, most frequent first, after how many are shown."""
     counts = Counter(neighbor.label for neighbor in neighbors)
     shown = html.Li(decisions.shown_text(len(neighbors)), className="muted")
     return [shown] + [

@@ -162,7 +162,7 @@ def _picture(
 ) -> html.Figure:
     """An image with its pixels as they are.
 
-    rings: (row, column) of pixels to mark. over, scale: the map that lies over it, and its colours.
+    rings: (row, column) of pixels to mark. over, scale: the map that lies over it, and its colors.
     held: address of the image that takes its place while a key, or the mouse on it, is held.
     """
     image = case.image
@@ -203,7 +203,7 @@ def _picture(
 
 
 def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
-    """What the browser shows of a position: margins in hundredths, classes, colours, row by row."""
+    """What the browser shows of a position: margins in hundredths, classes, colors, row by row."""
     height, width = over.margins.shape
     values = {
         "height": height,

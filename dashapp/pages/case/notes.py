@@ -26,7 +26,7 @@ def notes_part(engine: Engine, case_id: int, *, writable: bool) -> html.Section:
     """The strip of a case; where it cannot be written it only shows, and says why."""
     said = db.read.case_annotations(engine, case_id)
     parts = _fields(case_id, said, db.read.tag_counts(engine)) if writable else _texts(said)
-    return html.Section(parts, className="card case-notes", **{"aria-label": "Your judgement"})
+    return html.Section(parts, className="card case-notes", **{"aria-label": "Your judgment"})
 
 
 def validation_layout() -> html.Div:

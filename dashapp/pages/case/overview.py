@@ -13,7 +13,7 @@ from dashapp.words.glossary import about
 
 
 def class_name(name: str, class_id: int) -> html.Span:
-    """A class as everywhere in the dashboard: a dot of its colour and its name."""
+    """A class as everywhere in the dashboard: a dot of its color and its name."""
     return html.Span(name, className="class-name", style={"--class-color": theme.class_color(class_id)})
 
 
@@ -44,7 +44,7 @@ def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[C
 
 
 def _pixel(pixel: db.read.CasePixel) -> html.Div:
-    """Where a pixel was changed, and its colour before and after, as swatches and numbers."""
+    """Where a pixel was changed, and its color before and after, as swatches and numbers."""
 
     def color(rgb: tuple[int, int, int], when: str) -> html.Span:
         numbers = " ".join(str(value) for value in rgb)
@@ -81,7 +81,7 @@ def network_part(
     shown: str,
     opened: str | None = None,
 ) -> html.Section:
-    """The network drawn layer by layer; compared layers can be chosen and have the colour of their alarm.
+    """The network drawn layer by layer; compared layers can be chosen and have the color of their alarm.
 
     Args:
         case: the case.
@@ -139,7 +139,7 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
             id=ids.case_channels("open", layer.name),
             className=kind,
             type="button",
-            title=f"{layer.name}: its strongest maps; a click shows all. The defence does not compare them.",
+            title=f"{layer.name}: its strongest maps; a click shows all. The defense does not compare them.",
             **{"aria-expanded": decisions.aria(chosen)},
         )
     state, text = alarm_state(alarm)

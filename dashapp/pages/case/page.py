@@ -105,7 +105,7 @@ def _head(
     names: list[str],
     network: str | None,
 ) -> html.Header:
-    """Where the reader is: the way back, the case, its neighbours in the list.
+    """Where the reader is: the way back, the case, its neighbors in the list.
 
     `network`: which one it is, where the database has several.
     """

@@ -1,4 +1,4 @@
-"""The pair view: the case's activations in a layer beside those of one neighbour (`pair=` in the address)."""
+"""The pair view: the case's activations in a layer beside those of one neighbor (`pair=` in the address)."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -50,7 +50,7 @@ def pair_part() -> html.Section:
             dcc.Store(id=ids.PAIR_SHOWN),
             dcc.Store(id=ids.PAIR_DONE),
         ],
-        **{"aria-label": "This case beside one neighbour"},
+        **{"aria-label": "This case beside one neighbor"},
     )
 
 
@@ -201,7 +201,7 @@ def _units(pair: Pair, added: np.ndarray, largest: np.ndarray) -> html.Div:
     return html.Div(
         [
             html.H3(f"The {len(rows)} units that add most"),
-            _table(("unit", "this case", "neighbour", "difference", "adds"), rows),
+            _table(("unit", "this case", "neighbor", "difference", "adds"), rows),
         ]
     )
 

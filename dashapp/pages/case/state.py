@@ -9,7 +9,7 @@ from dashapp.decide import votes
 from dashapp.pages.case.address import CaseView, case_view
 from dashapp.words import decisions
 
-UNTUNED_SHOWN = 12  # neighbours shown at first when no k has been chosen
+UNTUNED_SHOWN = 12  # neighbors shown at first when no k has been chosen
 
 
 class CaseState(NamedTuple):

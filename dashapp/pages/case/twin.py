@@ -1,4 +1,4 @@
-"""The twin view: the neighbours of an attacked image beside those of its original (`twin=1`)."""
+"""The twin view: the neighbors of an attacked image beside those of its original (`twin=1`)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def original_softmax(engine: Engine, case: db.read.CaseDetail) -> list[float] | 
 
 
 def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str) -> list:
-    """Both rankings with what became of each neighbour, and how their classes spread."""
+    """Both rankings with what became of each neighbor, and how their classes spread."""
     view = state.view
     head = html.Div(
         [
@@ -81,7 +81,7 @@ def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, 
                 "Close ✕",
                 type="button",
                 className="button pair-close",
-                title="Hide the original's neighbours",
+                title="Hide the original's neighbors",
                 **{"data-field": "twin", "data-value": ""},
             ),
         ],
@@ -183,7 +183,7 @@ def _column(
                 title=f"training image {neighbor.position:,}",
             )
         )
-    return html.Ol(rows, className="twin-column", **{"aria-label": f"Neighbours {whose}, nearest first"})
+    return html.Ol(rows, className="twin-column", **{"aria-label": f"Neighbors {whose}, nearest first"})
 
 
 def _spread(
@@ -191,7 +191,7 @@ def _spread(
     before: Sequence[db.read.CaseNeighbor],
     after: Sequence[db.read.CaseNeighbor],
 ) -> html.Table:
-    """How many neighbours of each class both have."""
+    """How many neighbors of each class both have."""
     was, now = (Counter(neighbor.label for neighbor in side) for side in (before, after))
     most = max(*was.values(), *now.values())
 
@@ -214,7 +214,7 @@ def _spread(
     columns = html.Tr(
         [
             html.Th("original", scope="col"),
-            html.Th("class of the neighbours", scope="col"),
+            html.Th("class of the neighbors", scope="col"),
             html.Th("attacked", scope="col"),
         ]
     )

@@ -43,7 +43,7 @@ def what_if_part() -> html.Section:
                     html.Div(
                         className="what-if-sliders",
                         children=[
-                            _slider("k", "nearest neighbours counted", ids.WHAT_IF_K, said.K_NOTE, 1),
+                            _slider("k", "nearest neighbors counted", ids.WHAT_IF_K, said.K_NOTE, 1),
                             _slider(
                                 "threshold",
                                 "alarm above",

@@ -79,7 +79,7 @@ def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list:
     head = html.H3("All validation cases", title="the cases that k and the threshold were not chosen on")
     now = None if other is None else next((row for row in other.at_k if row.threshold == threshold), None)
     if other is None or now is None:
-        return [head, html.P("There are no validation cases with neighbours yet.", className="muted")]
+        return [head, html.P("There are no validation cases with neighbors yet.", className="muted")]
 
     def count(point: db.read.Outcomes, outcome: str) -> int:
         return getattr(point, outcome.lower())

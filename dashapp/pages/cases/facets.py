@@ -29,7 +29,7 @@ TITLES = {
 }
 HINTS = {
     "alarms": "Exactly these layers alarm, and no other",
-    "divergence": "First layer where most of the nearest neighbours are not of the true class",
+    "divergence": "First layer where most of the nearest neighbors are not of the true class",
     "recovered": "Class that the shown detector takes for the true one when it alarms",
     "target": "Class that a targeted attack aimed at",
     "batch": "What one `xpixels ingest` asked for; --name gives it its name",
@@ -44,7 +44,7 @@ AT_MOST = 12  # values of a filter that has as many as there are combinations or
 NAMES = {"all": "both", "yes": "with a note"}
 RANGES = {
     "confidence": ("Confidence", "Softmax probability of the predicted class, 0 to 1"),
-    "unexpected": ("Unexpected neighbours", "Of the shown detector: its score, in a layer the count"),
+    "unexpected": ("Unexpected neighbors", "Of the shown detector: its score, in a layer the count"),
     "queries": ("Queries of the attack", "Candidates that the network was asked about"),
 }
 

@@ -20,7 +20,7 @@ TITLE = {
     "all": "All cases",
 }
 DETECTOR_HINTS = {
-    "repair": "Replaces one pixel at a time by the median of its neighbours; not in the paper",
+    "repair": "Replaces one pixel at a time by the median of its neighbors; not in the paper",
     "confidence": "Baseline: alarm when the softmax confidence is low",
     "logit-margin": "Baseline: alarm when the two largest logits are close",
 }

@@ -34,9 +34,9 @@ def table(
     hints = {
         "alarms": f"One cell a layer: {layers}. Sorts by the number of alarms",
         "outcome": f"How the decision of {query.detector} turned out",
-        "unexpected": f"Score of {query.detector}; of a layer the unexpected neighbours among the first k",
+        "unexpected": f"Score of {query.detector}; of a layer the unexpected neighbors among the first k",
         "queries": "Candidates that the attack asked the network about",
-        "pixel": "Row and column from the top left (0, 0), colour before and after",
+        "pixel": "Row and column from the top left (0, 0), color before and after",
     }
     head = [_header(sort, title, name, hints.get(sort), query, home) for sort, title, name in COLUMNS]
     return element(
@@ -218,7 +218,7 @@ def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) ->
 
 
 def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Element:
-    """A layer's decision as a small cell: coloured by alarm, dotted when it is wrong, in words on hover."""
+    """A layer's decision as a small cell: colored by alarm, dotted when it is wrong, in words on hover."""
     decision = row.decisions.get(layer)
     if decision is None:
         outcome, words = "none", f"{layer}: not decided"

@@ -1,4 +1,4 @@
-"""The detectors, `/detectors`: how well each does, beside baselines that need no neighbours at all.
+"""The detectors, `/detectors`: how well each does, beside baselines that need no neighbors at all.
 
 Every control is a link to the page's next address, as on the case list. `layout` draws the table and what
 is around it; the callback fills the charts, as figures need the theme.
@@ -157,7 +157,7 @@ def _charts(
             f"{chosen.detector}: what k does",
             "Each k at its threshold of the equal error rate on the tuning cases."
             if chosen.layer
-            else "It counts no neighbours: there is no k.",
+            else "It counts no neighbors: there is no k.",
             graph(ids.DETECTORS_K, hidden=chosen.layer is None),
             db.read.k_question(query, chosen.detector) if chosen.layer else None,
         ),

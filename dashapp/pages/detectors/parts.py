@@ -22,9 +22,9 @@ FILTERS = {  # name in the address -> title
 HINTS = {
     "targeted": "Attacks at a class that was drawn for them",
     "untargeted": "Attacks that any wrong class satisfies",
-    "total": "All neighbours that are not of the predicted class count",
+    "total": "All neighbors that are not of the predicted class count",
     "max-class": "Only the most frequent other class counts",
-    "distinct": "Without training images that are near-duplicates of others or neighbours of far too many",
+    "distinct": "Without training images that are near-duplicates of others or neighbors of far too many",
 }
 READING = ("auc", "paired", "baseline", "fpr", "eer", "recovered", "located", "interval")  # of the glossary
 EXPLAINED = ("metric", "rule", "reference")  # filters that the glossary explains
@@ -125,7 +125,7 @@ def sql(question: Question) -> Component:
 
 
 def divergence(found: Sequence[Divergence], question: Question) -> Component:
-    """Shares of the attacked images by the first layer whose neighbours leave the true class."""
+    """Shares of the attacked images by the first layer whose neighbors leave the true class."""
     how = (
         f"{question.values['metric']} · {question.values['rule']} · all {question.values['partition']} cases"
     )
@@ -139,12 +139,12 @@ def divergence(found: Sequence[Divergence], question: Question) -> Component:
             html.Div(
                 [
                     html.Div(
-                        [html.H2("Where neighbours first leave the true class"), about("divergence")],
+                        [html.H2("Where neighbors first leave the true class"), about("divergence")],
                         className="detector-title",
                     ),
                     html.P(
                         f"Attacked images by the first layer where the most frequent class among the first k "
-                        f"neighbours is another ({how}).",
+                        f"neighbors is another ({how}).",
                         className="muted",
                     ),
                 ],

@@ -1,4 +1,4 @@
-"""The case list: one page of rows, the count of every filter's options, the neighbours in the list."""
+"""The case list: one page of rows, the count of every filter's options, the neighbors in the list."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

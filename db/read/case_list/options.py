@@ -9,7 +9,7 @@ from db.annotations import VERDICT, VERDICTS
 from db.read.network_titles import network_title
 from db.read.refusal import QueryError
 
-SCORED = ("repair", "confidence", "logit-margin")  # detectors without neighbours, as lists show them
+SCORED = ("repair", "confidence", "logit-margin")  # detectors without neighbors, as lists show them
 
 
 class NetworkOption(NamedTuple):
@@ -39,7 +39,7 @@ class CaseOptions(NamedTuple):
     default_network: int | None  # when none is asked for: the one of the newest case
     networks: tuple[NetworkOption, ...]
     layers: tuple[LayerOption, ...]
-    detectors: tuple[str, ...]  # the layers, then those without neighbours that have decided
+    detectors: tuple[str, ...]  # the layers, then those without neighbors that have decided
     class_names: dict[int, str]  # class -> name, in class order
     methods: tuple[str, ...]  # attack methods
     batches: dict[int, str]  # id -> name, of the batches that have cases

@@ -9,7 +9,7 @@ from db.facets import METRIC, RULE
 
 
 class ListedPixel(NamedTuple):
-    """The first attacked pixel: its place from the top left (0, 0), and its colours (0..255 each)."""
+    """The first attacked pixel: its place from the top left (0, 0), and its colors (0..255 each)."""
 
     row: int
     column: int
@@ -24,7 +24,7 @@ class ListedDecision(NamedTuple):
     outcome: str | None  # None: of an unknown case
     score: float  # of a layer the unexpected count
     threshold: float
-    k: int | None  # neighbours counted; None: a detector without neighbours
+    k: int | None  # neighbors counted; None: a detector without neighbors
     recovered_class: int | None
 
 
@@ -47,7 +47,7 @@ class ListedCase(NamedTuple):
     pixel: ListedPixel | None
     target_class: int | None
     queries: int | None
-    divergence: str | None  # first layer whose neighbours leave the true class; none; None: not decided
+    divergence: str | None  # first layer whose neighbors leave the true class; none; None: not decided
     verdict: str | None  # of a person, as what follows
     tags: tuple[str, ...]
     note: bool
@@ -145,7 +145,7 @@ def _decisions(connection: Connection, ids: list[int]) -> dict[int, dict[str, Li
 
 
 def _shown(connection: Connection, ids: list[int], detector: str) -> dict[int, ListedDecision]:
-    """Decisions of a detector without neighbours."""
+    """Decisions of a detector without neighbors."""
     decided = schema.detector_decisions.c
     rows = connection.execute(
         select(

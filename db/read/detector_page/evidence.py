@@ -1,4 +1,4 @@
-"""What the detectors' page asks: the table, the curves, accuracy against k, where neighbours first diverge.
+"""What the detectors' page asks: the table, the curves, accuracy against k, where neighbors first diverge.
 
 Every question is SQL over the views, written out: what a page shows beside a chart, to copy and to change,
 is the very text that was run.
@@ -44,11 +44,11 @@ class DetectorRow(NamedTuple):
 
     detector: str
     kind: str  # neighbors, repair or baseline
-    layer: str | None  # of the k-NN defence, as the three below
+    layer: str | None  # of the k-NN defense, as the three below
     metric: str | None
     rule: str | None
     reference: str | None
-    k: int  # 0: a detector without neighbours
+    k: int  # 0: a detector without neighbors
     threshold: float
     tp: int
     fp: int
@@ -86,7 +86,7 @@ class KPoint(NamedTuple):
 
 
 class Divergence(NamedTuple):
-    """Attacked cases of a true class whose neighbours leave it first in this layer; None: in no layer."""
+    """Attacked cases of a true class whose neighbors leave it first in this layer; None: in no layer."""
 
     true_class: str
     layer: str | None
@@ -148,7 +148,7 @@ def k_question(query: EvidenceQuery, detector: str) -> Question:
 
 
 def divergence_question(query: EvidenceQuery) -> Question:
-    """Attacked cases by true class and the first layer whose neighbours leave it.
+    """Attacked cases by true class and the first layer whose neighbors leave it.
 
     A metric or rule that is not chosen is the default one: cases must not be counted twice.
     """
@@ -192,7 +192,7 @@ def evidence_by_k(engine: Engine, query: EvidenceQuery, detector: str) -> list[K
 
 
 def evidence_divergence(engine: Engine, query: EvidenceQuery) -> list[Divergence]:
-    """Read where the neighbours of attacked cases first leave the true class."""
+    """Read where the neighbors of attacked cases first leave the true class."""
     return [Divergence(row[0], row[1], int(row[2])) for row in _answer(engine, divergence_question(query))]
 
 

@@ -18,7 +18,7 @@ class CaseCount(NamedTuple):
 
 
 class FirstLayer(NamedTuple):
-    """Attacked cases whose neighbours leave the true class first in this layer; None: in no layer."""
+    """Attacked cases whose neighbors leave the true class first in this layer; None: in no layer."""
 
     metric: str
     rule: str
@@ -47,18 +47,18 @@ class Duplicates(NamedTuple):
 
 
 class HubCount(NamedTuple):
-    """Reference samples that are neighbours, in a layer under a metric."""
+    """Reference samples that are neighbors, in a layer under a metric."""
 
     layer: str
     metric: str
     references: int  # that ever are one
-    largest: int  # cases that the most frequent one is a neighbour of
+    largest: int  # cases that the most frequent one is a neighbor of
     largest_share: float  # the same as a share of all cases
-    hubs: int  # references that are neighbours of a tenth of the cases or more
+    hubs: int  # references that are neighbors of a tenth of the cases or more
 
 
 class NearMedian(NamedTuple):
-    """Attacks that keep the colour near the median of the neighbours, of one variant."""
+    """Attacks that keep the color near the median of the neighbors, of one variant."""
 
     variant: str
     attacks: int

@@ -27,7 +27,7 @@ NAMES = ("network", *FILTERS, "sort", "detector")
 
 
 class DetectorOption(NamedTuple):
-    """A detector that was evaluated; what only the k-NN defence has is None for the others."""
+    """A detector that was evaluated; what only the k-NN defense has is None for the others."""
 
     name: str
     kind: str  # neighbors, repair or baseline

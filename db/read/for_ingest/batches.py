@@ -57,7 +57,7 @@ class LayerRow(NamedTuple):
 
 
 class CaseVotes(NamedTuple):
-    """Cases with the labels of their neighbours in one layer under one metric; N cases, k = 50."""
+    """Cases with the labels of their neighbors in one layer under one metric; N cases, k = 50."""
 
     case_ids: list[int]
     partitions: np.ndarray  # (N,) str
@@ -128,7 +128,7 @@ def attack_totals(connection: Connection, network: int, dataset: int) -> list[At
 
 
 def mapped_positions(connection: Connection, network: int, variant: str) -> set[int]:
-    """Test positions that have a vulnerability map for a set of colours."""
+    """Test positions that have a vulnerability map for a set of colors."""
     query = (
         select(samples.c.position)
         .join(vulnerability_maps, vulnerability_maps.c.sample_id == samples.c.id)
@@ -193,7 +193,7 @@ def known_attacks(
 
 
 def cases_without_neighbors(connection: Connection, network: int, layer_id: int, metric: str) -> list[int]:
-    """Cases of a network that have no neighbours yet in a layer under a metric, in order of id."""
+    """Cases of a network that have no neighbors yet in a layer under a metric, in order of id."""
     missing = ~(
         select(neighbors.c.case_id)
         .where(
@@ -206,7 +206,7 @@ def cases_without_neighbors(connection: Connection, network: int, layer_id: int,
 
 
 def case_votes(connection: Connection, network: int, layer_id: int, metric: str) -> CaseVotes:
-    """Every case of a network that has neighbours in a layer under a metric, with their labels."""
+    """Every case of a network that has neighbors in a layer under a metric, with their labels."""
     rows = connection.execute(
         select(
             cases.c.id,
@@ -260,7 +260,7 @@ def network_ids(connection: Connection) -> list[int]:
 
 
 def neighbor_counts(connection: Connection, network: int) -> dict[str, int]:
-    """Searches stored by metric: cases times layers that have their neighbours."""
+    """Searches stored by metric: cases times layers that have their neighbors."""
     query = (
         select(neighbors.c.metric, func.count())
         .join(cases, cases.c.id == neighbors.c.case_id)

@@ -1,4 +1,4 @@
-"""What detectors are evaluated on: cases with the network's output, originals, neighbours and repairs."""
+"""What detectors are evaluated on: cases with the network's output, originals, neighbors and repairs."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -169,7 +169,7 @@ def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, 
 def neighbor_ids(
     connection: Connection, table: Table, network: int, layer_id: int, metric: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (N,) of the cases that have neighbours there, ascending, and these (N, k) by rank.
+    """Ids (N,) of the cases that have neighbors there, ascending, and these (N, k) by rank.
 
     table: `neighbors`, of the cases' images, or `original_neighbors`, of what they were before the attack.
     """

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, func, or_, select
 from db.schema import PARTITIONS, cases, near_duplicate_pairs, neighbors, reference_samples, samples
 
 # What a person calls near-duplicates, in CIFAR-10 under the bundled network: one object in one pose, cropped,
-# shifted, re-coloured, with a border or a watermark. Looked at by eye, 97 in 100 pairs that are this close by
+# shifted, re-colored, with a border or a watermark. Looked at by eye, 97 in 100 pairs that are this close by
 # activation are, 7 in 10 by pixels; the others there are small things before a plain sky or sea.
 NEAR_ACTIVATION = 0.04  # cosine distance
 NEAR_PIXELS = 18.0  # root of the mean squared difference, 0..255
@@ -46,10 +46,10 @@ def near_duplicate_references(
 
 
 def hub_references(connection: Connection, network: int, layer_id: int, metric: str) -> set[int]:
-    """Reference samples that are neighbours of cases far too often in a layer under a metric.
+    """Reference samples that are neighbors of cases far too often in a layer under a metric.
 
     More often than the mean and `HUB_DEVIATIONS` standard deviations over all reference samples of the
-    network, those that are nobody's neighbours included (Radovanovic et al., "Hubs in space", 2010).
+    network, those that are nobody's neighbors included (Radovanovic et al., "Hubs in space", 2010).
     """
     members = select(func.count()).where(reference_samples.c.network_id == network)
     query = (

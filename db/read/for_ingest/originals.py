@@ -40,7 +40,7 @@ def cases_without_original(connection: Connection, network: int, layer_ids: Sequ
 def originals_without_neighbors(
     connection: Connection, network: int, layer_id: int, metric: str
 ) -> list[int]:
-    """Adversarial cases whose original has no neighbours yet in a layer under a metric, in order of id."""
+    """Adversarial cases whose original has no neighbors yet in a layer under a metric, in order of id."""
     missing = ~(
         select(original_neighbors.c.case_id)
         .where(

@@ -1,4 +1,4 @@
-"""What the case view asks: one case with its layers and scores, its decisions, one layer's neighbours."""
+"""What the case view asks: one case with its layers and scores, its decisions, one layer's neighbors."""
 
 from collections.abc import Sequence
 
@@ -81,7 +81,7 @@ def case_decisions(
 def case_neighbors(
     engine: Engine, case_id: int, layer: str, *, metric: str = "euclidean", first: int | None = None
 ) -> tuple[CaseNeighbor, ...]:
-    """Read the neighbours of a case in a layer with their labels and images, nearest first.
+    """Read the neighbors of a case in a layer with their labels and images, nearest first.
 
     `first` limits how many; None: all that are stored (50).
     """

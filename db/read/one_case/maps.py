@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from db.read.one_case.rows import CaseActivation
 from db.schema import cases, images, layers, original_activations, repairs, samples, vulnerability_maps
 
-CORNERS, GRID = "corners", "grid-"  # the sets of colours of a sweep: 2, or N, levels a channel
+CORNERS, GRID = "corners", "grid-"  # the sets of colors of a sweep: 2, or N, levels a channel
 
 
 class PixelMap(NamedTuple):
@@ -20,8 +20,8 @@ class PixelMap(NamedTuple):
 
     margins: np.ndarray  # (H, W) float32, logits: the best other class's lead over the present one
     classes: np.ndarray  # (H, W) int64, that other class
-    colors: np.ndarray | None  # (H, W, 3) uint8, the colour that does it; None: the pixel is repaired
-    levels: int | None  # colours tried: levels^3; None as above
+    colors: np.ndarray | None  # (H, W, 3) uint8, the color that does it; None: the pixel is repaired
+    levels: int | None  # colors tried: levels^3; None as above
 
 
 class RepairMaps(NamedTuple):
@@ -32,7 +32,7 @@ class RepairMaps(NamedTuple):
 
 
 def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
-    """Read the map of a case's sample, as it is before any attack; of several that of the most colours.
+    """Read the map of a case's sample, as it is before any attack; of several that of the most colors.
 
     Raises:
         LookupError: there is no such case.

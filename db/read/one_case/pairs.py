@@ -30,7 +30,7 @@ class PairSample(NamedTuple):
 
 
 class PairPlace(NamedTuple):
-    """Where a reference sample stands among the neighbours that are stored of a case in a layer."""
+    """Where a reference sample stands among the neighbors that are stored of a case in a layer."""
 
     metric: str
     rank: int | None  # None: not among the stored ones
@@ -96,7 +96,7 @@ def pair_parts(engine: Engine, case_id: int, reference_sample_id: int, layer_id:
 def pair_places(
     engine: Engine, case_id: int, reference_sample_id: int, layer_id: int
 ) -> tuple[PairPlace, ...]:
-    """For each metric that neighbours of the case are stored under in a layer, where the sample stands."""
+    """For each metric that neighbors of the case are stored under in a layer, where the sample stands."""
     neighbors = schema.neighbors.c
     here = (neighbors.case_id == case_id, neighbors.layer_id == layer_id)
     stored = select(neighbors.metric).where(*here, neighbors.rank == 1)

@@ -49,7 +49,7 @@ class CaseLayer(NamedTuple):
     kind: str
     position: int  # from the input to the output, from 0
     shape: tuple[int, ...]
-    compared: bool  # whether neighbours are searched here
+    compared: bool  # whether neighbors are searched here
 
 
 class CaseScore(NamedTuple):
@@ -90,12 +90,12 @@ class CaseDetail(NamedTuple):
 
     @property
     def compared_layers(self) -> tuple[CaseLayer, ...]:
-        """The layers that the defence looks at, in network order."""
+        """The layers that the defense looks at, in network order."""
         return tuple(layer for layer in self.layers if layer.compared)
 
 
 class CaseDecision(NamedTuple):
-    """What the defence decided in a layer."""
+    """What the defense decided in a layer."""
 
     layer: str
     metric: str

@@ -15,7 +15,7 @@ REPAIR = "repair"
 
 
 class ScoreDecision(NamedTuple):
-    """What a detector without neighbours decided about a case."""
+    """What a detector without neighbors decided about a case."""
 
     detector: str
     kind: Literal["repair", "baseline"]

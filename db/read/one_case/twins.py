@@ -1,4 +1,4 @@
-"""The image of an adversarial case before its attack: what the network made of it, its neighbours."""
+"""The image of an adversarial case before its attack: what the network made of it, its neighbors."""
 
 from typing import NamedTuple
 
@@ -58,7 +58,7 @@ def case_original(engine: Engine, case_id: int) -> CaseOriginal | None:
 
 
 def twin_neighbors(engine: Engine, case_id: int, layer_id: int, *, metric: str) -> tuple[CaseNeighbor, ...]:
-    """The neighbours of an adversarial case's original in a layer, nearest first; empty: none are stored."""
+    """The neighbors of an adversarial case's original in a layer, nearest first; empty: none are stored."""
     neighbors = schema.original_neighbors
     statement = neighbors_statement(neighbors, case_id, metric).where(neighbors.c.layer_id == layer_id)
     with engine.connect() as connection:

@@ -13,7 +13,7 @@ class Outcomes(NamedTuple):
     """The validation cases by outcome at one k and threshold."""
 
     k: int
-    threshold: int  # alarm when there are more unexpected neighbours: -1..k
+    threshold: int  # alarm when there are more unexpected neighbors: -1..k
     tp: int
     fp: int
     tn: int
@@ -54,7 +54,7 @@ class Flips(NamedTuple):
 
 
 def case_metrics(engine: Engine, case_id: int) -> tuple[str, ...]:
-    """The metrics that neighbours of the case are stored under, in the order of schema.METRICS."""
+    """The metrics that neighbors of the case are stored under, in the order of schema.METRICS."""
     neighbors = schema.neighbors.c
     statement = select(neighbors.metric).where(neighbors.case_id == case_id, neighbors.rank == 1).distinct()
     with engine.connect() as connection:
@@ -169,7 +169,7 @@ def flips(
 
 
 def _unexpected(network_id: int, layer_id: int, k: int, metric: str, rule: str) -> Select:
-    """(case_id, unexpected) of every validation case among its first k neighbours."""
+    """(case_id, unexpected) of every validation case among its first k neighbors."""
     neighbors, samples, cases = schema.neighbors.c, schema.samples.c, schema.cases.c
     others = case((samples.label != cases.predicted_class, 1), else_=0)
     counted = (
