@@ -32,9 +32,9 @@ from ingest.stages.predictions import predict_split
 from ingest.stages.reference import build_reference
 from ingest.stages.repair import repair_cases
 from ingest.stages.sweep import map_cases
-from ingest.task import Task
+from ingest.task import Crew, Task
 from ingest.workers.lease import Turn
-from ingest.workers.local import Alone, Crew
+from ingest.workers.local import Alone
 from ingest.workers.postgresql import Helper, Shared
 from model.data import cifar10
 from model.network import checkpoint

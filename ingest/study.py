@@ -26,8 +26,7 @@ from ingest.command import add_scheduler, say_batch
 from model.network.layers import SCALED
 
 if TYPE_CHECKING:
-    from ingest.task import Task
-    from ingest.workers.local import Crew
+    from ingest.task import Crew, Task
 
 NEAR_MEDIAN_IMAGES = 96
 

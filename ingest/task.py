@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from jax.tree_util import Partial
@@ -17,9 +17,6 @@ from model.data.cifar10 import Dataset
 from model.network.checkpoint import Checkpoint
 from model.network.incremental import Incremental, fastest
 
-if TYPE_CHECKING:
-    from ingest.workers.local import Crew
-
 
 class Done(NamedTuple):
     """Some items of a stage, done and written."""
@@ -27,6 +24,21 @@ class Done(NamedTuple):
     items: int
     queries: int = 0  # candidates that the network was asked about
     hits: int = 0  # of the items: images that fell
+
+
+class Crew(Protocol):
+    """Those who do a stage's work."""
+
+    def share(
+        self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
+    ) -> Iterator[Done]:
+        """Have a function of `ingest.workers.local.WORK` do all items; tells of them as they are done, in any
+        order.
+
+        size: how many make a chunk, which one worker does, and which is lost when it dies.
+        same: further arguments of the function.
+        """
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Who does a stage's work: this process alone, or others with it.
+"""The work of stages that can be shared, and the crew that is this process alone.
 
 A stage that is long cuts its work into items (images, cases, blocks of the training set) and has its crew do
 them by a function of `WORK`. What is found goes into the database and nowhere else: whoever did an item, and
@@ -8,7 +8,7 @@ however often it was begun, its rows are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ingest.stages.evolve import attack_images
 from ingest.stages.neighbors import search_neighbors
@@ -27,27 +27,13 @@ WORK: Mapping[str, Callable[..., Iterator[Done]]] = {
 }
 
 
-class Crew(Protocol):
-    """Those who do a stage's work."""
-
-    def share(
-        self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
-    ) -> Iterator[Done]:
-        """Have a function of `WORK` do all items, and tell of them as they are done, in any order.
-
-        size: how many make a chunk, which one worker does, and which is lost when it dies.
-        same: further arguments of the function.
-        """
-        ...
-
-
 class Alone:
     """This process does all of it, as one chunk."""
 
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
-        """As `Crew` says."""
+        """As `ingest.task.Crew` says."""
         if items:
             yield from WORK[work](task, run_id, list(items), **same)
 

@@ -30,7 +30,7 @@ class Shared:
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
-        """As `ingest.workers.local.Crew` says."""
+        """As `ingest.task.Crew` says."""
         if not items:
             return
         place = describe(task)._asdict()
