@@ -16,7 +16,8 @@ from importlib.util import find_spec
 import numpy as np
 
 from model.detectors import tuning, votes
-from model.detectors.neighbors import METRICS, nearest
+from model.detectors.metrics import METRICS
+from model.detectors.neighbors import nearest
 
 DIMENSIONS = 2826  # of the layer `composed`
 K = 50

@@ -32,8 +32,8 @@ from db.schema import (
     layers,
     runs,
 )
+from db.vocabulary import METRIC, RULE
 
-METRIC, RULE = "euclidean", "total"  # of the decisions that lists are filtered by
 Row = dict
 
 

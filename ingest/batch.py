@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db.schema import METRICS, PARTITIONS, SCREENINGS
+from db.vocabulary import METRIC, METRICS, PARTITIONS, SCREENINGS
 
 EVOLUTION, SWEEP = METHODS = ("differential-evolution", "corner-sweep")
 STRATEGIES = ("rand/1", "best/1")
@@ -38,7 +38,7 @@ class Batch:
     crossover_rate: float = 1.0  # CR in [0, 1]
     start: str = "uniform"  # first population: "uniform", "latin-hypercube" or "gaussian"
     seed: int = 0  # of the order of images, the random targets and the attack
-    metrics: tuple[str, ...] = ("euclidean",)
+    metrics: tuple[str, ...] = (METRIC,)
     layers: tuple[str, ...] = ()  # compared besides flatten, the dense ones and composed
 
     def __post_init__(self) -> None:

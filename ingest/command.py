@@ -12,7 +12,7 @@ from db.read import batch_list
 from db.read.for_ingest import batches
 from db.read.network_titles import network_titles
 from db.runs.batch_names import normal_name
-from db.schema import METRICS, PARTITIONS, SCREENINGS
+from db.vocabulary import METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
 
 EVALUATIONS = ("auto", "incremental", "full")

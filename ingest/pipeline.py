@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from db import migrate
 from db.engine import locks_rows, writing
 from db.read.for_ingest import batches
-from db.schema import RULES
+from db.vocabulary import RULES
 from ingest import record
 from ingest.batch import Batch, check_possible
 from ingest.stages import candidates, cases, tuning

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from db import deletion
 from db.engine import writing
 from db.read.for_ingest import batches
-from db.schema import RULES
+from db.vocabulary import RULES
 from ingest.batch import Batch
 from ingest.stages.evaluation import evaluate_detectors
 from ingest.stages.neighbors import find_neighbors

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Table
 from db.read.for_ingest import stored_activations
 from db.read.for_ingest.batches import LayerRow
 from db.read.for_ingest.images import image_files
-from db.schema import REFERENCES
+from db.vocabulary import REFERENCES
 from ingest import rows
 from model.data.cifar10 import decode_png
 from model.network.cnn import Network, activate

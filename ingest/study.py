@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from db import engine as databases
 from db.read.for_ingest import evaluated
 from db.runs.batch_names import normal_name
-from db.schema import METRICS, PARTITIONS, REFERENCES, RULES
+from db.vocabulary import METRICS, PARTITIONS, REFERENCES, RULES
 from ingest.batch import ALL, ANY, SWEEP, Batch
 from ingest.command import add_scheduler, say_batch
 from model.network.layers import SCALED

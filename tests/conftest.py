@@ -17,7 +17,7 @@ import pytest
 from filelock import FileLock
 
 from db import engine as engines
-from db import migrate, schema
+from db import migrate, vocabulary
 from ingest import pipeline
 from model.data import cifar10
 from tests.support import (
@@ -118,7 +118,9 @@ def ingested(load, shared):
             report = pipeline.ingest(engine, ingested_batch.BATCH, load=load)
             assert report.tuned
             assert report.added == {
-                (partition, kind): 2 for partition in schema.PARTITIONS for kind in ("adversarial", "clean")
+                (partition, kind): 2
+                for partition in vocabulary.PARTITIONS
+                for kind in ("adversarial", "clean")
             }
             done.touch()
     return engine

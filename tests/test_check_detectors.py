@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 import xpixels
 from db import engine as engines
-from db import schema
+from db import schema, vocabulary
 from ingest.stages import evaluation
 from model.detectors import votes
 from tests.support import checked_database
@@ -62,7 +62,7 @@ def test_every_tuned_detector_is_asked_and_says_what_the_database_says(checked, 
             assert said["alarm"] == bool(row.alarm)
 
 
-@pytest.mark.parametrize("rule", schema.RULES)
+@pytest.mark.parametrize("rule", vocabulary.RULES)
 def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, rule, capsys):
     names = [name for name in checked_database.COMPARED if name.startswith(("composed", "flatten", "dense"))]
     wanted = [part for name in names for part in ("--detector", name)]

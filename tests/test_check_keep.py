@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 import db.read
 import xpixels
-from db import annotations, schema
+from db import annotations, schema, vocabulary
 from db import engine as engines
 from db.commands import transfer, upkeep
 from model.data.cifar10 import encode_png
@@ -102,7 +102,7 @@ def test_what_keep_says_is_what_the_case_page_says(address, files, capsys):
         case = db.read.case_detail(made, case_id)
         assert case.class_names[case.predicted_class] == entry["prediction"]
         assert case.confidence == entry["confidence"]
-        for rule in schema.RULES:
+        for rule in vocabulary.RULES:
             decisions = db.read.case_decisions(made, case_id, rule=rule)
             assert tuple(decision.layer for decision in decisions) == LAYERS
             if rule == "total":

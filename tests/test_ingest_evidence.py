@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from db import schema
+from db import schema, vocabulary
 from db.commands import upkeep
 from db.read.for_ingest import evaluated, stored_activations
 from ingest import pipeline, rows
@@ -130,14 +130,14 @@ def test_every_detector_is_evaluated_and_none_twice(copy, load):
     knn = {
         f"{layer} euclidean {rule}"
         for layer in (*COMPARED, "composed", "composed-pooled")
-        for rule in schema.RULES
+        for rule in vocabulary.RULES
     }
     assert set(counts) == knn | {"repair", "confidence", "logit-margin"}
     assert counts["repair"] == 2  # partitions
     assert counts["dense euclidean total"] == 6  # three ways of choosing k
     assert counts["dense euclidean max-class"] == 4
     before = _runs(copy)
-    assert evaluate_detectors(copy, NETWORK, BATCH.metrics, schema.RULES)
+    assert evaluate_detectors(copy, NETWORK, BATCH.metrics, vocabulary.RULES)
     assert _runs(copy) == before
 
 
@@ -185,7 +185,7 @@ def test_the_baselines_curve_is_that_of_the_stored_confidences(ingested):
             )
         ).all()
         points = connection.execute(text(query)).all()
-    doubt = {kind: np.array([1 - c for k, c in cases if k == kind]) for kind in schema.KINDS}
+    doubt = {kind: np.array([1 - c for k, c in cases if k == kind]) for kind in vocabulary.KINDS}
     every = np.sort(np.concatenate(list(doubt.values())))
     expected = {
         ((doubt["adversarial"] > threshold).sum(), (doubt["clean"] > threshold).sum())

@@ -5,7 +5,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from model.detectors import neighbors
-from model.detectors.neighbors import COSINES, METRICS, nearest
+from model.detectors.metrics import METRICS, Metric
+from model.detectors.neighbors import nearest
 
 
 def brute_force(queries, reference, k, metric):
@@ -57,7 +58,7 @@ def make(name, rng):
     + [
         (metric, data)
         for metric in METRICS
-        if metric not in COSINES
+        if not METRICS[metric].of_directions
         for data in ("far from the origin", "close together", "one dimension")
     ],
 )
@@ -66,7 +67,9 @@ def test_distances_and_order_are_those_of_brute_force(metric, data):
     distances, indices = nearest(queries, reference, 17, metric)
     expected, order = brute_force(queries, reference, 17, metric)
     np.testing.assert_array_equal(indices, order)
-    np.testing.assert_allclose(distances, expected, rtol=2e-7, atol=1e-7 if metric in COSINES else 0)
+    np.testing.assert_allclose(
+        distances, expected, rtol=2e-7, atol=1e-7 if METRICS[metric].of_directions else 0
+    )
     assert distances.dtype == np.float32
     assert np.issubdtype(indices.dtype, np.integer)
 
@@ -143,7 +146,7 @@ def scikit_learn(queries, reference, k, metric):
     queries, reference = queries.astype(np.float64), reference.astype(np.float64)
     if metric == "centered-cosine":
         queries, reference = queries - reference.mean(axis=0), reference - reference.mean(axis=0)
-    name = "cosine" if metric in COSINES else metric
+    name = "cosine" if METRICS[metric].of_directions else metric
     return NearestNeighbors(n_neighbors=k, algorithm="brute", metric=name).fit(reference).kneighbors(queries)
 
 
@@ -180,7 +183,7 @@ def test_among_ties_scikit_learn_has_the_same_distances_and_no_lower_index_is_le
             same = np.nonzero((reference == reference[index]).all(axis=1))[0]
             assert set(same[same < index]) <= set(indices[row]), "a copy of lower index was left out"
     tied = np.diff(distances, axis=1) == 0
-    if metric not in COSINES:  # there rounding decides between vectors of one angle
+    if not METRICS[metric].of_directions:  # there rounding decides between vectors of one angle
         assert (np.diff(indices, axis=1)[tied] > 0).all()
 
 
@@ -242,3 +245,19 @@ def test_bad_input_is_named_in_one_line(change, message):
     with pytest.raises(ValueError, match=message) as error:
         nearest(**arguments)
     assert "\n" not in str(error.value)
+
+
+def test_a_metric_without_bounds_is_searched_exactly(monkeypatch):
+    """As one that somebody adds may be: only what it ranks by has to be said."""
+
+    def rank(differences):
+        return np.sqrt(np.abs(differences)).sum(axis=1)
+
+    queries, reference = make("random", np.random.default_rng(2))
+    monkeypatch.setitem(METRICS, "toy", Metric("toy", ranked=rank))
+    monkeypatch.setattr(neighbors, "PAIRS", 1000)
+    distances, indices = nearest(queries, reference, 20, "toy")
+    every = np.stack([rank(reference.astype(float) - query) for query in queries.astype(float)])
+    expected = np.argsort(every, axis=1, kind="stable")[:, :20]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(distances, np.take_along_axis(every, expected, 1), rtol=1e-6)

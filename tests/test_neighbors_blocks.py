@@ -8,7 +8,8 @@ import pytest
 from test_neighbors import make
 
 from model.detectors import neighbor_scores, neighbors
-from model.detectors.neighbors import COSINES, METRICS, nearest, nearest_in_blocks
+from model.detectors.metrics import METRICS
+from model.detectors.neighbors import nearest, nearest_in_blocks
 
 
 @pytest.mark.parametrize("pairs", [0, 2**21])
@@ -33,13 +34,13 @@ def test_scores_bound_the_distances(metric, data):
     mean = reference.astype(np.float64).mean(axis=0) if metric == "centered-cosine" else None
     with ThreadPoolExecutor(2) as pool:
         wanted = neighbor_scores.wanted(
-            queries, neighbor_scores.row_lengths(queries, mean, pool), mean, metric
+            queries, neighbor_scores.row_lengths(queries, mean, pool), mean, METRICS[metric]
         )
         tile = neighbor_scores.tile(
-            reference, neighbor_scores.row_lengths(reference, mean, pool), mean, metric, pool
+            reference, neighbor_scores.row_lengths(reference, mean, pool), mean, METRICS[metric], pool
         )
         found = np.empty((len(reference), len(queries)), np.float32)
-        neighbor_scores.raw(wanted, tile, metric, found, pool)
+        neighbor_scores.raw(wanted, tile, METRICS[metric], found, pool)
         found = neighbor_scores.finish(found, wanted, tile, slice(len(found))).astype(np.longdouble)
     queries, reference = (
         neighbor_scores.centered(a, mean).astype(np.longdouble) for a in (queries, reference)
@@ -47,7 +48,7 @@ def test_scores_bound_the_distances(metric, data):
     differences = np.abs(reference[:, None] - queries[None, :])
     if metric == "euclidean":
         ranked = (differences**2).sum(axis=2)
-    elif metric in COSINES:
+    elif METRICS[metric].of_directions:
         norms = np.sqrt((queries**2).sum(axis=1)) * np.sqrt((reference**2).sum(axis=1))[:, None]
         ranked = 1 - reference @ queries.T / norms
     else:

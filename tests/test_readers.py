@@ -13,7 +13,7 @@ from sqlalchemy import delete, event, func, select
 import db.engine
 from benchmarks.pages import Visit, callbacks_of
 from dashapp.app import create_app
-from db import facets, schema
+from db import facets, schema, vocabulary
 from ingest.stages import tuning
 from tests.support import database
 
@@ -124,5 +124,5 @@ def test_nobody_sees_layers_that_are_tuned_beside_layers_that_are_not(tmp_path):
                 )
             )
 
-    assert tuning.tune(engine, 1, ["euclidean"], schema.RULES)
+    assert tuning.tune(engine, 1, ["euclidean"], vocabulary.RULES)
     assert seen == {(0, 0), (4, 4)}

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 import xpixels
-from db import engine, migrate, schema
+from db import engine, migrate, schema, vocabulary
 from db.commands import runs as runs_command
 from db.commands import runs_text
 from tests.support import small_database
@@ -113,7 +113,8 @@ def database(tmp_path_factory):
     made = engine.create(path)
     migrate.upgrade(made)
     points = [
-        small_database.operating_point("dense", partition) | {"run_id": 5} for partition in schema.PARTITIONS
+        small_database.operating_point("dense", partition) | {"run_id": 5}
+        for partition in vocabulary.PARTITIONS
     ]
     points[1] |= {"auc": None, "accuracy": 0.625}
     with engine.writing(made) as connection:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from db import engine as engines
-from db import schema
+from db import schema, vocabulary
 from ingest import pipeline, study
 from ingest.study import Plan
 
@@ -51,7 +51,7 @@ def test_both_sets_have_both_kinds_in_both_partitions_and_share_no_image(studied
 
 def test_every_detector_is_there_with_and_without_near_duplicates_and_hubs(studied):
     names = {name for (name,) in asked(studied, "SELECT DISTINCT detector FROM detector_summary")}
-    knn = {f"{layer} euclidean {rule}" for layer in LAYERS for rule in schema.RULES}
+    knn = {f"{layer} euclidean {rule}" for layer in LAYERS for rule in vocabulary.RULES}
     assert names == {"repair", "confidence", "logit-margin"} | knn | {f"{name} distinct" for name in knn}
     sets = asked(studied, "SELECT DISTINCT case_set FROM detector_summary ORDER BY 1")
     assert sets == [("all",), ("targeted",), ("untargeted",)]

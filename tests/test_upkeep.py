@@ -7,7 +7,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.exc import OperationalError
 
 import xpixels
-from db import engine, facets, migrate, schema
+from db import engine, facets, migrate, schema, vocabulary
 from db.commands import sizes, upkeep
 from tests.support import small_database
 
@@ -32,7 +32,7 @@ def database(fresh):
         points = [
             small_database.operating_point(layer, partition)
             for layer in ("flatten", "dense", "logits", "composed")
-            for partition in schema.PARTITIONS
+            for partition in vocabulary.PARTITIONS
         ]
         connection.execute(insert(schema.neighbors), neighbors)
         for searched, table in (("case", "neighbors"), ("original", "original_neighbors")):

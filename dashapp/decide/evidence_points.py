@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from db.read import CurvePoint, DetectorRow, KPoint
-
-PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}  # section 4.4
+from db.vocabulary import METRIC, PAPER_K, RULE
 
 
 def paper_k(row: DetectorRow) -> int | None:
     """The k that the paper gives for a detector; None: it has none for this layer, metric or rule."""
-    as_there = row.metric == "euclidean" and row.rule == "total"
+    as_there = row.metric == METRIC and row.rule == RULE
     return PAPER_K.get(row.layer) if as_there else None
 
 

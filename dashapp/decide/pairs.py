@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
+from db.vocabulary import METRICS
 
 
 class Statistics(NamedTuple):

@@ -15,6 +15,7 @@ from dashapp.report import facts as report_facts
 from dashapp.report import figures as report_figures
 from dashapp.report import tables
 from db.read import EvidenceQuery
+from db.vocabulary import METRIC, RULE
 
 REPORT = "report.md"
 TITLE = "# What the detectors do"
@@ -115,7 +116,7 @@ def _detectors(engine: Engine, query: EvidenceQuery, case_sets: tuple[str, ...])
 
 def _paper(engine: Engine, query: EvidenceQuery) -> str:
     """Each way to choose k beside the others, for the paper's detectors."""
-    asked = query.but(metric="euclidean", rule="total", reference="all", sort="detector", descending=False)
+    asked = query.but(metric=METRIC, rule=RULE, reference="all", sort="detector", descending=False)
     found = {how: db.read.evidence_summary(engine, asked, how) for how in ("tuning", "validation", "paper")}
     return "\n\n".join(
         [

@@ -12,10 +12,11 @@ from plotly.offline import get_plotlyjs
 from sqlalchemy import Engine
 
 import db.read
-from dashapp.decide.evidence_points import PAPER_K, best_k, equal_error
+from dashapp.decide.evidence_points import best_k, equal_error
 from dashapp.draw import evidence_figures
 from dashapp.words import decisions
 from db.read import DetectorRow, EvidenceQuery
+from db.vocabulary import METRIC, PAPER_K, RULE
 
 PAGE_NAME, SCRIPT_NAME = "figures.html", "plotly.min.js"
 SIZE, ROC_SIZE = (760, 400), (680, 640)  # pixels; a page on GitHub is some 830 wide
@@ -43,7 +44,7 @@ class PaperFigure(NamedTuple):
 
 def paper_figures(engine: Engine, query: EvidenceQuery) -> list[PaperFigure]:
     """Figures 4 to 12, of the layers that were evaluated: euclidean distances, rule total, all cases."""
-    asked = query.but(metric="euclidean", rule="total", reference="all", detector=None)
+    asked = query.but(metric=METRIC, rule=RULE, reference="all", detector=None)
     tuned = {row.layer: row for row in db.read.evidence_summary(engine, asked.but(partition="tuning"))}
     judged = db.read.evidence_summary(engine, asked.but(partition="validation"))
     layers = [layer for layer in PAPER_K if layer in tuned]

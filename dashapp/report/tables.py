@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from dashapp.decide.evidence_points import PAPER_K
 from dashapp.words import decisions
 from db.read import DetectorRow, Measure
+from db.vocabulary import METRIC, PAPER_K, RULE
 
 LAYERS = ("flatten", "dense", "logits", "composed", "composed-scaled", "composed-pooled")
 NAMES = {"repair": "repair *(ours, not the paper's)*"}
@@ -25,7 +25,7 @@ def summary(rows: Sequence[DetectorRow]) -> str:
 
 def shown_first(rows: Sequence[DetectorRow]) -> list[DetectorRow]:
     """The detectors to show before all: of the paper's metric and rule, and those that have neither."""
-    usual = [row for row in rows if row.metric in (None, "euclidean") and row.rule in (None, "total")]
+    usual = [row for row in rows if row.metric in (None, METRIC) and row.rule in (None, RULE)]
     return usual or list(rows)
 
 

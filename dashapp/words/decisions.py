@@ -7,24 +7,17 @@ has a plain name and every decision its numbers. Pure functions: numbers and nam
 from collections.abc import Sequence
 
 from db import number_text
+from db.vocabulary import OUTCOMES, RULES
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
-OUTCOME_NAMES = {
-    "TP": "attack detected",
-    "FP": "false alarm",
-    "TN": "correctly quiet",
-    "FN": "attack missed",
-}
+OUTCOME_NAMES = {outcome.name: outcome.title for outcome in OUTCOMES.values()}
 LAYER_NOTES = {
     "flatten": "image features",
     "dense": "the hidden layer",
     "logits": "the class scores",
     "composed": "the three joined",
 }
-RULE_NOTES = {
-    "total": "all neighbors that are not of the predicted class are counted",
-    "max-class": "only the most frequent other class is counted",
-}
+RULE_NOTES = {rule.name: rule.meaning for rule in RULES.values()}
 
 
 def aria(value: bool) -> str:
@@ -45,7 +38,7 @@ def outcome_name(outcome: str) -> str:
 
 def outcome_sentence(outcome: str) -> str:
     """The outcome with what the image really was, e.g. 'False alarm: this image was not attacked.'"""
-    truth = "was attacked" if outcome in ("TP", "FN") else "was not attacked"
+    truth = "was attacked" if OUTCOMES[outcome].attacked else "was not attacked"
     return f"{outcome_name(outcome).capitalize()}: this image {truth}."
 
 

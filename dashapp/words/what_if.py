@@ -1,14 +1,9 @@
 """Plain sentences for the sliders: what another k or threshold changes. Pure."""
 
 from dashapp.words import decisions
+from db.vocabulary import METRICS, OUTCOMES
 
-METRIC_NOTES = {
-    "euclidean": "straight-line distance: the root of the summed squared differences of all units",
-    "cosine": "1 − cosine of the angle between the activations; how strong they are does not matter",
-    "centered-cosine": "cosine after the mean of all reference activations is taken away from both",
-    "manhattan": "the sum of the absolute differences of all units",
-    "chebyshev": "the largest absolute difference of any unit",
-}
+METRIC_NOTES = {metric.name: metric.meaning for metric in METRICS.values()}
 SWITCHES_NOTE = (
     "The metric decides what near means, the rule what counts against the prediction. Other metrics are "
     "stored by “xpixels ingest --metric NAME” and tuned by “xpixels tune”."
@@ -17,12 +12,7 @@ K_NOTE = "How many of the nearest neighbors are counted."
 THRESHOLD_NOTE = (
     "More unexpected neighbors are an alarm. Lower: more attacks are found, and more false alarms."
 )
-OUTCOME_NOTES = {
-    "TP": "true positives: attacked, and an alarm",
-    "FN": "false negatives: attacked, but no alarm",
-    "TN": "true negatives: not attacked, and no alarm",
-    "FP": "false positives: not attacked, but an alarm",
-}
+OUTCOME_NOTES = {outcome.name: outcome.meaning for outcome in OUTCOMES.values()}
 ROC_NOTE = (
     "Each threshold of this k is a point: the share of attacked images that alarm against the share of "
     "clean images that do. Up and to the left is better; the diagonal is guessing."

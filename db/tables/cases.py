@@ -3,9 +3,6 @@
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
 from db.tables.columns import (
-    CASE_KINDS,
-    CASE_PARTITIONS,
-    SCREENINGS,
     boolean,
     check,
     color_checks,
@@ -19,6 +16,7 @@ from db.tables.columns import (
     reference,
     words,
 )
+from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, SCREENINGS
 
 attacks = Table(
     "attacks",

@@ -1,5 +1,6 @@
 """What tables and views are made of: the MetaData and its naming convention, words, kinds of columns."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -17,27 +18,6 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 from sqlalchemy.schema import CreateView
-
-SPLITS = ("train", "test")
-KINDS = ("clean", "adversarial")
-CASE_KINDS = (*KINDS, "unknown")  # unknown: an image from outside
-PARTITIONS = ("tuning", "validation")
-CASE_PARTITIONS = (*PARTITIONS, "checked")  # checked: kept by a check, and never counted
-METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
-RULES = ("total", "max-class")
-SCREENINGS = (
-    "reachable",
-    "undecided",
-)  # what a sweep said of an attack: one of its candidates did it, or none
-CHOICES = ("tuning", "validation")
-WAYS = (*CHOICES, "paper")  # how the k of an evaluation was chosen
-DETECTORS = ("neighbors", "repair", "baseline")
-CASE_SETS = ("all", "targeted", "untargeted")  # cases by their batch
-REFERENCES = ("all", "distinct")  # the reference set whole, or without near-duplicates and hubs
-OUTCOMES = ("TP", "FP", "TN", "FN")
-SEARCHED = ("case", "original")  # whose neighbors a search found
-STATUSES = ("running", "done", "failed", "interrupted")
-ENCODINGS = ("raw", "zlib")
 
 metadata = MetaData(
     naming_convention={
@@ -112,7 +92,7 @@ def color_checks(prefix: str = "") -> list[CheckConstraint]:
     return [check(prefix + c, f"{prefix}{c} BETWEEN 0 AND 255") for c in ("red", "green", "blue")]
 
 
-def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     """A constraint: the column holds one of the values."""
     return check(column, f"{column} IN ({', '.join(repr(value) for value in values)})")
 

@@ -3,13 +3,6 @@
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
 from db.tables.columns import (
-    CHOICES,
-    ENCODINGS,
-    METRICS,
-    OUTCOMES,
-    PARTITIONS,
-    RULES,
-    SEARCHED,
     boolean,
     check,
     identity,
@@ -23,6 +16,7 @@ from db.tables.columns import (
     words,
     written_by,
 )
+from db.vocabulary import CHOICES, ENCODINGS, METRICS, OUTCOMES, PARTITIONS, RULES, SEARCHED
 
 reference_samples = Table(
     "reference_samples",

@@ -8,14 +8,6 @@ network's output.
 from sqlalchemy import Column, Double, LargeBinary, Table, Text, UniqueConstraint
 
 from db.tables.columns import (
-    CASE_SETS,
-    DETECTORS,
-    ENCODINGS,
-    METRICS,
-    PARTITIONS,
-    REFERENCES,
-    RULES,
-    WAYS,
     check,
     identity,
     integer,
@@ -29,6 +21,7 @@ from db.tables.columns import (
     written_by,
 )
 from db.tables.defense import COUNTS
+from db.vocabulary import CASE_SETS, DETECTOR_KINDS, ENCODINGS, METRICS, PARTITIONS, REFERENCES, RULES, WAYS
 
 # What the network makes of an adversarial case's image before the attack: its counterpart in paired
 # evaluation.
@@ -108,7 +101,7 @@ detectors = Table(
     Column("reference", Text),  # all: the whole reference set; distinct: without near-duplicates and hubs
     written_by(),  # that evaluated it last: all its points and evaluations are of this run
     UniqueConstraint("network_id", "name"),
-    one_of("kind", DETECTORS),
+    one_of("kind", DETECTOR_KINDS),
     one_of("metric", METRICS),
     one_of("rule", RULES),
     one_of("reference", REFERENCES),

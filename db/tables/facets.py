@@ -6,20 +6,8 @@ a case, with indexes that a count needs nothing else than.
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, Table, Text
 
-from db.tables.columns import (
-    CASE_KINDS,
-    CASE_PARTITIONS,
-    OUTCOMES,
-    check,
-    identity,
-    integer,
-    key,
-    metadata,
-    number,
-    one_of,
-    reference,
-    words,
-)
+from db.tables.columns import check, identity, integer, key, metadata, number, one_of, reference, words
+from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, OUTCOMES
 
 COUNTED = (
     "kind",

@@ -5,8 +5,6 @@ it; what a network makes of every image of a split.
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
 from db.tables.columns import (
-    SPLITS,
-    STATUSES,
     boolean,
     check,
     identity,
@@ -19,6 +17,7 @@ from db.tables.columns import (
     reference,
     words,
 )
+from db.vocabulary import SPLITS, STATUSES
 
 # Which database this is: a file that another one took the place of is told by it. One row.
 database_identity = Table(

@@ -21,7 +21,6 @@ from db.read.for_ingest import batches
 from db.read.for_ingest.detectors import KnownNetwork, tuned_layers, tuned_scores
 from db.read.for_ingest.kept import kept_samples, kept_votes
 from db.schema import (
-    RULES,
     case_activations,
     cases,
     class_scores,
@@ -33,6 +32,7 @@ from db.schema import (
     repairs,
     samples,
 )
+from db.vocabulary import RULES
 from ingest import rows
 from ingest.check.kept import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.decide import decide_votes, vote_rows

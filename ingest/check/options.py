@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from db.schema import METRICS, RULES
+from db.vocabulary import METRIC, METRICS, RULE, RULES
 from model.data.pictures.files import STANDARD_INPUT
 from model.data.pictures.sizes import RESIZES
 
@@ -68,11 +68,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--metric",
-        default="euclidean",
+        default=METRIC,
         choices=METRICS,
         help="distance of the neighbors (default: %(default)s)",
     )
-    add("--rule", default="total", choices=RULES, help="which neighbors are counted (default: %(default)s)")
+    add("--rule", default=RULE, choices=RULES, help="which neighbors are counted (default: %(default)s)")
     add(
         "--all-pixels",
         action="store_true",

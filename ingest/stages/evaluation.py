@@ -17,18 +17,19 @@ from db.engine import writing
 from db.read.for_ingest import batches, evaluated
 from db.read.for_ingest.likeness import hub_references, near_duplicate_references
 from db.schema import detectors, neighbors, original_neighbors
+from db.vocabulary import METRIC, PAPER_K, RULE
 from ingest.check.kept import kept_rows
 from ingest.runs import stage
 from ingest.spaces import WHOLE, Space, input_vectors, reference_vectors, spaces
 from ingest.stages import evaluation_rows
-from ingest.stages.evaluation_rows import PAPER_K, Judged, Scored
+from ingest.stages.evaluation_rows import Judged, Scored
 from ingest.stages.neighbors import CASES, ORIGINALS
 from model.detectors import baselines, tuning, votes
 from model.detectors.neighbors import nearest
 from model.network.layers import POOLED
 from model.progress import progress
 
-PAPER_SETTING = ("euclidean", "total", WHOLE)  # what the paper's k are for
+PAPER_SETTING = (METRIC, RULE, WHOLE)  # what the paper's k are for
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from db.read.for_ingest.evaluated import EvaluatedCases
-from db.schema import CASE_SETS, PARTITIONS
+from db.vocabulary import CASE_SETS, PARTITIONS
 from ingest import decide
 from ingest.stages.tuning import appendix_choice
 from model.detectors import evaluation, tuning, votes
 from model.detectors.evaluation import Curve, Evaluation, Interval, Scores
 from model.detectors.tuning import OperatingPoint
-
-PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}  # section 4.4
 
 
 @dataclass(frozen=True)

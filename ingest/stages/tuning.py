@@ -12,7 +12,7 @@ from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
 from db.read.for_ingest.evaluated import last_case
-from db.schema import PARTITIONS
+from db.vocabulary import PARTITIONS
 from ingest import decide, rows
 from ingest.runs import stage
 from model.detectors import tuning

@@ -31,8 +31,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-COSINES = ("cosine", "centered-cosine")
-PRODUCTS = ("euclidean", *COSINES)  # scored by a matrix product
+from model.detectors.metrics.metric import Bound, Metric, squares
+
 FIT_FLOAT32 = ("float32", "float16", "int16", "uint16", "int8", "uint8", "bool")
 ROUNDING = 1.1 * 2.0**-24
 ROWS = 128  # converted at a time
@@ -66,14 +66,14 @@ class Tile:
     zero: np.ndarray  # (m,) bool
 
 
-def wanted(queries: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric: str) -> Wanted:
+def wanted(queries: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric: Metric) -> Wanted:
     """Queries (n, D) of lengths (n,) for the float32 pass."""
     count, dimensions = queries.shape
     zero, offset, margin = np.zeros(count, bool), np.zeros(count), _rounding(queries, lengths, metric)
-    if metric in COSINES:
+    if metric.of_directions:
         rows, zero = units(centered(queries, mean), lengths)
         rows, offset, margin = -rows, offset + 1, margin + _error(dimensions, metric)
-    elif metric == "euclidean":
+    elif metric.bound is Bound.PRODUCT:
         rows, offset, margin = (
             -2.0 * centered(queries, None),
             lengths**2,
@@ -82,17 +82,24 @@ def wanted(queries: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, me
     else:
         rows = queries
     rows = rows.astype(np.float32)
-    if metric in PRODUCTS:
+    if metric.bound is Bound.NONE:
+        rows = np.zeros(0, np.float32)
+    elif metric.bound is Bound.PRODUCT:
         rows = np.ascontiguousarray(rows.T)
     else:
         rows = [jax.device_put(_arranged(rows), device) for device in jax.local_devices()]
     return Wanted(rows, offset, margin + 8 * dimensions * 2.0**-126, zero)
 
 
-def tile(rows: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric: str, pool: Executor) -> Tile:
+def tile(
+    rows: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric: Metric, pool: Executor
+) -> Tile:
     """Reference rows (m, D) of lengths (m,) for the float32 pass; themselves if they are float32."""
+    if metric.bound is Bound.NONE:  # scores of 0 that say nothing: no row is dropped
+        nothing, endless = np.zeros(len(rows), bool), np.full(len(rows), np.inf)
+        return Tile(np.empty((len(rows), 0), np.float32), None, None, endless, 0.0, nothing)
     error = _error(rows.shape[1], metric)
-    small = (lengths < SMALL) & (metric in COSINES)
+    small = (lengths < SMALL) & metric.of_directions
     if mean is None and rows.dtype == np.float32 and not small.any():
         single = np.ascontiguousarray(rows)
     else:
@@ -102,12 +109,12 @@ def tile(rows: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric:
             single[part] = rows[part] if mean is None else centered(rows[part], mean)
 
         list(pool.map(convert, slices(len(rows), ROWS)))
-    if metric in COSINES:
+    if metric.of_directions:
         zero = np.zeros(len(rows), bool)
         single[small], zero[small] = units(centered(rows[small], mean), lengths[small])
         factor = (1 / np.where(small, 1.0, lengths)).astype(np.float32)
         return Tile(single, factor, None, np.zeros(len(rows)), 0.0, zero)
-    if metric == "euclidean":
+    if metric.bound is Bound.PRODUCT:
         shift = (lengths**2 * (1 - error)).astype(np.float32)
         return Tile(single, None, shift, 2 * error * lengths**2, 0.0, small)
     lost = _rounding(rows, lengths, metric)
@@ -115,13 +122,16 @@ def tile(rows: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric:
     return Tile(single, factor, (-lost).astype(np.float32), 2.5 * lost, 3 * error, small)
 
 
-def raw(wanted: Wanted, tile: Tile, metric: str, out: np.ndarray, pool: Executor) -> None:
+def raw(wanted: Wanted, tile: Tile, metric: Metric, out: np.ndarray, pool: Executor) -> None:
     """Into out (m, n), float32: products of tile and wanted, or their distances."""
-    if metric in PRODUCTS:
+    if metric.bound is Bound.NONE:
+        out[:] = 0
+        return
+    if metric.bound is Bound.PRODUCT:
         np.matmul(tile.rows, wanted.rows, out=out)
         return
     devices, most = jax.local_devices(), max(1, min(STRIP, STRIP_SIZE // tile.rows.shape[1]))
-    measure = partial(_absolute, largest=metric == "chebyshev")
+    measure = partial(_absolute, largest=metric.bound is Bound.LARGEST)
 
     def strip(number: int) -> None:
         place, rows = number % len(devices), slice(number * most, (number + 1) * most)
@@ -170,11 +180,6 @@ def row_lengths(rows: np.ndarray, mean: np.ndarray | None, pool: Executor) -> np
         return np.where(lengths < TINY, 0.0, lengths)
 
 
-def squares(rows: np.ndarray) -> np.ndarray:
-    """Squared lengths (n,) of float64 rows (n, D), each the same whatever the other rows are."""
-    return np.einsum("ij,ij->i", rows, rows)
-
-
 def centered(rows: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
     """A float64 copy of rows (n, D), less the mean (D,) if there is one."""
     rows = rows.astype(np.float64)
@@ -189,16 +194,16 @@ def slices(count: int, most: int) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in pairwise(edges)]
 
 
-def _error(dimensions: int, metric: str) -> float:
+def _error(dimensions: int, metric: Metric) -> float:
     """c, the largest relative error of a sum."""
-    return ROUNDING * (32 + (0 if metric == "chebyshev" else dimensions))
+    return ROUNDING * (32 + (0 if metric.bound is Bound.LARGEST else dimensions))
 
 
-def _rounding(rows: np.ndarray, lengths: np.ndarray, metric: str) -> np.ndarray:
+def _rounding(rows: np.ndarray, lengths: np.ndarray, metric: Metric) -> np.ndarray:
     """w (n,): how far rounding rows (n, D) to float32 moves them, for the metrics without products."""
-    if metric in PRODUCTS or rows.dtype.name in FIT_FLOAT32:
+    if metric.bound in (Bound.PRODUCT, Bound.NONE) or rows.dtype.name in FIT_FLOAT32:
         return np.zeros(len(rows))
-    return ROUNDING * lengths * (rows.shape[1] ** 0.5 if metric == "manhattan" else 1.0)
+    return ROUNDING * lengths * (rows.shape[1] ** 0.5 if metric.bound is Bound.SUM else 1.0)
 
 
 def _arranged(rows: np.ndarray, least: int = 1) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Exact nearest neighbors under five metrics, in bounded memory, over references of any length.
+"""Exact nearest neighbors under any metric of the register, in bounded memory, over references of any length.
 
 Float32 arithmetic is fast but inexact: |r|^2 - 2 q.r cancels where q and r are close. So a float32 pass only
 gives every reference row a score that bounds its distance from below and above
@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.detectors.metrics import METRICS, Metric
 from model.detectors.neighbor_scores import (
-    COSINES,
     Tile,
     Wanted,
     centered,
@@ -28,13 +28,11 @@ from model.detectors.neighbor_scores import (
     raw,
     row_lengths,
     slices,
-    squares,
     tile,
     units,
 )
 from model.detectors.neighbor_scores import wanted as make_wanted
 
-METRICS = ("euclidean", "cosine", "centered-cosine", "manhattan", "chebyshev")
 LARGEST = 1e15  # larger values would overflow as float32 squares
 MOST_DIMENSIONS = 2**20  # `model.detectors.neighbor_scores` bounds no longer sums
 QUERY_BLOCK = 1024  # queries scored at a time
@@ -52,7 +50,7 @@ class _Part:
     queries: np.ndarray
     lengths: np.ndarray  # (n,)
     wanted: Wanted
-    ranked: np.ndarray  # (n, k) float64, what is ranked: distances, but their squares for euclidean
+    ranked: np.ndarray  # (n, k) float64, as the metric ranks
     indices: np.ndarray  # (n, k) int64
     highest: np.ndarray  # (n, k) float64: upper bounds, less offset and margin, of k rows
     waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
@@ -65,7 +63,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Search:
-    metric: str
+    metric: Metric
     mean: np.ndarray | None  # (D,) float64
     pool: Executor
 
@@ -104,9 +102,10 @@ def nearest_in_blocks(
         raise ValueError(f"metric (={metric!r}) must be one of {', '.join(METRICS)}")
     _check_array("queries", queries)
     _check_k(k)
-    mean = _mean(blocks, queries) if metric == "centered-cosine" else None
+    one = METRICS[metric]
+    mean = _mean(blocks, queries) if one.of_centered else None
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        search = _Search(metric, mean, pool)
+        search = _Search(one, mean, pool)
         lengths = _lengths("queries", queries, 0, search)
         parts = [_part(queries[s], lengths[s], k, search) for s in slices(len(queries), QUERY_BLOCK)]
         first = 0
@@ -118,7 +117,7 @@ def nearest_in_blocks(
     _check_k(k, first)
     ranked = np.concatenate([part.ranked for part in parts]) if parts else np.empty((0, k))
     indices = np.concatenate([part.indices for part in parts]) if parts else np.empty((0, k), np.int64)
-    return (np.sqrt(ranked) if metric == "euclidean" else ranked).astype(np.float32), indices
+    return one.distance(ranked).astype(np.float32), indices
 
 
 def _part(queries: np.ndarray, lengths: np.ndarray, k: int, search: _Search) -> _Part:
@@ -216,29 +215,20 @@ def _settle(part: _Part, block: np.ndarray, lengths: np.ndarray, first: int, sea
 def _distances(
     part: _Part, query: int, block: np.ndarray, lengths: np.ndarray, rows: np.ndarray, search: _Search
 ) -> np.ndarray:
-    """Distances (p,) float64, squared for euclidean, of one query from rows (p,) of the block.
-
-    For the cosines |a - b|^2 / 2 = 1 - cos of points of the unit sphere, which does not cancel.
-    """
+    """What the metric ranks by, (p,) float64, of one query and rows (p,) of the block."""
     distances = np.empty(len(rows))
     one, nowhere = centered(part.queries[query : query + 1], search.mean), False
-    if search.metric in COSINES:
+    if search.metric.of_directions:
         one, nowhere = units(one, part.lengths[query : query + 1])
     for piece in slices(len(rows), max(1, PIECE_BYTES // (8 * block.shape[1]))):
         some = rows[piece]
         differences, empty = centered(block[some], search.mean), False
-        if search.metric in COSINES:
+        if search.metric.of_directions:
             differences, empty = units(differences, lengths[some])
         differences -= one
-        match search.metric:
-            case "manhattan":
-                distances[piece] = np.abs(differences, out=differences).sum(axis=1)
-            case "chebyshev":
-                distances[piece] = np.abs(differences, out=differences).max(axis=1)
-            case "euclidean":
-                distances[piece] = squares(differences)
-            case _:
-                distances[piece] = np.where(empty != nowhere, 1.0, squares(differences) / 2)
+        distances[piece] = search.metric.ranked(differences)
+        if search.metric.of_directions:
+            distances[piece][empty != nowhere] = 1.0
     return distances
 
 

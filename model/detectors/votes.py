@@ -7,11 +7,9 @@ Axes: N cases, k_max neighbors in the order of their rank, K classes. Column k -
 first k neighbors, so one call answers every k.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-
-RULES = ("total", "max-class")
 
 
 def votes(neighbor_labels: np.ndarray, classes: int) -> np.ndarray:
@@ -28,19 +26,32 @@ def unexpected_counts(
 ) -> np.ndarray:
     """Unexpected neighbors among the first k, for every k at once: (N, k_max) int64.
 
-    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes). Rule "total": neighbors whose label
-    is not the predicted class. Rule "max-class": neighbors of the most frequent single other class. The
-    paper's words, "more (unexpected) neighbors in a layer of a class, which was not the predicted class",
-    allow both.
+    neighbor_labels (N, k_max) and predicted (N,), int in [0, classes); rule: one of RULES. The paper's words,
+    "more (unexpected) neighbors in a layer of a class, which was not the predicted class", allow both.
     """
     if rule not in RULES:
         raise ValueError(f"rule (={rule!r}) must be one of {', '.join(RULES)}")
     labels = _labels("neighbor_labels", neighbor_labels, 2, classes)
     predicted = _labels("predicted", predicted, 1, classes, len(labels))
-    if rule == "total":
-        return np.cumsum(labels != predicted[:, None], axis=1)
+    return RULES[rule](labels, predicted, classes)
+
+
+def count_others(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Rule "total": neighbors whose label is not the predicted class, as `unexpected_counts`."""
+    return np.cumsum(labels != predicted[:, None], axis=1)
+
+
+def count_most_frequent_other(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Rule "max-class": neighbors of the most frequent single other class, as `unexpected_counts`."""
     others = np.arange(classes)[None, None, :] != predicted[:, None, None]
     return np.where(others, votes(labels, classes), 0).max(axis=2)
+
+
+# The words for them are in `db.vocabulary.RULES`.
+RULES: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
+    "total": count_others,
+    "max-class": count_most_frequent_other,
+}
 
 
 def taken_in_turn(lists: Sequence[np.ndarray], k_max: int) -> np.ndarray:

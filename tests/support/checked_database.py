@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from db import engine as engines
 from db.engine import writing
-from db.schema import REFERENCES, RULES
+from db.vocabulary import REFERENCES, RULES
 from ingest import record
 from ingest.stages import evaluation, neighbors, tuning
 from model.network import checkpoint

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import Connection, Engine, inspect
 
-from db import facets, schema
+from db import facets, schema, vocabulary
 from db.bulk import go_on_after, last_id
 from tests.support.database_defense import LAYERS, activations, store, store_activations, store_defense
 from tests.support.database_evidence import store_evidence
@@ -154,7 +154,7 @@ def _cases(
     images, samples, attacks, pixels, cases, scores = [], [], [], [], [], []
     image_id = first_sample
 
-    groups = [(p, k) for p in schema.PARTITIONS for k in schema.KINDS for _ in range(per_group)]
+    groups = [(p, k) for p in vocabulary.PARTITIONS for k in vocabulary.KINDS for _ in range(per_group)]
     for i, (partition, kind) in enumerate(groups):
         true, sample_id = i % 10, first_sample + i
         picture = _picture(random, true)

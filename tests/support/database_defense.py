@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 from sqlalchemy import Connection
 
-from db import schema
+from db import schema, vocabulary
 from db.bulk import insert_all
 
 LAYERS = (  # name, kind, shape, compared
@@ -124,12 +124,12 @@ def store_defense(
             key
             | {"partition": p, "k": k, "threshold": t}
             | _counts(unexpected[partitions == p, k - 1] > t, attacked[partitions == p])
-            for p in schema.PARTITIONS
+            for p in vocabulary.PARTITIONS
             for k in range(1, K_MAX + 1)
             for t in range(-1, k + 1)
         ]
         store(connection, "tuning_points", points)
-        for how in schema.CHOICES:
+        for how in vocabulary.CHOICES:
             _operate(connection, points, how)
         best = _best([point for point in points if point["partition"] == "tuning"])
         store(

@@ -7,12 +7,12 @@ scores. Intervals are rough: what they are is the pipeline's affair, here they o
 import numpy as np
 from sqlalchemy import Connection, select
 
-from db import facets, schema
+from db import facets, schema, vocabulary
+from db.vocabulary import PAPER_K
 from tests.support.database_defense import LAYERS, RULE, store
 
 METRICS = ("euclidean", "cosine")
 CASE_SETS = ("all", "untargeted")
-PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}
 COMPARED = [(i, name) for i, (name, _, _, compared) in enumerate(LAYERS, start=1) if compared]
 COUNTS = ("tp", "fp", "tn", "fn")
 
@@ -31,7 +31,7 @@ def store_evidence(connection: Connection, random: np.random.Generator, cases: l
         _detector(
             f"{name} {metric} {RULE}" + " distinct" * (reference == "distinct"), name, metric, reference
         )
-        for reference in schema.REFERENCES
+        for reference in vocabulary.REFERENCES
         for metric in METRICS
         for _, name in COMPARED
     ]
@@ -147,7 +147,7 @@ def _score_points(scores: np.ndarray, cases: list[dict]) -> list[dict]:
     attacked = np.array([case["kind"] == "adversarial" for case in cases])
     of = np.array([case["partition"] for case in cases])
     points = []
-    for partition in schema.PARTITIONS:
+    for partition in vocabulary.PARTITIONS:
         part, truth = scores[of == partition], attacked[of == partition]
         for threshold in np.concatenate([[part.min() - 1], np.unique(part)]):
             alarm = part > threshold
@@ -166,7 +166,7 @@ def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> Non
     chosen = {k: _equal(curves["tuning", k]) for k in ks}  # of each k the point of the equal error rate
     best = {
         partition: max(ks, key=lambda k: _accuracy(_at(curves[partition, k], chosen[k]["threshold"])))
-        for partition in schema.PARTITIONS
+        for partition in vocabulary.PARTITIONS
     }
     ways = {"tuning": best["tuning"], "validation": best["validation"]}
     if detector["layer"] and detector["metric"] == "euclidean" and detector["reference"] == "all":
@@ -177,12 +177,12 @@ def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> Non
             rows = [p for p in points if p["k"] in ways.values()]
             store(connection, "detector_points", [key | _plain(point) for point in rows])
         if detector["layer"]:
-            rows = [key | _k_point(p, k, curves[p, k], chosen[k]) for p in schema.PARTITIONS for k in ks]
+            rows = [key | _k_point(p, k, curves[p, k], chosen[k]) for p in vocabulary.PARTITIONS for k in ks]
             store(connection, "k_points", rows)
         evaluations = [
             key | {"how_chosen": how} | _evaluation(detector, p, k, curves[p, k], chosen[k]["threshold"])
             for how, k in ways.items()
-            for p in schema.PARTITIONS
+            for p in vocabulary.PARTITIONS
         ]
         store(connection, "evaluations", evaluations)
 

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Engine, Table, select
 
 import db.read
-from db import saved_views, schema
+from db import saved_views, schema, vocabulary
 from db.commands import sql, upkeep
 from db.read import runs
 from db.read.case_list import options
@@ -137,7 +137,7 @@ def what_if(engine: Engine) -> Iterator:
         tuned = db.read.tuned_point(engine, layer, **kind)
         yield tuned
         yield db.read.what_if_outcomes(engine, layer, tuned, 7, **kind)
-        for rule in schema.RULES:
+        for rule in vocabulary.RULES:
             yield db.read.flips(engine, 1, layer, 9, 3, **kind | {"rule": rule})
 
 

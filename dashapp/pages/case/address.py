@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from dashapp.pages.case.maps_address import NAMES as MAPS
 from dashapp.words import decisions
+from db.vocabulary import K_MAX, METRIC
 
-K_MOST = 50  # neighbors that are stored of a case
 PANELS = ("both", "graph", "list")  # how the neighbors are shown, the default first
 ORDERS = ("difference", "stored")  # of a pair's units, the default first
 # What only a case's page understands; its list knows none of them.
@@ -36,7 +36,7 @@ class CaseView(NamedTuple):
 def case_view(
     search: str,
     layers: Sequence[str],
-    metrics: Sequence[str] = ("euclidean",),
+    metrics: Sequence[str] = (METRIC,),
     rules: Sequence[str] = ("total",),
 ) -> CaseView:
     """Read a query string ('?...' or ''); without a layer the list's detector, if it is a layer, or the last.
@@ -83,10 +83,10 @@ def case_view(
     view = CaseView(
         layer=layer,
         show_all=shown == "all",
-        metric=choice("metric", metrics or ("euclidean",)),
+        metric=choice("metric", metrics or (METRIC,)),
         rule=choice("rule", rules or ("total",)),
-        k=number("k", 1, K_MOST),
-        threshold=number("threshold", -1, K_MOST),
+        k=number("k", 1, K_MAX),
+        threshold=number("threshold", -1, K_MAX),
         panel=choice("panel", PANELS),
         pair=number("pair", 1, None),
         order=choice("order", ORDERS),

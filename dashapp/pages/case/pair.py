@@ -20,6 +20,7 @@ from dashapp.pages.case.state import CaseState, case_state
 from dashapp.words import decisions
 from dashapp.words import pairs as pair_words
 from dashapp.words.what_if import METRIC_NOTES
+from db.vocabulary import METRICS
 
 SCALED = "composed-scaled"  # each layer that it joins is divided by its usual length
 LISTED = 8  # units with the largest differences, named one by one
@@ -113,7 +114,7 @@ def body(
     largest = pairs.largest_first(added)
     shares = pairs.carried(added)
     count = min(LISTED, len(added)) if len(added) > 40 else min(3, len(added))
-    quantity = "squared distance" if view.metric == "euclidean" else "distance"
+    quantity = METRICS[view.metric].summand
     said = pair_words.carried_sentence(
         count, len(shares), float(shares[count - 1]), pair_words.half(shares), quantity, view.metric
     )

@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import ids
 from dashapp.draw import figures, what_if_figures
-from dashapp.pages.case.address import K_MOST
 from dashapp.pages.case.insight import class_counts
 from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState, case_state, decided
 from dashapp.pages.case.what_if_parts import case_part, flips_part, marks, outcomes_part
 from dashapp.words import decisions
 from dashapp.words import what_if as said
+from db.vocabulary import K_MAX
 
 
 def what_if_part() -> html.Section:
@@ -89,7 +89,7 @@ def _slider(name: str, meaning: str, slider: str, note: str, lowest: int) -> htm
             dcc.Slider(
                 id=slider,
                 min=lowest,
-                max=K_MOST,
+                max=K_MAX,
                 step=1,
                 value=lowest,
                 marks={},
@@ -269,7 +269,7 @@ def previewed(
             theme=theme,
         )
     if not moving:
-        most = min(K_MOST, len(neighbors))
+        most = min(K_MAX, len(neighbors))
         result |= {
             "k": decision.k,
             "k_max": most,

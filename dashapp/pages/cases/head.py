@@ -8,7 +8,7 @@ from dashapp import ids
 from dashapp.draw.html_parts import drawn, element
 from dashapp.pages.cases.facets import RANGES, TITLES, value_name
 from dashapp.words.decisions import OUTCOME_NAMES, alarm_rule_text, percent
-from db.facets import METRIC, RULE
+from db.vocabulary import DETECTORS, METRIC, RULE
 
 OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
 POPULATION = "clean: correctly classified images; adversarial: successful attacks"
@@ -19,11 +19,7 @@ TITLE = {
     "checked": "Checked images",
     "all": "All cases",
 }
-DETECTOR_HINTS = {
-    "repair": "Replaces one pixel at a time by the median of its neighbors; not in the paper",
-    "confidence": "Baseline: alarm when the softmax confidence is low",
-    "logit-margin": "Baseline: alarm when the two largest logits are close",
-}
+DETECTOR_HINTS = {detector.name: detector.hint for detector in DETECTORS.values()}
 
 
 def head(

@@ -17,7 +17,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from db import schema
+from db import schema, vocabulary
 from db.read.case_list.filtered import (
     ANNOTATIONS,
     CELL_COLUMNS,
@@ -201,7 +201,7 @@ def _facets(
         counts = _counts_in_cells(connection, query, options)
     else:
         counts = _counts_of_cases(connection, query, options, held)
-    known = options.values() | {"partition": schema.CASE_PARTITIONS}
+    known = options.values() | {"partition": vocabulary.CASE_PARTITIONS}
     facets = {}
     for name in COUNTED:
         found = counts[name]

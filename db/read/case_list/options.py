@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Column, Connection, select
 
-from db import schema
+from db import schema, vocabulary
 from db.annotations import VERDICT, VERDICTS
 from db.read.network_titles import network_title
 from db.read.refusal import QueryError
@@ -58,8 +58,8 @@ class CaseOptions(NamedTuple):
         names = tuple(self.class_names.values())
         first = tuple(layer.name for layer in self.layers if layer.name != "composed")
         return {
-            "kind": schema.CASE_KINDS,
-            "outcome": schema.OUTCOMES,
+            "kind": vocabulary.CASE_KINDS,
+            "outcome": vocabulary.OUTCOMES,
             "alarms": self.alarms,
             "divergence": (*first, "none"),
             "true": names,
@@ -166,7 +166,7 @@ def _in_cells(connection: Connection, network_id: int, column: Column) -> tuple[
 def _distinct(connection: Connection, network_id: int, column) -> tuple[str, ...]:
     """The values of a counted column, by steps from one to the next: it has far more rows than values."""
     facets, found = schema.case_facets.c, set()
-    for partition in schema.CASE_PARTITIONS:
+    for partition in vocabulary.CASE_PARTITIONS:
         value = ""
         while value is not None:
             smallest = select(column).where(

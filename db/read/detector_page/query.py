@@ -10,9 +10,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Connection, Engine, select
 
-from db import schema
+from db import schema, vocabulary
 from db.read.case_list.options import NetworkOption
 from db.read.refusal import QueryError
+from db.vocabulary import METRIC, RULE
 
 HOW_CHOSEN = "tuning"  # k and threshold are of the tuning cases only: what validation says is then honest
 ANY = "any"  # a filter that lets every value through
@@ -54,8 +55,8 @@ class EvidenceQuery:
     network: int | None = None
     set: str = "all"
     partition: str = "validation"
-    metric: str = "euclidean"
-    rule: str = "total"
+    metric: str = METRIC
+    rule: str = RULE
     reference: str = "all"
     sort: str = DEFAULT_SORT.removeprefix("-")
     descending: bool = True
@@ -170,11 +171,11 @@ def _options(connection: Connection, network: str | None) -> EvidenceOptions:
 
 
 _KNOWN = {  # the first that is there is the default
-    "set": schema.CASE_SETS,
+    "set": vocabulary.CASE_SETS,
     "partition": ("validation", "tuning"),
-    "metric": schema.METRICS,
-    "rule": schema.RULES,
-    "reference": schema.REFERENCES,
+    "metric": vocabulary.METRICS,
+    "rule": vocabulary.RULES,
+    "reference": vocabulary.REFERENCES,
 }
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from db.schema import (
-    PARTITIONS,
     attack_pixels,
     attacks,
     cases,
@@ -23,6 +22,7 @@ from db.schema import (
     samples,
     vulnerability_maps,
 )
+from db.vocabulary import PARTITIONS
 
 
 class KnownAttack(NamedTuple):

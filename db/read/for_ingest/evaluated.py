@@ -7,7 +7,6 @@ import numpy as np
 from sqlalchemy import Connection, Select, Table, func, select
 
 from db.schema import (
-    PARTITIONS,
     attack_pixels,
     attacks,
     cases,
@@ -21,6 +20,7 @@ from db.schema import (
     runs,
     samples,
 )
+from db.vocabulary import PARTITIONS
 
 
 class EvaluatedCases(NamedTuple):

@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection, func, or_, select
 
-from db.schema import PARTITIONS, cases, near_duplicate_pairs, neighbors, reference_samples, samples
+from db.schema import cases, near_duplicate_pairs, neighbors, reference_samples, samples
+from db.vocabulary import PARTITIONS
 
 # What a person calls near-duplicates, in CIFAR-10 under the bundled network: one object in one pose, cropped,
 # shifted, re-colored, with a border or a watermark. Looked at by eye, 97 in 100 pairs that are this close by

@@ -17,6 +17,7 @@ from db.read.one_case.rows import (
     CasePixel,
     CaseScore,
 )
+from db.vocabulary import METRIC, RULE
 
 
 def case_detail(engine: Engine, case_id: int) -> CaseDetail:
@@ -53,7 +54,7 @@ def case_detail(engine: Engine, case_id: int) -> CaseDetail:
 
 
 def case_decisions(
-    engine: Engine, case_id: int, *, metric: str = "euclidean", rule: str = "total"
+    engine: Engine, case_id: int, *, metric: str = METRIC, rule: str = RULE
 ) -> tuple[CaseDecision, ...]:
     """Read the decision in each compared layer, in network order; empty before tuning."""
     decisions, layers = schema.decisions.c, schema.layers.c
@@ -79,7 +80,7 @@ def case_decisions(
 
 
 def case_neighbors(
-    engine: Engine, case_id: int, layer: str, *, metric: str = "euclidean", first: int | None = None
+    engine: Engine, case_id: int, layer: str, *, metric: str = METRIC, first: int | None = None
 ) -> tuple[CaseNeighbor, ...]:
     """Read the neighbors of a case in a layer with their labels and images, nearest first.
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, and_, func, select
 
-from db import schema
+from db import schema, vocabulary
 from db.read.one_case.rows import CaseActivation
 
 READ_AT_ONCE = 512  # reference activations
@@ -107,7 +107,9 @@ def pair_places(
         places = {row.metric: PairPlace(*row) for row in connection.execute(found)}
         metrics = set(connection.scalars(stored))
     return tuple(
-        places.get(metric, PairPlace(metric, None, None)) for metric in schema.METRICS if metric in metrics
+        places.get(metric, PairPlace(metric, None, None))
+        for metric in vocabulary.METRICS
+        if metric in metrics
     )
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, Select, and_, case, func, or_, select
 
-from db import schema
+from db import schema, vocabulary
 
 FLIPS_SHOWN = 24
 
@@ -59,7 +59,7 @@ def case_metrics(engine: Engine, case_id: int) -> tuple[str, ...]:
     statement = select(neighbors.metric).where(neighbors.case_id == case_id, neighbors.rank == 1).distinct()
     with engine.connect() as connection:
         found = set(connection.scalars(statement))
-    return tuple(metric for metric in schema.METRICS if metric in found)
+    return tuple(metric for metric in vocabulary.METRICS if metric in found)
 
 
 def tuned_rules(engine: Engine, network_id: int, metric: str) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def tuned_rules(engine: Engine, network_id: int, metric: str) -> tuple[str, ...]
     )
     with engine.connect() as connection:
         found = set(connection.scalars(statement))
-    return tuple(rule for rule in schema.RULES if rule in found)
+    return tuple(rule for rule in vocabulary.RULES if rule in found)
 
 
 def tuned_point(engine: Engine, layer_id: int, *, metric: str, rule: str) -> Tuned | None:

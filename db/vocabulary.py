@@ -1,0 +1,165 @@
+"""The names that rows hold, each declared once, with the words that people read for them.
+
+CHECKs of the tables, choices of commands, menus, help and texts of pages derive from these registers. What
+computes a metric, a rule, a detector or an attack is registered under the same name in `model`
+(`model.detectors.metrics`, `model.detectors.votes`, `model.detectors.DETECTORS`, `model.attacks.METHODS`);
+a test compares both. Imports nothing of ours.
+
+How one more is added is told in CONTRIBUTING.md.
+"""
+
+from typing import NamedTuple, TypeVar
+
+
+class Metric(NamedTuple):
+    """How the distance of two activation vectors is measured."""
+
+    name: str
+    meaning: str
+    summand: str = "distance"  # what the parts that single units add sum up to
+
+
+class Rule(NamedTuple):
+    """What is counted among the k nearest neighbors."""
+
+    name: str
+    meaning: str  # continues "Rule NAME: ..."
+
+
+class Outcome(NamedTuple):
+    """How a detector's decision about an image turned out, whose truth is known."""
+
+    name: str
+    title: str
+    meaning: str
+    attacked: bool  # whether the image was attacked
+    alarm: bool
+
+    @property
+    def right(self) -> bool:
+        """Whether the decision was right."""
+        return self.attacked == self.alarm
+
+
+class Detector(NamedTuple):
+    """A detector that does not use neighbors. Those that do are a layer, a metric and a rule."""
+
+    name: str
+    kind: str  # one of DETECTOR_KINDS
+    title: str
+    note: str  # beside the title, in two or three words
+    hint: str  # in one sentence
+    recovered: str  # which class it takes for the true one: "This is ..."
+    scale: str = "logits"  # of what people read: "logits", or "share", a percentage
+    offset: float = 0.0  # what people read is offset + sign * score ...
+    sign: int = 1  # ... and -1 where an alarm is for less than a limit
+    reading: str = "{title}: {value}"  # what is read, of {predicted} and {other}, classes; {value} as above
+    dash: str = "5px,3px"  # of its line in figures
+
+
+class Attack(NamedTuple):
+    """A way of attacking an image: the value of `attacks.method`."""
+
+    name: str
+    title: str
+    meaning: str
+
+
+Row = TypeVar("Row", Metric, Rule, Outcome, Detector, Attack)
+
+
+def _by_name(*rows: Row) -> dict[str, Row]:
+    """A register: its rows by their names, in the order of menus."""
+    return {row.name: row for row in rows}
+
+
+METRICS = _by_name(
+    Metric(
+        "euclidean",
+        "straight-line distance: the root of the summed squared differences of all units",
+        "squared distance",
+    ),
+    Metric("cosine", "1 − cosine of the angle between the activations; how strong they are does not matter"),
+    Metric("centered-cosine", "cosine after the mean of all reference activations is taken away from both"),
+    Metric("manhattan", "the sum of the absolute differences of all units"),
+    Metric("chebyshev", "the largest absolute difference of any unit"),
+)
+RULES = _by_name(
+    Rule("total", "all neighbors that are not of the predicted class are counted"),
+    Rule("max-class", "only the most frequent other class is counted"),
+)
+METRIC, RULE = "euclidean", "total"  # the paper's, and those of the decisions that lists show
+
+OUTCOMES = _by_name(
+    Outcome("TP", "attack detected", "true positives: attacked, and an alarm", attacked=True, alarm=True),
+    Outcome("FP", "false alarm", "false positives: not attacked, but an alarm", attacked=False, alarm=True),
+    Outcome(
+        "TN", "correctly quiet", "true negatives: not attacked, and no alarm", attacked=False, alarm=False
+    ),
+    Outcome("FN", "attack missed", "false negatives: attacked, but no alarm", attacked=True, alarm=False),
+)
+
+DETECTOR_KINDS = ("neighbors", "repair", "baseline")
+DETECTORS = _by_name(
+    Detector(
+        "repair",
+        "repair",
+        "repair (added here)",
+        "each pixel in turn",
+        "Replaces one pixel at a time by the median of its neighbors; not in the paper",
+        "the class after the repair",
+    ),
+    Detector(
+        "confidence",
+        "baseline",
+        "confidence",
+        "baseline",
+        "Baseline: alarm when the softmax confidence is low",
+        "the network's second choice",
+        scale="share",
+        offset=1.0,
+        sign=-1,
+        reading="{predicted} has {value}",
+    ),
+    Detector(
+        "logit-margin",
+        "baseline",
+        "logit margin",
+        "baseline",
+        "Baseline: alarm when the two largest logits are close",
+        "the network's second choice",
+        sign=-1,
+        reading="{predicted} leads {other} by {value}",
+        dash="1.5px,2.5px",
+    ),
+)
+
+ATTACKS = _by_name(
+    Attack(
+        "differential-evolution",
+        "differential evolution",
+        "a search over positions and colors of one or more pixels (paper, section 4.1)",
+    ),
+    Attack("corner-sweep", "corner sweep", "every position in every color of a set, one pixel at a time"),
+    Attack("near-median", "near the median", "one pixel that keeps near its neighbors' median"),
+)
+
+K_MAX = 50  # neighbors that are stored of a case (paper, section 4.4)
+PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}  # by layer, of section 4.4
+
+SPLITS = ("train", "test")
+KINDS = ("clean", "adversarial")
+CASE_KINDS = (*KINDS, "unknown")  # unknown: an image from outside
+PARTITIONS = ("tuning", "validation")
+CASE_PARTITIONS = (*PARTITIONS, "checked")  # checked: kept by a check, and never counted
+SCREENINGS = (
+    "reachable",
+    "undecided",
+)  # what a sweep said of an attack: one of its candidates did it, or none
+CHOICES = ("tuning", "validation")
+WAYS = (*CHOICES, "paper")  # how the k of an evaluation was chosen
+CASE_SETS = ("all", "targeted", "untargeted")  # cases by their batch
+REFERENCES = ("all", "distinct")  # the reference set whole, or without near-duplicates and hubs
+SEARCHED = ("case", "original")  # whose neighbors a search found
+STATUSES = ("running", "done", "failed", "interrupted")
+ENCODINGS = ("raw", "zlib")

@@ -1,0 +1,13 @@
+"""The Chebyshev distance: the largest absolute difference."""
+
+import numpy as np
+
+from model.detectors.metrics.metric import Bound, Metric
+
+
+def largest_difference(differences: np.ndarray) -> np.ndarray:
+    """(P,) the largest of the absolute differences (P, D), which are overwritten."""
+    return np.abs(differences, out=differences).max(axis=1)
+
+
+METRIC = Metric("chebyshev", ranked=largest_difference, bound=Bound.LARGEST)
