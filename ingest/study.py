@@ -38,7 +38,7 @@ class Plan:
     dataset: str = "cifar10"
     cases: int = 248  # adversarial ones in each partition of each set, and as many clean ones (paper: 248)
     seed: int = 0
-    metrics: tuple[str, ...] = METRICS
+    metrics: tuple[str, ...] = tuple(METRICS)
     layers: tuple[str, ...] = (SCALED,)  # compared besides flatten, the dense ones and composed
     distances: tuple[int, ...] = (16, 32, 64, 128)  # from the median, of the attacker who keeps near it
     name: str | None = None  # what the sets are called, with their own behind it; None: as usual
@@ -127,7 +127,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     help = "what its batches are called, with `targeted` and `untargeted` behind it (default: study)"
     parser.add_argument("--name", help=help)
     parser.add_argument(
-        "--metric", action="append", choices=METRICS, help="repeat for several (default: all five)"
+        "--metric", action="append", choices=METRICS, help="repeat for several (default: all)"
     )
     parser.add_argument(
         "--layer",
