@@ -112,7 +112,7 @@ def test_what_keep_says_is_what_the_case_page_says(address, files, capsys):
                     assert (decision.threshold, decision.alarm) == (one["threshold"], one["alarm"])
                     recovered = decision.recovered_class
                     assert (None if recovered is None else case.class_names[recovered]) == one["recovered"]
-        scored = db.read.one_case.score_decisions(made, case_id)
+        scored = db.read.score_decisions(made, case_id)
         assert {score.detector for score in scored} == {"repair", "confidence", "logit-margin"}
         for score in scored:
             one = said[score.detector]
@@ -143,7 +143,7 @@ def test_kept_cases_survive_another_tuning_with_all_their_decisions(address, fil
     made = engines.create(address, read_only=True)
     for case_id in (9, 10):
         assert len(db.read.case_decisions(made, case_id)) == len(LAYERS)
-        assert {score.alarm for score in db.read.one_case.score_decisions(made, case_id)} <= {True, False}
+        assert {score.alarm for score in db.read.score_decisions(made, case_id)} <= {True, False}
     assert upkeep.check(made) == []
     made.dispose()
 

@@ -18,7 +18,7 @@ def engine(fresh):
 
 
 def asked(engine, search=""):
-    return db.read.detector_page.query(engine, search)
+    return db.read.evidence_query(engine, search)
 
 
 def test_without_a_query_string_the_honest_view_of_the_papers_detectors_is_shown(engine):
@@ -166,5 +166,5 @@ def test_every_fact_has_rows(engine, kind):
 def test_a_database_without_evaluations_has_nothing_to_choose(fresh):
     engine = fresh()
     database.fill(engine, per_group=1, references=50, evidence=False)
-    _, options = db.read.detector_page.query(engine, "?metric=cosine")
+    _, options = db.read.evidence_query(engine, "?metric=cosine")
     assert options.detectors == ()

@@ -76,7 +76,7 @@ def test_the_report_is_the_same_each_time_and_its_tables_are_whole(engine, drawn
 
 def test_the_report_has_the_numbers_of_the_database(engine, drawn, tmp_path):
     text = write_report(engine, tmp_path)[0].read_text()
-    query, _ = db.read.detector_page.query(engine, "")
+    query, _ = db.read.evidence_query(engine, "")
     rows = {one.detector: one for one in db.read.evidence_summary(engine, query)}
     dense = rows["dense euclidean total"]
     assert f"| dense euclidean total | {dense.k} |" in text

@@ -34,20 +34,20 @@ def small(fresh):
 
 
 def test_the_repair_sweep_of_a_case_is_held_against_the_threshold_of_all_tuning_cases(small):
-    (attacked,) = db.read.one_case.score_decisions(small, 1)  # the baseline was not evaluated on tuning
+    (attacked,) = db.read.score_decisions(small, 1)  # the baseline was not evaluated on tuning
     assert attacked.detector == "repair"
     assert (attacked.score, attacked.threshold, attacked.alarm, attacked.outcome) == (2.5, 0.5, True, "TP")
     assert (attacked.row, attacked.column, attacked.located) == (3, 30, True)
     assert attacked.other == attacked.recovered_class == CAT
-    (clean,) = db.read.one_case.score_decisions(small, 2)  # its score is the threshold, not above it
+    (clean,) = db.read.score_decisions(small, 2)  # its score is the threshold, not above it
     assert (clean.score, clean.alarm, clean.outcome) == (0.5, False, "TN")
     assert clean.other == CAT
     assert clean.recovered_class is None
     assert clean.located is None
-    (waiting,) = db.read.one_case.score_decisions(small, 3)  # what nothing was decided about says nothing
+    (waiting,) = db.read.score_decisions(small, 3)  # what nothing was decided about says nothing
     assert (waiting.score, waiting.alarm, waiting.outcome, waiting.threshold) == (None, None, None, 0.5)
     with pytest.raises(LookupError, match="case 99"):
-        db.read.one_case.score_decisions(small, 99)
+        db.read.score_decisions(small, 99)
 
 
 def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
@@ -65,7 +65,7 @@ def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
     found = Counter(
         (decision.detector, partition, decision.outcome)
         for case_id, partition in cases
-        for decision in db.read.one_case.score_decisions(ingested, case_id)
+        for decision in db.read.score_decisions(ingested, case_id)
     )
     assert {row.name for row in evaluated} == {"repair", "confidence", "logit-margin"}
     for row in evaluated:

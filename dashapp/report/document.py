@@ -33,7 +33,7 @@ def write_report(engine: Engine, folder: Path) -> list[Path]:
         ValueError: nothing has been evaluated yet; one line, with the command that does it.
         Also what `require_folder` raises.
     """
-    query, options = db.read.detector_page.query(engine, "")
+    query, options = db.read.evidence_query(engine, "")
     if not options.detectors:
         raise ValueError(
             "Nothing has been evaluated in this database: run `xpixels ingest` or `xpixels study` first."

@@ -98,7 +98,7 @@ def cases(engine: Engine) -> Iterator:
         yield detail
         yield db.read.case_decisions(engine, case)
         yield db.read.case_activations(engine, case)
-        yield db.read.one_case.score_decisions(engine, case)
+        yield db.read.score_decisions(engine, case)
         yield db.read.image_png(engine, detail.image.sha256)
 
 
@@ -143,7 +143,7 @@ def what_if(engine: Engine) -> Iterator:
 
 def evidence(engine: Engine) -> Iterator:
     for search in DETECTORS:
-        query, known = db.read.detector_page.query(engine, search)
+        query, known = db.read.evidence_query(engine, search)
         rows = db.read.evidence_summary(engine, query)
         yield query
         yield known

@@ -70,7 +70,7 @@ def layout(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bo
                     html.Div(
                         [
                             decisions_part(case, decisions, view.layer, metric=metric, rule=rule),
-                            detectors_part(case, db.read.one_case.score_decisions(engine, case_id)),
+                            detectors_part(case, db.read.score_decisions(engine, case_id)),
                         ],
                         className="case-side",
                     ),

@@ -28,7 +28,7 @@ def layout(engine: Engine, search: str, app: Dash) -> Component:
     """The page for the query string `search` ('?...' or '')."""
     home = app.get_relative_path(PATH)
     try:
-        query, options = db.read.detector_page.query(engine, search)
+        query, options = db.read.evidence_query(engine, search)
     except db.read.QueryError as error:
         return not_found.refused(error.problem, error.allowed, "Show the detectors", home)
     if not options.detectors:
@@ -79,7 +79,7 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
 
 def drawn(engine: Engine, search: str, theme: str) -> tuple:
     """The three figures of an address that `layout` has found good."""
-    query, _ = db.read.detector_page.query(engine, search)
+    query, _ = db.read.evidence_query(engine, search)
     rows = db.read.evidence_summary(engine, query)
     chosen = chosen_row(rows, query)
     compared = compared_rows(rows, chosen)
