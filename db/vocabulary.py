@@ -57,6 +57,15 @@ class Detector(NamedTuple):
     dash: str = "5px,3px"  # of its line in figures
 
 
+class Composition(NamedTuple):
+    """Several layers taken as one: their vectors side by side, or their neighbors' votes."""
+
+    name: str
+    meaning: str
+    added: bool  # whether it is ours, and not the paper's
+    scaled: bool = False  # whether each layer is divided by its usual length
+
+
 class Attack(NamedTuple):
     """A way of attacking an image: the value of `attacks.method`."""
 
@@ -65,7 +74,7 @@ class Attack(NamedTuple):
     meaning: str
 
 
-Row = TypeVar("Row", Metric, Rule, Outcome, Detector, Attack)
+Row = TypeVar("Row", Metric, Rule, Outcome, Detector, Composition, Attack)
 
 
 def _by_name(*rows: Row) -> dict[str, Row]:
@@ -142,6 +151,17 @@ ATTACKS = _by_name(
     ),
     Attack("corner-sweep", "corner sweep", "every position in every color of a set, one pixel at a time"),
     Attack("near-median", "near the median", "one pixel that keeps near its neighbors' median"),
+)
+
+COMPOSITIONS = _by_name(
+    Composition("composed", "the layers concatenated (paper, section 4.2)", added=False),
+    Composition(
+        "composed-scaled",
+        "the layers concatenated, each divided by its usual length, so that none outweighs the others",
+        added=True,
+        scaled=True,
+    ),
+    Composition("composed-pooled", "the votes of the single layers' neighbors, taken in turn", added=True),
 )
 
 K_MAX = 50  # neighbors that are stored of a case (paper, section 4.4)

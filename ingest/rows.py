@@ -30,7 +30,7 @@ def image_row(image: np.ndarray) -> dict:
 def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:
     """Rows of `layers`, from the input to the output, `composed` last."""
     kinds = {layer.name: layer for layer in architecture.layers}
-    rows = []
+    rows, notes = [], architecture.notes()
     for position, (name, shape) in enumerate(architecture.activation_shapes().items()):
         kind = type(kinds[name]).__name__.lower() if name in kinds else COMPOSED
         compared = name == COMPOSED or isinstance(kinds[name], Flatten | Dense)
@@ -43,6 +43,8 @@ def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:
                 "position": position,
                 "shape": list(shape),
                 "compared": compared,
+                "title": name,
+                "note": notes[name],
             }
         )
     return rows
@@ -51,7 +53,8 @@ def layer_rows(network_id: int, architecture: Architecture) -> list[dict]:
 def scaled_row(network_id: int, architecture: Architecture) -> dict:
     """The row of `layers` for `composed-scaled`, which comes after all others."""
     last = layer_rows(network_id, architecture)[-1]
-    return {**last, "name": SCALED, "position": last["position"] + 1}
+    named = {"name": SCALED, "title": SCALED, "note": architecture.notes()[SCALED]}
+    return {**last, **named, "position": last["position"] + 1}
 
 
 def attack_rows(result: AttackResult, keys: Sequence[Mapping], labels: np.ndarray) -> list[dict]:

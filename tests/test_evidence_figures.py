@@ -15,6 +15,7 @@ def row(detector="dense euclidean total", **changes):
         labels = {"metric": "euclidean", "rule": "total", "reference": "all"}
     measure = Measure(0.8, 0.75, 0.85)
     plain = {"k": 2, "threshold": 1.0, "tp": 6, "fp": 2, "tn": 8, "fn": 4, "pairs": 10, "located": None}
+    plain["layer_place"] = None if layer is None else 1
     rates = {"tpr": 0.6, "fpr": 0.2, "eer": 0.3}
     measures = dict.fromkeys(("auc", "paired_auc", "accuracy", "recovered"), measure)
     fields = {"kind": "neighbors", "layer": layer, **labels, **plain, **rates, **measures}
@@ -138,6 +139,6 @@ def test_figures_of_nothing_are_empty_and_not_an_error():
 
 @pytest.mark.parametrize("shown", theme.COLORS)
 def test_layers_have_colors_of_their_own(shown):
-    colors = list(evidence_figures.LAYER_COLORS[shown].values())
+    colors = [*evidence_figures.LAYER_COLORS[shown], *evidence_figures.COMPOSITION_COLORS[shown]]
     assert len(set(colors)) == len(colors) == 6
     assert not set(colors) & {*theme.CLASS_COLORS, *theme.COLORS[shown].values()}

@@ -102,7 +102,7 @@ def test_a_case_without_decisions_has_no_alarms_rather_than_none_of_them(connect
 
 def test_the_list_and_the_view_count_the_alarms_of_a_layer_of_any_name(connection):
     layer = {"id": 6, "network_id": 1, "name": "block-7.se", "kind": "conv", "position": 5, "shape": [4]}
-    connection.execute(insert(schema.layers), layer | {"compared": True})
+    connection.execute(insert(schema.layers), layer | {"compared": True, "title": "block", "note": ""})
     connection.execute(
         insert(schema.decisions), small_database.decision(1, "dense", 3, CAT, CAT, "TP") | {"layer_id": 6}
     )

@@ -11,27 +11,18 @@ from dashapp import theme as themes
 from dashapp.decide.evidence_points import best_k, corners, equal_error
 from dashapp.words import decisions
 from db.read import CurvePoint, DetectorRow, KPoint
+from db.vocabulary import COMPOSITIONS, DETECTORS
 
 # A layer keeps its color whatever is shown beside it. None of them is a class's, or red or green of alarms.
-LAYER_COLORS: dict[themes.Theme, dict[str, str]] = {
-    "light": {
-        "flatten": "#b35c00",
-        "dense": "#1769c4",
-        "logits": "#8a3fb8",
-        "composed": "#0a7f78",
-        "composed-scaled": "#c22a78",
-        "composed-pooled": "#6f6a12",
-    },
-    "dark": {
-        "flatten": "#ffab57",
-        "dense": "#6fb2ff",
-        "logits": "#cf9dff",
-        "composed": "#45d0c4",
-        "composed-scaled": "#ff8cc0",
-        "composed-pooled": "#d0ca58",
-    },
+LAYER_COLORS: dict[themes.Theme, tuple[str, ...]] = {  # by place
+    "light": ("#b35c00", "#1769c4", "#8a3fb8"),
+    "dark": ("#ffab57", "#6fb2ff", "#cf9dff"),
 }
-BASELINE_DASHES = {"confidence": "5px,3px", "logit-margin": "1.5px,2.5px"}
+COMPOSITION_COLORS: dict[themes.Theme, tuple[str, ...]] = {  # in the order of the register
+    "light": ("#0a7f78", "#c22a78", "#6f6a12"),
+    "dark": ("#45d0c4", "#ff8cc0", "#d0ca58"),
+}
+FALSE_ALARMS, MISSES = 0, 2  # places of layers whose colors the rates have, too
 STAGGER = 15  # pixels between the words of one mark and the next
 
 
@@ -134,8 +125,8 @@ def threshold_rates(points: Sequence[CurvePoint], row: DetectorRow, *, theme: th
     figure = go.Figure()
     series = (
         ("accuracy", "accuracy (ACC)", color["text"], 2.5),
-        ("fpr", "false alarms (FPR)", hues["flatten"], 2),
-        ("fnr", "attacks missed (FNR)", hues["logits"], 2),
+        ("fpr", "false alarms (FPR)", hues[FALSE_ALARMS], 2),
+        ("fnr", "attacks missed (FNR)", hues[MISSES], 2),
     )
     for name, said, hue, width in series:
         figure.add_scatter(
@@ -253,13 +244,17 @@ def add_marks(figure: go.Figure, marks: Sequence[Mark], low: float, high: float,
 def curve_color(row: DetectorRow, theme: themes.Theme) -> str:
     """Color of a detector: its layer's; repair in the text's, baselines muted."""
     if row.layer is not None:
-        return LAYER_COLORS[theme].get(row.layer, themes.COLORS[theme]["accent"])
+        composition = list(COMPOSITIONS).index(row.layer) if row.layer in COMPOSITIONS else None
+        colors = LAYER_COLORS[theme] if composition is None else COMPOSITION_COLORS[theme]
+        place = row.layer_place if composition is None else composition
+        return themes.COLORS[theme]["accent"] if place is None else colors[place % len(colors)]
     return themes.COLORS[theme]["text" if row.kind == "repair" else "text-muted"]
 
 
 def _line(curve: Curve, theme: themes.Theme) -> dict:
     width = 3.2 if curve.chosen else 2.4 if curve.row.kind == "repair" else 1.8
-    dash = BASELINE_DASHES.get(curve.row.detector, "5px,3px") if curve.row.kind == "baseline" else "solid"
+    baseline = curve.row.kind == "baseline"
+    dash = DETECTORS[curve.row.detector].dash if baseline else "solid"
     return {"color": curve_color(curve.row, theme), "width": width, "dash": dash}
 
 

@@ -63,21 +63,21 @@ def matched(
     found = {(row.layer, row.metric, row.rule): row for row in parts if row.reference == "distinct"}
     pairs = [(row, found.get((row.layer, row.metric, row.rule))) for row in whole if row.layer]
     pairs = [pair for pair in pairs if pair[1] is not None]
-    return sorted(pairs, key=lambda pair: (pair[0].rule, pair[0].metric, layer_order(pair[0].layer)))
+    return sorted(pairs, key=lambda pair: (pair[0].rule, pair[0].metric, *layer_order(pair[0])))
 
 
 def _divergence(engine: Engine, query: EvidenceQuery) -> str:
     rows = db.read.facts(engine, ask.FirstLayer, query.network)
     if not rows:
         return ""
-    layers = sorted({row.layer for row in rows if row.layer}, key=layer_order)
+    layers = [layer for layer in dict.fromkeys(row.layer for row in rows) if layer]
     ways: dict[tuple[str, str], dict[str | None, int]] = {}
     for row in rows:
         ways.setdefault((row.metric, row.rule), {})[row.layer] = int(row.cases)
     lines = [
         (metric, rule, sum(of.values()), *(_percent(of.get(layer, 0), sum(of.values())) for layer in columns))
         for columns in [[*layers, None]]
-        for (metric, rule), of in ways.items()
+        for (metric, rule), of in sorted(ways.items())
     ]
     head = ("metric", "rule", "attacked", *(f"{layer}, %" for layer in layers), "none, %")
     text = (

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from dashapp.words import decisions
 from db.read import DetectorRow, Measure
-from db.vocabulary import METRIC, PAPER_K, RULE
+from db.vocabulary import COMPOSITIONS, METRIC, PAPER_K, RULE
 
-LAYERS = ("flatten", "dense", "logits", "composed", "composed-scaled", "composed-pooled")
 NAMES = {"repair": "repair *(ours, not the paper's)*"}
 SUMMARY = ("detector", "k", "alarm above", "AUC", "paired AUC", "accuracy", "EER", "TPR", "FPR", "recovered")
 
@@ -73,9 +72,11 @@ def distinct(pairs: Sequence[tuple[DetectorRow, DetectorRow]]) -> str:
     return markdown(head, lines, texts=3)
 
 
-def layer_order(layer: str | None) -> int:
-    """Place of a layer in the network, unknown ones and none last."""
-    return LAYERS.index(layer) if layer in LAYERS else len(LAYERS)
+def layer_order(row: DetectorRow) -> tuple[int, int]:
+    """What detectors are sorted by: layers as in the network, then compositions, others and none last."""
+    if row.layer_place is not None:
+        return 0, row.layer_place
+    return (1, list(COMPOSITIONS).index(row.layer)) if row.layer in COMPOSITIONS else (2, 0)
 
 
 def _summary_row(row: DetectorRow, best: dict[str, float]) -> list[object]:

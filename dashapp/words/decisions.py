@@ -11,12 +11,6 @@ from db.vocabulary import OUTCOMES, RULES
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 OUTCOME_NAMES = {outcome.name: outcome.title for outcome in OUTCOMES.values()}
-LAYER_NOTES = {
-    "flatten": "image features",
-    "dense": "the hidden layer",
-    "logits": "the class scores",
-    "composed": "the three joined",
-}
 RULE_NOTES = {rule.name: rule.meaning for rule in RULES.values()}
 
 

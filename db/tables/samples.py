@@ -103,6 +103,8 @@ layers = Table(
     integer("position"),  # from the input to the output, from 0
     json("shape"),
     boolean("compared"),  # neighbors are searched here; the others are for viewing
+    words("title"),  # what people read in place of the name
+    words("note"),  # what the layer holds, in a few words
     UniqueConstraint("network_id", "name"),
     UniqueConstraint("network_id", "position"),
     check("position", "position >= 0"),

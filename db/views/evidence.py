@@ -17,6 +17,17 @@ _OF_DETECTOR = """
     detectors.metric AS metric,
     detectors.rule AS rule,
     detectors.reference AS reference,"""
+# Of a flatten or dense layer, how many of them come before it; NULL for others and where there is no layer.
+_PLACE = """
+    (
+        SELECT COUNT(earlier.id)
+        FROM layers AS here
+        LEFT JOIN layers AS earlier ON earlier.network_id = here.network_id
+            AND earlier.kind IN ('flatten', 'dense') AND earlier.position < here.position
+        WHERE here.network_id = detectors.network_id AND here.name = detectors.layer
+            AND here.kind IN ('flatten', 'dense')
+        GROUP BY here.id
+    ) AS layer_place,"""
 _DETECTOR = (Text, "network dataset detector kind layer metric rule reference")
 _INTERVALS = [f"{name}{end}" for name in MEASURED for end in ("", "_low", "_high")]
 _MEASURES = "\n    ".join(f"evaluations.{name} AS {name}," for name in _INTERVALS)
@@ -45,7 +56,7 @@ SELECT{_OF_DETECTOR}
     evaluations.paired_fpr AS paired_fpr,
     evaluations.paired_wins AS paired_wins,
     evaluations.recovered_on_alarm AS recovered_on_alarm,
-    evaluations.located AS located,
+    evaluations.located AS located,{_PLACE}
     detectors.network_id AS network_id,
     detectors.id AS detector_id
 FROM evaluations
@@ -62,7 +73,7 @@ JOIN datasets ON datasets.id = networks.dataset_id
         (Double, f"tpr fpr eer {' '.join(_INTERVALS)}"),
         (Integer, "pairs"),
         (Double, "paired_fpr paired_wins recovered_on_alarm located"),
-        (Integer, "network_id detector_id"),
+        (Integer, "layer_place network_id detector_id"),
     ],
     key="detector_id case_set how_chosen partition",
 )

@@ -149,6 +149,16 @@ class Architecture:
         }
         return {**named, COMPOSED: (sum(shapes[name][0] for name in self.compared),)}
 
+    def notes(self) -> dict[str, str]:
+        """What each named activation holds, in a few words for people; `composed-scaled`, too."""
+        dense = [layer.name for layer in self.layers if isinstance(layer, Dense)]
+        hidden = "the hidden layer" if len(dense) == 2 else "a hidden layer"
+        said = {Conv: "feature maps", Flatten: "image features", Dense: hidden}
+        notes = {layer.name: said[type(layer)] for layer in self.layers if type(layer) in said}
+        joined = f"{', '.join(self.compared[:-1])} and {self.compared[-1]} concatenated"
+        composed = {COMPOSED: joined, SCALED: f"{joined}, each divided by its usual length"}
+        return {**notes, dense[-1]: "the class scores", **composed}
+
     def to_json(self) -> dict:
         """A description that `from_json` reads back, made of plain lists, numbers and strings."""
         layers = [{"type": type(layer).__name__, **asdict(layer)} for layer in self.layers]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, inspect
 
 from db import facets, schema, vocabulary
 from db.bulk import go_on_after, last_id
+from model.network.layers import CIFAR10_CNN
 from tests.support.database_defense import LAYERS, activations, store, store_activations, store_defense
 from tests.support.database_evidence import store_evidence
 from tests.support.database_maps import store_maps
@@ -75,6 +76,8 @@ def _network(connection: Connection) -> None:
             "position": i - 1,
             "shape": shape,
             "compared": c,
+            "title": name,
+            "note": CIFAR10_CNN.notes()[name],
         }
         for i, (name, kind, shape, c) in enumerate(LAYERS, start=1)
     ]

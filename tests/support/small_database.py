@@ -195,6 +195,8 @@ ROWS = {
             "position": id - 1,
             "shape": [4],
             "compared": name != "conv1",
+            "title": name,
+            "note": "",
         }
         for name, id in LAYERS.items()
     ],

@@ -45,7 +45,7 @@ def decisions_part(
             ),
             *intro,
             *(
-                _decision(case, layer.name, by_layer.get(layer.name), layer.name == shown)
+                _decision(case, layer, by_layer.get(layer.name), layer.name == shown)
                 for layer in case.compared_layers
             ),
             *foot,
@@ -59,7 +59,10 @@ def _how(metric: str, rule: str) -> html.Span:
 
 
 def _decision(
-    case: db.read.CaseDetail, layer: str, decision: db.read.CaseDecision | None, chosen: bool
+    case: db.read.CaseDetail,
+    layer: db.read.CaseLayer,
+    decision: db.read.CaseDecision | None,
+    chosen: bool,
 ) -> html.Article:
     state, text = alarm_state(None if decision is None else decision.alarm)
     head = html.Div(
@@ -67,20 +70,22 @@ def _decision(
         children=[
             html.H3(
                 html.Button(
-                    layer,
-                    id=ids.case_layer("decisions", layer),
+                    layer.title,
+                    id=ids.case_layer("decisions", layer.name),
                     className="decision-choose",
                     type="button",
                     **{"aria-pressed": words.aria(chosen)},
                 )
             ),
-            html.Span(words.LAYER_NOTES.get(layer, ""), className="muted decision-note"),
+            html.Span(layer.note, className="muted decision-note"),
             html.Span(text, className=f"state {state}"),
         ],
     )
     body = [] if decision is None else _explanation(case, decision)
     return html.Article(
-        [head, *body], className=f"decision card {state}", **{"data-layer": layer, "aria-label": layer}
+        [head, *body],
+        className=f"decision card {state}",
+        **{"data-layer": layer.name, "aria-label": layer.title},
     )
 
 

@@ -20,9 +20,8 @@ from dashapp.pages.case.state import CaseState, case_state
 from dashapp.words import decisions
 from dashapp.words import pairs as pair_words
 from dashapp.words.what_if import METRIC_NOTES
-from db.vocabulary import METRICS
+from db.vocabulary import COMPOSITIONS, METRICS
 
-SCALED = "composed-scaled"  # each layer that it joins is divided by its usual length
 LISTED = 8  # units with the largest differences, named one by one
 READ_UNASKED = 40_000_000  # reference values that are read for a row of the table alone
 CHART = {**figures.CONFIG, "doubleClick": "reset"}
@@ -163,7 +162,8 @@ def _pair(
     if not parts:
         return None
     references = db.read.reference_count(engine, case.network_id)
-    scaled = state.view.layer == SCALED
+    composition = COMPOSITIONS.get(state.view.layer)
+    scaled = composition is not None and composition.scaled
     mine = [activation_maps.decode(part.case.data, part.case.encoding, part.case.shape) for part in parts]
     theirs = [activation_maps.decode(part.reference.data, "raw", part.reference.shape) for part in parts]
     width = sum(vector.size for vector in mine)

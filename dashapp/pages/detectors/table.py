@@ -10,6 +10,7 @@ from dashapp import ids
 from dashapp.words import decisions
 from dashapp.words.glossary import about
 from db.read import ANY, DetectorRow, EvidenceQuery, Measure
+from db.vocabulary import COMPOSITIONS
 
 
 class Column(NamedTuple):
@@ -37,7 +38,7 @@ COLUMNS = (
 MEASURED = {"auc": "auc", "paired": "paired_auc", "accuracy": "accuracy", "recovered": "recovered"}
 BETTER_FIRST = {column.sort: column.best is max for column in COLUMNS}  # whether descending comes first
 BADGES = {"repair": ("ours, not the paper’s", "badge-ours"), "baseline": ("baseline", "badge-baseline")}
-OUR_LAYERS = ("composed-scaled", "composed-pooled")  # ways to join the layers that the paper does not have
+OUR_LAYERS = [one.name for one in COMPOSITIONS.values() if one.added]
 LABELS = ("metric", "rule", "reference")
 NONE = "–"
 

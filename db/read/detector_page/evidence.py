@@ -59,6 +59,7 @@ class DetectorRow(NamedTuple):
     eer: float
     pairs: int
     located: float | None  # share of the adversarial cases
+    layer_place: int | None  # of a flatten or dense layer, how many of them come before it
     auc: Measure | None
     paired_auc: Measure | None  # against the same images before the attack
     accuracy: Measure | None

@@ -114,7 +114,7 @@ SELECT metric, rule, layer, SUM(cases) AS cases
 FROM first_divergence
 WHERE network_id = :network AND "partition" = 'validation'
 GROUP BY metric, rule, layer, layer_position
-ORDER BY metric, rule, layer_position NULLS LAST
+ORDER BY layer_position NULLS LAST, metric, rule
 """,
     ClassPair: """
 SELECT true_class, predicted_class, layer, SUM(cases) AS cases

@@ -225,6 +225,8 @@ def _layers(connection: Connection, network_id: int) -> tuple[CaseLayer, ...]:
         .order_by(layers.position)
     )
     return tuple(
-        CaseLayer(row.id, row.name, row.kind, row.position, tuple(row.shape), row.compared)
+        CaseLayer(
+            row.id, row.name, row.kind, row.position, tuple(row.shape), row.compared, row.title, row.note
+        )
         for row in connection.execute(statement)
     )

@@ -50,6 +50,8 @@ class CaseLayer(NamedTuple):
     position: int  # from the input to the output, from 0
     shape: tuple[int, ...]
     compared: bool  # whether neighbors are searched here
+    title: str  # what people read in place of the name
+    note: str  # what the layer holds, in a few words
 
 
 class CaseScore(NamedTuple):
