@@ -2,14 +2,13 @@
 
 import os
 import platform
-from pathlib import Path
+
+import psutil
 
 
 def name(pid: int) -> str:
     """Host, process id and the process's start: another process that gets the same id is told apart."""
-    fields = _stat(pid)
-    start = fields[19] if fields else ""  # field 22: clock ticks from boot to its start
-    return f"{platform.node()}/{pid}/{start}"
+    return f"{platform.node()}/{pid}/{_start(pid)}"
 
 
 def own() -> str:
@@ -30,14 +29,7 @@ def alive(process: str | None) -> bool:
     host, pid = split(process)
     if host != platform.node():
         return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    fields = _stat(pid)
-    if fields and fields[0] in "ZX":  # killed, and its parent has not asked what became of it
+    if not psutil.pid_exists(pid) or _has_ended(pid):
         return False
     return process.endswith("/") or name(pid) == process
 
@@ -54,9 +46,24 @@ def taken_for_dead(run_id: int, successor: str = "another process") -> TakenForD
     )
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on, the state; empty where there is none."""
+def _start(pid: int) -> str:
+    """Hundredths of a second from boot to the start of a process; empty where that cannot be read.
+
+    Counted from boot, as the start in seconds since 1970 changes when somebody sets the clock.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-    except OSError:
-        return []
+        while True:
+            boot = psutil.boot_time()
+            start = psutil.Process(pid).create_time() - boot
+            if psutil.boot_time() == boot:  # else the clock was set between the two
+                return str(round(100 * start))
+    except psutil.Error:
+        return ""
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a process was killed, and its parent has not asked for its exit status."""
+    try:
+        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.Error:  # it is another user's, or went just now: its name tells
+        return False

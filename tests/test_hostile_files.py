@@ -15,6 +15,7 @@ import zipfile
 from contextlib import contextmanager
 
 import numpy as np
+import psutil
 import pytest
 from flax import nnx
 from PIL import Image
@@ -61,8 +62,7 @@ def offered(tmp_path, packed):
 @contextmanager
 def little_memory():
     """A gigabyte more than there is now, and no further: what takes more fails."""
-    with open("/proc/self/statm", encoding="utf-8") as file:
-        used = int(file.read().split()[0]) * resource.getpagesize()
+    used = psutil.Process().memory_info().vms
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + GIGABYTE, before[1]))
     try:

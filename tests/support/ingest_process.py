@@ -17,6 +17,8 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 BATCH = ("--dataset", "cifar10-sample", "--cases", "2", "--population", "16", "--generations", "2")
 BATCH += ("--no-maps", "--evaluation", "full")  # compiles sooner
@@ -67,7 +69,7 @@ def finish(process: subprocess.Popen) -> tuple[int, str]:
 
 def wait_until_stopped(process: subprocess.Popen) -> None:
     """Return when a process has stopped itself."""
-    while Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "T":
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
 
