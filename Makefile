@@ -21,6 +21,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks

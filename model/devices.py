@@ -49,7 +49,7 @@ def in_blocks(
     devices = jax.local_devices()
     share = -(-count // len(devices))
     together = min(together, max(least, 1 << (share - 1).bit_length()))
-    free: SimpleQueue = SimpleQueue()
+    free: SimpleQueue[tuple[jax.Device, Any]] = SimpleQueue()
     for device in devices:
         free.put((device, jax.device_put(function, device)))
 

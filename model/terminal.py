@@ -52,7 +52,8 @@ def prepare_streams() -> None:
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(_Closed(), encoding="utf-8", write_through=True)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors=HANDLER)
+        if isinstance(stream, io.TextIOWrapper):  # a caller's own kind of stream is the caller's affair
+            stream.reconfigure(errors=HANDLER)
 
 
 @contextmanager
@@ -106,7 +107,7 @@ class _Closed(io.RawIOBase):
         """So that a text stream is made of it."""
         return True
 
-    def write(self, _data) -> int:
+    def write(self, _data: object) -> int:
         """Raise OSError."""
         raise OSError("standard output is closed: open it, or name a file with --output where there is one")
 

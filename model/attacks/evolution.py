@@ -217,6 +217,6 @@ def _into_bounds(genes: Array, lower: Array, upper: Array, boundary: str, draws:
     if boundary == "reflect":
         genes = jnp.where(genes < low, 2.0 * low - genes, genes)
         genes = jnp.where(genes > high, 2.0 * high - genes, genes)
-    elif boundary == "redraw":
+    elif boundary == "redraw" and draws is not None:
         genes = jnp.where((genes < low) | (genes > high), _scale(draws, lower, upper), genes)
     return jnp.clip(genes, low, high)  # reflection may overshoot when F > 1

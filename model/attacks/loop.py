@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import numpy as np
@@ -68,7 +68,7 @@ class Lane:
     slots: step.Slots
     state: evolution.State
     seconds: np.ndarray  # (B, T) spent on each goal
-    pending: step.Outcome | None = None
+    pending: step.Outcome[Array] | None = None
     began: float = 0.0
 
     def fill(self, problem: Problem, waiting: list[int], search: step.Search) -> None:
@@ -80,7 +80,8 @@ class Lane:
             index = np.maximum(self.owner, 0)
             fresh = np.isin(np.arange(len(self.owner)), free)
             new = (problem.images[index], problem.goals[index], problem.keys[index], self.active.copy())
-            slots = step.Slots(*jax.device_put(new, self.device), self.slots.memory)
+            images, goals, keys, active = jax.device_put(new, self.device)
+            slots = step.Slots(images, goals, keys, active, self.slots.memory)
             self.slots, self.state = step.admit(self.function, slots, self.state, fresh, search)
 
     def start(self, generations: int, search: step.Search) -> None:
@@ -90,9 +91,9 @@ class Lane:
             self.began = time.perf_counter()
             self.state, self.pending = step.step(self.function, self.slots, self.state, generations, search)
 
-    def finish(self) -> step.Outcome:
+    def finish(self) -> step.Outcome[np.ndarray]:
         """Wait for the generation that was begun."""
-        outcome = step.Outcome(*map(np.asarray, self.pending))
+        outcome = step.Outcome(*map(np.asarray, cast(step.Outcome[Array], self.pending)))
         self.pending = None
         self.seconds += np.where(self.active, (time.perf_counter() - self.began) / self.active.sum(), 0.0)
         return outcome
@@ -171,7 +172,9 @@ def _lane(
     )
 
 
-def _result(outcome: step.Outcome, done: np.ndarray, seconds: np.ndarray, population: int) -> AttackResult:
+def _result(
+    outcome: step.Outcome[np.ndarray], done: np.ndarray, seconds: np.ndarray, population: int
+) -> AttackResult:
     """The goals of a step's outcome that are `done` (n, 2), each a slot and a place."""
     at = tuple(done.T)
     told = outcome.generation[at].astype(np.int64)

@@ -21,6 +21,7 @@ from model.attacks import step, sweep_step
 from model.attacks.loop import AttackResult
 from model.detectors.repair import neighbor_medians
 from model.devices import in_blocks
+from model.network.change import Memory
 from model.network.cnn import Network
 from model.network.incremental import fastest
 
@@ -78,7 +79,8 @@ def median_corners(images: np.ndarray, within: int) -> np.ndarray:
     Each channel is the neighbors' median - within or + within, cut off at 0 and 255; red changes slowest.
     """
     medians = neighbor_medians(images).astype(np.int64)[:, :, :, None]
-    return np.clip(medians + within * CORNERS, 0, 255).astype(np.uint8)
+    corners: np.ndarray = np.clip(medians + within * CORNERS, 0, 255).astype(np.uint8)
+    return corners
 
 
 def _blocks(
@@ -121,7 +123,7 @@ def _paint(
 
 @jax.jit
 def _positions(
-    function: step.Function, memory, images: Array, colors: Array, labels: Array
+    function: step.Function, memory: Memory | None, images: Array, colors: Array, labels: Array
 ) -> tuple[Array, Array]:
     """The largest margins and their colors' indices (H * W, N), colors (N, H, W, M, 3) uint8."""
 
@@ -133,4 +135,7 @@ def _positions(
         found = sweep_step.best(logits, labels)
         return found.margins, found.colors
 
-    return jax.lax.map(position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32))
+    every: tuple[Array, Array] = jax.lax.map(
+        position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32)
+    )
+    return every

@@ -10,6 +10,7 @@ the images beside it, on the batch size, on the devices or, given `identities`, 
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ def one_pixel_attack(
     population: int = 400,
     generations: int = 100,
     key: Array,
-    **options,
+    **options: Any,
 ) -> AttackResult:
     """Attack every image, each with at most `population` x (1 + `generations`) queries.
 
@@ -153,7 +154,8 @@ def _typed(key: Array) -> Array:
     if isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
         return key
     if getattr(key, "dtype", None) == np.uint32 and key.shape == (2,):
-        return jax.random.wrap_key_data(jnp.asarray(key))
+        wrapped: Array = jax.random.wrap_key_data(jnp.asarray(key))
+        return wrapped
     raise ValueError(f"key (={key!r}) must be one random key: jax.random.key(seed)")
 
 

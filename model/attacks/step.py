@@ -11,7 +11,7 @@ Axes: B slots, T goals, P candidates, H rows, W columns, K classes, n pixels a g
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,11 @@ from jax import Array
 from jax.tree_util import Partial
 
 from model.attacks import candidates, evolution
+from model.network.change import Memory
 from model.network.incremental import Incremental
 
 CLEAN_BLOCK = 128  # images of one pass of the check before the attack
+A = TypeVar("A", Array, np.ndarray)  # on a device, or brought from there
 Function = Partial | Incremental  # what gives logits, as a pytree
 
 
@@ -36,16 +38,16 @@ class Slots(NamedTuple):
     memory: Any  # what the incremental pass keeps of each image, (B, ...); None for a plain function
 
 
-class Outcome(NamedTuple):
+class Outcome(NamedTuple, Generic[A]):
     """What a step says about each goal; image, pixels and logits count only where `done`."""
 
-    done: Array  # (B, T) bool
-    success: Array  # (B, T) bool
-    images: Array  # (B, T, H, W, 3) uint8
-    pixels: Array  # (B, T, n, 5) int32
-    logits: Array  # (B, T, K) float32
-    generation: Array  # (B, T) int32, populations evaluated so far
-    evaluated: Array  # () int32, candidates of this step
+    done: A  # (B, T) bool
+    success: A  # (B, T) bool
+    images: A  # (B, T, H, W, 3) uint8
+    pixels: A  # (B, T, n, 5) int32
+    logits: A  # (B, T, K) float32
+    generation: A  # (B, T) int32, populations evaluated so far
+    evaluated: A  # () int32, candidates of this step
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def admit(
     state = jax.tree.map(partial(_choose, renewed), new, state)
     if isinstance(function, Incremental):
 
-        def renew(args: tuple) -> Any:
+        def renew(args: tuple[Array, Array, Memory]) -> Any:
             is_fresh, image, old = args
             return jax.lax.cond(is_fresh, lambda: function.remember(image[None]), lambda: old)
 
@@ -104,7 +106,7 @@ def _choose(where: Array, a: Array, b: Array) -> Array:
 @partial(jax.jit, static_argnames=("search",))
 def step(
     function: Function, slots: Slots, state: evolution.State, generations: int, search: Search
-) -> tuple[evolution.State, Outcome]:
+) -> tuple[evolution.State, Outcome[Array]]:
     """One generation of every goal: ask, paint, evaluate, tell; then the bytes that may leave, alone.
 
     `generations`: how many a goal gets after its first population.
@@ -211,18 +213,21 @@ def _evaluate(function: Function, image: Array, memory: Any, genomes: Array, chu
         # convolution and repeat it in each of its nine windows, a tenth of the whole time.
         painted = candidates.paint(image, genomes).reshape(chunks, size, *image.shape)
         logits = jax.lax.map(lambda part: logits_of(function, part), painted)
-    return logits.reshape(chunks * size, -1)[:population]
+    every: Array = logits.reshape(chunks * size, -1)[:population]
+    return every
 
 
 def _map_active(
-    active: Array, function: Callable[..., Array], shape: tuple[int, ...], inputs: tuple
+    active: Array, function: Callable[..., Array], shape: tuple[int, ...], inputs: tuple[Any, ...]
 ) -> Array:
     """`function` over the leading axis of the inputs where `active` (B,); zeros, at no cost, elsewhere."""
 
-    def one(args: tuple) -> Array:
-        return jax.lax.cond(args[0], function, lambda *_: jnp.zeros(shape, jnp.float32), *args[1:])
+    def one(args: tuple[Any, ...]) -> Array:
+        result: Array = jax.lax.cond(args[0], function, lambda *_: jnp.zeros(shape, jnp.float32), *args[1:])
+        return result
 
-    return jax.lax.map(one, (active, *inputs))
+    results: Array = jax.lax.map(one, (active, *inputs))
+    return results
 
 
 def class_count(function: Function, shape: tuple[int, ...]) -> int:
@@ -230,4 +235,4 @@ def class_count(function: Function, shape: tuple[int, ...]) -> int:
     result = jax.eval_shape(function, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
     if result.ndim != 2 or result.shape[0] != 1 or result.shape[1] < 2:
         raise ValueError(f"logits_fn gives shape {result.shape} for one image; expected (1, K), K >= 2")
-    return result.shape[1]
+    return int(result.shape[1])

@@ -180,7 +180,10 @@ def _blocks(
         yield indices, Sweep(*(field[: len(indices)] for field in found))
 
 
-def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> list[tuple]:
+Part = tuple[tuple[int, int], tuple[int, int]]  # rows, then columns: the first and behind the last
+
+
+def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> list[Part]:
     """Rows and columns of the parts that are swept by programs of their own."""
     height, width = extent
     if isinstance(function, Incremental) and edges:
@@ -188,15 +191,19 @@ def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> lis
     return [((0, height), (0, width))]
 
 
-def _joined(found: list[sweep_step.Best], extent: tuple[int, int], colors: int, parts: list[tuple]) -> Sweep:
+def _joined(
+    found: list[sweep_step.Best[Array]], extent: tuple[int, int], colors: int, parts: list[Part]
+) -> Sweep:
     """The parts of a block put together, without the logits; of equals the first place counts."""
     height, width = extent
     count, classes = found[0].reach.shape[1:]
-    maps = [np.zeros((count, height, width), kind) for kind in (np.float32, np.int32, np.int32)]
+    maps: list[np.ndarray] = [
+        np.zeros((count, height, width), kind) for kind in (np.float32, np.int32, np.int32)
+    ]
     reach = np.full((count, classes), -np.inf, np.float32)
     places = np.full((count, classes), height * width * colors, np.int32)
-    for ((top, bottom), (left, right)), best in zip(parts, found, strict=True):
-        best = sweep_step.Best(*map(np.asarray, best))
+    for ((top, bottom), (left, right)), part in zip(parts, found, strict=True):
+        best = sweep_step.Best(*map(np.asarray, part))
         for kept, field in zip(maps, best[:3], strict=True):
             kept[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
         position = best.reach.argmax(0)[None]
@@ -208,5 +215,7 @@ def _joined(found: list[sweep_step.Best], extent: tuple[int, int], colors: int, 
         better = (new > reach) | ((new == reach) & (place < places))
         reach, places = np.where(better, new, reach), np.where(better, place, places).astype(np.int32)
     position = maps[0].reshape(count, -1).argmax(1)
-    best = position * colors + np.take_along_axis(maps[2].reshape(count, -1), position[:, None], 1)[:, 0]
-    return Sweep(*maps, reach, np.concatenate([best[:, None], places], 1).astype(np.int32), np.zeros(0))
+    first = position * colors + np.take_along_axis(maps[2].reshape(count, -1), position[:, None], 1)[:, 0]
+    margins, others, chosen = maps
+    places = np.concatenate([first[:, None], places], 1).astype(np.int32)
+    return Sweep(margins, others, chosen, reach, places, np.zeros(0))

@@ -5,30 +5,31 @@ colors.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Generic, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from model.attacks import step
+from model.network.change import Memory
 from model.network.incremental import Incremental
 
 TOGETHER = 64  # candidates at one position evaluated together: what fits the cache
 
 
-class Best(NamedTuple):
+class Best(NamedTuple, Generic[step.A]):
     """The best over some colors at one position, for N images."""
 
-    margins: Array  # (N,)
-    classes: Array  # (N,)
-    colors: Array  # (N,)
-    reach: Array  # (N, K)
-    reach_colors: Array  # (N, K)
+    margins: step.A  # (N,)
+    classes: step.A  # (N,)
+    colors: step.A  # (N,)
+    reach: step.A  # (N, K)
+    reach_colors: step.A  # (N, K)
 
 
 @jax.jit
-def remember(function: step.Function, images: Array):
+def remember(function: step.Function, images: Array) -> Memory | None:
     """What `positions` needs of images (N, H, W, C) uint8 beside themselves; None for a plain function."""
     return function.remember(images) if isinstance(function, Incremental) else None
 
@@ -36,13 +37,13 @@ def remember(function: step.Function, images: Array):
 @partial(jax.jit, static_argnames=("rows", "columns"))
 def positions(
     function: step.Function,
-    memory,
+    memory: Memory | None,
     images: Array,
     labels: Array,
     colors: Array,
     rows: tuple[int, int],
     columns: tuple[int, int],
-) -> Best:
+) -> Best[Array]:
     """The best over colors at every position of a part, row by row: fields (positions, N, ...).
 
     images (N, H, W, 3) uint8; labels (N,) int32; colors (M, 3) uint8; rows and columns: first and behind the
@@ -53,13 +54,13 @@ def positions(
     padded = jnp.concatenate([colors, jnp.repeat(colors[-1:], groups * size - len(colors), axis=0)])
     whole = (rows, columns) == ((0, images.shape[1]), (0, images.shape[2]))
 
-    def position(place: Array) -> Best:
+    def position(place: Array) -> Best[Array]:
         row, column = (
             rows[0] + place // (columns[1] - columns[0]),
             columns[0] + place % (columns[1] - columns[0]),
         )
 
-        def some(group: Array) -> Best:
+        def some(group: Array) -> Best[Array]:
             chosen = jax.lax.dynamic_slice_in_dim(padded, group * size, size)
             edges = (None, None) if whole else (rows, columns)
             found = best(logits_at(function, memory, images, row, column, chosen, *edges), labels)
@@ -72,12 +73,13 @@ def positions(
         return _best_of(jax.lax.map(some, jnp.arange(groups, dtype=jnp.int32)))
 
     count = (rows[1] - rows[0]) * (columns[1] - columns[0])
-    return jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
+    every: Best[Array] = jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
+    return every
 
 
 def logits_at(
     function: step.Function,
-    memory,
+    memory: Memory | None,
     images: Array,
     row: Array,
     column: Array,
@@ -90,16 +92,17 @@ def logits_at(
     The rest as in `Incremental.at_position`.
     """
     if isinstance(function, Incremental):
-        return function.at_position(memory, row, column, colors, rows, columns)
+        return function.at_position(cast(Memory, memory), row, column, colors, rows, columns)
     shape = (len(images), colors.shape[-2], *images.shape[1:])
     painted = jnp.broadcast_to(images[:, None], shape)
     pixel = jnp.broadcast_to(colors, (*shape[:2], 3))[:, :, None, None]
     painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
     logits = step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
-    return logits.reshape(*shape[:2], -1)
+    by_color: Array = logits.reshape(*shape[:2], -1)
+    return by_color
 
 
-def best(logits: Array, labels: Array) -> Best:
+def best(logits: Array, labels: Array) -> Best[Array]:
     """The best of logits (N, M, K) over the colors."""
     classes = jnp.arange(logits.shape[2], dtype=jnp.int32)[None, None, :]
     is_label = classes == labels[:, None, None]
@@ -119,7 +122,7 @@ def best(logits: Array, labels: Array) -> Best:
     )
 
 
-def _best_of(groups: Best) -> Best:
+def _best_of(groups: Best[Array]) -> Best[Array]:
     """The best over groups of colors (G, N, ...); of equals the first."""
     group = groups.margins.argmax(0)[None]
     margins, classes, colors = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])

@@ -17,7 +17,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from model.data.cifar10 import CIFAR10, SIDE, BinaryFile, check_digest, decode_png, read_at_most, read_binary
 
@@ -82,7 +82,7 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
             gzipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             stream = _Bounded(gzip.GzipFile(fileobj=raw) if gzipped else raw, path)
-            with tarfile.open(fileobj=stream, mode="r|") as archive:
+            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive:
                 for member in archive:
                     name = member.name.rpartition("/")[2]
                     found.append(name)
@@ -94,7 +94,11 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
                         raise _RefusedError(
                             f"{path}: {name} has {member.size:,} bytes, expected at most {most[name]:,}"
                         )
-                    with archive.extractfile(member) as content, (folder / name).open("wb") as copy:
+                    # a regular file, so that there is something to extract
+                    with (
+                        cast(IO[bytes], archive.extractfile(member)) as content,
+                        (folder / name).open("wb") as copy,
+                    ):
                         shutil.copyfileobj(content, copy)
     except _RefusedError:
         raise
@@ -113,7 +117,7 @@ class _RefusedError(ValueError):
 class _Bounded:
     """A stream for tarfile that refuses to give more than MAX_UNPACKED bytes."""
 
-    def __init__(self, stream: BinaryIO, path: Path):
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, path: Path) -> None:
         self.stream, self.path, self.left = stream, path, MAX_UNPACKED
 
     def read(self, size: int) -> bytes:

@@ -212,15 +212,15 @@ def sample_digest(images: np.ndarray, labels: np.ndarray, positions: np.ndarray)
     """SHA-256 (hex) of the pixels (row-major, RGB), then labels (uint8, or int32 LE where one is above 255),
     then positions (int32, LE).
     """
-    digest = hashlib.sha256(np.ascontiguousarray(images))
-    digest.update(labels.astype(np.uint8 if labels.max() <= 255 else "<i4"))
-    digest.update(positions.astype("<i4"))
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(labels.astype(np.uint8 if labels.max() <= 255 else "<i4").data)
+    digest.update(positions.astype("<i4").data)
     return digest.hexdigest()
 
 
 def pixel_digest(image: np.ndarray) -> str:
     """SHA-256 (hex) of the pixels of an image (H, W, 3) uint8, row by row: what it is known by."""
-    return hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
 
 
 def encode_png(image: np.ndarray) -> bytes:

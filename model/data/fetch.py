@@ -79,7 +79,7 @@ def _from_first_source(
     sources: Sequence[Source], stage: Path, ready: Path, files: Sequence[BinaryFile], progress: Progress
 ) -> None:
     """Assemble from the first source whose bytes are right."""
-    reasons = []
+    reasons: list[str] = []
     for source in sources:
         progress(f"Fetching CIFAR-10 from {source.title}")
         scratch = stage / f"source-{len(reasons)}"

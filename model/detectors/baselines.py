@@ -42,7 +42,8 @@ def scores(logits: np.ndarray) -> Mapping[str, Baseline]:
 
 def logit_noise(logits: np.ndarray) -> np.ndarray:
     """How far each image's logits (N, K) may move with what is computed beside it: (N,) float64."""
-    return NOISE * np.abs(logits).max(1).astype(np.float64)
+    noise: np.ndarray = NOISE * np.abs(logits).max(1).astype(np.float64)
+    return noise
 
 
 def runner_up(logits: np.ndarray) -> np.ndarray:

@@ -61,8 +61,8 @@ def alike(
     each once, first < second. Ascending by first, then second. `tick` hears of up to 2 N rows, N a search.
     Raises ValueError, in one line, for anything else.
     """
-    for name, vectors, pictures in (("rows", rows, images), ("other rows", other_rows, other_images)):
-        sizes = [None if part is None else len(part) for part in (vectors, pictures)]
+    for name, *both in (("rows", rows, images), ("other rows", other_rows, other_images)):
+        sizes = [None if part is None else len(part) for part in both]
         if sizes[0] != sizes[1]:
             raise ValueError(f"{name}: there are {sizes[0]} for {sizes[1]} images")
     later = None if tick is None else lambda done: tick(len(rows) + done)
@@ -72,7 +72,8 @@ def alike(
     )
     pairs = np.concatenate([np.stack([part.first, part.second], axis=1) for part in found])
     first, second = np.unique(pairs, axis=0).T
-    others, pictures = (rows, images) if other_rows is None else (other_rows, other_images)
+    others = rows if other_rows is None else other_rows
+    pictures = images if other_images is None else other_images
     return Likeness(
         first,
         second,
@@ -116,7 +117,8 @@ def close_pictures(
 def cosine_distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Cosine distances (P,) float64 of pairs (P, D) and (P, D), zero vectors as in `close_pairs`."""
     differences = _directions(rows) - _directions(others)  # no cancellation where the two are close
-    return np.square(differences).sum(axis=1) / 2
+    distances: np.ndarray = np.square(differences).sum(axis=1) / 2
+    return distances
 
 
 def pixel_distances(images: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -125,7 +127,8 @@ def pixel_distances(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     The root of the mean squared difference over all pixels and channels.
     """
     differences = images.astype(np.float64) - others
-    return np.sqrt(np.square(differences, out=differences).mean(axis=(1, 2, 3)))
+    distances: np.ndarray = np.sqrt(np.square(differences, out=differences).mean(axis=(1, 2, 3)))
+    return distances
 
 
 def _directions(rows: np.ndarray) -> np.ndarray:
@@ -149,7 +152,8 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     down, across = height // cell, width // cell
     whole = images[:, : down * cell, : across * cell]
     sums = whole.reshape(count, down, cell, across, cell, channels).sum(axis=(2, 4), dtype=np.int64)
-    return sums.reshape(count, -1) / cell
+    means: np.ndarray = sums.reshape(count, -1) / cell
+    return means
 
 
 def _projected(rows: np.ndarray, others: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -162,10 +166,12 @@ def _projected(rows: np.ndarray, others: np.ndarray | None) -> tuple[np.ndarray,
     axes = np.random.default_rng(0).normal(size=(wide.shape[1], min(AXES, wide.shape[1])))
     for _ in range(ROUNDS):
         axes = np.linalg.qr(some.T @ (some @ axes))[0]
-    return tuple(
-        None if vectors is None else ((vectors - center) @ axes).astype(np.float32)
-        for vectors in (rows, others)
-    )
+
+    def project(vectors: np.ndarray) -> np.ndarray:
+        along: np.ndarray = ((vectors - center) @ axes).astype(np.float32)
+        return along
+
+    return project(rows), None if others is None else project(others)
 
 
 def _search(
@@ -197,7 +203,7 @@ def _candidates(
     Without others: first < second.
     """
     alone = others is None
-    others = rows if alone else others
+    others = rows if others is None else others
     # Float32 sums of d products are off by at most about d u of (|a| + |b|)^2 <= 2 (|a|^2 + |b|^2), with
     # u = 2^-24; the rest covers the rounding of the projections and of the sums of squares.
     slack = 1 - 2 * (rows.shape[1] + 32) * 2.0**-24

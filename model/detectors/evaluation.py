@@ -192,7 +192,8 @@ def _areas(higher: np.ndarray, times: np.ndarray, lower: np.ndarray, times_lower
     of_score = np.eye(len(distinct), dtype=np.float32)[codes]
     high, low = times @ of_score[: len(higher)], times_lower @ of_score[len(higher) :]
     below = np.cumsum(low, axis=1) - low / 2
-    return (high * below).sum(1, dtype=float) / (len(higher) * len(lower))
+    areas: np.ndarray = (high * below).sum(1, dtype=float) / (len(higher) * len(lower))
+    return areas
 
 
 @lru_cache(maxsize=16)

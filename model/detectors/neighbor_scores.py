@@ -82,13 +82,14 @@ def wanted(queries: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, me
     else:
         rows = queries
     rows = rows.astype(np.float32)
+    ready: np.ndarray | list[Array]
     if metric.bound is Bound.NONE:
-        rows = np.zeros(0, np.float32)
+        ready = np.zeros(0, np.float32)
     elif metric.bound is Bound.PRODUCT:
-        rows = np.ascontiguousarray(rows.T)
+        ready = np.ascontiguousarray(rows.T)
     else:
-        rows = [jax.device_put(_arranged(rows), device) for device in jax.local_devices()]
-    return Wanted(rows, offset, margin + 8 * dimensions * 2.0**-126, zero)
+        ready = [jax.device_put(_arranged(rows), device) for device in jax.local_devices()]
+    return Wanted(ready, offset, margin + 8 * dimensions * 2.0**-126, zero)
 
 
 def tile(
@@ -142,7 +143,7 @@ def raw(wanted: Wanted, tile: Tile, metric: Metric, out: np.ndarray, pool: Execu
     list(pool.map(strip, range(-(-len(out) // most))))
 
 
-def finish(scores: np.ndarray, wanted: Wanted, tile: Tile, rows: slice) -> np.ndarray:
+def finish(scores: np.ndarray, wanted: Wanted, tile: Tile, rows: slice | np.ndarray) -> np.ndarray:
     """The scores, in place, of what `raw` wrote for rows of the tile: (rows, n)."""
     if tile.factor is not None:
         scores *= tile.factor[rows, None]
@@ -235,7 +236,9 @@ def _absolute(wanted: Array, rows: Array, *, largest: bool) -> Array:
                 found = join(found, jnp.abs(other[:, None] - one[None, :]))
             return found
 
-        return lax.fori_loop(0, len(wanted), step, jnp.zeros((rows.shape[2], wanted.shape[2]), jnp.float32))
+        nothing = jnp.zeros((rows.shape[2], wanted.shape[2]), jnp.float32)
+        found: Array = lax.fori_loop(0, len(wanted), step, nothing)
+        return found
 
-    found = lax.map(group, wanted)  # (groups, m, together)
+    found: Array = lax.map(group, wanted)  # (groups, m, together)
     return found.transpose(1, 0, 2).reshape(rows.shape[2], -1)

@@ -58,7 +58,8 @@ class _Part:
     def limits(self) -> np.ndarray:
         """(n,): scores above cannot be among the k nearest."""
         bounded = self.highest[:, -1] + 2 * self.wanted.margin
-        return np.minimum(bounded, self.ranked[:, -1] - self.wanted.offset + self.wanted.margin)
+        limits: np.ndarray = np.minimum(bounded, self.ranked[:, -1] - self.wanted.offset + self.wanted.margin)
+        return limits
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,8 @@ def _distances(
 ) -> np.ndarray:
     """What the metric ranks by, (p,) float64, of one query and rows (p,) of the block."""
     distances = np.empty(len(rows))
+    nowhere: np.ndarray | bool
+    empty: np.ndarray | bool
     one, nowhere = centered(part.queries[query : query + 1], search.mean), False
     if search.metric.of_directions:
         one, nowhere = units(one, part.lengths[query : query + 1])

@@ -19,6 +19,7 @@ from jax import Array
 
 from model.attacks import step, sweep_step
 from model.devices import TWO, in_blocks
+from model.network.change import Memory
 from model.network.cnn import Network
 from model.network.incremental import fastest
 
@@ -35,7 +36,8 @@ class Repair(NamedTuple):
     @property
     def scores(self) -> np.ndarray:
         """(N,) float32: above 0 where repairing one pixel changes the answer."""
-        return self.margins.max((1, 2))
+        largest: np.ndarray = self.margins.max((1, 2))
+        return largest
 
     @property
     def positions(self) -> np.ndarray:
@@ -47,7 +49,8 @@ class Repair(NamedTuple):
     def recovered(self) -> np.ndarray:
         """(N,) int32, the class that the repair there leads to."""
         rows, columns = self.positions.T
-        return self.classes[np.arange(len(self.classes)), rows, columns]
+        classes: np.ndarray = self.classes[np.arange(len(self.classes)), rows, columns]
+        return classes
 
 
 def neighbor_medians(images: np.ndarray) -> np.ndarray:
@@ -65,7 +68,8 @@ def neighbor_medians(images: np.ndarray) -> np.ndarray:
         for column in range(3)
         if (row, column) != (1, 1)
     ]
-    return np.rint(np.nanmedian(np.stack(shifted), axis=0)).astype(np.uint8)
+    medians: np.ndarray = np.rint(np.nanmedian(np.stack(shifted), axis=0)).astype(np.uint8)
+    return medians
 
 
 def repair_sweep(function: Callable[[Array], Array] | Network, images: np.ndarray) -> Repair:
@@ -119,7 +123,7 @@ def _blocks(
 
 @jax.jit
 def _positions(
-    function: step.Function, memory, images: Array, colors: Array, predicted: Array
+    function: step.Function, memory: Memory | None, images: Array, colors: Array, predicted: Array
 ) -> tuple[Array, Array]:
     """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel as in colors, of one shape."""
 
@@ -130,4 +134,7 @@ def _positions(
         found = sweep_step.best(logits, predicted)
         return found.margins, found.classes
 
-    return jax.lax.map(position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32))
+    every: tuple[Array, Array] = jax.lax.map(
+        position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32)
+    )
+    return every

@@ -83,7 +83,7 @@ def _ranks(values: Array) -> Array:
 
 @partial(jax.jit, static_argnames=("most",))
 def _screened(
-    function: step.Function, memory, images: Array, colors: Array, most: int
+    function: step.Function, memory: Memory | None, images: Array, colors: Array, most: int
 ) -> tuple[Array, Array, Array, Array]:
     """Predicted classes (N,), the places tried (N, M), and the margins and classes there (N, M)."""
     predicted = function(cnn.to_float(images)).argmax(-1).astype(jnp.int32)
@@ -106,18 +106,21 @@ def _screened(
     return predicted, places, *jax.lax.map(one, jnp.arange(len(images), dtype=jnp.int32))
 
 
-def _logits(function: step.Function, memory, images: Array, index: Array, pixels: Array) -> Array:
+def _logits(
+    function: step.Function, memory: Memory | None, images: Array, index: Array, pixels: Array
+) -> Array:
     """Logits (M, K) of an image with one pixel in each of (M, 5) int32, by the pass that there is."""
-    if isinstance(function, Incremental):
+    if isinstance(function, Incremental) and memory is not None:
         take = partial(jax.lax.dynamic_slice_in_dim, start_index=index, slice_size=1)
-        maps = [
+        before, behind = (
             tuple(None if kept is None else take(kept, axis=2) for kept in field)
             for field in (memory.before, memory.behind)
-        ]
-        own = Memory(take(memory.images, axis=2), *maps, take(memory.hidden, axis=0))
+        )
+        own = Memory(take(memory.images, axis=2), before, behind, take(memory.hidden, axis=0))
         return function.changed(own, pixels[:, None])
     copies = jnp.broadcast_to(images[index], (len(pixels), *images.shape[1:]))
     painted = copies.at[jnp.arange(len(pixels)), pixels[:, 0], pixels[:, 1]].set(
         pixels[:, 2:].astype(jnp.uint8)
     )
-    return step.logits_of(function, painted)
+    logits: Array = step.logits_of(function, painted)
+    return logits

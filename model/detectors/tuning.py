@@ -161,7 +161,8 @@ def auc(result: Sweep) -> np.ndarray:
     # twice the area, in whole pairs: as t falls by 1, FP grows by the clean cases counted at t
     steps = result.fp[:, :-1] - result.fp[:, 1:]
     doubled = (steps * (result.tp[:, :-1] + result.tp[:, 1:])).sum(axis=1)
-    return doubled / (2 * result.tp[:, 0] * result.fp[:, 0])
+    areas: np.ndarray = doubled / (2 * result.tp[:, 0] * result.fp[:, 0])
+    return areas
 
 
 def choose(result: Sweep) -> OperatingPoint:

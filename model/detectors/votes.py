@@ -44,7 +44,8 @@ def count_others(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.
 def count_most_frequent_other(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Rule "max-class": neighbors of the most frequent single other class, as `unexpected_counts`."""
     others = np.arange(classes)[None, None, :] != predicted[:, None, None]
-    return np.where(others, votes(labels, classes), 0).max(axis=2)
+    most: np.ndarray = np.where(others, votes(labels, classes), 0).max(axis=2)
+    return most
 
 
 # The words for them are in `db.vocabulary.RULES`.

@@ -8,8 +8,8 @@ Axis letters: C channels, M candidates, n changed pixels a candidate; h, w a win
 (h, w, n, M, C).
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,11 @@ from jax import Array
 
 from model.network import cnn
 from model.network.windows import Plan, Reach, Stage, Window
+
+Weights = Mapping[str, tuple[Array, Array]]  # kernel and bias by layer
+# Windows (h, w, n, M, C) of kept maps (H, W, N, C), from: the maps' margins, the windows' first rows and
+# columns, and their height and width.
+Take = Callable[[Array, tuple[int, ...], tuple[Array, ...], tuple[int, ...]], Array]
 
 
 class Memory(NamedTuple):
@@ -32,9 +37,9 @@ class Memory(NamedTuple):
 def follow(
     whole: Plan,
     part: Plan,
-    weights: dict,
+    weights: Weights,
     memory: Memory,
-    take: Callable,
+    take: Take,
     at: tuple[Array, Array],
     change: Array,
 ) -> Array:
@@ -53,7 +58,7 @@ def follow(
         change = _collected(change, stage, at)
         old = _taken(take, before, full, stage, "aligned", at)
         new = jax.nn.relu(old + change)
-        if stage.pools:
+        if behind is not None:  # the stage has pools
             for window in stage.pools:
                 new = _pooled(new, window)
             change = new - _taken(take, behind, full, stage, "pooled", at)
@@ -64,9 +69,7 @@ def follow(
     return change
 
 
-def _taken(
-    take: Callable, kept: Array, full: Stage, stage: Stage, kind: str, at: tuple[Array, Array]
-) -> Array:
+def _taken(take: Take, kept: Array, full: Stage, stage: Stage, kind: str, at: tuple[Array, Array]) -> Array:
     """The windows (h, w, n, M, C) of kept maps around the pixels."""
     windows = [getattr(reach, kind) for reach in (stage.rows, stage.columns)]
     margins = tuple(max(0, -min(getattr(reach, kind).start)) for reach in (full.rows, full.columns))
@@ -117,7 +120,7 @@ def _collected(change: Array, stage: Stage, at: tuple[Array, Array]) -> Array:
     starts = [
         start_of(reach.spread, place) for reach, place in zip((stage.rows, stage.columns), at, strict=True)
     ]
-    return sum(
+    windows = sum(
         picked(
             change[:, :, pixel],
             cells[0] - starts[0][pixel][None, None],
@@ -125,6 +128,7 @@ def _collected(change: Array, stage: Stage, at: tuple[Array, Array]) -> Array:
         )
         for pixel in range(change.shape[2])
     )
+    return cast(Array, windows)  # of one pixel at least
 
 
 def _shifted(change: Array, reach: Reach, at: Array, axis: int) -> Array:

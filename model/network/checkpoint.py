@@ -15,12 +15,15 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from flax import nnx
 
 from model.network import layers
@@ -45,10 +48,10 @@ class Checkpoint:
 
     network: Network
     sha256: str  # of the npz file's bytes, hex
-    description: dict  # architecture, dataset, training, test_accuracy
+    description: Mapping[str, Any]  # architecture, dataset, training, test_accuracy
 
 
-def save(path: Path, network: Network, **facts) -> str:
+def save(path: Path, network: Network, **facts: Any) -> str:
     """Write `path` (.npz) and the .json beside it, each in one step; gives the npz's sha256."""
     data = pack({".".join(map(str, key)): value for key, value in _flat(network)})
     digest = hashlib.sha256(data).hexdigest()
@@ -102,7 +105,7 @@ def load(path: Path = BUNDLED) -> Checkpoint:
     return Checkpoint(nnx.merge(graph, nnx.from_flat_state(leaves)), digest, description)
 
 
-def pack(arrays: dict[str, np.ndarray]) -> bytes:
+def pack(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
     """Arrays as npz bytes, deterministic and free of pickle."""
     buffer = io.BytesIO()
     np.savez(buffer, **{key: np.asarray(value) for key, value in arrays.items()}, allow_pickle=False)
@@ -157,5 +160,5 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     return np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _flat(network: Network) -> list[tuple[tuple, jax.Array]]:
+def _flat(network: Network) -> list[tuple[tuple[Any, ...], jax.Array]]:
     return [(key, value[...]) for key, value in nnx.to_flat_state(nnx.state(network, nnx.Param))]

@@ -6,8 +6,9 @@ Axis letters as in `model.network.layers`: B batch, H rows, W columns, C channel
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from model.network import layers
 
 # Whole float32 products on every device: a case's prediction must not turn on how a batch was rounded.
 EXACT = lax.Precision.HIGHEST
+Graph = nnx.GraphDef[Any]  # a network without its weights, which Flax leaves untyped
 
 
 class Network(nnx.Module):
@@ -30,7 +32,7 @@ class Network(nnx.Module):
         init, shape = nnx.initializers, architecture.input_shape
         for layer in architecture.layers:
             if isinstance(layer, layers.Conv):
-                module = nnx.Conv(
+                module: nnx.Module = nnx.Conv(
                     shape[-1],
                     layer.features,
                     (layer.kernel, layer.kernel),
@@ -101,7 +103,9 @@ def max_pool(x: jax.Array, window: int) -> jax.Array:
     return result
 
 
-def convolve(x: jax.Array, kernel: jax.Array, strides, padding: str, **options) -> jax.Array:
+def convolve(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str, **options: Any
+) -> jax.Array:
     """`lax.conv_general_dilated` for stride 1, in the form that a CPU runs fastest.
 
     On a CPU a VALID convolution is three times slower than the SAME one cropped, and a first layer of
@@ -125,7 +129,8 @@ def convolve(x: jax.Array, kernel: jax.Array, strides, padding: str, **options) 
 
 def to_float(images: jax.Array) -> jax.Array:
     """uint8 images in 0..255 to float32 in [0, 1], the only scaling the network expects."""
-    return images.astype(jnp.float32) / jnp.float32(255)
+    floats: jax.Array = images.astype(jnp.float32) / jnp.float32(255)
+    return floats
 
 
 def accuracy(network: Network, images: np.ndarray, labels: np.ndarray, *, batch_size: int = 500) -> float:
@@ -157,14 +162,14 @@ def activate(
     devices = jax.local_devices()
     copies = [jax.device_put(params, device) for device in devices]
 
-    def outputs(index: int, first: int):
+    def outputs(index: int, first: int) -> tuple[int, dict[str, jax.Array]]:
         batch = images[first : first + batch_size]
         padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
         place = index % len(devices)
         return len(batch), forward(copies[place], jax.device_put(padded, devices[place]))
 
     # While one batch is handed out, the other devices are at theirs.
-    begun: deque = deque()
+    begun: deque[tuple[int, dict[str, jax.Array]]] = deque()
     for index, first in enumerate(range(0, len(images), batch_size)):
         begun.append(outputs(index, first))
         if len(begun) == len(devices):
@@ -189,18 +194,18 @@ def logits_function(network: Network) -> jax.tree_util.Partial:
 
 
 @cache
-def _apply(graph):
+def _apply(graph: Graph) -> Callable[[Any, jax.Array], jax.Array]:
     return lambda params, images: nnx.merge(graph, params)(images)
 
 
 @cache
-def _predicting(graph):
+def _predicting(graph: Graph) -> Callable[[Any, np.ndarray], jax.Array]:
     return jax.jit(lambda params, images: nnx.merge(graph, params)(to_float(images)))
 
 
 @cache
-def _activating(graph, names: tuple[str, ...]):
-    def forward(params, images):
+def _activating(graph: Graph, names: tuple[str, ...]) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
+    def forward(params: Any, images: jax.Array) -> dict[str, jax.Array]:
         outputs = nnx.merge(graph, params).activations(to_float(images))
         return {name: outputs[name] for name in names}
 

@@ -17,6 +17,7 @@ behind it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from jax import Array
 from jax.tree_util import Partial
 
 from model.network import cnn
-from model.network.change import Memory, follow, picked, product, start_of
+from model.network.change import Memory, Weights, follow, picked, product, start_of
 from model.network.layers import Architecture
 from model.network.windows import Plan, Stage, Window, full_multiply_adds, plan
 
@@ -43,7 +44,8 @@ class Incremental:
 
     def __call__(self, images: Array) -> Array:
         """Images (B, H, W, C) float32 in [0, 1] to logits (B, K), by the plain pass."""
-        return self.plain(images)
+        logits: Array = self.plain(images)
+        return logits
 
     def remember(self, images: Array) -> Memory:
         """What is kept of images (N, H, W, C) uint8."""
@@ -116,7 +118,7 @@ def fastest(
 # ---- What is kept --------------------------------------------------------------------------------
 
 
-def _remember(whole: Plan, weights: dict, images: Array) -> Memory:
+def _remember(whole: Plan, weights: Weights, images: Array) -> Memory:
     x, before, behind = images, [], []
     for stage in whole.stages:
         if stage.conv is not None:
@@ -156,11 +158,11 @@ def _margins(window: Window, extent: int) -> tuple[int, int]:
 
 
 def _at_position(
-    whole: Plan, part: Plan, weights: dict, memory: Memory, row: Array, column: Array, colors: Array
+    whole: Plan, part: Plan, weights: Weights, memory: Memory, row: Array, column: Array, colors: Array
 ) -> Array:
     images, count = memory.images.shape[2], colors.shape[-2]
 
-    def take(kept: Array, margins: tuple[int, int], where: tuple[Array, Array], size: tuple[int, int]):
+    def take(kept: Array, margins: tuple[int, ...], where: tuple[Array, ...], size: tuple[int, ...]) -> Array:
         start = [index + margin for index, margin in zip(where, margins, strict=True)]
         window = jax.lax.dynamic_slice(kept, (*start, 0, 0), (*size, *kept.shape[2:]))
         shape = (*size, 1, images, count, kept.shape[3])
@@ -188,11 +190,11 @@ def _at_position(
     return _dense(part, weights, hidden.reshape(images * count, -1)).reshape(images, count, -1)
 
 
-def _changed(whole: Plan, weights: dict, memory: Memory, pixels: Array) -> Array:
+def _changed(whole: Plan, weights: Weights, memory: Memory, pixels: Array) -> Array:
     places = pixels[..., :2].transpose(2, 1, 0)  # (2, n, M)
     rows, columns = places[0], places[1]
 
-    def take(kept: Array, margins: tuple[int, int], where: tuple[Array, Array], size: tuple[int, int]):
+    def take(kept: Array, margins: tuple[int, ...], where: tuple[Array, ...], size: tuple[int, ...]) -> Array:
         row, column = (
             index[None] + jnp.arange(margin, margin + side, dtype=jnp.int32)[:, None, None]
             for index, margin, side in zip(where, margins, size, strict=True)
@@ -216,7 +218,7 @@ def _changed(whole: Plan, weights: dict, memory: Memory, pixels: Array) -> Array
         )
         for pixel in range(len(rows))
     )
-    vectors = full.transpose(2, 0, 1, 3).reshape(-1, height * width * channels)
+    vectors = cast(Array, full).transpose(2, 0, 1, 3).reshape(-1, height * width * channels)
     hidden = memory.hidden + product(vectors, weights[whole.dense[0].name][0])
     return _dense(whole, weights, hidden)
 
@@ -228,7 +230,7 @@ def _overpainted(rows: Array, columns: Array) -> Array:
     return (same & later).any(axis=1)
 
 
-def _dense(whole: Plan, weights: dict, hidden: Array) -> Array:
+def _dense(whole: Plan, weights: Weights, hidden: Array) -> Array:
     """Logits (M, K) from the first dense layer's values (M, D) ahead of its ReLU."""
     x = jax.nn.relu(hidden) if whole.dense[0].relu else hidden
     for layer in whole.dense[1:]:

@@ -14,7 +14,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 Shape = tuple[int, ...]
 MOST = 1 << 20  # pixels of a side, channels or units
@@ -132,7 +132,7 @@ class Architecture:
     @property
     def classes(self) -> int:
         """How many classes the network tells apart."""
-        return self.layers[-1].features
+        return cast(Dense, self.layers[-1]).features  # checked when the description was made
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -159,13 +159,13 @@ class Architecture:
         composed = {COMPOSED: joined, SCALED: f"{joined}, each divided by its usual length"}
         return {**notes, dense[-1]: "the class scores", **composed}
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """A description that `from_json` reads back, made of plain lists, numbers and strings."""
         layers = [{"type": type(layer).__name__, **asdict(layer)} for layer in self.layers]
         return {"name": self.name, "input_shape": list(self.input_shape), "layers": layers}
 
 
-def from_json(description: Mapping) -> Architecture:
+def from_json(description: Mapping[str, Any]) -> Architecture:
     """The architecture that `to_json` described. Raises ValueError naming what does not fit."""
     types = {kind.__name__: kind for kind in (Conv, MaxPool, Dropout, Flatten, Dense)}
     try:
@@ -179,7 +179,7 @@ def from_json(description: Mapping) -> Architecture:
         raise ValueError(f"not a description of a network's layers: {error}") from None
 
 
-def _require_plain(description: Mapping, layers: Sequence[Layer]) -> None:
+def _require_plain(description: Mapping[str, Any], layers: Sequence[Layer]) -> None:
     """Raise ValueError where a description, which may be from anywhere, holds what no network has."""
     shape = description["input_shape"]
     if len(shape) != 3 or not all(_is_size(side) for side in shape):

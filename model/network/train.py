@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -98,12 +99,12 @@ def train(
     root = jax.random.key(recipe.seed)
 
     @jax.jit
-    def gradients(params, images, labels, place):
+    def gradients(params: Any, images: jax.Array, labels: jax.Array, place: jax.Array) -> tuple[Any, ...]:
         key = root
         for number in place:  # epoch, step, device: folded in here, as outside it would wait for the device
             key = jax.random.fold_in(key, number)
 
-        def loss(params):
+        def loss(params: Any) -> tuple[jax.Array, jax.Array]:
             logits = nnx.merge(graph, params)(to_float(images), dropout_key=key)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return losses.mean(), (logits.argmax(-1) == labels).sum()
@@ -112,7 +113,7 @@ def train(
         return gradient, value, correct
 
     @jax.jit
-    def update(params, optimizer_state, shares):
+    def update(params: Any, optimizer_state: Any, shares: Sequence[Any]) -> tuple[Any, Any]:
         mean = jax.tree.map(lambda *parts: sum(parts[1:], parts[0]) / len(parts), *shares)
         with jax.numpy_dtype_promotion("standard"):  # optax raises a float to an integer count
             updates, optimizer_state = optimizer.update(mean, optimizer_state, params)
@@ -184,13 +185,13 @@ def _is_kernel(parameter: jax.Array) -> bool:
     return parameter.ndim > 1  # biases are not decayed
 
 
-def _keep(path: Path, epoch: int, identity: dict, state) -> None:
+def _keep(path: Path, epoch: int, identity: dict[str, Any], state: Any) -> None:
     leaves = {f"leaf{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, checkpoint.pack({"epoch": epoch, "recipe": json.dumps(identity), **leaves}))
 
 
-def _restore(path: Path, identity: dict, template) -> tuple[int, tuple]:
+def _restore(path: Path, identity: dict[str, Any], template: Any) -> tuple[int, Any]:
     arrays = checkpoint.unpack(path.read_bytes(), path)
     kept = json.loads(str(arrays.get("recipe", "{}")))
     if kept != json.loads(json.dumps(identity)):

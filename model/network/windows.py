@@ -12,11 +12,12 @@ approximate inference for faster occlusion-based deep CNN explanations" (SIGMOD 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
-from model.network.layers import Architecture, Conv, Dense, Dropout, Flatten, MaxPool, Shape
+from model.network.layers import Architecture, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Shape
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,13 @@ def plan(
     cut = next((i for i, layer in enumerate(layers) if isinstance(layer, Flatten)), None)
     if cut is None:
         raise ValueError(f"{architecture.name} has no Flatten: no maps that a pixel could reach")
-    maps, dense = layers[:cut], layers[cut + 1 :]
-    for layer in dense:
+    dense = []
+    for layer in layers[cut + 1 :]:
         if not isinstance(layer, Dense):
             kind = type(layer).__name__
             raise ValueError(f"{architecture.name}: {kind} {layer.name!r} stands behind the Flatten")
-    groups = _grouped(maps)
+        dense.append(layer)
+    groups = _grouped(layers[:cut])
     shapes = _shapes(architecture.input_shape, groups)
     by_axis = [
         _reaches(architecture.input_shape[axis], part, groups, [(a[axis], b[axis]) for a, b in shapes])
@@ -143,13 +145,13 @@ def full_multiply_adds(architecture: Architecture) -> int:
 Group = tuple[Conv | None, tuple[int, ...]]  # a convolution, and the windows of the pools behind it
 
 
-def _grouped(maps: list[Conv | MaxPool]) -> list[Group]:
+def _grouped(maps: Sequence[Layer]) -> list[Group]:
     """Each convolution with its pools; the input leads, with the pools before any convolution."""
     groups: list[Group] = [(None, ())]
     for layer in maps:
         if isinstance(layer, Conv):
             groups.append((layer, ()))
-        else:
+        elif isinstance(layer, MaxPool):
             conv, pools = groups[-1]
             groups[-1] = (conv, (*pools, layer.window))
     return groups

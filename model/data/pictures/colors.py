@@ -2,6 +2,7 @@
 
 import io
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -67,7 +68,7 @@ def is_srgb(white: tuple[float, ...], primaries: tuple[float, ...]) -> bool:
 def _opaque(picture: Image.Image) -> Image.Image:
     """The same without its alpha channel, or transparent color; a gray picture stays one."""
     fourth = picture.getchannel("X") if picture.mode == "RGBX" else picture.convert("RGBA").getchannel("A")
-    if fourth.getextrema()[0] < 255:
+    if cast(tuple[float, float], fourth.getextrema())[0] < 255:  # of one channel: least and largest
         raise PictureError("has transparent pixels, expected none: what lies behind them decides; flatten it")
     if picture.mode in ("1", "L", "P", "RGB"):  # one color, or some of a palette, that no pixel has
         plain = picture.copy()
@@ -95,12 +96,14 @@ def _from_profile(picture: Image.Image, content: bytes) -> tuple[Image.Image, st
             profile, _srgb(), picture.mode, "RGB", flags=EXACTLY[picture.mode]
         )
         before = PROBES.get(picture.mode)
-        after = None if before is None else np.asarray(ImageCms.applyTransform(before, transform)).astype(int)
-        if after is not None and np.abs(after - np.asarray(before.convert("RGB"))).max() <= SAME:
-            return picture, ""
-        if picture.mode == "L":
-            return Image.fromarray(after[0].astype(np.uint8)[np.asarray(picture)]), name
-        return ImageCms.applyTransform(picture, transform), name
+        if before is not None:
+            after = np.asarray(ImageCms.applyTransform(before, transform)).astype(int)
+            if np.abs(after - np.asarray(before.convert("RGB"))).max() <= SAME:
+                return picture, ""
+            if picture.mode == "L":
+                return Image.fromarray(after[0].astype(np.uint8)[np.asarray(picture)]), name
+        converted = ImageCms.applyTransform(picture, transform)
+        return cast(Image.Image, converted), name  # None is given only where it was asked to work in place
     except Exception as error:
         raise PictureError(f"a color profile that cannot be applied ({name}): convert it to sRGB") from error
 

@@ -44,7 +44,7 @@ def resize(picture: Image.Image, width: int, height: int, how: str) -> Resized:
     inner = [max(1, round(side * min(shares))) for side in picture.size]
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     padded = Image.new("RGB", (width, height), PADDING)
-    padded.paste(_scaled(picture, *inner, whole), (left, top))
+    padded.paste(_scaled(picture, inner[0], inner[1], whole), (left, top))
     said = f"scaled {before} to {inner[0]} x {inner[1]}"
     if inner != [width, height]:
         said += f", padded with gray to {width} x {height}"

@@ -3,9 +3,12 @@ refused.
 """
 
 import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from model.data.pictures.colors import NEAR, SRGB_GAMMA, is_srgb
 from model.data.pictures.headers import PictureError, png_text, too_deep
@@ -124,9 +127,9 @@ def _of_bmp(found: Stored, content: bytes, picture: Image.Image) -> None:
 
 
 def _of_tiff(found: Stored, picture: Image.Image) -> None:
-    tags = picture.tag_v2
-    if picture.is_animated:
+    if cast(TiffImageFile, picture).is_animated:
         raise PictureError("several pages, expected a single image: save the page that is meant")
+    tags = cast(TiffImageFile, picture).tag_v2
     if DNG in tags or int(tags.get(254, 0)) & THUMBNAIL:
         raise PictureError("a raw photograph or its preview, expected an image: develop and convert it")
     bits, formats = tags.get(258, (1,)), tags.get(339, (1,))
@@ -155,12 +158,12 @@ def _of_tiff(found: Stored, picture: Image.Image) -> None:
             _check_primaries(tags.get(318, ()), tags.get(319, ()), "white point and primaries")
 
 
-def _check_primaries(white, primaries, where: str) -> None:
+def _check_primaries(white: Iterable[Any], primaries: Iterable[Any], where: str) -> None:
     if not is_srgb(tuple(map(float, white)), tuple(map(float, primaries))):
         raise PictureError(f"primaries that are not sRGB's ({where}): convert it to sRGB")
 
 
-def _check_square(info: dict) -> None:
+def _check_square(info: Mapping[Any, Any]) -> None:
     """Raise PictureError for pixels that are not square: some viewers stretch them and others do not."""
     for name in ("dpi", "aspect", "resolution", "jfif_density"):
         value = info.get(name)
