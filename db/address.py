@@ -34,7 +34,7 @@ def default() -> str:
     return os.environ.get(ENVIRONMENT) or DEFAULT
 
 
-def shown(address: str | os.PathLike | URL) -> str:
+def shown(address: str | os.PathLike[str] | URL) -> str:
     """An address as it may be printed: its password, in whatever part it stands, is hidden."""
     text = address.render_as_string(hide_password=False) if isinstance(address, URL) else os.fspath(address)
     return hide_passwords(text.replace("\n", " "))
@@ -89,7 +89,7 @@ class Address(str):
         return repr(shown(self))
 
 
-def parse(address: str | os.PathLike) -> URL:
+def parse(address: str | os.PathLike[str]) -> URL:
     """The URL of a database, of SQLite or PostgreSQL, from an address or the path of a SQLite file.
 
     Raises ValueError, in one line without the password, for anything else.

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+from typing import cast as cast_type
 
 from sqlalchemy import (
     Column,
@@ -20,9 +22,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON
 
+if TYPE_CHECKING:
+    import psycopg
+
 
 def insert_all(
-    connection: Connection, table: TableClause, chunks: Iterable[Sequence], advance: Callable[[int], object]
+    connection: Connection,
+    table: TableClause,
+    chunks: Iterable[Sequence[Any]],
+    advance: Callable[[int], object],
 ) -> None:
     """INSERT of rows with every column of the table, in its order, as fast as the database can.
 
@@ -41,7 +49,7 @@ def insert_all(
             advance(len(rows))
 
 
-def given_rows(connection: Connection, columns: Sequence[Column]) -> Subquery:
+def given_rows(connection: Connection, columns: Sequence[Column[Any]]) -> Subquery:
     """Rows that come with the statement as its parameter `rows`, JSON of a list of lists: columns like these,
     and `place`, each row's place in the list from 0.
 
@@ -51,7 +59,9 @@ def given_rows(connection: Connection, columns: Sequence[Column]) -> Subquery:
     if connection.dialect.name == "postgresql":
         each = func.json_array_elements(cast(rows, JSON)).table_valued("value", with_ordinality="number")
         each = each.render_derived()
-        values = [cast(each.c.value.op("->>")(i), column.type) for i, column in enumerate(columns)]
+        values: list[ColumnElement[Any]] = [
+            cast(each.c.value.op("->>")(i), column.type) for i, column in enumerate(columns)
+        ]
         place = each.c.number - 1
     else:
         each = func.json_each(rows).table_valued("key", "value")
@@ -61,7 +71,7 @@ def given_rows(connection: Connection, columns: Sequence[Column]) -> Subquery:
     return select(place.label("place"), *named).subquery("given")
 
 
-def among(connection: Connection, column: Column, values: Collection[int]) -> ColumnElement[bool]:
+def among(connection: Connection, column: Column[Any], values: Collection[int]) -> ColumnElement[bool]:
     """Whether a column has one of any number of whole numbers, which go along as one parameter."""
     given = bindparam("among", json.dumps(list(values)), type_=Text, unique=True)
     if connection.dialect.name == "postgresql":
@@ -105,11 +115,15 @@ def _never_twice(table: Table) -> bool:
 
 
 def _sequence(connection: Connection, table: Table) -> str:
-    return connection.scalar(select(func.pg_get_serial_sequence(table.name, "id")))
+    sequence = select(func.pg_get_serial_sequence(table.name, "id"))
+    return cast_type(str, connection.scalar(sequence))
 
 
 def _copy(
-    connection: Connection, table: TableClause, chunks: Iterable[Sequence], advance: Callable[[int], object]
+    connection: Connection,
+    table: TableClause,
+    chunks: Iterable[Sequence[Any]],
+    advance: Callable[[int], object],
 ) -> None:
     quote_name = connection.dialect.identifier_preparer.quote
     names = ", ".join(quote_name(column.name) for column in table.c)
@@ -117,7 +131,8 @@ def _copy(
         column.type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for column in table.c
     ]
     command = f"COPY {quote_name(table.name)} ({names}) FROM STDIN"
-    with connection.connection.cursor() as cursor, cursor.copy(command) as copy:
+    driver = cast_type("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    with driver.cursor() as cursor, cursor.copy(command) as copy:
         for rows in chunks:
             for row in rows:
                 pairs = zip(row, binds, strict=True)

@@ -46,7 +46,8 @@ def room_of(connection: Connection, rows: Mapping[str, int]) -> int | None:
     if known is None:
         return None
     whole = {
-        name: connection.scalar(select(func.count()).select_from(metadata.tables[name])) for name in rows
+        name: connection.execute(select(func.count()).select_from(metadata.tables[name])).scalar_one()
+        for name in rows
     }
     return round(sum(known[name] * count / whole[name] for name, count in rows.items() if whole[name]))
 
@@ -74,7 +75,7 @@ def delete_batch(connection: Connection, batch_id: int) -> dict[str, int]:
     """
     ids = rows_of_batch(connection, batch_id)
     gone = count_rows(connection, ids)
-    network_id = connection.scalar(select(batches.c.network_id).where(batches.c.id == batch_id))
+    network_id = connection.execute(select(batches.c.network_id).where(batches.c.id == batch_id)).scalar_one()
     _delete(connection, {name: keys for name, keys in ids.items() if name != "batches"})
     connection.execute(update(runs).where(runs.c.batch_id == batch_id).values(batch_id=None))
     facets.refresh(connection, network_id)

@@ -6,6 +6,7 @@ near-duplicates and predictions are the network's, and stay.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -80,7 +81,9 @@ def _with_originals(case_ids: Iterable[int]) -> Ids:
     return {"cases": keys, "originals": keys}
 
 
-def _maps(connection: Connection, ids: Ids, ways: Sequence[Mapping], batch_id: int | None) -> list[int]:
+def _maps(
+    connection: Connection, ids: Ids, ways: Sequence[Mapping[str, Any]], batch_id: int | None
+) -> list[int]:
     """Vulnerability maps that the batch made, or that a sweep of no batch made of the cases' samples; but for
     those of a case that stays, and those that an attack on every image needs.
     """
@@ -94,7 +97,9 @@ def _maps(connection: Connection, ids: Ids, ways: Sequence[Mapping], batch_id: i
     return list(connection.scalars(query.where(maps.c.variant.not_in({way["variant"] for way in ways}))))
 
 
-def _attacks(connection: Connection, ids: Ids, ways: Sequence[Mapping], batch_id: int | None) -> list[int]:
+def _attacks(
+    connection: Connection, ids: Ids, ways: Sequence[Mapping[str, Any]], batch_id: int | None
+) -> list[int]:
     """Attacks of the batch, and those of a sweep of no batch whose map goes; but for those of a case or a map
     that stays, and those that an attack on every image needs.
     """
@@ -121,7 +126,8 @@ def _ways_of_all(
     query = select(batches.c.id, batches.c.parameters).where(batches.c.network_id.in_(networks))
     whole = [id_ for id_, of in connection.execute(query) if of.get("all_test") and id_ != batch_id]
     made = select(*(attacks.c[name] for name in WAY)).join(runs, runs.c.id == attacks.c.run_id)
-    return list(connection.execute(made.where(runs.c.batch_id.in_(whole)).distinct()).mappings())
+    ways = connection.execute(made.where(runs.c.batch_id.in_(whole)).distinct())
+    return [dict(way) for way in ways.mappings()]
 
 
 def _shared(connection: Connection, ids: Ids) -> Ids:
@@ -178,7 +184,7 @@ def _unused(connection: Connection, table: Table, candidates: Sequence[int], ids
     return list(connection.scalars(query.order_by(table.c.id)))
 
 
-def references_to(table: Table) -> Iterator[Column]:
+def references_to(table: Table) -> Iterator[Column[Any]]:
     """The columns, of any table, that refer to this one."""
     for other in metadata.sorted_tables:
         for key in other.foreign_keys:
@@ -194,6 +200,6 @@ def goes(connection: Connection, table: Table, ids: Ids) -> ColumnElement[bool]:
     return or_(false(), *of)
 
 
-def owners(table: Table) -> list[tuple[Column, str]]:
+def owners(table: Table) -> list[tuple[Column[Any], str]]:
     """The columns by which a row is a part of another one, each with the table of that."""
     return [(key.parent, key.column.table.name) for key in table.foreign_keys if key.ondelete == "CASCADE"]

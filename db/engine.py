@@ -9,12 +9,13 @@ PostgreSQL goes through the same function.
 """
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     URL,
@@ -29,10 +30,14 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from db import sqlite_file
 from db.address import parse, shown
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.abc import Buffer
 
 # So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word, and
 # not what is locked by one that computes.
@@ -48,7 +53,7 @@ FILE = "file"  # of a connection's `info`: which file it opened, as `sqlite_file
 PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
 
 
-def create(url: str | os.PathLike, *, read_only: bool = False, existing: bool = False) -> Engine:
+def create(url: str | os.PathLike[str], *, read_only: bool = False, existing: bool = False) -> Engine:
     """An Engine for a database URL or the path of a SQLite file.
 
     Args:
@@ -83,7 +88,7 @@ def create(url: str | os.PathLike, *, read_only: bool = False, existing: bool = 
         event.listen(engine, "engine_disposed", opened.forget)
 
     @event.listens_for(engine, "connect")
-    def configure(connection, record) -> None:
+    def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         if opened is not None:
             opened.require_same()
         connection.isolation_level = None  # transactions are begun below, and by nobody else
@@ -144,7 +149,8 @@ def lock_upgrades(connection: Connection) -> None:
 def insert_or_skip(connection: Connection, table: Table) -> Insert:
     """INSERT of rows into the table that skips those whose key is there already, and no others."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing()
+    statement: Insert = dialect.insert(table).on_conflict_do_nothing()
+    return statement
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -158,14 +164,14 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
         return connection.execute(statement, rows, execution_options=counted).rowcount
     compiled = statement.compile(dialect=dialect, column_keys=list(rows[0]))
     columns = []
-    for name in compiled.positiontup:
+    for name in compiled.positiontup or ():
         write = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
         values = map(itemgetter(name), rows)
         columns.append(map(write, values) if write else values)
     return connection.exec_driver_sql(str(compiled), list(zip(*columns, strict=True))).rowcount
 
 
-def in_byte_order(connection: Connection, text: ColumnElement) -> ColumnElement:
+def in_byte_order(connection: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
     """A text to sort by, by the bytes of its UTF-8: PostgreSQL sorts as some language does otherwise."""
     return collate(text, "C") if connection.dialect.name == "postgresql" else text
 
@@ -262,12 +268,12 @@ def _postgresql(address: URL, read_only: bool) -> Engine:
     class Number(Loader):
         """What sums of whole numbers, and roundings, are: int or float, as on SQLite, and not Decimal."""
 
-        def load(self, data) -> int | float:
+        def load(self, data: Buffer) -> int | float:
             text = bytes(data).decode("ascii")
             return int(text) if text.lstrip("-").isdecimal() else float(text)
 
     @event.listens_for(engine, "connect")
-    def configure(connection, _record) -> None:
+    def configure(connection: "psycopg.Connection[Any]", _record: object) -> None:
         connection.adapters.register_loader("numeric", Number)
 
     return engine

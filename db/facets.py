@@ -4,11 +4,11 @@ New cases get their row with `add_cases`; where decisions change, `refresh` make
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     Table,
     and_,
     case,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     union,
 )
 
+from db.query_types import AnySelect
 from db.schema import (
     attack_pixels,
     attacks,
@@ -34,7 +35,7 @@ from db.schema import (
 )
 from db.vocabulary import METRIC, RULE
 
-Row = dict
+Row = dict[str, Any]
 
 
 def add_cases(connection: Connection, network_id: int) -> None:
@@ -79,8 +80,8 @@ def refresh(connection: Connection, network_id: int, partition: str | None = Non
     )
     connection.execute(insert(detector_decisions).from_select(list(chosen.selected_columns.keys()), chosen))
     connection.execute(delete(facet_cells).where(among(facet_cells)))
-    for detector in _detectors(connection, network_id):
-        _add_cells(connection, network_id, detector, among(case_facets))
+    for name in _detectors(connection, network_id):
+        _add_cells(connection, network_id, name, among(case_facets))
 
 
 def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:
@@ -128,7 +129,7 @@ def _add_cells(connection: Connection, network_id: int, detector: str, *which: C
     connection.execute(insert(facet_cells).from_select(list(counted.selected_columns.keys()), counted))
 
 
-def _insert(connection: Connection, chosen: Select) -> None:
+def _insert(connection: Connection, chosen: AnySelect) -> None:
     connection.execute(insert(case_facets).from_select(list(chosen.selected_columns.keys()), chosen))
 
 
@@ -136,7 +137,7 @@ def _listed() -> ColumnElement[bool]:
     return and_(decisions.c.metric == METRIC, decisions.c.rule == RULE)
 
 
-def _facets(network_id: int) -> Select:
+def _facets(network_id: int) -> AnySelect:
     """The rows of a network's cases, from the tables that they follow from."""
     decided = (
         select(func.sum(case((decisions.c.alarm, 1), else_=0)))

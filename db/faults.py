@@ -145,7 +145,7 @@ def describe(error: BaseException, database: str = "the database") -> str:
         line = f"{what}: {FILES[error.errno]}"
     if line is None and isinstance(error, ModuleNotFoundError):
         line = f"the package {error.name} is missing: install explainable-pixels again, as its README says"
-    if line is None and isinstance(error, UnicodeError):
+    if line is None and isinstance(error, UnicodeDecodeError | UnicodeEncodeError):
         line = f"{error.object[:60]!a} is no text in UTF-8: give the file another name, or save it in UTF-8"
     if line is None:
         line = " ".join(str(driver_error(error) or error).split()) or type(error).__name__
@@ -163,11 +163,11 @@ def driver_error(error: BaseException) -> BaseException | None:
     return cause if is_driver else None
 
 
-def no_room(error: BaseException) -> bool:
+def no_room(error: BaseException | None) -> bool:
     """Whether a write failed since the disk is full, or the file may not grow."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
-    cause = driver_error(error)
+    cause = None if error is None else driver_error(error)
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", 0)
         return code & 0xFF == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE

@@ -4,15 +4,15 @@ The migrations are found beside this package, from any folder and when installed
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -33,7 +33,7 @@ class RevisionError(ValueError):
 
 def head() -> str:
     """The revision that this program works with."""
-    return _scripts().get_current_head()
+    return cast(str, _scripts().get_current_head())  # there are revisions
 
 
 def current(engine: Engine) -> str | None:
@@ -68,7 +68,7 @@ def _revision(engine: Engine) -> str | None:
             if "alembic_version" in tables and (tables >= OURS or tables == {"alembic_version"}):
                 revisions = connection.scalars(text("SELECT version_num FROM alembic_version")).all()
                 if len(revisions) == 1:
-                    return revisions[0]
+                    return str(revisions[0])
                 if not revisions and tables == {"alembic_version"}:
                     return None
     except DatabaseError as error:
@@ -169,13 +169,13 @@ def upgrade_and_restore(engine: Engine, revision: str = "head") -> Upgraded:
         _migrate(engine, revision)
         after = current(engine)
     if before is None or after != head():
-        return Upgraded(before, after, [], [])
+        return Upgraded(before, cast(str, after), [], [])  # one that was upgraded has a revision
     return Upgraded(before, after, *restore(engine))
 
 
 def _migrate(engine: Engine, revision: str) -> None:
     path = file(engine)
-    new = path is not None and not path.exists()
+    new = None if path is None or path.exists() else path
     try:
         _run(engine, command.upgrade, revision)
     except OperationalError as error:
@@ -183,9 +183,9 @@ def _migrate(engine: Engine, revision: str) -> None:
         line = faults.explain(error, name(engine)) or f"{name(engine)} cannot be upgraded: {error.orig}"
         raise RevisionError(f"{line}.") from error
     except BaseException:
-        if new:
+        if new is not None:
             engine.dispose()
-            remove(path)
+            remove(new)
         raise
 
 
@@ -217,7 +217,7 @@ def downgrade(engine: Engine, revision: str) -> None:
     _run(engine, command.downgrade, revision)
 
 
-def _run(engine: Engine, step, revision: str) -> None:
+def _run(engine: Engine, step: Callable[[Config, str], None], revision: str) -> None:
     config = _config()
     with engine.connect().execution_options(xpixels_writing=True) as connection:
         config.attributes["connection"] = connection
@@ -238,7 +238,7 @@ def draft(message: str) -> Path:
             config.attributes["connection"] = connection
             script = command.revision(config, message, autogenerate=True, rev_id=f"{int(head()) + 1:04}")
         engine.dispose()
-    return Path(script.path)
+    return Path(cast(Script, script).path)  # one message, one script
 
 
 def _config() -> Config:

@@ -10,7 +10,9 @@ from db import engine
 
 
 @contextmanager
-def opened(url: str | os.PathLike, *, read_only: bool = False, existing: bool = False) -> Iterator[Engine]:
+def opened(
+    url: str | os.PathLike[str], *, read_only: bool = False, existing: bool = False
+) -> Iterator[Engine]:
     """An engine as `engine.create` gives it, and raises what that raises."""
     database = engine.create(url, read_only=read_only, existing=existing)
     try:

@@ -10,7 +10,8 @@ import hashlib
 import os
 import stat
 import weakref
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, column, event, func, select, table
 from sqlalchemy.exc import DBAPIError
@@ -91,7 +92,7 @@ class PinnedEngine:
     def _number(self) -> tuple[int, int]:
         """The file's device and inode."""
         try:
-            there = os.stat(self.path)
+            there = os.stat(cast(Path, self.path))
         except FileNotFoundError as error:
             raise self._gone() from error
         except OSError as error:
@@ -120,7 +121,7 @@ class PinnedEngine:
             patience = func.set_config("lock_timeout", str(BUSY_TIMEOUT), True)
             query = select(here.c.oid, uuid, patience).where(here.c.datname == func.current_database())
             return Identity(None, *connection.execute(query).one()[:2])
-        return Identity(self.path and self._number(), None, connection.scalar(select(uuid)))
+        return Identity(None if self.path is None else self._number(), None, connection.scalar(select(uuid)))
 
     def _gone(self) -> Unavailable:
         return Unavailable(

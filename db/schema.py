@@ -13,7 +13,7 @@ Conventions
 Tables that are only ever reached through a compound key have no rowid on SQLite, unless they hold BLOBs.
 """
 
-from sqlalchemy import event
+from sqlalchemy import Connection, MetaData, event
 
 from db.tables.cases import annotations, attack_pixels, attacks, cases, class_scores, vulnerability_maps
 from db.tables.columns import (
@@ -133,10 +133,10 @@ __all__ = [
 
 
 @event.listens_for(metadata, "after_create")
-def _create_views(_metadata, connection, **_options) -> None:
+def _create_views(_metadata: MetaData, connection: Connection, **_options: object) -> None:
     views.create_all(connection)
 
 
 @event.listens_for(metadata, "before_drop")
-def _drop_views(_metadata, connection, **_options) -> None:
+def _drop_views(_metadata: MetaData, connection: Connection, **_options: object) -> None:
     views.drop_all(connection)

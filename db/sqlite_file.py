@@ -33,7 +33,8 @@ class OpenedFile:
 
     def __init__(self, path: Path) -> None:
         """None yet."""
-        self.path, self._number = path.absolute(), None
+        self.path = path.absolute()
+        self._number: tuple[int, int] | None = None
 
     def require_same(self) -> None:
         """Go on with the file that is there, at first; raises Unavailable when it is another one later."""

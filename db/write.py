@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Table, and_, delete, insert, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, delete, insert, select, update
 
 from db import facets, processes, schema
 from db.bulk import given_rows
 from db.engine import insert_many, insert_or_skip, writing
+from db.query_types import AnyRow
 
 Row = Mapping[str, Any]
 
@@ -63,7 +64,7 @@ def ensure(connection: Connection, table: Table, key: Row, others: Row | None = 
     if id_ is None:
         connection.execute(insert_or_skip(connection, table), {**key, **(others or {})})
         id_ = connection.execute(query).scalar_one()
-    return id_
+    return int(id_)
 
 
 # ---- Runs ----------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ def start_run(
     }
     with writing(engine) as connection:
         mark_interrupted(connection)
-        return connection.execute(insert(schema.runs), row).inserted_primary_key[0]
+        return int(cast(AnyRow, connection.execute(insert(schema.runs), row).inserted_primary_key)[0])
 
 
 def finish_run(
@@ -278,7 +279,7 @@ def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str
     if connection.scalar(select(schema.cases.c.id).where(schema.cases.c.id == case_id)) is None:
         raise LookupError(f"No case {case_id}.")
     row = {"case_id": case_id, "kind": kind.strip(), "body": body.strip(), "created_at": schema.now()}
-    return connection.execute(insert(schema.annotations), row).inserted_primary_key[0]
+    return int(cast(AnyRow, connection.execute(insert(schema.annotations), row).inserted_primary_key)[0])
 
 
 # ---- Parts ---------------------------------------------------------------------------------------
@@ -291,12 +292,12 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Row], same: Row
         connection.execute(insert(table), [{**same, **row} for row in rows])
 
 
-def _chunks(items: Iterable, size: int) -> Iterator[list]:
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
 
 
-def _equal(target, value):
+def _equal(target: Column[Any], value: object) -> ColumnElement[bool]:
     # NULL equals NULL here; the plain comparison, where it will do, is the one that indexes serve best.
     return target.is_not_distinct_from(value) if target.nullable else target == value

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from db import engine, migrate
+from db import engine, faults, migrate
 from tests.support import commands, fault_runner
 
 ROOT = Path(__file__).parents[1]
@@ -322,3 +322,11 @@ def test_what_is_a_fault_of_the_program_is_one_line_that_says_so(monkeypatch, ca
     assert line.count("\n") == 1
     assert "TypeError" in line
     assert "XPIXELS_TRACEBACK=1" in line
+
+
+def test_a_name_that_no_encoding_takes_is_told_in_one_line():
+    """Of a host name that is too long Python says so with a plain UnicodeError, which holds no text."""
+    assert faults.describe(UnicodeError("label empty or too long")) == "label empty or too long"
+    with pytest.raises(UnicodeDecodeError) as caught:
+        b"caf\xe9".decode("utf-8")
+    assert faults.describe(caught.value).startswith("b'caf\\xe9' is no text in UTF-8")

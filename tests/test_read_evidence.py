@@ -142,6 +142,7 @@ def test_the_shown_sql_is_the_question_with_its_values(engine):
         db.read.k_question(query, "dense euclidean total"),
         db.read.divergence_question(query),
         db.read.fact_question(facts.NearMedian, query.network),
+        db.read.fact_question(facts.Duplicates, query.network, activation=0.5, pixels=50.0),
     ]
     with engine.connect() as connection:
         for question in questions:

@@ -11,6 +11,7 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 from db.forms import FORMS
 from whole_file import FORCE, require_place, whole_file
@@ -60,7 +61,7 @@ def chosen_form(options: argparse.Namespace) -> str | None:
         options.usage_error(
             f"argument --{form}: not for a terminal; name a file with --output FILE, or redirect"
         )
-    return form
+    return cast(str | None, form)
 
 
 def write(pieces: Iterable[bytes], options: argparse.Namespace) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
-from typing import NoReturn, TextIO
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from db.address import DEFAULT, ENVIRONMENT, hide_passwords
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 Run = Callable[[argparse.Namespace], int | None]  # does a command; gives its exit status, None being 0
 # What is true of a command that is stopped, or finds no room on a disk; perhaps depending on its options.
@@ -18,7 +21,7 @@ Stopped = str | Callable[[argparse.Namespace], str]
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line, and whose first argument may name a part of it."""
 
-    def __init__(self, *arguments, **keywords) -> None:
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
         """Without parts. Of numbers it says what was expected."""
         super().__init__(*arguments, **keywords)
         self.register("type", int, _whole_number)
@@ -34,23 +37,28 @@ class Parser(argparse.ArgumentParser):
         self.epilog = f"With options of their own, see --help of each: {told}."
         return part
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(  # type: ignore[override]  # a namespace of another class is not asked for
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
         """As the part that is named parses the rest, or as the command does."""
         if args and args[0] in self.parts:
             return self.parts[args[0]].parse_known_args(args[1:], namespace)
         return super().parse_known_args(args, namespace)
 
-    def parse_args(self, args=None, namespace=None):
+    def parse_args(  # type: ignore[override]  # as above
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
         """As argparse does; what is left over is told of the command that it was given to."""
         options, left = self.parse_known_args(sys.argv[1:] if args is None else args, namespace)
         if left:
             getattr(options, "usage_error", self.error)(f"unrecognized arguments: {' '.join(left)}")
         return options
 
-    def _print_message(self, message: str, file: TextIO | None = None) -> None:
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         """Write it now: argparse would pass over a disk that is full."""
         if message:
-            print(message, end="", file=file or sys.stderr, flush=True)
+            stream = cast(TextIO, file or sys.stderr)
+            print(message, end="", file=stream, flush=True)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2, in one line without the password of an address."""

@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.abc import Buffer
 
 POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
 QUERY_CANCELED = "57014"  # what PostgreSQL says of a statement whose time is over
@@ -39,7 +43,7 @@ def only_reading(connection: Connection, seconds: float | None = None) -> Iterat
 @contextmanager
 def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[IsOver]:
     """A file opened read-only could still be left for another one: ATTACH is refused too."""
-    driver = connection.connection.dbapi_connection
+    driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
     deadline = inf if seconds is None else time.monotonic() + seconds
 
     def has_passed() -> bool:
@@ -73,7 +77,7 @@ def _reading_postgresql(connection: Connection, seconds: float | None) -> Iterat
     The transaction is one that only reads, and stays so once it has begun to, as a second statement behind
     the first could end it.
     """
-    driver = connection.connection.dbapi_connection
+    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     connection.exec_driver_sql("SET TRANSACTION READ ONLY")
     if seconds is not None and seconds < POSTGRESQL_MOST:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
@@ -90,7 +94,7 @@ def _sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def _authorize_reading(action: int, first: str | None, _second, _database, _trigger) -> int:
+def _authorize_reading(action: int, first: str | None, *_more: str | None) -> int:
     reads = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
     described = ("table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list")
     allowed = (
@@ -112,7 +116,7 @@ def _plain_values(driver: Any) -> Iterator[None]:
     class Truth(Loader):
         """1 or 0, as SQLite has it."""
 
-        def load(self, data) -> int:
+        def load(self, data: Buffer) -> int:
             return int(bytes(data) == b"t")
 
     adapters = driver.adapters

@@ -163,5 +163,5 @@ def _record(one: Told) -> dict[str, Any]:
     }
 
 
-def _csv(columns: Sequence[str], rows: Sequence[Sequence]) -> str:
+def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return b"".join(csv_pieces([Column(name) for name in columns], [rows])).decode()

@@ -44,7 +44,9 @@ class Part(NamedTuple):
     keys: tuple[str, ...]  # headings
     measures: dict[str, str]  # heading -> how its numbers are written
     runs: tuple[str, ...]  # as `run 7`; empty text: a column for all of them
-    rows: dict[tuple, list[Sequence | None]]  # the measures of each run by key; None: it has none
+    rows: dict[
+        tuple[Any, ...], list[Sequence[Any] | None]
+    ]  # the measures of each run by key; None: it has none
 
 
 def table(found: Sequence[Run], rows: Mapping[int, int], width: int | None) -> str:
@@ -147,7 +149,7 @@ def parts(told: Sequence[Told], agreement: Agreement | None) -> list[Part]:
     return [part for part in made if part.rows]
 
 
-def as_rows(shown: Sequence[Part]) -> list[list]:
+def as_rows(shown: Sequence[Part]) -> list[list[Any]]:
     """Part, name and measure with the value of each run, exact, for other programs."""
     return [
         [part.title, " ".join(key), measure, *(None if of is None else of[place] for of in values)]
@@ -176,14 +178,14 @@ def _part(
     keys: Sequence[str],
     measures: dict[str, str],
     labels: tuple[str, ...],
-    of_runs: Sequence[Mapping[tuple, Sequence]],
+    of_runs: Sequence[Mapping[Any, Sequence[Any]]],  # by tuples of the keys
 ) -> Part:
     names = dict.fromkeys(key for of in of_runs for key in of)
     rows = {key: [of.get(key) for of in of_runs] for key in names}
     return Part(title, tuple(keys), measures, labels, rows)
 
 
-def _named(values: Mapping[str, Any]) -> dict[tuple, tuple]:
+def _named(values: Mapping[str, Any]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     return {(name,): (value,) for name, value in values.items()}
 
 
@@ -194,7 +196,7 @@ def _facts(run: Run) -> dict[str, str]:
         "status": run.status,
         "message": run.message,
         "batch": run.batch,
-        "network": run.network and f"{run.network}, weights {run.weights[:12]}",
+        "network": run.network and f"{run.network}, weights {(run.weights or '')[:12]}",
         "started": f"{_time(run.started_at)} UTC",
         "ended": run.finished_at and f"{_time(run.finished_at)} UTC",
         "took": None if run.seconds is None else _duration(run.seconds),
@@ -210,12 +212,12 @@ def _way(way: AttackWay, several: bool) -> tuple[str, ...]:
     return (way.method, way.variant, goal) if several else (way.method, goal)
 
 
-def _rates(tally: AttackTally) -> tuple:
+def _rates(tally: AttackTally) -> tuple[Any, ...]:
     rate, each = tally.successes / tally.attacks, tally.queries / tally.attacks
     return (tally.attacks, tally.samples, tally.successes, rate, each)
 
 
-def _agreed(agreement: Agreement | None, labels: Sequence[str]) -> dict[tuple, tuple]:
+def _agreed(agreement: Agreement | None, labels: Sequence[str]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     if agreement is None:
         return {}
     total = sum(agreement)
@@ -245,7 +247,8 @@ def _cells(part: Part) -> tuple[list[list[str]], list[int]]:
         columns = []
         for run, name in enumerate(names):
             cells = [name if len(names) > 1 else measure]
-            cells += [NONE if of[run] is None else _number(of[run][place], form) for of in part.rows.values()]
+            values = [of[run] for of in part.rows.values()]
+            cells += [NONE if value is None else _number(value[place], form) for value in values]
             wide = max(map(len, cells))
             columns.append([cell.rjust(wide) if numbers else cell.ljust(wide) for cell in cells])
         above = measure if several and len(names) > 1 else ""

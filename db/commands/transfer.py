@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, Table, func, select
 from sqlalchemy.exc import DBAPIError
@@ -54,7 +55,7 @@ def transfer(
             raise
 
 
-def between(source: str, target: str, progress: Callable[..., AbstractContextManager]) -> str:
+def between(source: str, target: str, progress: Callable[..., AbstractContextManager[Any]]) -> str:
     """A transfer between two addresses, shown by a `model.progress.progress`; gives the line that tells it.
 
     Raises what `engine.create` and `transfer` raise.
@@ -72,7 +73,7 @@ def row_count(engine: Engine) -> int:
     """How many rows there are to write. Raises what `migrate.require_current` raises."""
     migrate.require_current(engine)
     with engine.connect() as connection:
-        return sum(connection.scalar(_counted(table)) for table in _tables())
+        return sum(connection.execute(_counted(table)).scalar_one() for table in _tables())
 
 
 def _tables() -> list[Table]:
@@ -96,7 +97,7 @@ def _fill(source: Engine, target: Engine, advance: Callable[[int], object]) -> d
             if "id" in table.c:
                 go_on_after(connection, table, last_id(origin, table))
         take_statistics(connection, tables)
-        return {table.name: connection.scalar(_counted(table)) for table in tables}
+        return {table.name: connection.execute(_counted(table)).scalar_one() for table in tables}
 
 
 def _require_empty(connection: Connection, table: Table) -> None:
@@ -105,5 +106,5 @@ def _require_empty(connection: Connection, table: Table) -> None:
         raise ValueError(f"{where} has {count:,} rows in {table.name}: name a new database, or an empty one.")
 
 
-def _counted(table: Table) -> Select:
+def _counted(table: Table) -> Select[int]:
     return select(func.count()).select_from(table)

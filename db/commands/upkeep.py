@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DatabaseError
@@ -47,8 +48,8 @@ class Info:
         """The same for other programs."""
         names = ("name", "sha256", "test_accuracy")
         networks = [dict(zip(names, row, strict=True)) for row in self.networks]
-        names = ("network", "partition", "kind", "cases")
-        cases = [dict(zip(names, row, strict=True)) for row in self.cases]
+        keys = ("network", "partition", "kind", "cases")
+        cases = [dict(zip(keys, row, strict=True)) for row in self.cases]
         told = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
         return json_document(told)
 
@@ -92,7 +93,7 @@ def info(engine: Engine) -> Info:
             size=_size(path, connection),
             sizes=sizes.table_sizes(connection),
             rows={
-                name: connection.scalar(select(func.count()).select_from(table))
+                name: connection.execute(select(func.count()).select_from(table)).scalar_one()
                 for name, table in sorted(schema.metadata.tables.items())
             },
             networks=[
@@ -155,10 +156,10 @@ def damage(connection: Connection) -> list[str]:
 def stale_thresholds(engine: Engine) -> int:
     """How many decisions have a threshold that is a score, which a rounding can put on either side."""
     with engine.connect() as connection:
-        return connection.scalar(text(CONTRADICTIONS[STALE_THRESHOLDS]))
+        return int(connection.execute(text(CONTRADICTIONS[STALE_THRESHOLDS])).scalar_one())
 
 
-def backup(engine: Engine, target: str | os.PathLike) -> Path:
+def backup(engine: Engine, target: str | os.PathLike[str]) -> Path:
     """A compact copy of the database as it is now, while others may go on writing; returns its path.
 
     It may be of any revision: before an upgrade is when a copy is wanted.
@@ -177,7 +178,7 @@ def backup(engine: Engine, target: str | os.PathLike) -> Path:
     migrate.require_made(engine)
     path = Path(expand(os.fspath(target)))
     with whole_file(path) as partial, closing(engine.raw_connection()) as pooled:
-        driver = pooled.dbapi_connection
+        driver = cast(sqlite3.Connection, pooled.dbapi_connection)
         (query_only,) = driver.execute("PRAGMA query_only").fetchone()
         driver.execute("PRAGMA query_only = OFF")  # it would forbid writing the copy, too
         try:
@@ -208,18 +209,21 @@ def compact(engine: Engine) -> str | None:
         return None
     try:
         with closing(engine.raw_connection()) as pooled:
-            pooled.dbapi_connection.execute("VACUUM")
-            pooled.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            driver = cast(sqlite3.Connection, pooled.dbapi_connection)
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     except (DatabaseError, sqlite3.Error) as error:  # others are at work on it, or a copy finds no room
         reason = getattr(error, "orig", error)
         return f"{path} keeps its size ({reason}): new rows use the room, `xpixels db backup` leaves it out"
-    return f"{path} has {_size(path, None) / 1e6:,.1f} MB now"
+    return f"{path} has {_file_size(path) / 1e6:,.1f} MB now"
 
 
 def _size(path: Path | None, connection: Connection | None) -> int | None:
     if connection is not None and connection.dialect.name == "postgresql":
         return connection.scalar(select(func.pg_database_size(func.current_database())))
-    if path is None:
-        return None
+    return None if path is None else _file_size(path)
+
+
+def _file_size(path: Path) -> int:
     log = path.with_name(path.name + "-wal")
     return path.stat().st_size + (log.stat().st_size if log.exists() else 0)

@@ -10,6 +10,7 @@ from db import migrate
 from db.commands import output, upkeep
 from db.opening import opened
 from db.soundness import orphans
+from db.soundness.contradictions import STALE_THRESHOLDS
 
 
 def add_info_options(command: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def upgrade(options: argparse.Namespace) -> None:
         for fault in left:
             print(fault)
         if stale := upkeep.stale_thresholds(database):
-            print(f"{stale:,} {upkeep.STALE_THRESHOLDS}")
+            print(f"{stale:,} {STALE_THRESHOLDS}")
 
 
 def check(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ def declared_columns(table: Table) -> list[Column]:
     return [Column(one.name, str if _is_json(one) else one.type.python_type) for one in table.c]
 
 
-def stored_values(table: Table) -> list[ColumnElement]:
+def stored_values(table: Table) -> list[ColumnElement[Any]]:
     """What to select so that values are of the kinds that `declared_columns` tells."""
     return [cast(one, Text).label(one.name) if _is_json(one) else one for one in table.c]
 
@@ -40,5 +40,5 @@ def require_distinct_names(columns: Sequence[Column], form: str) -> None:
             raise ValueError(f"Two columns are called {name}: tell them apart with AS to get {form}.")
 
 
-def _is_json(column: ColumnElement) -> bool:
+def _is_json(column: ColumnElement[Any]) -> bool:
     return isinstance(column.type, JSON)

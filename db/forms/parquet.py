@@ -14,13 +14,14 @@ where there is no value at all it is of strings. Zero has no sign: SQLite does n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from db.forms.columns import Chunks, Column, require_distinct_names
 
 if TYPE_CHECKING:
     import pyarrow
+    from _typeshed import ReadableBuffer
 
 ARROW = {int: "int64", float: "float64", str: "string", bool: "bool", bytes: "binary"}  # by their names there
 GROUP = 1 << 24  # bytes of a row group, before they are compressed
@@ -37,9 +38,11 @@ def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]
 
     require_distinct_names(columns, "Parquet")
     if any(column.kind is None for column in columns):
-        rows = [row for some in chunks for row in some]
-        columns, chunks = _kinds_by_values(columns, rows), [rows]
-    schema = pyarrow.schema([(column.name, pyarrow.type_for_alias(ARROW[column.kind])) for column in columns])
+        every = [row for some in chunks for row in some]
+        columns, chunks = _kinds_by_values(columns, every), [every]
+    schema = pyarrow.schema(
+        [(column.name, pyarrow.type_for_alias(ARROW[cast(type, column.kind)])) for column in columns]
+    )
     sink = _Sink()
     with pyarrow.parquet.ParquetWriter(sink, schema) as writer:
         waiting: list[pyarrow.Table] = []
@@ -56,12 +59,12 @@ def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]
     yield sink.drain()
 
 
-def _table(columns: Sequence[Column], schema: pyarrow.Schema, rows: Sequence[Sequence]) -> pyarrow.Table:
+def _table(columns: Sequence[Column], schema: pyarrow.Schema, rows: Sequence[Sequence[Any]]) -> pyarrow.Table:
     import pyarrow
 
     arrays = []
     for column, type_, found in zip(columns, schema.types, zip(*rows, strict=True), strict=True):
-        convert = CONVERT.get(column.kind)
+        convert = CONVERT.get(cast(type, column.kind))
         kept = [None if one is None else convert(one) for one in found] if convert else found
         try:
             arrays.append(pyarrow.array(kept, type_))
@@ -73,7 +76,7 @@ def _table(columns: Sequence[Column], schema: pyarrow.Schema, rows: Sequence[Seq
     return pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
-def _kinds_by_values(columns: Sequence[Column], rows: Sequence[Sequence]) -> list[Column]:
+def _kinds_by_values(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> list[Column]:
     values = zip(*rows, strict=True) if rows else [()] * len(columns)
     return [
         column if column.kind else Column(column.name, _kind(column.name, found))
@@ -98,7 +101,7 @@ def _float(value: float) -> float:
     return value + 0.0  # which takes the sign from a zero
 
 
-CONVERT = {float: _float, bool: bool}
+CONVERT: dict[type, Callable[[Any], Any]] = {float: _float, bool: bool}
 
 
 class _Sink:
@@ -106,12 +109,12 @@ class _Sink:
 
     closed = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Empty."""
         self.pieces: list[bytes] = []
         self.size = 0
 
-    def write(self, data) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Take some bytes."""
         self.pieces.append(bytes(data))
         self.size += len(self.pieces[-1])

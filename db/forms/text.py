@@ -94,7 +94,7 @@ def _objects(columns: Sequence[Column], chunks: Chunks) -> Iterator[list[str]]:
         count += len(lines)
 
 
-def _settled(columns: Sequence[Column], rows: Sequence[Sequence]) -> Iterator[Sequence]:
+def _settled(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
     """Rows whose columns of floats hold floats, also where the database gave a whole number."""
     floats = [place for place, column in enumerate(columns) if column.kind is float]
     for row in rows:
@@ -145,6 +145,13 @@ class _Forms(dict[type, Callable[[Any], Any]]):
         raise ValueError(f"A value of type {type_.__name__} has no form in a file.")
 
 
-_BOTH = {type(None): _itself, str: _itself, int: _itself, bool: int, dict: json_text, list: json_text}
+_BOTH: dict[type, Callable[[Any], Any]] = {
+    type(None): _itself,
+    str: _itself,
+    int: _itself,
+    bool: int,
+    dict: json_text,
+    list: json_text,
+}
 CSV = _Forms(_BOTH | {float: _csv_float, bytes: _base64})
 JSON = _Forms(_BOTH | {float: _float, bytes: _base64_object})

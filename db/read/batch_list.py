@@ -54,7 +54,7 @@ def list_batches(connection: Connection, *, name: str | None = None) -> list[Lis
     ids = [row.id for row in found]
     runs_of, tried, made = _runs(connection, ids), _attacks(connection, ids), _cases(connection, ids)
     return [
-        ListedBatch(*row, runs_of.get(row.id, []), *tried.get(row.id, (0, 0)), made.get(row.id, {}))
+        ListedBatch._make((*row, runs_of.get(row.id, []), *tried.get(row.id, (0, 0)), made.get(row.id, {})))
         for row in found
     ]
 

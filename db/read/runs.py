@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, case, distinct, func, select
+from sqlalchemy import Connection, case, distinct, func, select
 
+from db.query_types import AnySelect
 from db.runs import provenance
 from db.schema import attacks, batches, layers, networks, operating_points, runs
 
@@ -171,7 +172,7 @@ def tuned_points(connection: Connection, run_id: int) -> dict[TunedLayer, TunedP
     return {TunedLayer(*row[:4]): TunedPoint(*row[4:]) for row in connection.execute(query)}
 
 
-def _described() -> Select:
+def _described() -> AnySelect:
     columns = (networks.c.name, networks.c.sha256, runs.c.started_at, runs.c.finished_at, runs.c.seconds)
     rest = (runs.c.seed, runs.c.code_version, runs.c.process, runs.c.message)
     whole = select(runs.c.id, runs.c.stage, runs.c.status, *columns, *rest, batches.c.name, runs.c.parameters)

@@ -2,12 +2,14 @@
 
 import re
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect
+
+from db.query_types import AnySelect
 
 BREAKS = ((r" (LEFT OUTER JOIN|JOIN|ORDER BY) ", r"\n\1 "), (r" AND (?=[a-z(])", r"\n    AND "))
 
 
-def written(query: Select, dialect: Dialect) -> str:
+def written(query: AnySelect, dialect: Dialect) -> str:
     """The query with its values in it; each clause on a line of its own."""
     text = str(query.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
     if dialect.paramstyle in ("format", "pyformat"):

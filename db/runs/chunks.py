@@ -59,9 +59,8 @@ def items_left(engine: Engine, run_id: int) -> int:
     with snapshot(engine) as connection:
         if connection.scalar(select(runs.c.status).where(runs.c.id == run_id)) != "running":
             raise processes.taken_for_dead(run_id)
-        return connection.scalar(
-            select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
-        )
+        done = select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
+        return int(connection.execute(done).scalar_one())
 
 
 def discard(connection: Connection, run_id: int | None = None) -> None:

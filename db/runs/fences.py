@@ -8,10 +8,11 @@ locks the run's row, in share mode. A takeover changes that row: it waits for th
 for the takeover and sees it. As the look comes last and asks for one row, no circle of waits begins with it.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 from sqlalchemy import Connection, Engine, event, select
 
@@ -74,7 +75,7 @@ def require_run(connection: Connection, run_id: int, process: str | None = None)
         raise processes.taken_for_dead(run_id, _successor(connection))
 
 
-def _require_file(engine: Engine, *_) -> None:
+def _require_file(engine: Engine, *_: object) -> None:
     """Before a file is opened: SQLite would make one where there is none."""
     fence = _around(engine)
     if fence is not None and _file(engine) != fence.file:
@@ -106,7 +107,7 @@ def _around(engine: Engine) -> Fence | None:
 def _file(engine: Engine) -> tuple[int, int] | None:
     """The file that the database's path names now; None where it has none."""
     path = file(engine)
-    return path and identity(path)
+    return None if path is None else identity(path)
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def _leaving_its_file(engine: Engine, began_with: tuple[int, int] | None) -> Ite
     finally:
         if _file(engine) != began_with:
             engine.dispose()  # what leads to the old file is of no use to a next attempt
-            empty_log(connection.driver_connection)
+            empty_log(cast(sqlite3.Connection, connection.driver_connection))
             connection.detach()
         connection.close()
 

@@ -6,12 +6,13 @@ From elsewhere it gives signs of life in `seconds`, and counts as dead when they
 by a clock of its own. Who was taken for dead writes nothing more (see `db.runs.fences`).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from db import processes, schema
 from db.engine import lock_writes, writing
+from db.query_types import AnyRow
 from db.runs import chunks
 from db.runs.fences import LEASE, require_run
 from db.write import mark_interrupted
@@ -58,7 +59,7 @@ def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int
             "started_at": schema.now(),
             "seconds": 0.0,
         }
-        return connection.execute(insert(runs), row).inserted_primary_key[0]
+        return int(cast(AnyRow, connection.execute(insert(runs), row).inserted_primary_key)[0])
 
 
 def live(engine: Engine, lease: int, seconds: float) -> None:

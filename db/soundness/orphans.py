@@ -6,6 +6,7 @@ refers to it. All of this follows from the references that tables declare: a new
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -39,7 +40,8 @@ def count_orphans(connection: Connection) -> dict[str, int]:
     found: dict[str, int] = {}
     for table in metadata.sorted_tables:
         number = sum(
-            connection.scalar(_counted(table, _refers_to_nothing(key))) for key in table.foreign_keys
+            connection.execute(_counted(table, _refers_to_nothing(key))).scalar_one()
+            for key in table.foreign_keys
         )
         if number:
             found[table.name] = number
@@ -68,7 +70,7 @@ def delete_orphans(connection: Connection) -> tuple[dict[str, int], dict[str, in
 
     Gives the rows that were deleted, and those that had a reference emptied, both by table.
     """
-    keys, gone, emptied = _keys(connection), Counter(), Counter()
+    keys, gone, emptied = _keys(connection), Counter[str](), Counter[str]()
     for table in reversed(metadata.sorted_tables):
         for key in table.foreign_keys:
             if _can_be_empty(key.parent):
@@ -116,15 +118,15 @@ def _refers_to(connection: Connection, key: ForeignKey, keys: Keys) -> ColumnEle
     return among(connection, key.parent, keys[key.column.table.name])
 
 
-def _can_be_empty(column: Column) -> bool:
-    return column.nullable and column.name in LEFT_EMPTY
+def _can_be_empty(column: Column[Any]) -> bool:
+    return bool(column.nullable) and column.name in LEFT_EMPTY
 
 
 def _is_referred_to(table: Table) -> bool:
     return any(key.column.table is table for other in metadata.tables.values() for key in other.foreign_keys)
 
 
-def _counted(table: Table, condition: ColumnElement[bool]) -> Select:
+def _counted(table: Table, condition: ColumnElement[bool]) -> Select[int]:
     return select(func.count()).select_from(table).where(condition)
 
 

@@ -64,7 +64,7 @@ def restore(connection: Connection, faults: Sequence[Fault]) -> list[Fault]:
     done = [fault for fault in faults if fault.can_be_restored]
     if any(fault.kind == "view" for fault in done):
         create_views(connection, drop_views(connection))
-    ours = {index.name: index for table in metadata.sorted_tables for index in table.indexes}
+    ours = {str(index.name): index for table in metadata.sorted_tables for index in table.indexes}
     quote = connection.dialect.identifier_preparer.quote
     for fault in done:
         if fault.kind == "index":

@@ -8,7 +8,7 @@ transaction that is taken back: so both have every definition in the server's ow
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
@@ -98,7 +98,7 @@ def _tokens(definition: str) -> Iterator[str]:
 
 def _table_parts(tokens: list[str]) -> Iterator[tuple[str, str]]:
     """The parts of a CREATE TABLE: columns, constraints, and what stands behind them."""
-    depth, part = 0, []
+    depth, part = 0, list[str]()
     start = tokens.index("(")
     for place, token in enumerate(tokens[start:], start=start):
         depth += (token == "(") - (token == ")")
@@ -144,7 +144,7 @@ TRIGGERS = """SELECT pg_trigger.tgname, 'trigger', pg_class.relname
 
 
 def _server_shape(connection: Connection, schema_: str) -> Shape:
-    def rows(query: str) -> Iterator:
+    def rows(query: str) -> Iterator[Any]:
         return connection.exec_driver_sql(query + schema_)
 
     tables: dict[str, dict[str, str]] = {}

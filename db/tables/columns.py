@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnClause,
     Double,
     ForeignKey,
     Integer,
@@ -18,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 from sqlalchemy.schema import CreateView
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -36,53 +39,53 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def identity() -> Column:
+def identity() -> Column[Any]:
     """The integer primary key `id`, given by the database."""
     return Column("id", Integer, primary_key=True)
 
 
-def key(name: str, type_=Integer) -> Column:
+def key(name: str, type_: type[TypeEngine[Any]] = Integer) -> Column[Any]:
     """A part of a compound primary key, given by whoever writes the row."""
     return Column(name, type_, primary_key=True, autoincrement=False)
 
 
-def integer(name: str) -> Column:
+def integer(name: str) -> Column[Any]:
     """A whole number that every row has."""
     return Column(name, Integer, nullable=False)
 
 
-def number(name: str) -> Column:
+def number(name: str) -> Column[Any]:
     """A float64 that every row has."""
     return Column(name, Double, nullable=False)
 
 
-def words(name: str, **options) -> Column:
+def words(name: str, **options: Any) -> Column[Any]:
     """A text that every row has."""
     return Column(name, Text, nullable=False, **options)
 
 
-def json(name: str) -> Column:
+def json(name: str) -> Column[Any]:
     """A JSON value that every row has: Python lists and dicts go in and come out."""
     return Column(name, JSON(none_as_null=True), nullable=False)
 
 
-def boolean(name: str) -> Column:
+def boolean(name: str) -> Column[Any]:
     """True or false; SQLite has no such type, so a constraint keeps out all but 1 and 0."""
     return Column(name, Boolean(create_constraint=True, name=name), nullable=False)
 
 
-def reference(name: str, to: str, *, owned: bool = False, **options) -> Column:
+def reference(name: str, to: str, *, owned: bool = False, **options: Any) -> Column[Any]:
     """A foreign key to the column `to`; a row that is `owned` goes when the row it belongs to goes."""
     foreign_key = ForeignKey(to, ondelete="CASCADE" if owned else None)
     return Column(name, foreign_key, **({"nullable": False} | options))
 
 
-def written_by() -> Column:
+def written_by() -> Column[Any]:
     """The run that wrote a row; NULL: unknown, of a row from before version 0.5.0."""
     return reference("run_id", "runs.id", nullable=True, index=True)
 
 
-def colors(prefix: str = "") -> list[Column]:
+def colors(prefix: str = "") -> list[Column[Any]]:
     """Red, green and blue, each 0..255 (see `color_checks`)."""
     return [integer(prefix + color) for color in ("red", "green", "blue")]
 
@@ -107,13 +110,15 @@ def view(name: str, select: str, columns: list[tuple[type, str]], key: str) -> T
 
     key: the columns that tell its rows apart, in the order that a whole export has (`row_key` reads it).
     """
-    typed = [column(label, kind) for kind, labels in columns for label in labels.split()]
+    typed: list[ColumnClause[Any]] = [
+        column(label, kind) for kind, labels in columns for label in labels.split()
+    ]
     table = CreateView(sql(select).columns(*typed), name, metadata=views).table
     table.info["key"] = key.split()
     return table
 
 
-def row_key(table: Table) -> list[Column]:
+def row_key(table: Table) -> list[Column[Any]]:
     """The columns that tell the rows of a table or view apart."""
     named = table.info.get("key")
     return list(table.primary_key.columns) if named is None else [table.c[name] for name in named]

@@ -1,13 +1,12 @@
 """The case list: one page of rows, the count of every filter's options, the neighbors in the list."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
-    Select,
     Text,
     cast,
     func,
@@ -18,6 +17,7 @@ from sqlalchemy import (
 )
 
 from db import schema, vocabulary
+from db.query_types import AnySelect
 from db.read.case_list.filtered import (
     ANNOTATIONS,
     CELL_COLUMNS,
@@ -129,7 +129,7 @@ def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseLi
         return CaseList(rows, total, pages, stored, facets, extents)
 
 
-def filtered(query: CaseQuery, options: CaseOptions) -> Select:
+def filtered(query: CaseQuery, options: CaseOptions) -> AnySelect:
     """SELECT of the ids of the filtered cases in order."""
     chosen = population(
         query,
@@ -147,7 +147,7 @@ def list_sql(engine: Engine, query: CaseQuery, options: CaseOptions) -> str:
     query, options: of `case_query`.
     """
     overview_ = schema.case_overview
-    chosen = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
+    chosen: AnySelect = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
     joined = chosen.get_final_froms()[0].join(overview_, overview_.c.case_id == FACETS.c.case_id)
     return written(chosen.select_from(joined), engine.dialect)
 
@@ -157,7 +157,8 @@ def random_case(engine: Engine, search: str) -> int | None:
     query, options = case_query(engine, search, others=True)
     chosen = population(query, options, conditions(query, options), FACETS.c.case_id)
     with engine.connect() as connection:
-        return connection.scalar(chosen.order_by(func.random()).limit(1))
+        case_id: int | None = connection.scalar(chosen.order_by(func.random()).limit(1))
+        return case_id
 
 
 def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
@@ -168,11 +169,11 @@ def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
     query, options = case_query(engine, search, others=True)
     held, keys, decided = conditions(query, options), order_keys(query), sorts_by_decision(query)
 
-    def of(*columns: ColumnElement) -> Select:
+    def of(*columns: ColumnElement[Any]) -> AnySelect:
         return population(query, options, held, *columns, with_decision=decided)
 
     with engine.connect() as connection:
-        total = connection.scalar(population(query, options, held, func.count()))
+        total = connection.execute(population(query, options, held, func.count())).scalar_one()
         own = of(*(column for column, _ in keys)).where(FACETS.c.case_id == case_id)
         values = connection.execute(own).one_or_none()
         if values is None:
@@ -181,7 +182,7 @@ def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
         ids = of(FACETS.c.case_id)
         previous = ids.where(before).order_by(*ordered(keys, backwards=True)).limit(1)
         following = ids.where(after).order_by(*ordered(keys)).limit(1)
-        position = 1 + connection.scalar(of(func.count()).where(before))
+        position = 1 + connection.execute(of(func.count()).where(before)).scalar_one()
         return CasePlace(connection.scalar(previous), connection.scalar(following), position, total)
 
 
@@ -204,7 +205,7 @@ def _facets(
     known = options.values() | {"partition": vocabulary.CASE_PARTITIONS}
     facets = {}
     for name in COUNTED:
-        found = counts[name]
+        found: dict[Any, int] = counts[name]
         if name in NUMBERS:
             found = {str(number): n for number, n in found.items() if number is not None}
         if name in CLASSES:
@@ -216,7 +217,9 @@ def _facets(
     return facets
 
 
-def _counts_in_cells(connection: Connection, query: CaseQuery, options: CaseOptions) -> dict[str, dict]:
+def _counts_in_cells(
+    connection: Connection, query: CaseQuery, options: CaseOptions
+) -> dict[str, dict[Any, int]]:
     """The counts where nothing is asked that the cells do not tell."""
     held = conditions(query, options, CELL_COLUMNS)
     counts = {}
@@ -229,7 +232,7 @@ def _counts_in_cells(connection: Connection, query: CaseQuery, options: CaseOpti
 
 def _counts_of_cases(
     connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition]
-) -> dict[str, dict]:
+) -> dict[str, dict[Any, int]]:
     """The counts where each case has to be looked at: those of filters that are off are of the same cases."""
     on = [name for name in COUNTED if any(condition.filter == name for condition in held)]
     counts = _counts_together(connection, query, options, held, [name for name in COUNTED if name not in on])
@@ -245,7 +248,7 @@ def _counts_together(
     options: CaseOptions,
     held: Sequence[Condition],
     names: Sequence[str],
-) -> dict[str, dict]:
+) -> dict[str, dict[Any, int]]:
     """Filter -> value -> cases: filtered once, then counted by each column in turn, in one statement."""
     matched = population(
         query,
@@ -258,7 +261,7 @@ def _counts_together(
     for name in names:
         column = matched.c[f"{name}_value"]  # as text: some are numbers, and a union has one type a column
         counted.append(select(literal(name), cast(column, Text), func.count()).group_by(column))
-    found: dict[str, dict] = {name: {} for name in names}
+    found: dict[str, dict[Any, int]] = {name: {} for name in names}
     for name, text, number in connection.execute(union_all(*counted)):
         found[name][int(text) if name in CLASSES and text is not None else text] = number
     return found
@@ -289,4 +292,4 @@ def _extent(
     of_partition = [c for c in conditions(query, options) if c.filter == "partition"]
     values = population(query, options, of_partition, column).where(column.is_not(None)).limit(1)
     low, high = (connection.scalar(values.order_by(end)) for end in (column.asc(), column.desc()))
-    return None if low is None else (low, high)
+    return None if low is None or high is None else (low, high)

@@ -3,11 +3,12 @@ the shown detector only where a question needs it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, false, func, or_, select
 
 from db import schema
+from db.query_types import AnySelect
 from db.read.case_list.options import CaseOptions
 from db.read.case_list.query import FILTERS, CaseQuery, found_ids
 
@@ -71,7 +72,7 @@ class Condition(NamedTuple):
 
 
 def conditions(
-    query: CaseQuery, options: CaseOptions, columns: Mapping[str, ColumnElement] = COLUMNS
+    query: CaseQuery, options: CaseOptions, columns: Mapping[str, ColumnElement[Any]] = COLUMNS
 ) -> tuple[Condition, ...]:
     """The filters that are on, the partition first; `columns`: of the cases, or of the cells."""
     numbers = {name: number for number, name in options.class_names.items()}
@@ -85,7 +86,7 @@ def conditions(
         if name in ("tag", "verdict", "note"):
             found.append(Condition(name, FACETS.c.case_id.in_(_annotated(name, values))))
         else:
-            wanted: list = [numbers[value] for value in values] if name in CLASSES else list(values)
+            wanted: list[Any] = [numbers[value] for value in values] if name in CLASSES else list(values)
             wanted = list(map(int, wanted)) if name in NUMBERS else wanted
             found.append(Condition(name, _among(columns[name], wanted)))
     for name, (low, high) in query.ranges.items():
@@ -101,9 +102,9 @@ def population(
     query: CaseQuery,
     options: CaseOptions,
     conditions: Iterable[Condition],
-    *columns: ColumnElement,
+    *columns: ColumnElement[Any],
     with_decision: bool = False,
-) -> Select:
+) -> AnySelect:
     """SELECT of columns of the cases under some conditions.
 
     with_decision: `columns` has some of the shown detector's decision, which a case may lack.
@@ -122,7 +123,9 @@ def counted_in_cells(query: CaseQuery) -> bool:
     return not (query.ranges or query.find or written)
 
 
-def cell_counts(query: CaseQuery, options: CaseOptions, conditions: Iterable[Condition], name: str) -> Select:
+def cell_counts(
+    query: CaseQuery, options: CaseOptions, conditions: Iterable[Condition], name: str
+) -> AnySelect:
     """SELECT of the values of a filter and how many cases have each, from the cells."""
     column = CELL_COLUMNS[name]
     mine = [CELLS.c.network_id == options.network_id, CELLS.c.detector == query.detector]
@@ -130,14 +133,17 @@ def cell_counts(query: CaseQuery, options: CaseOptions, conditions: Iterable[Con
     return chosen.group_by(column)
 
 
-def order_keys(query: CaseQuery) -> list[tuple[ColumnElement, bool]]:
+SortKey = tuple[ColumnElement[Any], bool]  # a column to sort by, and whether descending
+
+
+def order_keys(query: CaseQuery) -> list[SortKey]:
     """Columns to sort by, and whether descending; the case's id is the last one and makes the order whole."""
     named = {
         **COLUMNS,
         "case": FACETS.c.case_id,
         "alarms": FACETS.c.alarm_count,
     }
-    keys = []
+    keys: list[SortKey] = []
     for name, descending in query.order:
         columns = (FACETS.c.row, FACETS.c.column) if name == "pixel" else (named[name],)
         keys += [(column, descending) for column in columns]
@@ -151,9 +157,9 @@ def sorts_by_decision(query: CaseQuery) -> bool:
     return any(key.name in OF_DETECTOR for key in query.order)
 
 
-def ordered(keys: Sequence[tuple[ColumnElement, bool]], *, backwards: bool = False) -> list[ColumnElement]:
+def ordered(keys: Sequence[SortKey], *, backwards: bool = False) -> list[ColumnElement[Any]]:
     """ORDER BY of these keys: what has no value comes last, whichever way the others go."""
-    by = []
+    by: list[ColumnElement[Any]] = []
     for column, descending in keys:
         turned = column.desc() if descending != backwards else column.asc()
         nullable = column.nullable or column.table is DECIDED
@@ -161,22 +167,22 @@ def ordered(keys: Sequence[tuple[ColumnElement, bool]], *, backwards: bool = Fal
     return by
 
 
-def comes_before(keys: Sequence[tuple[ColumnElement, bool]], values: Sequence) -> ColumnElement[bool]:
+def comes_before(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
     """Whether a case comes before the one that has these values of the keys."""
     return or_(*_steps(keys, values, before=True))
 
 
-def comes_after(keys: Sequence[tuple[ColumnElement, bool]], values: Sequence) -> ColumnElement[bool]:
+def comes_after(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
     """Whether a case comes after the one that has these values of the keys."""
     return or_(*_steps(keys, values, before=False))
 
 
-def _steps(keys, values, *, before: bool) -> list[ColumnElement[bool]]:
+def _steps(keys: Sequence[SortKey], values: Sequence[Any], *, before: bool) -> list[ColumnElement[bool]]:
     """Equal in the first keys and earlier (or later) in the next one, for every such next one."""
-    steps, equal = [], []
+    steps, equal = [], list[ColumnElement[bool]]()
     for (column, descending), value in zip(keys, values, strict=True):
         if value is None:  # these come last
-            further = column.is_not(None) if before else false()
+            further: ColumnElement[bool] = column.is_not(None) if before else false()
             same = column.is_(None)
         else:
             further = column > value if descending == before else column < value
@@ -197,11 +203,11 @@ def _decided(query: CaseQuery) -> ColumnElement[bool]:
     )
 
 
-def _among(column: ColumnElement, values: list) -> ColumnElement[bool]:
+def _among(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool]:
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
-def _annotated(kind: str, values: Sequence[str]) -> Select:
+def _annotated(kind: str, values: Sequence[str]) -> AnySelect:
     chosen = select(ANNOTATIONS.c.case_id).where(ANNOTATIONS.c.kind == kind)
     return chosen if kind == "note" else chosen.where(_among(ANNOTATIONS.c.body, list(values)))
 
@@ -217,6 +223,6 @@ def _found(find: str) -> ColumnElement[bool]:
     return or_(FACETS.c.case_id.in_(of_notes), FACETS.c.case_id.in_(named))
 
 
-def _has_words(text: ColumnElement, find: str) -> ColumnElement[bool]:
+def _has_words(text: ColumnElement[Any], find: str) -> ColumnElement[bool]:
     """Whether a text has every word, or part of one."""
     return and_(*(func.lower(text).contains(word.lower(), autoescape=True) for word in find.split()))

@@ -1,6 +1,6 @@
 """What the database holds of each filter of the case list, for one network."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Column, Connection, select
 
@@ -90,7 +90,7 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
     if not networks:
         return CaseOptions(None, None, (), (), (), {}, (), {}, (), (), (), ())
     default = default_network(connection)
-    network_id = default if network is None else int(network)
+    network_id = cast(int, default) if network is None else int(network)  # there are some: one is the newest
     layers = _layers(connection, network_id)
     facets, cells = schema.case_facets.c, schema.facet_cells.c
     return CaseOptions(
@@ -157,21 +157,22 @@ def _batches(connection: Connection, network_id: int) -> dict[int, str]:
     return dict(map(tuple, connection.execute(query)))
 
 
-def _in_cells(connection: Connection, network_id: int, column: Column) -> tuple[int, ...]:
+def _in_cells(connection: Connection, network_id: int, column: Column[Any]) -> tuple[int, ...]:
     """The values of a counted column, where the cells, which are few, have it."""
     query = select(column).where(schema.facet_cells.c.network_id == network_id, column.is_not(None))
     return tuple(connection.scalars(query.distinct().order_by(column)))
 
 
-def _distinct(connection: Connection, network_id: int, column) -> tuple[str, ...]:
+def _distinct(connection: Connection, network_id: int, column: Column[Any]) -> tuple[str, ...]:
     """The values of a counted column, by steps from one to the next: it has far more rows than values."""
-    facets, found = schema.case_facets.c, set()
+    facets, found = schema.case_facets.c, set[str]()
     for partition in vocabulary.CASE_PARTITIONS:
-        value = ""
+        value: str | None = ""
         while value is not None:
             smallest = select(column).where(
                 facets.network_id == network_id, facets.partition == partition, column > value
             )
             value = connection.scalar(smallest.order_by(column).limit(1))
-            found.add(value)
-    return tuple(sorted(found - {None}))
+            if value is not None:
+                found.add(value)
+    return tuple(sorted(found))

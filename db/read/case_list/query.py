@@ -7,7 +7,7 @@ raises `QueryError`, which says which value it was and what is allowed.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Engine
@@ -120,7 +120,7 @@ class CaseQuery:
         text = urlencode(fields, safe=",")
         return f"?{text}" if text else ""
 
-    def but(self, **changes) -> "CaseQuery":
+    def but(self, **changes: Any) -> "CaseQuery":
         """The same with `changes`, back on the first page unless a page is given."""
         return replace(self, **{"page": 1} | changes)
 
@@ -229,9 +229,8 @@ def found_ids(find: str) -> tuple[tuple[int, int], ...] | None:
     """The case numbers that `find` lists ('12, 15-20'), as ranges; None: it is words."""
     parts = [part.strip().lstrip("#") for part in find.split(",") if part.strip()]
     matches = [re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", part, re.ASCII) for part in parts]
-    if not parts or not all(matches):
-        return None
-    return tuple((int(match[1]), int(match[2] or match[1])) for match in matches)
+    ranges = tuple((int(match[1]), int(match[2] or match[1])) for match in matches if match)
+    return ranges if parts and len(ranges) == len(parts) else None
 
 
 def _unknown(name: str, value: str, allowed: tuple[str, ...]) -> QueryError:
@@ -241,11 +240,12 @@ def _unknown(name: str, value: str, allowed: tuple[str, ...]) -> QueryError:
 def _range(name: str, text: str) -> Range:
     number = r"-?[0-9]{1,12}(?:\.[0-9]{1,12})?"
     match = re.fullmatch(rf"({number})?\.\.({number})?", text, re.ASCII)
-    bounds = match and Range(*(None if end is None else float(end) for end in match.groups()))
-    if not bounds or bounds == (None, None) or (None not in bounds and bounds.low > bounds.high):
+    ends = match.groups() if match else (None, None)
+    low, high = (None if end is None else float(end) for end in ends)
+    if (low is None and high is None) or (low is not None and high is not None and low > high):
         expected = "low..high, low.. or ..high, such as 0.5..0.9"
         raise QueryError(f"The address asks for {name} '{text}', which is no range", expected)
-    return bounds
+    return Range(low, high)
 
 
 def _find(text: str) -> str:

@@ -5,11 +5,12 @@ is the very text that was run.
 """
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
+from db.query_types import AnyRow
 from db.read.detector_page.query import ANY, HOW_CHOSEN, LABELS, EvidenceQuery
 
 SORTED_BY = {"paired": "paired_auc"}  # sort name -> column, where it is another
@@ -20,9 +21,9 @@ class Question(NamedTuple):
     """A SELECT and the values of its parameters."""
 
     statement: str  # with parameters as `:name`
-    values: dict[str, int | str]
+    values: Mapping[str, float | str | None]
 
-    def ask(self, connection: Connection) -> list:
+    def ask(self, connection: Connection) -> Sequence[AnyRow]:
         """The rows of the answer."""
         return connection.execute(text(self.statement), self.values).all()
 
@@ -197,9 +198,9 @@ def evidence_divergence(engine: Engine, query: EvidenceQuery) -> list[Divergence
     return [Divergence(row[0], row[1], int(row[2])) for row in _answer(engine, divergence_question(query))]
 
 
-def _detector_row(row) -> DetectorRow:
+def _detector_row(row: AnyRow) -> DetectorRow:
     """A row of `detector_summary`, its shares with their intervals."""
-    measured = {
+    measured: dict[str, Any] = {
         name: None
         if getattr(row, name) is None
         else Measure(getattr(row, name), getattr(row, f"{name}_low"), getattr(row, f"{name}_high"))
@@ -208,17 +209,19 @@ def _detector_row(row) -> DetectorRow:
     return DetectorRow(**{name: getattr(row, name) for name in _PLAIN}, **measured)
 
 
-def _answer(engine: Engine, question: Question) -> list:
+def _answer(engine: Engine, question: Question) -> Sequence[AnyRow]:
     with engine.connect() as connection:
         return question.ask(connection)
 
 
-def _cases(query: EvidenceQuery) -> dict[str, int | str]:
+def _cases(query: EvidenceQuery) -> dict[str, float | str | None]:
     return {"network": query.network, "set": query.set, "partition": query.partition}
 
 
-def _literal(value: int | str) -> str:
-    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
+def _literal(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return "NULL" if value is None else str(value)
 
 
 def _lines(names: list[str], width: int = 90) -> str:

@@ -1,6 +1,6 @@
 """What the report asks beyond the detectors' page: counts, pairs of classes, likeness, repairs, timings."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Engine
 
@@ -187,7 +187,10 @@ ORDER BY MIN(id)
 }
 
 
-def facts(engine: Engine, kind: type, network: int, **values: float) -> list:
+T = TypeVar("T")
+
+
+def facts(engine: Engine, kind: type[T], network: int, **values: float) -> list[T]:
     """The rows of one of this module's types, for a network.
 
     `values`: what else its question asks for, as `activation` and `pixels` of `Duplicates`.
@@ -199,4 +202,4 @@ def facts(engine: Engine, kind: type, network: int, **values: float) -> list:
 
 def fact_question(kind: type, network: int, **values: float) -> Question:
     """The question behind such rows."""
-    return Question(QUESTIONS[kind].strip(), {"network": network} | values)
+    return Question(QUESTIONS[kind].strip(), {"network": network, **values})

@@ -5,7 +5,7 @@ near SQL, and a wrong one raises `QueryError`.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Connection, Engine, select
@@ -75,13 +75,13 @@ class EvidenceQuery:
         """The sort as an address has it: the name, with '-' before it for descending."""
         return "-" * self.descending + self.sort
 
-    def but(self, **changes) -> "EvidenceQuery":
+    def but(self, **changes: Any) -> "EvidenceQuery":
         """The same with `changes`."""
         return replace(self, **changes)
 
     def narrowed(self, options: EvidenceOptions, name: str, value: str) -> "EvidenceQuery":
         """The same under another filter; the chosen detector gives way to its counterpart there."""
-        changed = replace(self, **{name: value})
+        changed = self.but(**{name: value})
         chosen = next((one for one in options.detectors if one.name == self.detector), None)
         if chosen is None or name not in LABELS or value == ANY or chosen.kind != "neighbors":
             return changed
@@ -146,7 +146,7 @@ def _options(connection: Connection, network: str | None) -> EvidenceOptions:
     if not networks:
         return EvidenceOptions(None, None, (), {}, ())
     newest = judged.order_by(evaluations.c.run_id.desc(), names.c.id.desc()).limit(1)
-    default = connection.execute(newest).first().id
+    default = connection.execute(newest).one().id
     ids = tuple(str(option.id) for option in networks)
     if network is not None and network not in ids:
         raise QueryError(f"The address asks for network '{network}', which does not exist", ids)

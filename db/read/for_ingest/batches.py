@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, and_, case, distinct, func, select
 
+from db.query_types import AnySelect
 from db.schema import (
     attack_pixels,
     attacks,
@@ -81,7 +82,7 @@ def stage_done(connection: Connection, network: int, stage: str) -> bool:
     return connection.execute(query.limit(1)).scalar() is not None
 
 
-def last_parameters(connection: Connection, network: int, stage: str) -> dict | None:
+def last_parameters(connection: Connection, network: int, stage: str) -> dict[str, Any] | None:
     """The parameters of the latest run of a stage that came to its end."""
     query = select(runs.c.parameters).where(
         runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
@@ -112,7 +113,7 @@ def attack_totals(connection: Connection, network: int, dataset: int) -> list[At
     """Attacks on the samples of a data set by the way they were made, with successes and images."""
     how = [attacks.c.method, attacks.c.variant, attacks.c.screened, attacks.c.target_class.is_not(None)]
     fallen = case((attacks.c.succeeded, attacks.c.sample_id))
-    query = (
+    query: AnySelect = (
         select(
             *how,
             func.count(),
@@ -222,7 +223,7 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
         .order_by(cases.c.id, neighbors.c.rank)
     ).all()
     labels: dict[int, list[int]] = {}
-    facts: dict[int, tuple] = {}
+    facts: dict[int, tuple[Any, ...]] = {}
     for case_id, partition, kind, predicted, label in rows:
         facts[case_id] = (partition, kind == "adversarial", predicted)
         labels.setdefault(case_id, []).append(label)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
+from db.query_types import AnySelect
 from db.read.network_titles import network_title
 from db.schema import classes, datasets, detectors, evaluations, layers, networks, operating_points
 
@@ -60,7 +61,7 @@ class TunedScore(NamedTuple):
     """Where a detector without neighbors alarms: its score is above the threshold."""
 
     name: str
-    kind: str  # repair or baseline
+    kind: Literal["repair", "baseline"]
     threshold: float
     tuned_on: TunedOn
 
@@ -154,7 +155,7 @@ def tuned_scores(connection: Connection, network: int) -> list[TunedScore]:
     ]
 
 
-def _evaluated(network: int, *columns: ColumnElement) -> Select:
+def _evaluated(network: int, *columns: ColumnElement[Any]) -> AnySelect:
     """SELECT of the detectors of a network that were evaluated at thresholds chosen on all tuning cases."""
     rows = evaluations.c
     return (

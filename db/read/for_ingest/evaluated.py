@@ -1,11 +1,12 @@
 """What detectors are evaluated on: cases with the network's output, originals, neighbors and repairs."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Table, func, select
 
+from db.query_types import AnySelect
 from db.schema import (
     attack_pixels,
     attacks,
@@ -94,8 +95,8 @@ def evaluated_cases(connection: Connection, network: int) -> EvaluatedCases:
     )
 
 
-def _has_targets(parameters: Mapping) -> bool:
-    return parameters.get("targets", "none") != "none"
+def _has_targets(parameters: Mapping[str, Any]) -> bool:
+    return bool(parameters.get("targets", "none") != "none")
 
 
 def case_originals(connection: Connection, network: int) -> Originals:
@@ -138,7 +139,8 @@ def case_repairs(connection: Connection, network: int) -> Repairs:
 
 def last_case(connection: Connection, network: int) -> int | None:
     """The newest case of a network; ids are never used twice, so another set of cases has another one."""
-    return connection.scalar(select(func.max(cases.c.id)).where(cases.c.network_id == network))
+    newest: int | None = connection.scalar(select(func.max(cases.c.id)).where(cases.c.network_id == network))
+    return newest
 
 
 def attacked_case_positions(connection: Connection, network: int, partition: str) -> list[int]:
@@ -185,14 +187,14 @@ def neighbor_ids(
     return ids, references.reshape(len(ids), -1)
 
 
-def _columns(connection: Connection, query: Select, kind: type) -> list[np.ndarray]:
+def _columns(connection: Connection, query: AnySelect, kind: type) -> list[np.ndarray]:
     """The answer's columns as arrays; one by one, since an array of rows takes NumPy many times as long."""
     rows = connection.execute(query).all()
     columns = zip(*rows, strict=True) if rows else [()] * len(query.selected_columns)
     return [np.array(column, kind) for column in columns]
 
 
-def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict]:
+def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict[str, Any]]:
     """By name of every detector that was evaluated: the parameters of the run that did it."""
     query = (
         select(detectors.c.name, runs.c.parameters)

@@ -1,7 +1,5 @@
 """The cases that a check of images has kept: which they are, and what is to be decided about them."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, select
+from sqlalchemy import Connection, Engine, Table, select
 
 from db import schema
+from db.query_types import AnyRow, AnySelect
 from db.read.one_case.rows import (
     CaseActivation,
     CaseAttack,
@@ -58,7 +59,7 @@ def case_decisions(
 ) -> tuple[CaseDecision, ...]:
     """Read the decision in each compared layer, in network order; empty before tuning."""
     decisions, layers = schema.decisions.c, schema.layers.c
-    statement = (
+    statement: AnySelect = (
         select(
             layers.name,
             decisions.metric,
@@ -95,7 +96,7 @@ def case_neighbors(
         return tuple(CaseNeighbor(*row) for row in connection.execute(statement))
 
 
-def neighbors_statement(table: Table, case_id: int, metric: str) -> Select:
+def neighbors_statement(table: Table, case_id: int, metric: str) -> AnySelect:
     """SELECT of the fields of `CaseNeighbor` by rank, in every layer.
 
     table: `neighbors`, of what a case shows, or `original_neighbors`, of what it was before the attack.
@@ -138,7 +139,7 @@ def case_activations(
         )
 
 
-def _case_statement(case_id: int) -> Select:
+def _case_statement(case_id: int) -> AnySelect:
     cases, attacks = schema.cases, schema.attacks
     facets, batches = schema.case_facets, schema.batches
     originals = schema.images.alias("originals")
@@ -178,7 +179,7 @@ def _case_statement(case_id: int) -> Select:
     )
 
 
-def _attack(connection: Connection, row: Row) -> CaseAttack:
+def _attack(connection: Connection, row: AnyRow) -> CaseAttack:
     pixels = schema.attack_pixels.c
     found = connection.execute(
         select(schema.attack_pixels).where(pixels.attack_id == row.attack_id).order_by(pixels.pixel)

@@ -7,8 +7,9 @@ Axis letters: H rows, W columns.
 from typing import NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, select
 
+from db.query_types import AnyRow
 from db.read.one_case.rows import CaseActivation
 from db.schema import cases, images, layers, original_activations, repairs, samples, vulnerability_maps
 
@@ -83,7 +84,7 @@ def original_activation(engine: Engine, case_id: int, layer: str) -> CaseActivat
     return None if row is None else CaseActivation(row.name, tuple(row.shape), row.encoding, row.data)
 
 
-def _case(connection: Connection, case_id: int) -> Row:
+def _case(connection: Connection, case_id: int) -> AnyRow:
     columns = cases.c
     query = (
         select(
@@ -108,7 +109,7 @@ def _repair(connection: Connection, network: int, image: int) -> PixelMap | None
     return None if row is None else PixelMap(*_margins(row, (row.height, row.width)), None, None)
 
 
-def _margins(row: Row, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def _margins(row: AnyRow, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     margins = np.frombuffer(row.margins, "<f2").reshape(shape).astype(np.float32)
     width = "u1" if len(row.classes) == shape[0] * shape[1] else "<u2"
     return margins, np.frombuffer(row.classes, width).reshape(shape).astype(np.int64)

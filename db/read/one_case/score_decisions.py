@@ -6,8 +6,9 @@ from the repair sweep and the network's output.
 
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, select
 
+from db.query_types import AnyRow
 from db.read.for_ingest.detectors import TunedScore, tuned_scores
 from db.schema import attack_pixels, cases, class_scores, detector_decisions, repairs
 
@@ -47,7 +48,7 @@ def score_decisions(engine: Engine, case_id: int) -> tuple[ScoreDecision, ...]:
         return tuple(_decision(connection, case, one) for one in tuned_scores(connection, case.network_id))
 
 
-def _decision(connection: Connection, case: Row, tuned: TunedScore) -> ScoreDecision:
+def _decision(connection: Connection, case: AnyRow, tuned: TunedScore) -> ScoreDecision:
     decided = detector_decisions.c
     query = select(decided.score, decided.threshold, decided.alarm, decided.recovered_class, decided.outcome)
     mine = decided.network_id == case.network_id, decided.detector == tuned.name, decided.case_id == case.id
@@ -55,7 +56,7 @@ def _decision(connection: Connection, case: Row, tuned: TunedScore) -> ScoreDeci
     if found is None:
         return ScoreDecision(tuned.name, tuned.kind, None, tuned.threshold, *[None] * 7)
     other, row, column = _suspected(connection, case, tuned.kind)
-    located = None if row is None else _located(connection, case.attack_id, row, column)
+    located = None if row is None or column is None else _located(connection, case.attack_id, row, column)
     return ScoreDecision(
         tuned.name,
         tuned.kind,
@@ -71,7 +72,7 @@ def _decision(connection: Connection, case: Row, tuned: TunedScore) -> ScoreDeci
     )
 
 
-def _suspected(connection: Connection, case: Row, kind: str) -> tuple[int | None, int | None, int | None]:
+def _suspected(connection: Connection, case: AnyRow, kind: str) -> tuple[int | None, int | None, int | None]:
     """The class that a detector would take for the true one, and the pixel that it suspects."""
     if kind == REPAIR:
         query = select(repairs.c.recovered_class, repairs.c.row, repairs.c.column).where(

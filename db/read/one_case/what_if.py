@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Engine, Select, and_, case, func, or_, select
+from sqlalchemy import Engine, and_, case, func, or_, select
 
 from db import schema, vocabulary
+from db.query_types import AnySelect
 
 FLIPS_SHOWN = 24
 
@@ -168,7 +169,7 @@ def flips(
     return Flips(shown, rows[0].now_alarm, rows[0].flipped - rows[0].now_alarm)
 
 
-def _unexpected(network_id: int, layer_id: int, k: int, metric: str, rule: str) -> Select:
+def _unexpected(network_id: int, layer_id: int, k: int, metric: str, rule: str) -> AnySelect:
     """(case_id, unexpected) of every validation case among its first k neighbors."""
     neighbors, samples, cases = schema.neighbors.c, schema.samples.c, schema.cases.c
     others = case((samples.label != cases.predicted_class, 1), else_=0)
