@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from db.vocabulary import METRIC, METRICS, PARTITIONS, SCREENINGS
 
 EVOLUTION, SWEEP = METHODS = ("differential-evolution", "corner-sweep")
@@ -15,6 +17,14 @@ ANY, RANDOM, ALL = (
     "all",
 )  # targets: any wrong class, one drawn for each image, every wrong one
 FIRST_WEIGHTS = (0.5, 1.0)
+
+# The random streams of a batch, by what is drawn from them. A stream keeps its number for good: with another
+# one, the same seed would make other cases. Attacks draw by keys of their own, from `jax.random.key(seed)`.
+STREAMS = {
+    "order": 0,  # the order in which test images are attacked
+    "targets": 1,  # the class, or the order of the classes, that an image is to be taken for
+    "case ids": 2,  # the order in which cases get their ids
+}
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,13 @@ class Batch:
             "budget": self.budget,
             "seed": self.seed,
         }
+
+    def random(self, stream: str) -> np.random.Generator:
+        """A new generator at the beginning of a stream of `STREAMS`; the same numbers for the same seed.
+
+        Raises KeyError for a stream that is not in the register.
+        """
+        return np.random.default_rng([self.seed, STREAMS[stream]])
 
     def partition_of(self, place: int) -> str:
         """The partition of the image at a place of the seeded order: fixed, so a resumed batch agrees."""

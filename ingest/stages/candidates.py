@@ -66,7 +66,7 @@ def candidates(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[int]
 
 
 def _in_order(batch: Batch, test: Dataset, correct: np.ndarray) -> list[Candidate]:
-    order = np.random.default_rng(batch.seed).permutation(len(test)).tolist()
+    order = batch.random("order").permutation(len(test)).tolist()
     places = [
         Candidate(index, batch.partition_of(place)) for place, index in enumerate(order) if correct[index]
     ]
@@ -82,7 +82,7 @@ def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
     if batch.targets == ANY:
         return None
     names, count = test.class_names, len(test)
-    random = np.random.default_rng([batch.seed, 1])
+    random = batch.random("targets")
     if batch.targets == RANDOM:
         step = random.integers(1, len(names), count)
         return ((test.labels + step) % len(names))[:, None]

@@ -51,7 +51,7 @@ def plan(
     with task.engine.connect() as connection:
         used = batches.used_positions(connection, task.network_id)
     whole = [*attacked, *((candidate, None) for candidate in clean)]
-    order = np.random.default_rng([batch.seed, 2]).permutation(len(whole))
+    order = batch.random("case ids").permutation(len(whole))
     planned = [
         Planned(candidate, attack, task.position(candidate.index) in used)
         for candidate, attack in (whole[index] for index in order)

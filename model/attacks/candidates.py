@@ -16,6 +16,7 @@ from model.attacks import evolution
 GENES = 5  # a pixel: row, column, red, green, blue
 FITNESS = ("log-probability", "margin")
 STARTS = ("uniform", "latin-hypercube", "gaussian")
+COLORS = 1  # folded into a key to draw normal colors by; the places are drawn by the key itself
 
 
 def bounds(shape: tuple[int, ...], pixels: int) -> tuple[Array, Array]:
@@ -36,7 +37,7 @@ def first_population(keys: Array, population: int, shape: tuple[int, ...], pixel
     places = evolution.uniform(keys, population, lower, upper)
     if start == "uniform":
         return places
-    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+    keys = jax.vmap(jax.random.fold_in, (0, None))(keys, COLORS)
     mean, deviation = jnp.full_like(lower, 128.0), jnp.full_like(lower, 127.0)
     colors = evolution.gaussian(keys, population, lower, upper, mean, deviation)
     is_color = jnp.arange(GENES * pixels, dtype=jnp.int32) % GENES >= 2

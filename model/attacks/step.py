@@ -25,6 +25,7 @@ from model.network.incremental import Incremental
 
 CLEAN_BLOCK = 128  # images of one pass of the check before the attack
 A = TypeVar("A", Array, np.ndarray)  # on a device, or brought from there
+FIRST_POPULATION = 0  # folded into an image's key to draw its first population by
 Function = Partial | Incremental  # what gives logits, as a pytree
 
 
@@ -81,7 +82,7 @@ def admit(
     function: Function, slots: Slots, state: evolution.State, fresh: Array, search: Search
 ) -> tuple[Slots, evolution.State]:
     """Slots and state with the `fresh` (B,) images remembered and their first populations drawn."""
-    keys = jax.vmap(jax.random.fold_in, (0, None))(slots.keys, 0)
+    keys = jax.vmap(jax.random.fold_in, (0, None))(slots.keys, FIRST_POPULATION)
     shape, goals = slots.images.shape[1:], slots.goals.shape[1]
     population = candidates.first_population(
         keys, search.params.population, shape, search.pixels, search.start
@@ -116,7 +117,7 @@ def step(
     classes = class_count(function, shape)
     flat = (slot_count * goal_count,)
 
-    # 0 drew the first population; each goal of an image goes its own way from there.
+    # All goals of an image share its first population; from there on each has random numbers of its own.
     keys = jax.vmap(lambda key, goals: jax.vmap(partial(jax.random.fold_in, key))(goals))(
         slots.keys, slots.goals.astype(jnp.uint32)
     ).reshape(flat)
