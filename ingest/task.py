@@ -12,7 +12,7 @@ import numpy as np
 from jax.tree_util import Partial
 from sqlalchemy import Connection, Engine
 
-from ingest.record import add_samples
+from ingest import record
 from model.data.cifar10 import Dataset
 from model.network.checkpoint import Checkpoint
 from model.network.incremental import Incremental, fastest
@@ -71,6 +71,6 @@ class Task:
         """The place in its split of an image, by its index into the part that is loaded."""
         return int(self.test.positions[index])
 
-    def add_samples(self, connection: Connection, indices: Sequence[int]) -> list[int]:
-        """The ids of test samples, written down if new."""
-        return add_samples(connection, self.dataset_id, self.test, np.asarray(indices, int))
+    def write_samples(self, connection: Connection, indices: Sequence[int]) -> list[int]:
+        """Write test samples that are not there yet, by index; gives the id of each."""
+        return record.write_samples(connection, self.dataset_id, self.test, np.asarray(indices, int))

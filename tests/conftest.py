@@ -26,6 +26,7 @@ from tests.support import (
     ingested_batch,
     postgres_server,
     small_network,
+    sole_writer,
     unfenced_commits,
 )
 
@@ -41,6 +42,7 @@ if "PYTEST_XDIST_WORKER" in os.environ or not any(word.startswith(("-n", "--nump
     os.environ.pop("PYTHONWARNDEFAULTENCODING", None)
 
 unfenced_commits.forbid()
+sole_writer.forbid_others()
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -258,7 +258,7 @@ def test_other_training_images_than_the_reference_sets_are_refused(task, trainin
 def test_repeated_references_are_left_out_by_either_distance(task, training):
     reference.build_reference(task)
     with writing(task.engine) as connection:
-        (test_id,) = task.add_samples(connection, [0])
+        (test_id,) = task.write_samples(connection, [0])
         samples = [sample_id for sample_id, _ in likeness.reference_places(connection, task.network_id)][:5]
         references = stored_activations.reference_ids(connection, task.network_id)[:5].tolist()
         pairs = [

@@ -7,7 +7,7 @@ from sqlalchemy import insert
 
 import db.read
 from db import schema
-from ingest import rows
+from ingest.record import maps
 from model.attacks import sweep
 from model.attacks.step import as_function
 from model.detectors import repair
@@ -52,16 +52,16 @@ def test_maps_come_out_of_the_database_as_they_went_in(fresh, pictures):
     swept = sweep.corner_sweep(logits, pictures[:1], np.array([USUAL]))
     repaired = repair.repair_sweep(logits, pictures)
     key = {"run_id": 1, "network_id": 1}
-    maps = rows.map_rows(
+    map_rows = maps.make_map_rows(
         swept, np.array([USUAL]), [key | {"sample_id": 4, "variant": "corners", "queries": 1, "seconds": 0.5}]
     )
-    repairs = rows.repair_rows(repaired, [key | {"image_id": 4}, key | {"image_id": 5}])
+    repairs = maps.make_repair_rows(repaired, [key | {"image_id": 4}, key | {"image_id": 5}])
     database = fresh()
     with database.begin() as connection:
         small_database.fill(connection)
         connection.exec_driver_sql("UPDATE images SET height = 4, width = 4")
         connection.exec_driver_sql("DELETE FROM repairs")
-        connection.execute(insert(schema.vulnerability_maps), [maps[0] | {"id": 9}])
+        connection.execute(insert(schema.vulnerability_maps), [map_rows[0] | {"id": 9}])
         connection.execute(insert(schema.repairs), repairs)
     found = db.read.vulnerability_map(database, 4)
     np.testing.assert_array_equal(found.classes, swept.classes[0])
@@ -71,6 +71,6 @@ def test_maps_come_out_of_the_database_as_they_went_in(fresh, pictures):
 @pytest.mark.parametrize("largest", [255, 256, 65_535])
 def test_a_class_has_a_byte_where_all_fit_and_else_two(largest):
     classes = np.array([[0, 7], [largest, 1]], np.int32)
-    packed = rows.class_bytes(classes)
+    packed = maps.pack_classes(classes)
     assert len(packed) == (4 if largest == 255 else 8)
     assert np.frombuffer(packed, "u1" if largest == 255 else "<u2").tolist() == [0, 7, largest, 1]

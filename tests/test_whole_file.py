@@ -147,7 +147,7 @@ OTHERWISE = {
     "dashapp/report/document.py": "into a folder whose files are moved when all are there",
     "dashapp/report/figures.py": "into the same folder",
     "db/sqlite_file.py": "a database, which SQLite writes",
-    "ingest/record.py": "it renames a batch",
+    "ingest/record/batches.py": "it renames a batch",
     "model/data/pictures/reading.py": "to nowhere",
     "model/terminal.py": "standard error",
     "db/commands/output.py": "what whole_file gives",

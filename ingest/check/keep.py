@@ -13,30 +13,18 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Engine
 
 from db import facets, write
-from db.engine import lock_row, writing
+from db.engine import writing
 from db.read.for_ingest import batches
 from db.read.for_ingest.detectors import KnownNetwork, tuned_layers, tuned_scores
-from db.read.for_ingest.kept import kept_samples, kept_votes
-from db.schema import (
-    case_activations,
-    cases,
-    class_scores,
-    classes,
-    datasets,
-    decisions,
-    detector_decisions,
-    now,
-    repairs,
-    samples,
-)
+from db.read.for_ingest.kept import kept_votes
+from db.schema import decisions, detector_decisions
 from db.vocabulary import RULES
-from ingest import rows
+from ingest import record
 from ingest.check.kept import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.decide import decide_votes, vote_rows
-from ingest.record import add_images
 from ingest.runs import stage
 from ingest.stages.neighbors import find_neighbors
 from model.detectors.repair import Repair
@@ -82,39 +70,17 @@ def keep(
     parts = list(activate(checkpoint.network, images, tuple(layer_ids), batch_size=BATCH))
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in layer_ids}
     logits, predicted = outputs[last], outputs[last].argmax(1).tolist()
+    activations = record.encode_activations(outputs, layer_ids)
     with writing(engine) as connection:
-        sample_ids = _samples(connection, network, images, names, predicted)
-        shared = {"network_id": network.id, "run_id": run_id, "kind": "unknown", "partition": PARTITION}
-        new = {
-            sample_id: {
-                **shared,
-                "sample_id": sample_id,
-                "attack_id": None,
-                "image_id": image_id,
-                "true_class": None,
-                "predicted_class": predicted[i],
-                "confidence": float(rows.probabilities(logits[i])[predicted[i]]),
-            }
-            for i, (sample_id, image_id) in enumerate(sample_ids)
-        }
-        write.insert_missing(connection, cases, new.values())
-        keys = [(network.id, sample_id) for sample_id, _ in sample_ids]
-        ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
-        scores = [row for i, id_ in enumerate(ids) for row in rows.score_rows(id_, logits[i])]
-        write.insert_missing(connection, class_scores, scores)
-        activations = [
-            {"case_id": id_, "layer_id": layer_ids[name], **rows.activation_blob(values)}
-            for name in layer_ids
-            for id_, values in zip(ids, outputs[name], strict=True)
-        ]
-        write.insert_missing(connection, case_activations, activations)
+        dataset_id = record.register_dataset_named(
+            connection, _dataset(network), "images given to `xpixels check --keep`", network.class_names
+        )
+        kept = record.write_kept_samples(connection, dataset_id, SPLIT, images, predicted, names)
+        new = [record.NewCase(*pair, kind="unknown", partition=PARTITION) for pair in kept]
+        ids = record.write_cases(connection, network.id, run_id, new, logits, activations)
         if repair is not None:
-            keys = [
-                {"run_id": run_id, "network_id": network.id, "image_id": image_id}
-                for _, image_id in sample_ids
-            ]
-            write.insert_missing(connection, repairs, rows.repair_rows(repair, keys))
-        facets.add_cases(connection, network.id)
+            image_ids = [image_id for _, image_id in kept]
+            record.write_repairs(connection, network.id, run_id, image_ids, repair)
     return ids
 
 
@@ -144,51 +110,6 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id
             found = kept_rows(connection, network.id, score.name, score.threshold)
             write.insert_missing(connection, detector_decisions, [key | row for row in found])
         facets.refresh(connection, network.id, PARTITION)
-
-
-def _samples(
-    connection: Connection,
-    network: KnownNetwork,
-    images: np.ndarray,
-    names: Sequence[str | None],
-    predicted: Sequence[int],
-) -> list[tuple[int, int]]:
-    """Sample and image ids, written down if new; a sample without a name gets one where there is one."""
-    facts = {"source": "images given to `xpixels check --keep`", "created_at": now()}
-    dataset_id = write.ensure(connection, datasets, {"name": _dataset(network)}, facts)
-    write.insert_missing(
-        connection,
-        classes,
-        [{"dataset_id": dataset_id, "class": i, "name": name} for i, name in enumerate(network.class_names)],
-    )
-    image_ids = add_images(connection, [rows.image_row(image) for image in images])
-    lock_row(connection, datasets, dataset_id)  # so that two checks at once do not take the same places
-    known, following = kept_samples(connection, dataset_id)
-    new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
-    labels = dict(zip(image_ids, predicted, strict=True))
-    first_names: dict[int, str] = {}
-    for image_id, name in zip(image_ids, names, strict=True):
-        if name is not None:
-            first_names.setdefault(image_id, name)
-    places = [(dataset_id, SPLIT, following + i) for i in range(len(new))]
-    fresh = [
-        {
-            "dataset_id": dataset_id,
-            "split": SPLIT,
-            "position": place[2],
-            "label": labels[image_id],
-            "image_id": image_id,
-            "name": first_names.get(image_id),
-        }
-        for place, image_id in zip(places, new, strict=True)
-    ]
-    write.insert_missing(connection, samples, fresh)
-    ids = write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
-    for image_id in first_names.keys() & known.keys():
-        nameless = (samples.c.id == known[image_id]) & samples.c.name.is_(None)
-        connection.execute(update(samples).where(nameless).values(name=first_names[image_id]))
-    known |= dict(zip(new, ids, strict=True))
-    return [(known[image_id], image_id) for image_id in image_ids]
 
 
 def _dataset(network: KnownNetwork) -> str:

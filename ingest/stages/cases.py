@@ -11,13 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from db import facets, write
 from db.engine import writing
 from db.read.for_ingest import batches
-from db.schema import case_activations, cases, class_scores
-from ingest import rows
+from ingest import record
 from ingest.batch import Batch
-from ingest.record import add_images
 from ingest.runs import stage
 from ingest.stages.candidates import Candidate
 from ingest.task import Task
@@ -98,59 +95,30 @@ def write_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Plann
             ]
             outputs = {name: values[kept] for name, values in outputs.items()}
             entries = [planned[first + place] for place in kept]
-            shown_images = [rows.image_row(image) for image in pictures[chunk][kept]]
-            blobs = {name: list(map(rows.activation_blob, outputs[name])) for name in layer_ids}
+            image_rows = record.make_image_rows(pictures[chunk][kept])  # others may write meanwhile
+            activations = record.encode_activations(outputs, layer_ids)
             with writing(task.engine) as connection:
-                sample_ids = task.add_samples(connection, [entry.candidate.index for entry in entries])
-                image_ids = add_images(connection, shown_images)
+                sample_ids = task.write_samples(connection, [entry.candidate.index for entry in entries])
+                image_ids = record.write_images(connection, image_rows)
                 new = [
-                    _case_row(task.network_id, run_id, entry, test, logits, sample_id, image_id)
-                    for entry, logits, sample_id, image_id in zip(
-                        entries, outputs[logits_name], sample_ids, image_ids, strict=True
-                    )
+                    _as_case(entry, test, sample_id, image_id)
+                    for entry, sample_id, image_id in zip(entries, sample_ids, image_ids, strict=True)
                 ]
-                write.insert_missing(connection, cases, new)
-                keys = [(task.network_id, sample_id) for sample_id in sample_ids]
-                ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
-                scores = [
-                    row
-                    for case_id, logits in zip(ids, outputs[logits_name], strict=True)
-                    for row in rows.score_rows(case_id, logits)
-                ]
-                write.insert_missing(connection, class_scores, scores)
-                activations = [
-                    {"case_id": case_id, "layer_id": layer_ids[name], **blob}
-                    for name in layer_ids
-                    for case_id, blob in zip(ids, blobs[name], strict=True)
-                ]
-                write.insert_missing(connection, case_activations, activations)
-                facets.add_cases(connection, task.network_id)
+                logits = outputs[logits_name]
+                record.write_cases(connection, task.network_id, run_id, new, logits, activations)
             first = chunk.stop
             shown.to(first)
 
 
-def _case_row(
-    network_id: int,
-    run_id: int,
-    entry: Planned,
-    test: Dataset,
-    logits: np.ndarray,
-    sample_id: int,
-    image_id: int,
-) -> dict:
-    predicted = int(logits.argmax())
-    return {
-        "network_id": network_id,
-        "run_id": run_id,
-        "kind": "adversarial" if entry.attack else "clean",
-        "partition": entry.candidate.partition,
-        "sample_id": sample_id,
-        "attack_id": entry.attack.id if entry.attack else None,
-        "image_id": image_id,
-        "true_class": int(test.labels[entry.candidate.index]),
-        "predicted_class": predicted,
-        "confidence": float(rows.probabilities(logits)[predicted]),
-    }
+def _as_case(entry: Planned, test: Dataset, sample_id: int, image_id: int) -> record.NewCase:
+    return record.NewCase(
+        sample_id,
+        image_id,
+        kind="adversarial" if entry.attack else "clean",
+        partition=entry.candidate.partition,
+        true_class=int(test.labels[entry.candidate.index]),
+        attack_id=entry.attack.id if entry.attack else None,
+    )
 
 
 def _agrees(entry: Planned, test: Dataset, logits: np.ndarray) -> bool:

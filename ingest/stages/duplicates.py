@@ -6,12 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest import batches, stored_activations
 from db.read.for_ingest.likeness import reference_places
-from db.schema import near_duplicate_pairs
-from ingest import rows
+from ingest import record, rows
 from ingest.runs import stage
 from ingest.task import Task
 from model.data.cifar10 import Dataset
@@ -113,24 +111,14 @@ def _test_ids(task: Task, indices: np.ndarray) -> dict[int, int]:
     """Sample ids of test images by their index, written down if new."""
     wanted = np.unique(indices)
     with writing(task.engine) as connection:
-        return dict(zip(wanted.tolist(), task.add_samples(connection, wanted), strict=True))
+        return dict(zip(wanted.tolist(), task.write_samples(connection, wanted), strict=True))
 
 
 def _write(task: Task, run_id: int, first: Sequence[int], second: Sequence[int], found: Likeness) -> None:
     """The pairs of samples, a part a transaction."""
-    pairs = [
-        {
-            "network_id": task.network_id,
-            "sample_id": int(sample_id),
-            "other_sample_id": int(other_id),
-            "activation_distance": float(activation),
-            "pixel_distance": float(pixels),
-            "run_id": run_id,
-        }
-        for sample_id, other_id, activation, pixels in zip(
-            first, second, found.activation, found.pixels, strict=True
-        )
-    ]
-    for start in range(0, len(pairs), WRITTEN_TOGETHER):
+    for start in range(0, len(first), WRITTEN_TOGETHER):
+        part = slice(start, start + WRITTEN_TOGETHER)
+        likeness = Likeness(*(values[part] for values in found))
         with writing(task.engine) as connection:
-            write.insert_missing(connection, near_duplicate_pairs, pairs[start : start + WRITTEN_TOGETHER])
+            ids = (first[part], second[part])
+            record.write_near_duplicates(connection, task.network_id, run_id, *ids, likeness)

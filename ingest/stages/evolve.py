@@ -6,20 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
-from sqlalchemy import Connection
 
-from db import write
 from db.engine import writing
-from db.schema import attack_pixels, attacks
-from ingest import rows
+from ingest import record
 from ingest.batch import ANY, Batch
 from ingest.stages.candidates import Pair
 from ingest.task import Done, Task
 from model.attacks.one_pixel import AttackResult, attack_stream
 
 WRITTEN_TOGETHER = 16  # attacks a transaction
-KEY = ("network_id", "sample_id", "target_class", "method", "variant", "pixel_count", "population", "budget")
-KEY += ("seed",)  # of an attack
 
 
 def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) -> Iterator[Done]:
@@ -100,28 +95,6 @@ class _Writer:
             pairs, results = zip(*self.found, strict=True)
             result = AttackResult(*map(np.stack, zip(*results, strict=True)))
             with writing(self.task.engine) as connection:
-                write_attacks(connection, self.task, self.shared, pairs, result)
+                where = (self.task.dataset_id, self.task.test)
+                record.write_attacks(connection, *where, self.shared, pairs, result)
         self.found = []
-
-
-def write_attacks(
-    connection: Connection, task: Task, shared: dict, pairs: Sequence[Pair], result: AttackResult
-) -> list[int]:
-    """Rows of attacks and their pixels; those that are there already stay as they are. Gives samples' ids."""
-    indices = [index for index, _ in pairs]
-    once = list(dict.fromkeys(indices))  # a picture is made for each
-    known = dict(zip(once, task.add_samples(connection, once), strict=True))
-    sample_ids = [known[index] for index in indices]
-    keys = [
-        {**shared, "sample_id": sample_id, "target_class": target}
-        for sample_id, (_, target) in zip(sample_ids, pairs, strict=True)
-    ]
-    write.insert_missing(connection, attacks, rows.attack_rows(result, keys, task.test.labels[indices]))
-    ids = write.ids_by_key(connection, attacks, KEY, [[key[name] for name in KEY] for key in keys])
-    pixels = [
-        row
-        for attack_id, painted, index in zip(ids, result.pixels, indices, strict=True)
-        for row in rows.pixel_rows(attack_id, painted, task.test.images[index])
-    ]
-    write.insert_missing(connection, attack_pixels, pixels)
-    return sample_ids

@@ -7,14 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
-from db.schema import attack_images, attacks, repairs
-from ingest import rows
-from ingest.record import add_images
+from ingest import record
 from ingest.runs import stage
-from ingest.stages.evolve import KEY, write_attacks
 from ingest.task import Task
 from model.attacks.loop import AttackResult
 from model.attacks.near_median import CORNERS, near_median_stream
@@ -99,20 +95,13 @@ def _write(
     """One transaction: the attacks; of those that succeeded, in their order, the images and repairs."""
     how = settings(distance, task.test.images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **how, "screened": None}
+    pairs = [(index, None) for index in indices.tolist()]
+    fallen = np.flatnonzero(result.success)
+    image_rows = record.make_image_rows(result.images[fallen])
     with writing(task.engine) as connection:
-        pairs = [(index, None) for index in indices.tolist()]
-        every = write_attacks(connection, task, shared, pairs, result)
+        written = record.write_attacks(connection, task.dataset_id, task.test, shared, pairs, result)
         if repaired is None:
             return
-        fallen = np.flatnonzero(result.success)
-        samples = [every[place] for place in fallen]
-        keys = [{**shared, "sample_id": sample_id, "target_class": None} for sample_id in samples]
-        attack_ids = write.ids_by_key(connection, attacks, KEY, [[key[name] for name in KEY] for key in keys])
-        image_ids = add_images(connection, [rows.image_row(result.images[place]) for place in fallen])
-        pairs = zip(attack_ids, image_ids, strict=True)
-        painted = [{"attack_id": attack_id, "image_id": image_id} for attack_id, image_id in pairs]
-        write.insert_missing(connection, attack_images, painted)
-        owners = [
-            {"run_id": run_id, "network_id": task.network_id, "image_id": image_id} for image_id in image_ids
-        ]
-        write.insert_missing(connection, repairs, rows.repair_rows(repaired, owners))
+        attack_ids = [written.attack_ids[place] for place in fallen]
+        image_ids = record.write_attack_images(connection, attack_ids, image_rows)
+        record.write_repairs(connection, task.network_id, run_id, image_ids, repaired)

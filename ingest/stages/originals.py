@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
 from db.read.for_ingest.images import image_files
 from db.read.for_ingest.originals import cases_without_original
-from db.schema import original_activations, originals
-from ingest import rows
+from ingest import record
 from ingest.runs import stage
 from ingest.task import Task
 from model.data.cifar10 import decode_png
@@ -47,28 +45,10 @@ def write_originals(task: Task) -> int:
         first = 0
         for outputs in activate(task.checkpoint.network, np.stack(pictures), names, batch_size=CHUNK):
             entries = lacking[first : first + len(outputs[logits_name])]
-            new = [
-                {
-                    "case_id": entry.case_id,
-                    "image_id": entry.image_id,
-                    "run_id": run_id,
-                    **rows.certainty(outputs[logits_name][i]),
-                }
-                for i, entry in enumerate(entries)
-            ]
-            activations = [
-                {
-                    "case_id": entry.case_id,
-                    "layer_id": layer_ids[name],
-                    "run_id": run_id,
-                    **rows.activation_blob(values),
-                }
-                for name in names
-                for entry, values in zip(entries, outputs[name], strict=True)
-            ]
+            new = [record.Original(entry.case_id, entry.image_id) for entry in entries]
+            activations = record.encode_activations(outputs, layer_ids)
             with writing(task.engine) as connection:
-                write.insert_missing(connection, originals, new)
-                write.insert_missing(connection, original_activations, activations)
+                record.write_originals(connection, run_id, new, outputs[logits_name], activations)
             first += len(entries)
             shown.to(first)
     return len(lacking)

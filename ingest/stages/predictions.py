@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import Engine
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
-from db.schema import predictions
-from ingest import rows
+from ingest import record
 from ingest.runs import stage
 from model.data.cifar10 import Dataset
 from model.network.cnn import Network, predict
@@ -28,18 +26,15 @@ def predict_split(engine: Engine, network_id: int, network: Network, part: Datas
 def write_predictions(engine: Engine, network_id: int, part: Dataset, logits: np.ndarray) -> None:
     """Write what logits (N, K) say of the images of a split, where nothing is known of them yet."""
     known = _known(engine, network_id, part.split)
-    new = [i for i, place in enumerate(part.positions.tolist()) if place not in known]
-    if not new:
+    new = np.array([i for i, place in enumerate(part.positions.tolist()) if place not in known], int)
+    if not new.size:
         return
-    with stage(engine, "predictions", network_id, {"dataset": part.name, "split": part.split}) as run_id:
-        written = rows.prediction_rows(
-            {"network_id": network_id, "split": part.split, "run_id": run_id},
-            part.positions[new],
-            part.labels[new],
-            logits[new],
-        )
-        with writing(engine) as connection:
-            write.insert_missing(connection, predictions, written)
+    parameters = {"dataset": part.name, "split": part.split}
+    with (
+        stage(engine, "predictions", network_id, parameters) as run_id,
+        writing(engine) as connection,
+    ):
+        record.write_predictions(connection, network_id, run_id, part, new, logits[new])
 
 
 def _known(engine: Engine, network_id: int, split: str) -> dict[int, int]:

@@ -9,12 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
-from db.schema import reference_activations, reference_samples
-from ingest import rows
-from ingest.record import add_samples, image_rows
+from ingest import record
 from ingest.runs import stage
 from ingest.task import Done, Task
 from model.network.cnn import activate
@@ -48,30 +45,20 @@ def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]
     training, network = task.training(), task.checkpoint.network
     names = network.architecture.compared
     with task.engine.connect() as connection:
-        layer_ids = {row.name: row.id for row in batches.layer_rows(connection, task.network_id)}
+        known = {row.name: row.id for row in batches.layer_rows(connection, task.network_id)}
+    layer_ids = {name: known[name] for name in names}
     first, last = items[0] * CHUNK, (items[-1] + 1) * CHUNK
     for outputs in activate(network, training.images[first:last], names, batch_size=CHUNK):
         predicted = outputs[names[-1]].argmax(-1)
         chunk = np.arange(first, first + len(predicted))
         correct = predicted == training.labels[chunk]
-        pictures = image_rows(training, chunk[correct])  # others may write while these are made
-        blobs = {name: list(map(rows.activation_blob, outputs[name][correct])) for name in names}
+        image_rows = record.make_image_rows(training.images[chunk[correct]])  # others may write meanwhile
+        chosen = {name: values[correct] for name, values in outputs.items()}
+        activations = record.encode_activations(chosen, layer_ids)
         with writing(task.engine) as connection:
-            sample_ids = add_samples(connection, task.dataset_id, training, chunk[correct], pictures)
-            keys = [(task.network_id, sample_id) for sample_id in sample_ids]
-            new = [{"network_id": key[0], "sample_id": key[1], "run_id": run_id} for key in keys]
-            write.insert_missing(connection, reference_samples, new)
-            ids = write.ids_by_key(connection, reference_samples, ("network_id", "sample_id"), keys)
-            for name in names:
-                activations = [
-                    {
-                        "reference_sample_id": identity,
-                        "layer_id": layer_ids[name],
-                        "shape": blob["shape"],
-                        "data": blob["data"],
-                    }
-                    for identity, blob in zip(ids, blobs[name], strict=True)
-                ]
-                write.insert_missing(connection, reference_activations, activations)
+            sample_ids = record.write_samples(
+                connection, task.dataset_id, training, chunk[correct], image_rows
+            )
+            record.write_reference_samples(connection, task.network_id, run_id, sample_ids, activations)
         first += len(predicted)
         yield Done(1)

@@ -6,11 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest.images import image_files, images_without_repair
-from db.schema import repairs
-from ingest import rows
+from ingest import record
 from ingest.runs import stage
 from ingest.task import Done, Task
 from model.data.cifar10 import decode_png
@@ -51,9 +49,7 @@ def repair_images(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
         with task.engine.connect() as connection:
             pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
         for places, found in repair_stream(task.function, pictures, together=TOGETHER):
-            keys = [
-                {"run_id": run_id, "network_id": task.network_id, "image_id": ids[place]} for place in places
-            ]
+            image_ids = [ids[place] for place in places]
             with writing(task.engine) as connection:
-                write.insert_missing(connection, repairs, rows.repair_rows(found, keys))
+                record.write_repairs(connection, task.network_id, run_id, image_ids, found)
             yield Done(len(places))

@@ -7,15 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
-from db.schema import vulnerability_maps
-from ingest import rows
+from ingest import record
 from ingest.batch import sweep_settings
 from ingest.runs import stage
 from ingest.stages.candidates import Pair
-from ingest.stages.evolve import write_attacks
 from ingest.task import Done, Task
 from model.attacks.one_pixel import AttackResult
 from model.attacks.sweep import WORTH_EDGES, as_attacks, color_grid, sweep_stream
@@ -51,19 +48,16 @@ def sweep_images(task: Task, run_id: int, items: list[list], *, levels: int, edg
         last = time.perf_counter() - began
         pairs, result = _pairs(indices[places], others, *judged, seconds)
         with writing(task.engine) as connection:
-            samples = write_attacks(connection, task, shared, pairs, result)[: len(places)]
-            keys = [
-                {
-                    "run_id": run_id,
-                    "network_id": task.network_id,
-                    "sample_id": sample_id,
-                    "variant": settings["variant"],
-                    "queries": settings["budget"],
-                    "seconds": seconds,
-                }
-                for sample_id in samples
-            ]
-            write.insert_missing(connection, vulnerability_maps, rows.map_rows(found, labels[places], keys))
+            attacks = record.write_attacks(connection, task.dataset_id, task.test, shared, pairs, result)
+            columns = {
+                "run_id": run_id,
+                "network_id": task.network_id,
+                "variant": settings["variant"],
+                "queries": settings["budget"],
+                "seconds": seconds,
+            }
+            sample_ids = attacks.sample_ids[: len(places)]  # of the untargeted attacks, which come first
+            record.write_maps(connection, columns, sample_ids, found, labels[places])
         reached = {pair for pair, success in zip(pairs, result.success, strict=True) if success}
         hits = sum(any((items[i][0], aim) in reached for aim in items[i][1]) for i in places)
         yield Done(len(places), len(places) * settings["budget"], hits)

@@ -1,0 +1,40 @@
+"""Activations: of cases, of their originals, and of the reference set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Table
+
+from db import write
+from ingest import rows
+
+Activations = Mapping[int, Sequence[Mapping[str, Any]]]  # by layer id, of each input one after another
+
+
+def encode_activations(outputs: Mapping[str, np.ndarray], layer_ids: Mapping[str, int]) -> Activations:
+    """Outputs (N, ...) of layers by name, as the database holds them: float16, conv maps compressed.
+
+    It takes time: best before a transaction begins.
+    layer_ids: of the layers to be written, in the order of writing.
+    """
+    return {id_: list(map(rows.activation_blob, outputs[name])) for name, id_ in layer_ids.items()}
+
+
+def write_activations(
+    connection: Connection, table: Table, owners: Sequence[Mapping[str, Any]], activations: Activations
+) -> None:
+    """Write what is missing of the activations of N inputs, layer by layer.
+
+    table: `case_activations`, `original_activations` or `reference_activations`.
+    owners: of each input the columns that say whose activations these are.
+    """
+    columns = [name for name in ("shape", "encoding", "data") if name in table.c]
+    for layer_id, blobs in activations.items():
+        new = [
+            {**owner, "layer_id": layer_id, **{name: blob[name] for name in columns}}
+            for owner, blob in zip(owners, blobs, strict=True)
+        ]
+        write.insert_missing(connection, table, new)

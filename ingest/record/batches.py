@@ -1,0 +1,69 @@
+"""Batches: found again by their parameters, named, and taken back where nothing came of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from db.runs import batch_names
+from db.schema import batches, now, runs
+from ingest.batch import Batch
+
+
+def find_batch(
+    connection: Connection, network_id: int, batch: Batch, *, all_test: bool = False, name: str | None = None
+) -> int | None:
+    """The id of the batch of a network, which gets the name that is given; None: it is not written down.
+
+    all_test: it attacks every test image, and makes no cases.
+    Raises ValueError where the name is that of another batch of the network, which may not be new either.
+    """
+    known = select(batches.c.id, batches.c.parameters).where(batches.c.network_id == network_id)
+    asked = _identity(batch, all_test)
+    same = (id_ for id_, parameters in connection.execute(known).all() if parameters == asked)
+    batch_id = next(same, None)
+    if name is not None:
+        batch_names.require_free(connection, network_id, name, batch_id)
+        if batch_id is not None:
+            batch_names.rename(connection, batch_id, name)
+    return batch_id
+
+
+def register_batch(
+    connection: Connection,
+    network_id: int,
+    batch: Batch,
+    *,
+    all_test: bool = False,
+    name: str | None = None,
+    usual_name: str | None = None,
+) -> int:
+    """The id of the batch of a network, written down if it is new. Arguments and errors as of `find_batch`.
+
+    usual_name: of a new one, for which no name is given, unless another one has it.
+    """
+    batch_id = find_batch(connection, network_id, batch, all_test=all_test, name=name)
+    if batch_id is not None:
+        return batch_id
+    taken = batch_names.names_of(connection, network_id)
+    facts = {
+        "network_id": network_id,
+        "name": name or batch_names.free_name(usual_name or batch.title(all_test=all_test), taken),
+        "parameters": _identity(batch, all_test),
+        "method": batch.attack,
+        "pixel_count": batch.pixels,
+        "seed": batch.seed,
+        "created_at": now(),
+    }
+    return connection.execute(batches.insert(), facts).inserted_primary_key[0]
+
+
+def discard_batch(connection: Connection, batch_id: int) -> None:
+    """Take back a batch of which no run came: it was written down for nothing."""
+    run = select(runs.c.id).where(runs.c.batch_id == batch_id)
+    connection.execute(delete(batches).where(batches.c.id == batch_id, ~run.exists()))
+
+
+def _identity(batch: Batch, all_test: bool) -> dict[str, Any]:
+    return batch.identity() | ({"all_test": True} if all_test else {})

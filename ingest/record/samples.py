@@ -1,0 +1,107 @@
+"""Images and samples: the only place where their rows are made and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, update
+
+from db import write
+from db.engine import lock_row
+from db.read.for_ingest.kept import kept_samples
+from db.schema import datasets, images, samples
+from model.data.cifar10 import Dataset, encode_png, pixel_digest
+
+Row = dict[str, Any]
+
+
+def make_image_rows(pictures: Iterable[np.ndarray]) -> list[Row]:
+    """Rows of `images` for pictures (H, W, 3) uint8. It takes time: best before a transaction begins."""
+    return [
+        {
+            "sha256": pixel_digest(picture),
+            "height": picture.shape[0],
+            "width": picture.shape[1],
+            "png": encode_png(np.ascontiguousarray(picture)),
+        }
+        for picture in pictures
+    ]
+
+
+def write_images(connection: Connection, image_rows: Sequence[Row]) -> list[int]:
+    """Write images that are not there yet; gives the id of each. Equal pixels share one row.
+
+    In the order of their digests: two workers that write the same ones do not wait for each other for ever.
+    """
+    write.insert_missing(connection, images, sorted(image_rows, key=itemgetter("sha256")))
+    return write.ids_by_key(connection, images, ("sha256",), [(row["sha256"],) for row in image_rows])
+
+
+def write_samples(
+    connection: Connection,
+    dataset_id: int,
+    part: Dataset,
+    indices: np.ndarray,
+    image_rows: Sequence[Row] | None = None,
+) -> list[int]:
+    """Write samples of one split, at `indices` (N,) into it, with their images; gives the id of each.
+
+    image_rows: of their pictures, where these were made before the transaction began.
+    """
+    if image_rows is None:
+        image_rows = make_image_rows(part.images[indices])
+    image_ids = write_images(connection, image_rows)
+    places = [(dataset_id, part.split, int(part.positions[index])) for index in indices]
+    new = [
+        _make_sample_row(place, int(label), image_id)
+        for place, label, image_id in zip(places, part.labels[indices], image_ids, strict=True)
+    ]
+    write.insert_missing(connection, samples, sorted(new, key=itemgetter("position")))
+    return write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
+
+
+def write_kept_samples(
+    connection: Connection,
+    dataset_id: int,
+    split: str,
+    pictures: np.ndarray,
+    labels: Sequence[int],
+    names: Sequence[str | None],
+) -> list[tuple[int, int]]:
+    """Write samples of a data set that grows, each image at the next free position of the split.
+
+    Equal pixels are one sample, which gets a name where it has none yet.
+
+    pictures: (N, H, W, 3) uint8. names: of their files; None: a picture has none.
+    Gives of each picture the ids of its sample and its image.
+    """
+    image_ids = write_images(connection, make_image_rows(pictures))
+    lock_row(connection, datasets, dataset_id)  # so that two writers at once do not take the same places
+    known, following = kept_samples(connection, dataset_id)
+    new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
+    label_of = dict(zip(image_ids, labels, strict=True))
+    name_of: dict[int, str] = {}
+    for image_id, name in zip(image_ids, names, strict=True):
+        if name is not None:
+            name_of.setdefault(image_id, name)
+    places = [(dataset_id, split, following + i) for i in range(len(new))]
+    fresh = [
+        _make_sample_row(place, label_of[image_id], image_id) | {"name": name_of.get(image_id)}
+        for place, image_id in zip(places, new, strict=True)
+    ]
+    write.insert_missing(connection, samples, fresh)
+    ids = write.ids_by_key(connection, samples, ("dataset_id", "split", "position"), places)
+    for image_id in name_of.keys() & known.keys():
+        nameless = (samples.c.id == known[image_id]) & samples.c.name.is_(None)
+        connection.execute(update(samples).where(nameless).values(name=name_of[image_id]))
+    sample_of = known | dict(zip(new, ids, strict=True))
+    return [(sample_of[image_id], image_id) for image_id in image_ids]
+
+
+def _make_sample_row(place: tuple[int, str, int], label: int, image_id: int) -> Row:
+    """place: data set, split and position."""
+    columns = ("dataset_id", "split", "position")
+    return dict(zip(columns, place, strict=True)) | {"label": label, "image_id": image_id}
