@@ -17,7 +17,7 @@ def written_tables(source: str) -> list[str]:
     """The tables that calls in a piece of source insert into, as they are named there.
 
     A table that a call does not name plainly, as in `write.insert_missing(connection, TABLES[i], rows)`, is
-    given as it is written: nobody can tell which it is.
+    given as it is written: which it is, the source does not say.
     """
     found = []
     for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):

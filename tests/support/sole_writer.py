@@ -36,7 +36,7 @@ INSERTS = re.compile(r'INSERT INTO "?(\w+)"?')
 
 
 def forbid_others() -> None:
-    """Let each INSERT into one of these tables fail that code of `ingest` makes outside of `ingest.record`."""
+    """Let every INSERT into these tables fail that code of `ingest` makes outside of `ingest.record`."""
     event.listen(Engine, "before_cursor_execute", _require_record)
 
 
