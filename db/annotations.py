@@ -8,10 +8,10 @@ is not there a LookupError.
 from sqlalchemy import Connection, delete
 
 from db.schema import annotations
+from db.tables.cases import VERDICTS
 from db.write import add_annotation
 
 VERDICT, TAG, NOTE = "verdict", "tag", "note"  # the kinds
-VERDICTS = ("real attack", "near boundary", "mislabeled", "looks fine", "unclear")
 TAG_LENGTH = 40  # characters
 NOTE_LENGTH = 4_000  # characters
 _IN_TAGS = " -_."  # besides letters and digits

@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     Table,
     and_,
-    case,
     delete,
     func,
     insert,
@@ -20,6 +19,8 @@ from sqlalchemy import (
     union,
 )
 
+from db.facet_register import FACETS
+from db.facet_values import listed_decisions
 from db.query_types import AnySelect
 from db.schema import (
     attack_pixels,
@@ -33,7 +34,6 @@ from db.schema import (
     layers,
     runs,
 )
-from db.vocabulary import METRIC, RULE
 
 Row = dict[str, Any]
 
@@ -74,7 +74,7 @@ def refresh(connection: Connection, network_id: int, partition: str | None = Non
         )
         .join(layers, layers.c.id == decisions.c.layer_id)
         .join(cases, cases.c.id == decisions.c.case_id)
-        .where(layers.c.network_id == network_id, among(cases), _listed())
+        .where(layers.c.network_id == network_id, among(cases), listed_decisions())
         # in the order of the key: each page of the table is written once
         .order_by(layers.c.name, cases.c.partition, cases.c.id)
     )
@@ -115,10 +115,11 @@ def _add_cells(connection: Connection, network_id: int, detector: str, *which: C
         decided.partition == facets.partition,
         decided.case_id == facets.case_id,
     )
+    counted_by = [facet for facet in FACETS if facet.counted]
     alike = [
-        *(facets[column.name] for column in facet_cells.c if column.name in facets),
-        decided.outcome,
-        decided.recovered_class,
+        facets.network_id,
+        *(facets[facet.column] for facet in counted_by if not facet.of_detector),
+        *(decided[facet.column] for facet in counted_by if facet.of_detector),
     ]
     counted = (
         select(*alike, literal(detector).label("detector"), func.count().label("cases"))
@@ -133,57 +134,14 @@ def _insert(connection: Connection, chosen: AnySelect) -> None:
     connection.execute(insert(case_facets).from_select(list(chosen.selected_columns.keys()), chosen))
 
 
-def _listed() -> ColumnElement[bool]:
-    return and_(decisions.c.metric == METRIC, decisions.c.rule == RULE)
-
-
 def _facets(network_id: int) -> AnySelect:
     """The rows of a network's cases, from the tables that they follow from."""
-    decided = (
-        select(func.sum(case((decisions.c.alarm, 1), else_=0)))
-        .where(decisions.c.case_id == cases.c.id, _listed())
-        .correlate(cases)
-        .scalar_subquery()
-    )
-    of_case = (
-        select(layers.c.name, layers.c.position)
-        .join(decisions, decisions.c.layer_id == layers.c.id)
-        .where(decisions.c.case_id == cases.c.id, _listed())
-        .order_by(layers.c.position)
-        .correlate(cases)
-    )
-    alarming = of_case.where(decisions.c.alarm).subquery()
-    names = select(func.aggregate_strings(alarming.c.name, "+")).correlate(cases).scalar_subquery()
-    left = of_case.with_only_columns(layers.c.name).where(
-        layers.c.kind != "composed", decisions.c.majority_class != cases.c.true_class
-    )
-    goal = case((attacks.c.target_class.is_(None), literal("untargeted")), else_=literal("targeted"))
+    columns = {name: value for facet in FACETS for name, value in facet.columns.items()}
     return (
         select(
             cases.c.id.label("case_id"),
             cases.c.network_id,
-            cases.c.partition,
-            cases.c.kind,
-            attacks.c.method,
-            case((attacks.c.id.is_not(None), goal)).label("goal"),
-            attacks.c.target_class,
-            cases.c.true_class,
-            cases.c.predicted_class,
-            cases.c.confidence,
-            attacks.c.queries,
-            attack_pixels.c.row,
-            attack_pixels.c.column,
-            case((decided.is_not(None), func.coalesce(names, "none"))).label("alarms"),
-            decided.label("alarm_count"),
-            case(
-                (
-                    and_(decided.is_not(None), cases.c.true_class.is_not(None)),
-                    func.coalesce(left.limit(1).scalar_subquery(), "none"),
-                )
-            ).label("divergence"),
-            runs.c.batch_id,
-            batches.c.seed,
-            attacks.c.pixel_count,
+            *(value.label(name) for name, value in columns.items()),
         )
         .select_from(cases)
         .join(runs, runs.c.id == cases.c.run_id)

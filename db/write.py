@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, and_, delete, insert, select, update
 
-from db import facets, processes, schema
+from db import facets, processes, schema, vocabulary
 from db.bulk import given_rows
 from db.engine import insert_many, insert_or_skip, writing
 from db.query_types import AnyRow
@@ -235,7 +235,7 @@ def replace_tuning(
         old = and_(table.c.layer_id.in_(layer_ids), table.c.metric == metric, table.c.rule == rule)
         connection.execute(delete(table).where(old))
         _insert(connection, table, rows, {"run_id": run_id})
-    if (metric, rule) == (facets.METRIC, facets.RULE):
+    if (metric, rule) == (vocabulary.METRIC, vocabulary.RULE):
         of_layers = select(schema.layers.c.network_id).where(schema.layers.c.id.in_(layer_ids)).distinct()
         for network_id in connection.scalars(of_layers).all():
             facets.refresh(connection, network_id)

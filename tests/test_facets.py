@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine, delete, insert, select, update
 
 import db.read
-from db import engine, facets, migrate, schema, write
+from db import engine, facets, migrate, schema, vocabulary, write
 from tests.support import small_database
 
 DENSE = small_database.LAYERS["dense"]
@@ -68,8 +68,8 @@ def test_a_new_tuning_changes_the_lists_of_its_own_network_alone(database):
         write.replace_tuning(
             connection,
             [DENSE],
-            facets.METRIC,
-            facets.RULE,
+            vocabulary.METRIC,
+            vocabulary.RULE,
             run_id=1,
             tuning_points=[],
             operating_points=[],

@@ -18,6 +18,8 @@ from db.tables.columns import (
 )
 from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, SCREENINGS
 
+VERDICTS = ("real attack", "near boundary", "mislabeled", "looks fine", "unclear")  # of people about a case
+
 attacks = Table(
     "attacks",
     metadata,

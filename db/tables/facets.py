@@ -1,29 +1,58 @@
 """What lists are filtered, sorted and counted by: derived from cases, attacks and decisions by `db.facets`.
 
 A list of 100,000 cases is counted under every filter while somebody waits for it: that takes one narrow row
-a case, with indexes that a count needs nothing else than.
+a case, with indexes that a count needs nothing else than. What there is to be counted, `db.facet_register`
+says: a facet's columns are made here from its row.
 """
 
-from sqlalchemy import Boolean, Column, Double, Index, Integer, Table, Text
+from collections.abc import Iterable
 
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text
+from sqlalchemy.types import TypeEngine
+
+from db.facet_register import FACETS, FIRST, PARTITION
+from db.facet_type import Facet, Kind
+from db.tables.cases import cases
 from db.tables.columns import check, identity, integer, key, metadata, number, one_of, reference, words
 from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, OUTCOMES
 
-COUNTED = (
-    "kind",
-    "method",
-    "goal",
-    "target_class",
-    "true_class",
-    "predicted_class",
-    "alarms",
-    "divergence",
-    "confidence",
-    "queries",
-    "batch_id",
-    "seed",
-    "pixel_count",
-)
+TYPES = {Kind.TEXT: Text, Kind.LAYER: Text, Kind.LAYERS: Text, Kind.RANGE: Double}  # others: whole numbers
+
+
+def facet_columns(facet: Facet) -> list[Column]:
+    """The columns of `case_facets` that come with a facet; what every case has is never NULL there either."""
+    made = []
+    for name, value in facet.columns.items():
+        of_case = isinstance(value, Column) and value.table is cases
+        made.append(Column(name, _type(facet, name), *_key(value), nullable=not of_case or value.nullable))
+    return made
+
+
+def cell_columns(facets: Iterable[Facet]) -> list[Column]:
+    """The columns of `facet_cells` that come with those of the facets that are counted there."""
+    made = []
+    for facet in facets:
+        if facet.counted and facet.of_detector:
+            made.append(Column(facet.column, _type(facet, facet.column)))
+        elif facet.counted:
+            made += [column for column in facet_columns(facet) if column.name == facet.column]
+    for column in made:
+        column.index = bool(column.foreign_keys) or None
+    return made
+
+
+def _type(facet: Facet, name: str) -> TypeEngine:
+    if name != facet.column:  # beside it, to sort by
+        return Integer()
+    if facet.kind is Kind.YES_NO:
+        return Boolean(create_constraint=True, name=name)
+    return TYPES.get(facet.kind, Integer)()
+
+
+def _key(value: object) -> list[ForeignKey]:
+    """What the column that a value is taken from refers to."""
+    return [ForeignKey(key.target_fullname) for key in getattr(value, "foreign_keys", ())]
+
 
 # One row a case, written with it. Decisions here are those of metric euclidean and rule total.
 case_facets = Table(
@@ -31,24 +60,12 @@ case_facets = Table(
     metadata,
     reference("case_id", "cases.id", owned=True, primary_key=True, autoincrement=False),
     reference("network_id", "networks.id"),
-    words("partition"),
-    words("kind"),
-    Column("method", Text),  # of the attack, as the two below; NULL: none
-    Column("goal", Text),  # targeted or untargeted
-    Column("target_class", Integer),
-    Column("true_class", Integer),
-    integer("predicted_class"),
-    number("confidence"),
-    Column("queries", Integer),
-    Column("row", Integer),  # the first attacked pixel
-    Column("column", Integer),
-    Column("alarms", Text),  # the layers that alarm, in order: dense+logits; none; NULL: nothing is decided
-    Column("alarm_count", Integer),
-    Column("divergence", Text),  # first layer where the majority of neighbors leaves the true class; none
-    reference("batch_id", "batches.id", nullable=True),  # NULL: of none, as of an unknown case
-    Column("seed", Integer),  # of the batch
-    Column("pixel_count", Integer),  # that the attack changed; NULL: no attack
-    *(Index(None, "network_id", "partition", name) for name in COUNTED),
+    *(column for facet in FACETS for column in facet_columns(facet)),
+    *(
+        Index(None, "network_id", "partition", facet.column)
+        for facet in FACETS
+        if facet.value is not None and facet is not PARTITION
+    ),
     one_of("kind", CASE_KINDS),
     one_of("partition", CASE_PARTITIONS),
     one_of("goal", ("targeted", "untargeted")),
@@ -83,21 +100,9 @@ facet_cells = Table(
     identity(),
     reference("network_id", "networks.id", owned=True),
     words("detector"),
-    words("partition"),
-    words("kind"),
-    Column("method", Text),
-    Column("goal", Text),
-    Column("target_class", Integer),
-    Column("true_class", Integer),
-    integer("predicted_class"),
-    Column("alarms", Text),
-    Column("divergence", Text),
-    Column("outcome", Text),  # of this detector, as the next one
-    Column("recovered_class", Integer),
+    *cell_columns(FIRST),
     integer("cases"),
-    reference("batch_id", "batches.id", nullable=True, index=True),
-    Column("seed", Integer),
-    Column("pixel_count", Integer),
+    *cell_columns(facet for facet in FACETS if facet not in FIRST),
     Index(None, "network_id", "detector", "partition"),
     check("cases", "cases > 0"),
 )

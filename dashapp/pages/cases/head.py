@@ -6,9 +6,11 @@ from dash.development.base_component import Component
 import db.read
 from dashapp import ids
 from dashapp.draw.html_parts import drawn, element
-from dashapp.pages.cases.facets import RANGES, TITLES, value_name
 from dashapp.words.decisions import OUTCOME_NAMES, alarm_rule_text, percent
+from db.facet_register import FACETS
 from db.vocabulary import DETECTORS, METRIC, RULE
+
+BY_NAME = {facet.name: facet for facet in FACETS}
 
 OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
 POPULATION = "clean: correctly classified images; adversarial: successful attacks"
@@ -28,14 +30,15 @@ def head(
     """Title, number of cases, and what is filtered, each with the way to take it off."""
     chips = []
     for name, values in query.filters.items():
-        title = f"outcome in {query.detector}" if name == "outcome" else TITLES[name].lower()
+        facet = BY_NAME[name]
+        title = facet.title.lower() + f" in {query.detector}" * (name == "outcome")
         for value in values:
-            shown = value_name(name, value, options)
-            chips.append(_chip(title, shown, home + query.toggled(name, value).search()))
+            chips.append(
+                _chip(title, options.label(facet, value), home + query.toggled(name, value).search())
+            )
     for name, bounds in query.ranges.items():
-        chips.append(
-            _chip(RANGES[name][0].lower(), _between(bounds), home + query.within(name, None).search())
-        )
+        off = query.within(name, None).search()
+        chips.append(_chip(BY_NAME[name].title.lower(), _between(bounds), home + off))
     if query.find:
         chips.append(_chip("find", query.find, home + query.but(find="").search()))
     reset = (
@@ -191,7 +194,9 @@ def sql(statement: str) -> Component:
 
 def _of_detector(query: db.read.CaseQuery, detector: str) -> db.read.CaseQuery:
     """Another detector's list; a range of scores means nothing there."""
-    return query.within("unexpected", None).but(detector=detector)
+    for name in query.ranges:
+        query = query.within(name, None) if BY_NAME[name].of_detector else query
+    return query.but(detector=detector)
 
 
 def _chip(title: str, value: str, href: str) -> Component:

@@ -16,15 +16,16 @@ from sqlalchemy import (
     union_all,
 )
 
-from db import schema, vocabulary
+from db import schema
+from db.facet_register import FACETS, PARTITION
+from db.facet_type import Facet, Kind
 from db.query_types import AnySelect
 from db.read.case_list.filtered import (
     ANNOTATIONS,
     CELL_COLUMNS,
-    CLASSES,
     COLUMNS,
-    FACETS,
-    NUMBERS,
+    COUNTED,
+    FACET_ROWS,
     OF_DETECTOR,
     Condition,
     cell_counts,
@@ -40,15 +41,12 @@ from db.read.case_list.filtered import (
 from db.read.case_list.options import CaseOptions, default_network
 from db.read.case_list.query import PAGE_SIZE, CaseQuery, case_query
 from db.read.case_list.rows import ListedCase, listed_cases
+from db.read.case_list.values import address_value
 from db.read.refusal import QueryError
 from db.read.written import written
 
-COUNTED = (  # filters whose options are counted
-    *("partition", "kind", "outcome", "alarms", "divergence", "true", "predicted", "target"),
-    *("recovered", "method", "goal", "batch", "seed", "pixels"),
-)
-
-EXTENTS = ("confidence", "queries")  # ranges whose ends are told
+ANNOTATED = [facet for facet in FACETS if facet.is_written]
+EXTENTS = [facet.name for facet in FACETS if facet.is_range and not facet.of_detector]  # whose ends are told
 
 
 class Overview(NamedTuple):
@@ -135,7 +133,7 @@ def filtered(query: CaseQuery, options: CaseOptions) -> AnySelect:
         query,
         options,
         conditions(query, options),
-        FACETS.c.case_id,
+        FACET_ROWS.c.case_id,
         with_decision=sorts_by_decision(query),
     )
     return chosen.order_by(*ordered(order_keys(query)))
@@ -147,15 +145,15 @@ def list_sql(engine: Engine, query: CaseQuery, options: CaseOptions) -> str:
     query, options: of `case_query`.
     """
     overview_ = schema.case_overview
-    chosen: AnySelect = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
-    joined = chosen.get_final_froms()[0].join(overview_, overview_.c.case_id == FACETS.c.case_id)
+    chosen = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
+    joined = chosen.get_final_froms()[0].join(overview_, overview_.c.case_id == FACET_ROWS.c.case_id)
     return written(chosen.select_from(joined), engine.dialect)
 
 
 def random_case(engine: Engine, search: str) -> int | None:
     """A case under the filters of a query string, each as likely as the others; None: there is none."""
     query, options = case_query(engine, search, others=True)
-    chosen = population(query, options, conditions(query, options), FACETS.c.case_id)
+    chosen = population(query, options, conditions(query, options), FACET_ROWS.c.case_id)
     with engine.connect() as connection:
         case_id: int | None = connection.scalar(chosen.order_by(func.random()).limit(1))
         return case_id
@@ -173,13 +171,13 @@ def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
         return population(query, options, held, *columns, with_decision=decided)
 
     with engine.connect() as connection:
-        total = connection.execute(population(query, options, held, func.count())).scalar_one()
-        own = of(*(column for column, _ in keys)).where(FACETS.c.case_id == case_id)
+        total = connection.scalar(population(query, options, held, func.count()))
+        own = of(*(column for column, _ in keys)).where(FACET_ROWS.c.case_id == case_id)
         values = connection.execute(own).one_or_none()
         if values is None:
             return CasePlace(None, None, None, total)
         before, after = comes_before(keys, values), comes_after(keys, values)
-        ids = of(FACETS.c.case_id)
+        ids = of(FACET_ROWS.c.case_id)
         previous = ids.where(before).order_by(*ordered(keys, backwards=True)).limit(1)
         following = ids.where(after).order_by(*ordered(keys)).limit(1)
         position = 1 + connection.execute(of(func.count()).where(before)).scalar_one()
@@ -198,22 +196,25 @@ def _facets(
     connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition]
 ) -> dict[str, dict[str, int]]:
     """Filter -> value -> cases under the other filters, for every value that could be chosen."""
+    names = list(COUNTED)
+    counts = {}
     if counted_in_cells(query):
         counts = _counts_in_cells(connection, query, options)
-    else:
-        counts = _counts_of_cases(connection, query, options, held)
-    known = options.values() | {"partition": vocabulary.CASE_PARTITIONS}
+        names = [name for name in COUNTED if name not in counts]
+    if names:
+        counts |= _counts_of_cases(connection, query, options, held, names)
+    known = options.choices | {PARTITION.name: PARTITION.choices}
     facets = {}
-    for name in COUNTED:
-        found: dict[Any, int] = counts[name]
-        if name in NUMBERS:
-            found = {str(number): n for number, n in found.items() if number is not None}
-        if name in CLASSES:
-            found = {options.class_names[number]: n for number, n in found.items() if number is not None}
+    for name, facet in COUNTED.items():
+        found = {
+            address_value(facet, stored, options): number
+            for stored, number in counts[name].items()
+            if stored is not None
+        }
         values = dict.fromkeys((*known[name], *query.filters.get(name, ())))
         facets[name] = {value: found.get(value, 0) for value in values}
-    for kind in ("verdict", "tag", "note"):
-        facets[kind] = _annotated(connection, query, options, held, kind)
+    for facet in ANNOTATED:
+        facets[facet.name] = _annotated(connection, query, options, held, facet)
     return facets
 
 
@@ -223,7 +224,7 @@ def _counts_in_cells(
     """The counts where nothing is asked that the cells do not tell."""
     held = conditions(query, options, CELL_COLUMNS)
     counts = {}
-    for name in COUNTED:
+    for name in CELL_COLUMNS:
         others = [condition for condition in held if condition.filter != name]
         found = connection.execute(cell_counts(query, options, others, name))
         counts[name] = {value: int(number) for value, number in found}
@@ -231,11 +232,15 @@ def _counts_in_cells(
 
 
 def _counts_of_cases(
-    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition]
-) -> dict[str, dict[Any, int]]:
+    connection: Connection,
+    query: CaseQuery,
+    options: CaseOptions,
+    held: Sequence[Condition],
+    names: Sequence[str],
+) -> dict[str, dict]:
     """The counts where each case has to be looked at: those of filters that are off are of the same cases."""
-    on = [name for name in COUNTED if any(condition.filter == name for condition in held)]
-    counts = _counts_together(connection, query, options, held, [name for name in COUNTED if name not in on])
+    on = [name for name in names if any(condition.filter == name for condition in held)]
+    counts = _counts_together(connection, query, options, held, [name for name in names if name not in on])
     for name in on:
         others = [condition for condition in held if condition.filter != name]
         counts |= _counts_together(connection, query, options, others, [name])
@@ -263,25 +268,26 @@ def _counts_together(
         counted.append(select(literal(name), cast(column, Text), func.count()).group_by(column))
     found: dict[str, dict[Any, int]] = {name: {} for name in names}
     for name, text, number in connection.execute(union_all(*counted)):
-        found[name][int(text) if name in CLASSES and text is not None else text] = number
+        found[name][text] = number
     return found
 
 
 def _annotated(
-    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition], kind: str
+    connection: Connection, query: CaseQuery, options: CaseOptions, held: Sequence[Condition], facet: Facet
 ) -> dict[str, int]:
     """Tag (or verdict, or `yes` for notes) -> cases under the other filters; the most frequent first."""
-    others = [condition for condition in held if condition.filter != kind]
-    value = ANNOTATIONS.c.kind if kind == "note" else ANNOTATIONS.c.body
-    number = func.count(FACETS.c.case_id.distinct())
+    others = [condition for condition in held if condition.filter != facet.name]
+    whether = facet.kind is Kind.ANNOTATED
+    value = ANNOTATIONS.c.kind if whether else ANNOTATIONS.c.body
+    number = func.count(FACET_ROWS.c.case_id.distinct())
     chosen = population(query, options, others, value, number)
-    joined = chosen.get_final_froms()[0].join(ANNOTATIONS, ANNOTATIONS.c.case_id == FACETS.c.case_id)
-    chosen = chosen.select_from(joined).where(ANNOTATIONS.c.kind == kind)
+    joined = chosen.get_final_froms()[0].join(ANNOTATIONS, ANNOTATIONS.c.case_id == FACET_ROWS.c.case_id)
+    chosen = chosen.select_from(joined).where(ANNOTATIONS.c.kind == facet.name)
     counted = map(tuple, connection.execute(chosen.group_by(value)))
     found = dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))  # alike on every database
-    if kind == "note":
+    if whether:
         found = {"yes": sum(found.values())} if found else {}
-    return found | {chosen: 0 for chosen in query.filters.get(kind, ()) if chosen not in found}
+    return found | {chosen: 0 for chosen in query.filters.get(facet.name, ()) if chosen not in found}
 
 
 def _extent(

@@ -8,55 +8,27 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, and_, false, func, or_, select
 
 from db import schema
+from db.facet_register import FACETS, PARTITION
+from db.facet_type import Facet, Kind
 from db.query_types import AnySelect
 from db.read.case_list.options import CaseOptions
 from db.read.case_list.query import FILTERS, CaseQuery, found_ids
+from db.read.case_list.values import stored_values
 
-FACETS = schema.case_facets.alias("facets")
+FACET_ROWS = schema.case_facets.alias("facets")
 DECIDED = schema.detector_decisions.alias("decided")
 ANNOTATIONS = schema.annotations
 
 CELLS = schema.facet_cells.alias("cells")
-# What the cells tell without looking at cases: all but ranges, numbers and what people wrote.
-CELL_COLUMNS = {
-    "partition": CELLS.c.partition,
-    "kind": CELLS.c.kind,
-    "method": CELLS.c.method,
-    "goal": CELLS.c.goal,
-    "batch": CELLS.c.batch_id,
-    "seed": CELLS.c.seed,
-    "pixels": CELLS.c.pixel_count,
-    "true": CELLS.c.true_class,
-    "predicted": CELLS.c.predicted_class,
-    "target": CELLS.c.target_class,
-    "alarms": CELLS.c.alarms,
-    "divergence": CELLS.c.divergence,
-    "outcome": CELLS.c.outcome,
-    "recovered": CELLS.c.recovered_class,
-}
-
-OF_DETECTOR = ("outcome", "recovered", "unexpected")  # filters on what the shown detector decided
+COUNTED = {facet.name: facet for facet in FACETS if facet.is_choice and facet.column}  # by its values
+OF_DETECTOR = [facet.name for facet in FACETS if facet.of_detector]  # of what the shown detector decided
 COLUMNS = {
-    "partition": FACETS.c.partition,
-    "kind": FACETS.c.kind,
-    "method": FACETS.c.method,
-    "goal": FACETS.c.goal,
-    "batch": FACETS.c.batch_id,
-    "seed": FACETS.c.seed,
-    "pixels": FACETS.c.pixel_count,
-    "true": FACETS.c.true_class,
-    "predicted": FACETS.c.predicted_class,
-    "target": FACETS.c.target_class,
-    "alarms": FACETS.c.alarms,
-    "divergence": FACETS.c.divergence,
-    "confidence": FACETS.c.confidence,
-    "queries": FACETS.c.queries,
-    "outcome": DECIDED.c.outcome,
-    "recovered": DECIDED.c.recovered_class,
-    "unexpected": DECIDED.c.score,
+    facet.name: (DECIDED if facet.of_detector else FACET_ROWS).c[facet.column]
+    for facet in FACETS
+    if facet.column
 }
-CLASSES = ("true", "predicted", "target", "recovered")  # filters whose values are classes by name
-NUMBERS = ("batch", "seed", "pixels")  # filters whose values are numbers, of a batch its id
+# What the cells tell without looking at cases: all but ranges, numbers and what people wrote.
+CELL_COLUMNS = {facet.name: CELLS.c[facet.column] for facet in FACETS if facet.counted}
 
 
 class Condition(NamedTuple):
@@ -75,20 +47,15 @@ def conditions(
     query: CaseQuery, options: CaseOptions, columns: Mapping[str, ColumnElement[Any]] = COLUMNS
 ) -> tuple[Condition, ...]:
     """The filters that are on, the partition first; `columns`: of the cases, or of the cells."""
-    numbers = {name: number for number, name in options.class_names.items()}
     found = []
     if query.partition != "all":
-        found.append(Condition("partition", columns["partition"] == query.partition))
-    for name in FILTERS:
+        found.append(Condition(PARTITION.name, columns[PARTITION.name] == query.partition))
+    for name, facet in FILTERS.items():
         values = query.filters.get(name, ())
-        if not values:
-            continue
-        if name in ("tag", "verdict", "note"):
-            found.append(Condition(name, FACETS.c.case_id.in_(_annotated(name, values))))
-        else:
-            wanted: list[Any] = [numbers[value] for value in values] if name in CLASSES else list(values)
-            wanted = list(map(int, wanted)) if name in NUMBERS else wanted
-            found.append(Condition(name, _among(columns[name], wanted)))
+        if values and facet.is_written:
+            found.append(Condition(name, FACET_ROWS.c.case_id.in_(_annotated(facet, values))))
+        elif values:
+            found.append(Condition(name, _among(columns[name], stored_values(facet, values, options))))
     for name, (low, high) in query.ranges.items():
         column = COLUMNS[name]
         bounds = [*([] if low is None else [column >= low]), *([] if high is None else [column <= high])]
@@ -110,17 +77,16 @@ def population(
     with_decision: `columns` has some of the shown detector's decision, which a case may lack.
     """
     held = list(conditions)
-    source: FromClause = FACETS
-    mine = [FACETS.c.network_id == options.network_id]
+    source: FromClause = FACET_ROWS
+    mine = [FACET_ROWS.c.network_id == options.network_id]
     if with_decision or any(condition.of_detector for condition in held):
-        source = FACETS.outerjoin(DECIDED, _decided(query))
+        source = FACET_ROWS.outerjoin(DECIDED, _decided(query))
     return select(*columns).select_from(source).where(*mine, *(condition.holds for condition in held))
 
 
 def counted_in_cells(query: CaseQuery) -> bool:
     """Whether the filters ask only what the cells tell."""
-    written = any(name in query.filters for name in ("tag", "verdict", "note"))
-    return not (query.ranges or query.find or written)
+    return not (query.ranges or query.find or any(name not in CELL_COLUMNS for name in query.filters))
 
 
 def cell_counts(
@@ -138,18 +104,19 @@ SortKey = tuple[ColumnElement[Any], bool]  # a column to sort by, and whether de
 
 def order_keys(query: CaseQuery) -> list[SortKey]:
     """Columns to sort by, and whether descending; the case's id is the last one and makes the order whole."""
-    named = {
-        **COLUMNS,
-        "case": FACETS.c.case_id,
-        "alarms": FACETS.c.alarm_count,
-    }
-    keys: list[SortKey] = []
+    keys = []
     for name, descending in query.order:
-        columns = (FACETS.c.row, FACETS.c.column) if name == "pixel" else (named[name],)
-        keys += [(column, descending) for column in columns]
+        keys += [(column, descending) for column in _sort_columns(name)]
     if query.order[-1].name != "case":
-        keys.append((FACETS.c.case_id, False))
+        keys.append((FACET_ROWS.c.case_id, False))
     return keys
+
+
+def _sort_columns(name: str) -> list[ColumnElement]:
+    if name == "case":
+        return [FACET_ROWS.c.case_id]
+    (facet,) = (facet for facet in FACETS if facet.name == name)
+    return [(DECIDED if facet.of_detector else FACET_ROWS).c[column] for column in facet.sort]
 
 
 def sorts_by_decision(query: CaseQuery) -> bool:
@@ -196,10 +163,10 @@ def _steps(keys: Sequence[SortKey], values: Sequence[Any], *, before: bool) -> l
 
 def _decided(query: CaseQuery) -> ColumnElement[bool]:
     return and_(
-        DECIDED.c.network_id == FACETS.c.network_id,
+        DECIDED.c.network_id == FACET_ROWS.c.network_id,
         DECIDED.c.detector == query.detector,
-        DECIDED.c.partition == FACETS.c.partition,
-        DECIDED.c.case_id == FACETS.c.case_id,
+        DECIDED.c.partition == FACET_ROWS.c.partition,
+        DECIDED.c.case_id == FACET_ROWS.c.case_id,
     )
 
 
@@ -207,20 +174,20 @@ def _among(column: ColumnElement[Any], values: list[Any]) -> ColumnElement[bool]
     return column == values[0] if len(values) == 1 else column.in_(values)
 
 
-def _annotated(kind: str, values: Sequence[str]) -> AnySelect:
-    chosen = select(ANNOTATIONS.c.case_id).where(ANNOTATIONS.c.kind == kind)
-    return chosen if kind == "note" else chosen.where(_among(ANNOTATIONS.c.body, list(values)))
+def _annotated(facet: Facet, values: Sequence[str]) -> AnySelect:
+    chosen = select(ANNOTATIONS.c.case_id).where(ANNOTATIONS.c.kind == facet.name)
+    return chosen if facet.kind is Kind.ANNOTATED else chosen.where(_among(ANNOTATIONS.c.body, list(values)))
 
 
 def _found(find: str) -> ColumnElement[bool]:
     ranges = found_ids(find)
     if ranges is not None:
-        return or_(*(FACETS.c.case_id.between(low, high) for low, high in ranges))
+        return or_(*(FACET_ROWS.c.case_id.between(low, high) for low, high in ranges))
     of_notes = select(ANNOTATIONS.c.case_id).where(_has_words(ANNOTATIONS.c.body, find))
     name = schema.samples.c.name
     named = select(schema.cases.c.id).join(schema.samples, schema.samples.c.id == schema.cases.c.sample_id)
     named = named.where(name.is_not(None), _has_words(name, find))
-    return or_(FACETS.c.case_id.in_(of_notes), FACETS.c.case_id.in_(named))
+    return or_(FACET_ROWS.c.case_id.in_(of_notes), FACET_ROWS.c.case_id.in_(named))
 
 
 def _has_words(text: ColumnElement[Any], find: str) -> ColumnElement[bool]:

@@ -1,15 +1,19 @@
 """What the database holds of each filter of the case list, for one network."""
 
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
-from sqlalchemy import Column, Connection, select
+from sqlalchemy import Connection, select
 
-from db import schema, vocabulary
-from db.annotations import VERDICT, VERDICTS
+from db import schema
+from db.facet_register import FACETS, PARTITION
+from db.facet_type import Facet, Kind
+from db.facet_values import COMPOSED
 from db.read.network_titles import network_title
 from db.read.refusal import QueryError
+from db.vocabulary import DETECTORS
 
-SCORED = ("repair", "confidence", "logit-margin")  # detectors without neighbors, as lists show them
+YES_NO = ("yes", "no")
 
 
 class NetworkOption(NamedTuple):
@@ -30,6 +34,7 @@ class LayerOption(NamedTuple):
 
     id: int
     name: str
+    kind: str
 
 
 class CaseOptions(NamedTuple):
@@ -41,12 +46,7 @@ class CaseOptions(NamedTuple):
     layers: tuple[LayerOption, ...]
     detectors: tuple[str, ...]  # the layers, then those without neighbors that have decided
     class_names: dict[int, str]  # class -> name, in class order
-    methods: tuple[str, ...]  # attack methods
-    batches: dict[int, str]  # id -> name, of the batches that have cases
-    seeds: tuple[int, ...]  # of these batches
-    pixels: tuple[int, ...]  # how many pixels attacks changed
-    alarms: tuple[str, ...]  # combinations of alarming layers
-    verdicts: tuple[str, ...]  # that people can give, or have given
+    choices: dict[str, dict[str, str]]  # filter -> value as addresses have it -> as it is shown
 
     @property
     def default_detector(self) -> str:
@@ -55,25 +55,11 @@ class CaseOptions(NamedTuple):
 
     def values(self) -> dict[str, tuple[str, ...]]:
         """What each filter can be, but for tags."""
-        names = tuple(self.class_names.values())
-        first = tuple(layer.name for layer in self.layers if layer.name != "composed")
-        return {
-            "kind": vocabulary.CASE_KINDS,
-            "outcome": vocabulary.OUTCOMES,
-            "alarms": self.alarms,
-            "divergence": (*first, "none"),
-            "true": names,
-            "predicted": names,
-            "target": names,
-            "recovered": names,
-            "method": self.methods,
-            "goal": ("untargeted", "targeted"),
-            "batch": tuple(map(str, self.batches)),
-            "seed": tuple(map(str, self.seeds)),
-            "pixels": tuple(map(str, self.pixels)),
-            "verdict": self.verdicts,
-            "note": ("yes",),
-        }
+        return {name: tuple(choices) for name, choices in self.choices.items() if choices}
+
+    def label(self, facet: Facet, value: str) -> str:
+        """How a value of a filter is shown."""
+        return self.choices.get(facet.name, {}).get(value) or facet.label(value)
 
 
 def case_options(connection: Connection, network: str | None) -> CaseOptions:
@@ -88,24 +74,19 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
     if network is not None and network not in ids:
         raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
     if not networks:
-        return CaseOptions(None, None, (), (), (), {}, (), {}, (), (), (), ())
+        return CaseOptions(None, None, (), (), (), {}, _choices(connection, None, (), {}))
     default = default_network(connection)
     network_id = cast(int, default) if network is None else int(network)  # there are some: one is the newest
     layers = _layers(connection, network_id)
-    facets, cells = schema.case_facets.c, schema.facet_cells.c
+    class_names = _class_names(connection, network_id)
     return CaseOptions(
         network_id,
         default,
         networks,
         layers,
         (*(layer.name for layer in layers), *_scored(connection, network_id)),
-        _class_names(connection, network_id),
-        _distinct(connection, network_id, facets.method),
-        _batches(connection, network_id),
-        _in_cells(connection, network_id, cells.seed),
-        _in_cells(connection, network_id, cells.pixel_count),
-        _distinct(connection, network_id, facets.alarms),
-        _verdicts(connection),
+        class_names,
+        _choices(connection, network_id, layers, class_names),
     )
 
 
@@ -118,7 +99,9 @@ def default_network(connection: Connection) -> int | None:
 
 def _layers(connection: Connection, network_id: int) -> tuple[LayerOption, ...]:
     layers = schema.layers.c
-    query = select(layers.id, layers.name).where(layers.network_id == network_id, layers.compared)
+    query = select(layers.id, layers.name, layers.kind).where(
+        layers.network_id == network_id, layers.compared
+    )
     return tuple(LayerOption(*row) for row in connection.execute(query.order_by(layers.position)))
 
 
@@ -126,7 +109,7 @@ def _scored(connection: Connection, network_id: int) -> list[str]:
     decided = schema.detector_decisions.c
     return [
         name
-        for name in SCORED
+        for name in DETECTORS
         if connection.scalar(
             select(decided.case_id).where(decided.network_id == network_id, decided.detector == name).limit(1)
         )
@@ -144,35 +127,69 @@ def _class_names(connection: Connection, network_id: int) -> dict[int, str]:
     return dict(map(tuple, connection.execute(query.order_by(names.c["class"]))))
 
 
-def _verdicts(connection: Connection) -> tuple[str, ...]:
+def _choices(
+    connection: Connection,
+    network_id: int | None,
+    layers: tuple[LayerOption, ...],
+    class_names: dict[int, str],
+) -> dict[str, dict[str, str]]:
+    """Filter -> its values -> how each is shown."""
+    choices = {}
+    for facet in FACETS:
+        if not facet.is_choice or facet is PARTITION:
+            continue
+        if facet.kind is Kind.CLASS:
+            values: Iterable[str] = class_names.values()
+        elif facet.kind is Kind.LAYER:
+            values = (*(layer.name for layer in layers if layer.kind != COMPOSED), "none")
+        elif facet.kind is Kind.YES_NO:
+            values = YES_NO
+        elif facet.kind is Kind.ANNOTATION:
+            values = () if facet.any_value else (*(facet.choices or ()), *_written(connection, facet))
+        elif facet.choices is not None:
+            values = facet.choices
+        else:
+            values = map(str, _stored(connection, network_id, facet))
+        labels = _labels(connection, facet)
+        choices[facet.name] = {value: labels.get(value) or facet.label(value) for value in values}
+    return choices
+
+
+def _labels(connection: Connection, facet: Facet) -> dict[str, str]:
+    """Value -> how it is shown, where the database has names for them."""
+    if facet.labels is None:
+        return {}
+    return {str(value): label for value, label in connection.execute(facet.labels)}
+
+
+def _written(connection: Connection, facet: Facet) -> Iterable[str]:
     notes = schema.annotations.c
-    given = select(notes.body).where(notes.kind == VERDICT).distinct().order_by(notes.body)
-    return tuple(dict.fromkeys((*VERDICTS, *connection.scalars(given))))
+    return connection.scalars(
+        select(notes.body).where(notes.kind == facet.name).distinct().order_by(notes.body)
+    )
 
 
-def _batches(connection: Connection, network_id: int) -> dict[int, str]:
-    batches = schema.batches.c
-    ids = _in_cells(connection, network_id, schema.facet_cells.c.batch_id)
-    query = select(batches.id, batches.name).where(batches.id.in_(ids)).order_by(batches.id)
-    return dict(map(tuple, connection.execute(query)))
+def _stored(connection: Connection, network_id: int | None, facet: Facet) -> list:
+    """The values that cases have."""
+    if facet.kind is not Kind.NUMBER and facet.value is not None:
+        return _steps(connection, network_id, facet)
+    # the cells are few
+    table = schema.facet_cells if facet.counted else schema.case_facets
+    column = table.c[facet.column]
+    query = select(column).where(table.c.network_id == network_id, column.is_not(None))
+    return list(connection.scalars(query.distinct().order_by(column)))
 
 
-def _in_cells(connection: Connection, network_id: int, column: Column[Any]) -> tuple[int, ...]:
-    """The values of a counted column, where the cells, which are few, have it."""
-    query = select(column).where(schema.facet_cells.c.network_id == network_id, column.is_not(None))
-    return tuple(connection.scalars(query.distinct().order_by(column)))
-
-
-def _distinct(connection: Connection, network_id: int, column: Column[Any]) -> tuple[str, ...]:
-    """The values of a counted column, by steps from one to the next: it has far more rows than values."""
-    facets, found = schema.case_facets.c, set[str]()
-    for partition in vocabulary.CASE_PARTITIONS:
-        value: str | None = ""
+def _steps(connection: Connection, network_id: int | None, facet: Facet) -> list[str]:
+    """The values of a text that has an index, by steps from one to the next: few, in very many rows."""
+    facets, found = schema.case_facets.c, set()
+    column = facets[facet.column]
+    for partition in PARTITION.choices:
+        value = ""
         while value is not None:
             smallest = select(column).where(
                 facets.network_id == network_id, facets.partition == partition, column > value
             )
             value = connection.scalar(smallest.order_by(column).limit(1))
-            if value is not None:
-                found.add(value)
-    return tuple(sorted(found))
+            found.add(value)
+    return sorted(found - {None})

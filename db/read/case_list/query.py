@@ -12,13 +12,16 @@ from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Engine
 
+from db.facet_register import FACETS, PARTITION
+from db.facet_type import Facet, Kind, on_page
 from db.read.case_list.options import CaseOptions, case_options
 from db.read.refusal import QueryError
 
 PAGE_SIZE = 50
 PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is shown when nothing is asked for
 VIEWS = ("table", "gallery")
-FILTERS = (  # each may be given several times: a case has to have one of the values
+# Addresses have had these names in this order; those of later facets follow as the register has them.
+FIRST_NAMES = (
     "kind",
     "outcome",
     "alarms",
@@ -28,27 +31,16 @@ FILTERS = (  # each may be given several times: a case has to have one of the va
     "target",
     "recovered",
     "method",
-    "goal",
-    "batch",
-    "seed",
-    "pixels",
-    "verdict",
-    "tag",
-    "note",
 )
-RANGES = ("confidence", "unexpected", "queries")  # low..high, either end may be left out
-SORTS = (
-    "case",
-    "kind",
-    "true",
-    "predicted",
-    "confidence",
-    "alarms",
-    "outcome",
-    "unexpected",
-    "queries",
-    "pixel",
+FIRST_NAMES += ("goal", "confidence", "unexpected")
+IN_ADDRESSES = sorted(
+    (facet for facet in FACETS if facet is not PARTITION),
+    key=lambda facet: FIRST_NAMES.index(facet.name) if facet.name in FIRST_NAMES else len(FIRST_NAMES),
 )
+# Each filter may be given several times: a case has to have one of the values.
+FILTERS = {facet.name: facet for facet in IN_ADDRESSES if facet.is_choice}
+RANGES = {facet.name: facet for facet in IN_ADDRESSES if facet.is_range}  # low..high, one end may be left out
+SORTS = ("case", *(facet.name for facet in on_page(FACETS) if facet.sort))
 
 
 class Range(NamedTuple):
@@ -197,14 +189,10 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     once = {name: values[0] for name, values in given.items() if name in ONCE}
     with engine.connect() as connection:
         options = case_options(connection, once.get("network"))
-    allowed, layers = options.values(), {layer.name for layer in options.layers}
-    for name in FILTERS:
+    for name, facet in FILTERS.items():
         for value in given.get(name, ()):
-            # Tags come and go, and layers that alarmed together may not after a new tuning: such a value
-            # just matches nothing.
-            combines = name == "alarms" and layers.issuperset(value.split("+"))
-            if name != "tag" and not combines and value not in allowed[name]:
-                raise _unknown(name, value, allowed[name])
+            if not _can_be(facet, value, options):
+                raise _unknown(name, value, tuple(options.choices[name]))
     singles = {"partition": PARTITIONS, "detector": options.detectors, "view": VIEWS}
     for name, values in singles.items():
         if name in once and once[name] not in values:
@@ -231,6 +219,17 @@ def found_ids(find: str) -> tuple[tuple[int, int], ...] | None:
     matches = [re.fullmatch(r"([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?", part, re.ASCII) for part in parts]
     ranges = tuple((int(match[1]), int(match[2] or match[1])) for match in matches if match)
     return ranges if parts and len(ranges) == len(parts) else None
+
+
+def _can_be(facet: Facet, value: str, options: CaseOptions) -> bool:
+    """Whether a value can be asked for.
+
+    Tags come and go, and layers that alarmed together may not after a new tuning: such a value just matches
+    nothing.
+    """
+    if facet.any_value or value in options.choices[facet.name]:
+        return True
+    return facet.kind is Kind.LAYERS and {layer.name for layer in options.layers}.issuperset(value.split("+"))
 
 
 def _unknown(name: str, value: str, allowed: tuple[str, ...]) -> QueryError:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, select
 
 from db import schema
-from db.facets import METRIC, RULE
+from db.vocabulary import METRIC, RULE
 
 
 class ListedPixel(NamedTuple):
