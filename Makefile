@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 
-.PHONY: demo test test-postgres lint bench rivals programs
+.PHONY: demo test test-postgres lint lint-assets bench rivals programs
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
@@ -16,12 +16,22 @@ test: $(VENV)/test.stamp programs
 test-postgres: $(VENV)/test.stamp programs
 	PYTHONWARNDEFAULTENCODING=1 $(BIN)/pytest -m postgresql --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-lint: $(VENV)/test.stamp
+lint: $(VENV)/test.stamp lint-assets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# JavaScript and style sheets
+ifneq ($(shell command -v npm 2>/dev/null),)
+lint-assets: node_modules/lint.stamp
+	node_modules/.bin/eslint dashapp/assets
+	node_modules/.bin/stylelint 'dashapp/assets/**/*.css'
+else
+lint-assets:
+	@echo "There is no npm here: JavaScript and style sheets are left out."
+endif
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks
@@ -42,6 +52,11 @@ $(VENV)/test.stamp: setup.cfg pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test]'
 	@touch $(VENV)/demo.stamp $@
+
+# Linters alone: nothing of it is served.
+node_modules/lint.stamp: package.json package-lock.json
+	npm ci --silent --no-audit --no-fund
+	@touch $@
 
 $(RIVALS)/rivals.stamp: benchmarks/rivals.txt
 	$(PYTHON) -m venv $(RIVALS)

@@ -1,5 +1,6 @@
-"""The class colors, measured: apart for every kind of color vision, visible on both themes."""
+"""The class colors, measured: apart for every kind of color vision, visible on both themes; the style sheets."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -16,6 +17,21 @@ SIGHT = {
 }
 TO_CONES = [[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.6300]]
 TO_OKLAB = [[0.2105, 0.7936, -0.0041], [1.9780, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]
+
+COLOR_NAMES = {
+    "white",
+    "black",
+    "red",
+    "green",
+    "blue",
+    "yellow",
+    "orange",
+    "gray",
+    "grey",
+    "silver",
+    "purple",
+}
+OF_DASH = ("dash-", "_dash-")  # classes of Dash's own components
 
 
 def linear(color):
@@ -69,3 +85,71 @@ def test_the_style_sheet_has_the_colors_of_the_theme(pytestconfig):
 def test_a_class_beyond_the_tenth_has_a_color_and_a_figure_has_the_theme():
     assert class_color(13) == CLASS_COLORS[3]
     assert template("dark").layout.font.color == COLORS["dark"]["text"]
+
+
+@pytest.fixture(scope="module")
+def style_sheets(pytestconfig):
+    """Path below assets -> its rules as (selector, declarations), without comments and without :root blocks."""
+    folder = pytestconfig.rootpath / "dashapp/assets"
+    sheets = {}
+    for path in sorted(folder.rglob("*.css")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        rules = [(selector.strip(), body) for selector, body in re.findall(r"([^{};]+)\{([^{}]*)\}", text)]
+        if path.name == "base.css":
+            rules = [rule for rule in rules if rule[0] not in (":root", '[data-theme="dark"]')]
+        sheets[path.relative_to(folder)] = rules
+    return sheets
+
+
+def test_style_sheets_take_every_color_and_size_of_text_from_a_variable(style_sheets):
+    for path, rules in style_sheets.items():
+        for selector, body in rules:
+            for declaration in filter(None, map(str.strip, body.split(";"))):
+                name, _, value = declaration.partition(":")
+                literal = re.search(
+                    r"#[0-9a-f]{3,8}\b|\b(?:rgba?|hsla?|hwb|lab|lch|oklab|oklch|color)\(", value, re.I
+                )
+                assert literal is None, (path, selector, declaration)
+                words = set(re.findall(r"(?<![\w-])[a-z]+(?![\w-])", value))
+                assert not words & COLOR_NAMES, (path, selector, declaration)
+                if name == "font-size":
+                    assert re.fullmatch(r"var\(--text-[\w-]+\)", value.strip()), (path, selector, declaration)
+                if name == "font":
+                    assert value.strip() == "inherit" or "var(--text-" in value, (path, selector, declaration)
+
+
+def test_every_variable_of_the_style_sheets_is_defined_and_used(style_sheets, pytestconfig):
+    """Those in the :root block of base.css, that is; a page sets others where it needs them."""
+    css = (pytestconfig.rootpath / "dashapp/assets/base.css").read_text(encoding="utf-8")
+    defined = set(re.findall(r"^  (--[\w-]+):", css, re.MULTILINE))
+    used = {
+        name
+        for rules in style_sheets.values()
+        for _, body in rules
+        for name in re.findall(r"var\((--[\w-]+)", body)
+    }
+    assert {name for name in used if name.startswith(("--text", "--space", "--radius", "--font"))} <= defined
+    assert defined <= used
+
+
+def test_what_several_pages_use_is_in_no_folder_of_a_page(style_sheets):
+    """Style sheets of every page are loaded on every page: a class has one home."""
+    homes = {}
+    for path, rules in style_sheets.items():
+        for selector, _ in rules:
+            for name in re.findall(r"\.([a-zA-Z_][\w-]*)", selector):
+                homes.setdefault(name, set()).add(path.parent.name)
+    # In a folder beside the top level: a part of one page changes what all use.
+    assert not {name: home for name, home in homes.items() if len(home - {""}) > 1 and "" not in home}
+
+
+def test_a_style_sheet_has_no_class_and_no_id_that_nothing_has(style_sheets, pytestconfig):
+    sources = [*pytestconfig.rootpath.glob("dashapp/**/*.py"), *pytestconfig.rootpath.glob("dashapp/**/*.js")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    words = set(re.findall(r"[\w-]+", code))
+    starts = tuple(re.findall(r"(?<![\w-])([a-z-]+-)\{", code))  # f"mark-{outcome}"
+    for path, rules in style_sheets.items():
+        for selector, _ in rules:
+            for name in re.findall(r"[.#]([a-zA-Z_][\w-]*)", selector):
+                there = name in words or name.startswith((*starts, *OF_DASH))
+                assert there, (path, selector, name)

@@ -20,6 +20,8 @@ SOON = UNKEPT | {"Retry-After": "4"}  # seconds
 NEEDS_NONE = ("_dash-component-suites/", "_dash-dependencies", "_favicon.ico")
 OTHER = "This page shows another database than this server has now. Nothing was changed: load the page anew."
 
+STYLES = ("base.css", "components.css", "shell.css")  # what that page is drawn with
+
 # For whoever opens a page while there is no database to show.
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
@@ -28,7 +30,7 @@ DOCUMENT = """<!DOCTYPE html>
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>{title}</title>
     <link rel="icon" type="image/svg+xml" href="{icon}">
-    <link rel="stylesheet" href="{style}">
+    {styles}
     <script src="{theme}"></script>
   </head>
   <body>
@@ -98,7 +100,7 @@ def _document(app: Dash, text: str) -> str:
         line=escape(text),
         base=escape(app.config.requests_pathname_prefix),
         icon=address("mark.svg"),
-        style=address("base.css"),
+        styles="\n    ".join(f'<link rel="stylesheet" href="{address(name)}">' for name in STYLES),
         theme=address("theme.js"),
         script=address("connection.js"),
     )

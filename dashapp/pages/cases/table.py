@@ -48,7 +48,7 @@ def table(
                 element("thead", element("tr", head)),
                 element("tbody", [_row(row, query, options, app) for row in rows]),
             ],
-            className="case-table",
+            className="table case-table",
         ),
         className="card table-card",
     )

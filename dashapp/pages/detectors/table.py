@@ -56,7 +56,7 @@ def table(
                 html.Thead(html.Tr([_header(column, query, home) for column in COLUMNS])),
                 html.Tbody([_row(row, query, row is chosen, best, starts, home) for row in rows]),
             ],
-            className="detector-table",
+            className="table detector-table",
         ),
         className="card detector-table-card",
     )
