@@ -6,32 +6,25 @@ apps, over several databases, live in one process.
 
 import re
 from collections.abc import Collection
-from typing import NamedTuple
-from urllib.parse import quote
 
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
-from dash.development.base_component import Component
+from dash import Dash, html
 from sqlalchemy import Engine
 
-import db.read
-from dashapp import ids
 from dashapp.http import exports
 from dashapp.http.callback_bodies import add_body_check
 from dashapp.http.compression import add_compression
 from dashapp.http.errors import add_refusals
 from dashapp.http.headers import add_headers
 from dashapp.http.password import add_doors
-from dashapp.http.routes import case_id, is_detectors, register_routes
+from dashapp.http.routes import register_routes
 from dashapp.http.snapshot import Moments, Writer
-from dashapp.http.unavailable import DATABASE, add_database_check, reason
-from dashapp.keys import keys_button
-from dashapp.pages import not_found
-from dashapp.pages.case import page as case
-from dashapp.pages.cases import page as cases
-from dashapp.pages.detectors import page as detectors
-from dashapp.words.decisions import percent
+from dashapp.http.unavailable import DATABASE, add_database_check
+from dashapp.pages import case, cases, detectors
+from dashapp.shell import APP_NAME, register_shell, shell
 
-APP_NAME = "Explainable Pixels"
+# The pages, in the order of the menu; what each has to export is in dashapp/router.py. The first is the home
+# page. Router, menu, titles, callbacks and the status of a first answer derive from it.
+PAGES = (cases, detectors, case)
 
 # theme.js is loaded in <head>, before the first paint; Dash would load it after the body.
 INDEX = """<!DOCTYPE html>
@@ -51,18 +44,6 @@ INDEX = """<!DOCTYPE html>
 </html>"""
 
 BASE_PATH = re.compile(r"/?([\w~-][\w.~-]*/)*([\w~-][\w.~-]*)?", re.ASCII)
-
-
-class Page(NamedTuple):
-    """What the router shows for an address."""
-
-    title: str
-    body: Component
-
-    @property
-    def network_id(self) -> int | None:
-        """The network that the page is about, as its outermost part says; None: none in particular."""
-        return getattr(self.body, "data-network", None)
 
 
 def create_app(
@@ -113,20 +94,15 @@ def create_app(
         database=moments.database.token(),
     )
     # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
-    app.validation_layout = html.Div(
-        [
-            shell(app, engine),
-            cases.validation_layout(),
-            case.validation_layout(),
-            detectors.validation_layout(),
-        ]
-    )
-    app.layout = lambda: shell(app, engine)
-    register_shell(app, engine, writable=writer is not None)
-    for page in (cases, case, detectors):
+    pages = PAGES
+    of_pages = [page.validation_layout() for page in pages if hasattr(page, "validation_layout")]
+    app.validation_layout = html.Div([shell(app, engine, pages), *of_pages])
+    app.layout = lambda: shell(app, engine, pages)
+    register_shell(app, engine, pages, writable=writer is not None)
+    for page in pages:
         page.register(app, engine, writer)
     exports.register(app, engine)
-    register_routes(app, engine)
+    register_routes(app, engine, pages)
     add_body_check(app)
     add_database_check(app, moments)
     add_refusals(app)
@@ -142,133 +118,3 @@ def base_prefix(base_path: str) -> str:
             "slashes, as in --base-path /pixels/."
         )
     return f"/{base_path.strip('/')}/".replace("//", "/")
-
-
-def shell(app: Dash, engine: Engine) -> html.Div:
-    """Header and the place of the page; counts are read anew at each load."""
-    return html.Div(
-        children=[
-            dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
-            dcc.Store(id=ids.SHOWN_PATH),
-            dcc.Store(id=ids.PAGE_TITLE),
-            dcc.Store(id=ids.TITLE_DONE),
-            dcc.Store(id=ids.THEME),
-            html.A("Skip to the content", href=f"#{ids.PAGE}", className="skip-link"),
-            html.Header(
-                className="app-header",
-                children=[
-                    dcc.Link(
-                        [html.Img(src=app.get_asset_url("mark.svg"), alt="", className="app-mark"), APP_NAME],
-                        href=app.get_relative_path("/"),
-                        className="app-name",
-                    ),
-                    html.Nav(nav(app), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
-                    html.Dl(network_facts(engine), id=ids.FACTS, className="app-facts"),
-                    html.Label("Go to case number", htmlFor=ids.GO_TO_CASE, className="visually-hidden"),
-                    dcc.Input(
-                        id=ids.GO_TO_CASE,
-                        type="text",
-                        placeholder="Go to case …",
-                        className="go-to-case",
-                    ),
-                    keys_button(),
-                    html.Button(
-                        html.Span("Switch between light and dark", className="visually-hidden"),
-                        id=ids.THEME_TOGGLE,
-                        className="theme-toggle",
-                        title="Switch between light and dark",
-                    ),
-                ],
-            ),
-            html.Main(id=ids.PAGE, className="app-main", tabIndex=-1),
-        ],
-    )
-
-
-def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Div]:
-    """Which network a page is about, on which data set, and how many cases it has."""
-    facts = db.read.overview(engine, network_id)
-    shown = [("Cases", f"{facts.case_count:,}")]
-    if facts.network is not None:
-        accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
-        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
-    return [html.Div([html.Dt(name), html.Dd(value)], className="app-fact") for name, value in shown]
-
-
-def nav(app: Dash, pathname: str | None = None) -> list[html.Span]:
-    """Links to the pages, the one at `pathname` marked; a case belongs to the list."""
-    path = "" if pathname is None else app.strip_relative_path(pathname) or ""
-    here = None if pathname is None else "/" if not path or case_id(app, pathname) else f"/{path}"
-    return [
-        html.Span(
-            dcc.Link(title, href=app.get_relative_path(to), id=ids.nav_link(to), className="app-nav-link"),
-            **({"aria-current": "page"} if to == here else {}),
-        )
-        for to, title in (("/", "Cases"), (detectors.PATH, "Detectors"))
-    ]
-
-
-def register_shell(app: Dash, engine: Moments, *, writable: bool) -> None:
-    """Connect the router, the page's title and the theme toggle."""
-
-    def failed(error: Exception) -> tuple:
-        if reason(error, engine):
-            raise error
-        app.server.logger.error("A page could not be drawn", exc_info=error)
-        return not_found.broken(app, error), f"Error · {APP_NAME}", no_update, no_update
-
-    @app.callback(
-        Output(ids.PAGE, "children"),
-        Output(ids.PAGE_TITLE, "data"),
-        Output(ids.SHOWN_PATH, "data"),
-        Output(ids.FACTS, "children"),
-        Input(ids.LOCATION, "pathname"),
-        Input(ids.LOCATION, "search"),
-        State(ids.SHOWN_PATH, "data"),
-        on_error=failed,
-    )
-    def route(pathname: str, search: str, shown_path: str | None) -> tuple:
-        # Within one case the page itself follows what its address says (the layer, ...).
-        if pathname == shown_path and case_id(app, pathname) is not None:
-            return no_update, no_update, no_update, no_update
-        page = page_at(app, engine, pathname, search or "", writable=writable)
-        facts = network_facts(engine, page.network_id)
-        return page.body, f"{page.title} · {APP_NAME}", pathname, facts
-
-    @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
-    def mark_page(pathname: str | None) -> list:
-        return nav(app, pathname)
-
-    @app.callback(
-        Output(ids.LOCATION, "pathname"),
-        Input(ids.GO_TO_CASE, "n_submit"),
-        State(ids.GO_TO_CASE, "value"),
-        prevent_initial_call=True,
-    )
-    def go_to_case(_submits: int, typed: str | None) -> str:
-        number = (typed or "").strip().lstrip("#")
-        return app.get_relative_path(f"/case/{quote(number, safe='')}") if number else no_update
-
-    app.clientside_callback(
-        ClientsideFunction("shell", "shown"), Output(ids.TITLE_DONE, "data"), Input(ids.PAGE_TITLE, "data")
-    )
-    app.clientside_callback(
-        ClientsideFunction("theme", "toggle"), Output(ids.THEME, "data"), Input(ids.THEME_TOGGLE, "n_clicks")
-    )
-
-
-def page_at(app: Dash, engine: Engine, pathname: str, search: str, *, writable: bool = False) -> Page:
-    """The page at `pathname` (with the base path) and query string `search`."""
-    if not app.strip_relative_path(pathname):
-        return Page("Cases", cases.layout(engine, search, app, writable=writable))
-    if is_detectors(app, pathname):
-        return Page("Detectors", detectors.layout(engine, search, app))
-    case_number = case_id(app, pathname)
-    if case_number is None:
-        return Page("Not found", not_found.layout(app, pathname, "is no page of this dashboard."))
-    if not db.read.case_exists(engine, case_number):
-        reason = f"names case {case_number}, which is not in this database."
-        return Page("Not found", not_found.layout(app, pathname, reason))
-    body = case.layout(engine, case_number, search, app, writable=writable)
-    name = db.read.case_file_name(engine, case_number)
-    return Page(f"Case {case_number}" + (f", {name}" if name else ""), body)

@@ -1,6 +1,6 @@
-"""What addresses mean, and the answers that are no pages: images, redirects, the status of a first answer."""
+"""The answers that are no pages: images, redirects, the status of a first answer."""
 
-import re
+from collections.abc import Sequence
 
 import flask
 from dash import Dash
@@ -8,21 +8,10 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp.http.headers import keep_for_ever
-from dashapp.pages.detectors import page
+from dashapp.router import Page, leads_somewhere
 
 
-def case_id(app: Dash, pathname: str) -> int | None:
-    """The case that a path names, or None when it is no case's path."""
-    match = re.fullmatch(r"case/([1-9][0-9]{0,8})", app.strip_relative_path(pathname) or "")
-    return int(match[1]) if match else None
-
-
-def is_detectors(app: Dash, pathname: str) -> bool:
-    """Whether a path is the detectors' page."""
-    return app.strip_relative_path(pathname) == page.PATH.strip("/")
-
-
-def register_routes(app: Dash, engine: Engine) -> None:
+def register_routes(app: Dash, engine: Engine, pages: Sequence[Page]) -> None:
     """Add the images by content hash, and the status 404 to first answers for addresses that lead nowhere."""
     server: flask.Flask = app.server
     prefix = app.config.routes_pathname_prefix
@@ -51,8 +40,6 @@ def register_routes(app: Dash, engine: Engine) -> None:
         rule = flask.request.url_rule
         if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
             pathname = app.config.requests_pathname_prefix + flask.request.path.removeprefix(prefix)
-            number = case_id(app, pathname)
-            known = number is not None and db.read.case_exists(engine, number)
-            if not known and not is_detectors(app, pathname):
+            if not leads_somewhere(app, engine, pages, pathname):
                 response.status_code = 404
         return response

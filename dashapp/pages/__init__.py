@@ -1,1 +1,1 @@
-"""One file a page, each with `layout(...)` and `register(app, engine)`."""
+"""One folder a page; `dashapp/router.py` says what each exports, `dashapp/app.py` lists them."""

@@ -19,15 +19,34 @@ from dashapp.pages.case.detectors import detectors_part
 from dashapp.pages.case.insight import charts_part, neighbors_part
 from dashapp.pages.case.overview import input_part, network_part, output_part
 from dashapp.pages.case.state import case_state
+from dashapp.router import Visit
 from dashapp.words import decisions as words
 
+PATH = "/case/<case_id>"
+TITLE = "Case"
+FOLLOWS_ADDRESS = True
 
-def layout(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bool = False) -> html.Div:
+
+def title(engine: Engine, numbers: dict[str, int]) -> str:
+    """The case's number and the file that it came from. Raises LookupError when there is no such case."""
+    case_id = numbers["case_id"]
+    if not db.read.case_exists(engine, case_id):
+        raise LookupError(f"there is no case {case_id}")
+    name = db.read.case_file_name(engine, case_id)
+    return f"Case {case_id}" + (f", {name}" if name else "")
+
+
+def layout(app: Dash, engine: Engine, visit: Visit) -> html.Div:
     """The page of a case.
 
     Raises:
         LookupError: there is no such case.
     """
+    return draw_case(engine, visit.numbers["case_id"], visit.search, app, writable=visit.writable)
+
+
+def draw_case(engine: Engine, case_id: int, search: str, app: Dash, *, writable: bool = False) -> html.Div:
+    """Everything on the page, for the query string `search`."""
     case = db.read.case_detail(engine, case_id)
     names = [layer.name for layer in case.compared_layers]
     view, maps = case_state(engine, case, search).view, case_maps.case_view_of(case, search)
@@ -236,7 +255,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
         """Another metric or rule: every decision of the page is another."""
         if case_id is None or path != shown_path or drawn_for(engine, case_id, search or "") == drawn:
             raise PreventUpdate
-        return layout(engine, case_id, search or "", app, writable=writer is not None).children
+        return draw_case(engine, case_id, search or "", app, writable=writer is not None).children
 
     @app.callback(
         output={

@@ -13,11 +13,16 @@ from dashapp import ids
 from dashapp.draw.html_parts import drawn
 from dashapp.pages import not_found
 from dashapp.pages.cases import facets, gallery, head, saved, table
+from dashapp.router import Visit
 from dashapp.words.decisions import OUTCOME_NAMES
 
+PATH = "/"
+TITLE = "Cases"
 
-def layout(engine: Engine, search: str, app: Dash, *, writable: bool = False) -> Component:
-    """The page for the query string `search` ('?...' or ''); `writable`: views can be saved."""
+
+def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
+    """The page for the visit's query string; where it is writable, views can be saved."""
+    search, writable = visit.search, visit.writable
     home = app.get_relative_path("/")
     try:
         query, options = db.read.case_query(engine, search)

@@ -19,13 +19,16 @@ from dashapp.draw.evidence_figures import Curve
 from dashapp.pages import not_found
 from dashapp.pages.detectors import parts
 from dashapp.pages.detectors.table import table
+from dashapp.router import Visit
 from db.read import DetectorRow, EvidenceQuery
 
 PATH = "/detectors"
+TITLE = "Detectors"
 
 
-def layout(engine: Engine, search: str, app: Dash) -> Component:
-    """The page for the query string `search` ('?...' or '')."""
+def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
+    """The page for the visit's query string."""
+    search = visit.search
     home = app.get_relative_path(PATH)
     try:
         query, options = db.read.evidence_query(engine, search)

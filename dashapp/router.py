@@ -1,0 +1,108 @@
+"""Which page an address leads to.
+
+A page is a package (or anything else) with these names; `dashapp.app.PAGES` lists them:
+
+    PATH               '/detectors', or with a number in it: '/case/<case_id>'
+    TITLE              in the menu, and in the browser's tab
+    layout(app, engine, visit) -> Component
+    register(app, engine, writer)
+    validation_layout() -> Component    optional: every id that its callbacks name, without data
+    title(engine, numbers) -> str       optional: what the tab says; raises LookupError where nothing is
+    FOLLOWS_ADDRESS = True              optional: its own callback follows the query string
+
+A page without a number in its path is in the menu.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from dash import Dash
+from dash.development.base_component import Component
+from sqlalchemy import Engine
+
+from dashapp.pages import not_found
+from dashapp.theme import Theme
+
+NUMBER = re.compile(r"<(\w+)>")
+
+
+class Visit(NamedTuple):
+    """What a browser asks of a page."""
+
+    search: str = ""  # query string, '?...' or ''
+    numbers: Mapping[str, int] = MappingProxyType({})  # those in the path: {'case_id': 17}
+    theme: Theme = "light"
+    writable: bool = False  # what people write can be changed here
+
+
+class Page(Protocol):
+    """What a page exports, but for the optional names."""
+
+    PATH: str
+    TITLE: str
+
+    def layout(self, app: Dash, engine: Engine, visit: Visit) -> Component:
+        """Draw the page."""
+
+    def register(self, app: Dash, engine: Engine, writer: Engine | None) -> None:
+        """Connect its callbacks."""
+
+
+class Place(NamedTuple):
+    """A page, and the numbers in the path that leads to it."""
+
+    page: Page
+    numbers: Mapping[str, int]
+
+    def title(self, engine: Engine) -> str:
+        """What the browser's tab says. Raises LookupError when there is nothing of these numbers."""
+        titled = getattr(self.page, "title", None)
+        return self.page.TITLE if titled is None else titled(engine, self.numbers)
+
+
+class Answer(NamedTuple):
+    """What the router puts in place."""
+
+    title: str
+    body: Component
+    follows_address: bool = False
+
+    @property
+    def network_id(self) -> int | None:
+        """The network that the page is about, as its outermost part says; None: none in particular."""
+        return getattr(self.body, "data-network", None)
+
+
+def find_place(app: Dash, pages: Sequence[Page], pathname: str) -> Place | None:
+    """The page that a path (with the base path) leads to; None: there is no such page."""
+    path = "/" + (app.strip_relative_path(pathname) or "")
+    for page in pages:
+        pattern = NUMBER.sub(r"(?P<\1>[1-9][0-9]{0,8})", re.escape(page.PATH))
+        found = re.fullmatch(pattern, path, re.ASCII)
+        if found:
+            return Place(page, {name: int(number) for name, number in found.groupdict().items()})
+    return None
+
+
+def leads_somewhere(app: Dash, engine: Engine, pages: Sequence[Page], pathname: str) -> bool:
+    """Whether there is a page at a path, and what its numbers name is in the database."""
+    place = find_place(app, pages, pathname)
+    try:
+        return place is not None and bool(place.title(engine))
+    except LookupError:
+        return False
+
+
+def draw_page(app: Dash, engine: Engine, pages: Sequence[Page], pathname: str, visit: Visit) -> Answer:
+    """Draw the page at a path (with the base path), or say that there is none."""
+    place = find_place(app, pages, pathname)
+    if place is None:
+        return Answer("Not found", not_found.layout(app, pathname, "is no page of this dashboard."))
+    try:
+        title = place.title(engine)
+    except LookupError as error:
+        return Answer("Not found", not_found.layout(app, pathname, f"leads nowhere: {error}."))
+    body = place.page.layout(app, engine, visit._replace(numbers=place.numbers))
+    return Answer(title, body, getattr(place.page, "FOLLOWS_ADDRESS", False))

@@ -1,0 +1,138 @@
+"""What is around every page: the header, the menu, and the places that callbacks fill."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from sqlalchemy import Engine
+
+import db.read
+from dashapp import ids
+from dashapp.http.snapshot import Moments
+from dashapp.http.unavailable import reason
+from dashapp.keys import keys_button
+from dashapp.pages import not_found
+from dashapp.router import NUMBER, Page, Visit, draw_page, find_place
+from dashapp.words.decisions import percent
+
+APP_NAME = "Explainable Pixels"
+
+
+def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
+    """Header and the place of the page; counts are read anew at each load."""
+    return html.Div(
+        children=[
+            dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
+            dcc.Store(id=ids.SHOWN_PATH),
+            dcc.Store(id=ids.PAGE_TITLE),
+            dcc.Store(id=ids.TITLE_DONE),
+            dcc.Store(id=ids.THEME),
+            html.A("Skip to the content", href=f"#{ids.PAGE}", className="skip-link"),
+            html.Header(
+                className="app-header",
+                children=[
+                    dcc.Link(
+                        [html.Img(src=app.get_asset_url("mark.svg"), alt="", className="app-mark"), APP_NAME],
+                        href=app.get_relative_path("/"),
+                        className="app-name",
+                    ),
+                    html.Nav(menu(app, pages), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
+                    html.Dl(network_facts(engine), id=ids.FACTS, className="app-facts"),
+                    html.Label("Go to case number", htmlFor=ids.GO_TO_CASE, className="visually-hidden"),
+                    dcc.Input(
+                        id=ids.GO_TO_CASE,
+                        type="text",
+                        placeholder="Go to case …",
+                        className="go-to-case",
+                    ),
+                    keys_button(),
+                    html.Button(
+                        html.Span("Switch between light and dark", className="visually-hidden"),
+                        id=ids.THEME_TOGGLE,
+                        className="theme-toggle",
+                        title="Switch between light and dark",
+                    ),
+                ],
+            ),
+            html.Main(id=ids.PAGE, className="app-main", tabIndex=-1),
+        ],
+    )
+
+
+def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Div]:
+    """Which network a page is about, on which data set, and how many cases it has."""
+    facts = db.read.overview(engine, network_id)
+    shown = [("Cases", f"{facts.case_count:,}")]
+    if facts.network is not None:
+        accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
+        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
+    return [html.Div([html.Dt(name), html.Dd(value)], className="app-fact") for name, value in shown]
+
+
+def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None) -> list[html.Span]:
+    """Links to the pages, the one at `pathname` marked; where the path has a number, the first one is."""
+    listed = [page for page in pages if not NUMBER.search(page.PATH)]
+    place = None if pathname is None else find_place(app, pages, pathname)
+    here = None if place is None else listed[0] if place.numbers else place.page
+    return [
+        html.Span(
+            dcc.Link(
+                page.TITLE,
+                href=app.get_relative_path(page.PATH),
+                id=ids.nav_link(page.PATH),
+                className="app-nav-link",
+            ),
+            **({"aria-current": "page"} if page is here else {}),
+        )
+        for page in listed
+    ]
+
+
+def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writable: bool) -> None:
+    """Connect the router, the page's title, the field for a case's number and the theme toggle."""
+
+    def answer_failure(error: Exception) -> tuple:
+        if reason(error, engine):
+            raise error
+        app.server.logger.error("A page could not be drawn", exc_info=error)
+        return not_found.broken(app, error), f"Error · {APP_NAME}", no_update, no_update
+
+    @app.callback(
+        Output(ids.PAGE, "children"),
+        Output(ids.PAGE_TITLE, "data"),
+        Output(ids.SHOWN_PATH, "data"),
+        Output(ids.FACTS, "children"),
+        Input(ids.LOCATION, "pathname"),
+        Input(ids.LOCATION, "search"),
+        State(ids.SHOWN_PATH, "data"),
+        on_error=answer_failure,
+    )
+    def route(pathname: str, search: str | None, shown_path: str | None) -> tuple:
+        place = find_place(app, pages, pathname)
+        # Within one case the page itself follows what its address says (the layer, ...).
+        if pathname == shown_path and place is not None and getattr(place.page, "FOLLOWS_ADDRESS", False):
+            return no_update, no_update, no_update, no_update
+        page = draw_page(app, engine, pages, pathname, Visit(search or "", writable=writable))
+        facts = network_facts(engine, page.network_id)
+        return page.body, f"{page.title} · {APP_NAME}", pathname, facts
+
+    @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
+    def mark_page(pathname: str | None) -> list:
+        return menu(app, pages, pathname)
+
+    @app.callback(
+        Output(ids.LOCATION, "pathname"),
+        Input(ids.GO_TO_CASE, "n_submit"),
+        State(ids.GO_TO_CASE, "value"),
+        prevent_initial_call=True,
+    )
+    def go_to_case(_submits: int, typed: str | None) -> str:
+        number = (typed or "").strip().lstrip("#")
+        return app.get_relative_path(f"/case/{quote(number, safe='')}") if number else no_update
+
+    app.clientside_callback(
+        ClientsideFunction("shell", "shown"), Output(ids.TITLE_DONE, "data"), Input(ids.PAGE_TITLE, "data")
+    )
+    app.clientside_callback(
+        ClientsideFunction("theme", "toggle"), Output(ids.THEME, "data"), Input(ids.THEME_TOGGLE, "n_clicks")
+    )
