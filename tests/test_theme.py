@@ -1,4 +1,4 @@
-"""The class colors, measured: apart for every kind of color vision, visible on both themes; the style sheets."""
+"""The class colors, measured: apart for every color vision, visible on both themes; the style sheets."""
 
 import re
 from itertools import combinations
@@ -89,7 +89,7 @@ def test_a_class_beyond_the_tenth_has_a_color_and_a_figure_has_the_theme():
 
 @pytest.fixture(scope="module")
 def style_sheets(pytestconfig):
-    """Path below assets -> its rules as (selector, declarations), without comments and without :root blocks."""
+    """Path below assets -> its rules as (selector, declarations), without comments and :root blocks."""
     folder = pytestconfig.rootpath / "dashapp/assets"
     sheets = {}
     for path in sorted(folder.rglob("*.css")):
