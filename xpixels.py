@@ -160,21 +160,26 @@ def _own_command() -> list[str]:
 
 
 def _data(commands: Commands) -> None:
+    from model.data.registry import DATASETS
+
     group = commands.add_group("data", "fetch data sets")
     help = "fetch and verify a data set into your cache folder"
     stopped = "nothing was kept: the same command begins anew"
     fetch = group.add("fetch", _run_fetch, help, stopped=stopped, database=False)
-    fetch.add_argument("name", choices=["cifar10"], help="the data set")
+    fetchable = [name for name, source in DATASETS.items() if source.fetch]
+    fetch.add_argument("name", choices=fetchable, help="the data set")
     fetch.add_argument("--from", dest="source", metavar="PATH", help="an archive or folder you have")
 
 
 def _run_fetch(options: argparse.Namespace) -> None:
     from db.address import hide_passwords
-    from model.data.fetch import fetch
+    from model.data.registry import DATASETS
 
     if options.source is not None and hide_passwords(options.source) != options.source:
         raise ValueError(f"--from {options.source}: expected an archive or a folder of this machine")
-    print(f"cifar10 is in {fetch(from_path=options.source)}")
+    source = DATASETS[options.name]
+    assert source.fetch is not None  # the choices are those that can be fetched
+    print(f"{source.name} is in {source.fetch(from_path=options.source)}")
 
 
 def _training(commands: Commands) -> None:

@@ -13,14 +13,14 @@ import numpy as np
 
 from model import devices
 from model.attacks.one_pixel import one_pixel_attack
-from model.data import cifar10
+from model.data import registry
 from model.network import checkpoint, cnn
 from model.network.incremental import fastest
 
 
 def correct_images(network: cnn.Network, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first images (N, H, W, 3) of the sample's test part that the network gets right, with labels."""
-    test = cifar10.load("cifar10-sample", "test")
+    test = registry.load("cifar10-sample", "test")
     right = np.flatnonzero(cnn.predict(network, test.images).argmax(1) == test.labels)[:count]
     return test.images[right], test.labels[right]
 

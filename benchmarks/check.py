@@ -22,7 +22,7 @@ from db.read.for_ingest.detectors import known_networks
 from db.schema import cases, images, repairs
 from ingest.check.command import CHUNK, evenly, ready
 from model import devices
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 from model.detectors.repair_screen import screened_stream
 from model.network import checkpoint
 

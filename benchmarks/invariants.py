@@ -18,7 +18,7 @@ from benchmarks.pages import components
 from dashapp import ids
 from db.commands import upkeep
 from db.read import PAGE_SIZE
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 
 # What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
 STAGED = ("without neighbors", "decisions missing", "do not count every case")

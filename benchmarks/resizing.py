@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from model import devices
-from model.data import cifar10
+from model.data import registry
 from model.data.pictures.sizes import RESIZES, resize
 from model.detectors.repair_screen import screened_stream
 from model.network import checkpoint, cnn
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=400)
     options = parser.parse_args(arguments)
     devices.use_all_cores()
-    network, test = checkpoint.load().network, cifar10.load("cifar10-sample", "test")
+    network, test = checkpoint.load().network, registry.load("cifar10-sample", "test")
     function = fastest(network)[0]
     pictures, labels = map(Image.fromarray, test.images[: options.images]), test.labels[: options.images]
     pictures = list(pictures)

@@ -14,6 +14,7 @@ from db.read.network_titles import network_titles
 from db.runs.batch_names import normal_name
 from db.vocabulary import METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
+from model.data.registry import add_dataset_option
 
 EVALUATIONS = ("auto", "incremental", "full")
 NAME_HELP = "what the batch is called in lists and filters; another name for the same batch renames it"
@@ -30,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             help += " (default: %(default)s)" if settings["default"] is not None else ""
         parser.add_argument(name, help=help, **settings)
 
-    option("--dataset", "the images", choices=("cifar10", "cifar10-sample"))
+    add_dataset_option(parser, fallback.dataset)
     option(
         "--cases",
         "adversarial cases wanted in each partition, and as many clean ones",

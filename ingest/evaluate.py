@@ -10,12 +10,13 @@ from pathlib import Path
 from db import address, engine, migrate
 from db.engine import writing
 from ingest.workers.lease import Turn
+from model.data.registry import add_dataset_option
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What is evaluated, and where the predictions go."""
     parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
-    parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
+    add_dataset_option(parser)
     parser.add_argument(
         "--database",
         metavar="URL",
@@ -26,12 +27,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_options(options: argparse.Namespace) -> None:
     """Print the accuracy, and keep the predictions where there is a database for them."""
-    from model.data import cifar10
+    from model.data import registry
     from model.network import checkpoint
     from model.network.cnn import predict
 
     loaded = checkpoint.load(options.weights or checkpoint.BUNDLED)
-    test = cifar10.load(options.dataset, "test")
+    test = registry.load(options.dataset, "test")
     database = _database(options.database)
     began = time.perf_counter()
     logits = predict(loaded.network, test.images)

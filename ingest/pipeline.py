@@ -36,7 +36,7 @@ from ingest.task import Crew, Task
 from ingest.workers.lease import Turn
 from ingest.workers.local import Alone
 from ingest.workers.postgresql import Helper, Shared
-from model.data import cifar10
+from model.data import dataset, registry
 from model.network import checkpoint
 from model.network.incremental import fastest
 
@@ -73,7 +73,7 @@ def ingest(
     batch: Batch,
     *,
     weights: Path = checkpoint.BUNDLED,
-    load: Callable[[str, str], cifar10.Dataset] = cifar10.load,
+    load: Callable[[str, str], dataset.Dataset] = registry.load,
     evaluation: str = "auto",
     maps: bool = True,
     repairs: bool = True,
@@ -101,7 +101,7 @@ def add_cases(
     batch: Batch,
     *,
     weights: Path = checkpoint.BUNDLED,
-    load: Callable[[str, str], cifar10.Dataset] = cifar10.load,
+    load: Callable[[str, str], dataset.Dataset] = registry.load,
     evaluation: str = "auto",
     turn: Turn | None = None,
     crew: Crew | None = None,
@@ -156,7 +156,7 @@ def attack_all(
     batch: Batch,
     *,
     weights: Path = checkpoint.BUNDLED,
-    load: Callable[[str, str], cifar10.Dataset] = cifar10.load,
+    load: Callable[[str, str], dataset.Dataset] = registry.load,
     evaluation: str = "auto",
     crew: Crew | None = None,
     naming: Naming = Naming(),
@@ -180,8 +180,8 @@ def _task(
     engine: Engine,
     batch: Batch,
     weights: Path,
-    test: cifar10.Dataset,
-    training: Callable[[], cifar10.Dataset],
+    test: dataset.Dataset,
+    training: Callable[[], dataset.Dataset],
     evaluation: str,
     turn: Turn | None,
     crew: Crew | None,
@@ -208,7 +208,7 @@ def _task(
     return Task(*known, evaluation=evaluation, pixels=batch.pixels), batch_id
 
 
-def turn_on(engine: Engine, load: Callable[[str, str], cifar10.Dataset]) -> Turn:
+def turn_on(engine: Engine, load: Callable[[str, str], dataset.Dataset]) -> Turn:
     """A turn; where several can write at once, those that wait for theirs take part in the work."""
     return Turn(engine, Helper(engine, load) if locks_rows(engine) else None)
 

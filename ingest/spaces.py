@@ -19,7 +19,7 @@ from db.read.for_ingest.batches import LayerRow
 from db.read.for_ingest.images import image_files
 from db.vocabulary import REFERENCES
 from ingest import rows
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 from model.network.cnn import Network, activate
 from model.network.layers import COMPOSED, SCALED
 

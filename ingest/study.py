@@ -23,6 +23,7 @@ from db.runs.batch_names import normal_name
 from db.vocabulary import METRICS, PARTITIONS, REFERENCES, RULES
 from ingest.batch import ALL, ANY, SWEEP, Batch
 from ingest.command import add_scheduler, say_batch
+from model.data.registry import add_dataset_option
 from model.network.layers import SCALED
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def study(
     from ingest.pipeline import Naming, add_cases, explain_cases, turn_on
     from ingest.stages.evaluation import evaluate_detectors
     from ingest.stages.near_median import attack_near_median
-    from model.data import cifar10
+    from model.data import registry
     from model.network import checkpoint
 
-    options = {"weights": weights or checkpoint.BUNDLED, "load": load or cifar10.load, "crew": crew}
+    options = {"weights": weights or checkpoint.BUNDLED, "load": load or registry.load, "crew": crew}
     lacking = {}
     with turn_on(engine, options["load"]) as turn:
         for set_, batch in plan.batches().items():
@@ -115,7 +116,7 @@ def _fooled(task: Task) -> np.ndarray:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of a study, with their defaults."""
     usual = Plan()
-    parser.add_argument("--dataset", default=usual.dataset, choices=("cifar10", "cifar10-sample"))
+    add_dataset_option(parser, usual.dataset)
     parser.add_argument(
         "--cases",
         type=int,

@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 from sqlalchemy import Connection, Engine
 
 from ingest import record
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.network.checkpoint import Checkpoint
 from model.network.incremental import Incremental, fastest
 

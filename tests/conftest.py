@@ -19,7 +19,7 @@ from filelock import FileLock
 from db import engine as engines
 from db import migrate, vocabulary
 from ingest import pipeline
-from model.data import cifar10
+from model.data import registry
 from tests.support import (
     checked_database,
     fresh_database,
@@ -93,7 +93,7 @@ def compiled_once(shared):
 def sample():
     """Give the bundled sample: .train (4,000 images) and .test (1,000), to be read, not written to."""
     return SimpleNamespace(
-        train=cifar10.load("cifar10-sample", "train"), test=cifar10.load("cifar10-sample", "test")
+        train=registry.load("cifar10-sample", "train"), test=registry.load("cifar10-sample", "test")
     )
 
 

@@ -12,8 +12,8 @@ import pytest
 
 import model.data.archive
 from model.data.archive import unpack
-from model.data.cifar10 import encode_png
 from model.data.fetch import fetch
+from model.data.png import encode_png
 from tests.support.tiny_cifar10 import (
     RECORDS,
     Tiny,

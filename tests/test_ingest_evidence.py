@@ -12,7 +12,7 @@ from db.read.for_ingest import evaluated, stored_activations
 from ingest import pipeline, rows
 from ingest.stages.evaluation import evaluate_detectors
 from ingest.stages.neighbors import find_neighbors
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 from model.network import checkpoint
 from model.network.cnn import activate, predict
 from tests.support import ingested_batch

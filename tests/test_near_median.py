@@ -12,7 +12,8 @@ from ingest.task import Task
 from ingest.workers.local import Alone
 from model.attacks.near_median import median_corners, near_median_attack, near_median_stream
 from model.attacks.sweep import corner_sweep
-from model.data.cifar10 import Dataset, decode_png
+from model.data.dataset import Dataset
+from model.data.png import decode_png
 from model.detectors.repair import neighbor_medians, repair_sweep
 from model.network import cnn
 from model.network.checkpoint import BUNDLED, Checkpoint

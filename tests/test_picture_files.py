@@ -8,10 +8,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model.data.cifar10 import encode_png
 from model.data.pictures import files as picture_files
 from model.data.pictures import reading
 from model.data.pictures.headers import PictureError
+from model.data.png import encode_png
 
 IMAGE = np.random.default_rng(3).integers(0, 256, (32, 32, 3), np.uint8)
 PNG = encode_png(IMAGE)

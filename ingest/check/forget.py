@@ -20,11 +20,11 @@ from db.schema import datasets, samples
 from ingest.check.kept import KEPT_DATASETS
 from ingest.check.tuned import named_networks
 from ingest.workers.lease import Turn
-from model.data.cifar10 import pixel_digest
 from model.data.pictures import files
 from model.data.pictures.files import own_name, shown
 from model.data.pictures.headers import PictureError
 from model.data.pictures.reading import decode, most_bytes
+from model.data.png import pixel_digest
 
 LISTED = 10  # cases that are named before they go
 

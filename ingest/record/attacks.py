@@ -12,7 +12,7 @@ from db import write
 from db.schema import attack_images, attack_pixels, attacks
 from ingest.record.samples import Row, write_images, write_samples
 from model.attacks.one_pixel import AttackResult
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 
 KEY = ("network_id", "sample_id", "target_class", "method", "variant", "pixel_count", "population", "budget")
 KEY += ("seed",)  # of an attack

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from db import write
 from db.schema import classes, datasets, layers, networks, now
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.network.checkpoint import Checkpoint
 from model.network.layers import COMPOSED, SCALED, Architecture, Conv, Dense, Flatten
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from db import write
 from db.schema import predictions
 from ingest import rows
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 
 
 def write_predictions(

@@ -13,7 +13,8 @@ from db import write
 from db.engine import lock_row
 from db.read.for_ingest.kept import kept_samples
 from db.schema import datasets, images, samples
-from model.data.cifar10 import Dataset, encode_png, pixel_digest
+from model.data.dataset import Dataset
+from model.data.png import encode_png, pixel_digest
 
 Row = dict[str, Any]
 

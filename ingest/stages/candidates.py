@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ingest.batch import ALL, ANY, RANDOM, Batch
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 
 Pair = tuple[int, int | None]  # an image, by its index into the split, and a class to reach; None: any other
 

@@ -18,7 +18,7 @@ from ingest.batch import Batch
 from ingest.runs import stage
 from ingest.stages.candidates import Candidate
 from ingest.task import Task
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.network.cnn import activate
 from model.network.layers import COMPOSED
 from model.progress import progress

@@ -12,7 +12,7 @@ from db.read.for_ingest.likeness import reference_places
 from ingest import record, rows
 from ingest.runs import stage
 from ingest.task import Task
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.detectors.duplicates import Likeness, alike
 from model.network.cnn import activate
 from model.network.layers import Architecture

@@ -16,7 +16,7 @@ from db.read.for_ingest.originals import cases_without_original
 from ingest import record
 from ingest.runs import stage
 from ingest.task import Task
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 from model.network.cnn import activate
 from model.network.layers import COMPOSED
 from model.progress import progress

@@ -9,7 +9,7 @@ from db.engine import writing
 from db.read.for_ingest import batches
 from ingest import record
 from ingest.runs import stage
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.network.cnn import Network, predict
 
 

@@ -11,7 +11,7 @@ from db.read.for_ingest.images import image_files, images_without_repair
 from ingest import record
 from ingest.runs import stage
 from ingest.task import Done, Task
-from model.data.cifar10 import decode_png
+from model.data.png import decode_png
 from model.detectors.repair import repair_stream
 from model.network.incremental import Incremental
 from model.progress import progress

@@ -26,8 +26,8 @@ from ingest.task import Done, Task
 from ingest.workers.local import WORK, chunks
 from ingest.workers.remote import Place, describe, enter
 from model import devices
-from model.data import cifar10
-from model.data.cifar10 import Dataset
+from model.data import registry
+from model.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -97,7 +97,7 @@ def crew_at(scheduler: str | None, engine: Engine) -> AbstractContextManager[Clu
         return nullcontext()
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line
-    return cluster(scheduler, engine, cifar10.load)
+    return cluster(scheduler, engine, registry.load)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from db.runs import chunks as free
 from ingest.task import Done, Task
 from ingest.workers.local import WORK, chunks
 from ingest.workers.remote import Place, describe, enter
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 
 LOOKS = 0.1  # seconds between two looks whether others are done
 PATIENCE = 60  # seconds after which it is told who is waited for

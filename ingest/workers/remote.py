@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from ingest.runs import code_version
 from ingest.task import Task
 from ingest.workers.local import Alone
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.network import checkpoint
 from model.network.incremental import Incremental
 

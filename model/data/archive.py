@@ -19,7 +19,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from model.data.cifar10 import CIFAR10, SIDE, BinaryFile, check_digest, decode_png, read_at_most, read_binary
+from model.data.cifar10 import CIFAR10, SIDE, BinaryFile, check_digest, read_at_most, read_binary
+from model.data.png import decode_png
 
 MAX_UNPACKED = 1 << 29  # bytes; the official archive unpacks to 184 million
 MAX_MEMBERS = 1000

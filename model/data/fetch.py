@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from model.data.archive import assemble
-from model.data.cifar10 import CIFAR10, BinaryFile, DataMissingError, cache_folder, read_binary
+from model.data.cifar10 import CIFAR10, BinaryFile, cache_folder, read_binary
+from model.data.dataset import DataMissingError
 from model.data.sources import OFFICIAL_THEN_NPM, Progress, Source
 
 

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from model.data.registry import add_dataset_option
 from whole_file import FORCE, require_place
 
 RECIPE_OPTIONS = {
@@ -19,7 +20,7 @@ RECIPE_OPTIONS = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of `xpixels train`; the recipe's defaults are told by `model.network.train.Recipe`."""
-    parser.add_argument("--dataset", default="cifar10", choices=("cifar10", "cifar10-sample"))
+    add_dataset_option(parser)
     parser.add_argument(
         "--output",
         type=_weights_file,
@@ -45,7 +46,7 @@ def train(options: argparse.Namespace) -> None:
     Raises FileExistsError where files are there that are not of a training to be gone on with.
     """
     from model import devices
-    from model.data import cifar10
+    from model.data import registry
     from model.network import checkpoint
     from model.network import train as training
     from model.network.cnn import accuracy
@@ -61,7 +62,7 @@ def train(options: argparse.Namespace) -> None:
             log.unlink()
         for path in (options.output, options.output.with_suffix(".json"), log):
             require_place(path, replace=options.force, way_out=FORCE)
-    images, test = cifar10.load(options.dataset, "train"), cifar10.load(options.dataset, "test")
+    images, test = registry.load(options.dataset, "train"), registry.load(options.dataset, "test")
     if not state.exists():
         log.unlink(missing_ok=True)
     total, done = recipe.epochs * len(images), training.epochs_done(state) * len(images)

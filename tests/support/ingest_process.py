@@ -137,13 +137,13 @@ def main(settings: str, *options: str) -> int:
     """Run the command `xpixels ingest`, on the tests' part of the sample."""
     import xpixels
     from ingest import pipeline
-    from model.data import cifar10
+    from model.data import registry
     from tests.support import ingested_batch
 
     _adapt(**json.loads(settings))
-    sample = SimpleNamespace(**{split: cifar10.load("cifar10-sample", split) for split in ("train", "test")})
-    cifar10.load = partial(ingested_batch.cut, sample)  # as Dask's workers get it
-    pipeline.ingest = partial(pipeline.ingest, load=cifar10.load)
+    sample = SimpleNamespace(**{split: registry.load("cifar10-sample", split) for split in ("train", "test")})
+    registry.load = partial(ingested_batch.cut, sample)  # as Dask's workers get it
+    pipeline.ingest = partial(pipeline.ingest, load=registry.load)
     return xpixels.main(["ingest", *options])
 
 

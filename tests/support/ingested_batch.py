@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from db.commands import upkeep
 from ingest.batch import Batch
-from model.data import cifar10
-from model.data.cifar10 import Dataset
+from model.data import registry
+from model.data.dataset import Dataset
 from tests.support import contents
 
 BATCH = Batch(dataset="cifar10-sample", cases=2, population=48, generations=2)
@@ -28,7 +28,7 @@ def cut(sample, name: str, split: str) -> Dataset:
 
 def load(name: str, split: str) -> Dataset:
     """The same, for a process that has no sample at hand."""
-    return cut(SimpleNamespace(**{split: cifar10.load("cifar10-sample", split)}), name, split)
+    return cut(SimpleNamespace(**{split: registry.load("cifar10-sample", split)}), name, split)
 
 
 def require_the_same(engine: Engine, expected: dict) -> None:

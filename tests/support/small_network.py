@@ -9,7 +9,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from model.data.cifar10 import Dataset
+from model.data.dataset import Dataset
 from model.network import checkpoint, cnn
 from model.network.layers import Architecture, Conv, Dense, Flatten, MaxPool
 from tests.support.networks import random_network

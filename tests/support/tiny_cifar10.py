@@ -7,7 +7,8 @@ import tarfile
 
 import numpy as np
 
-from model.data.cifar10 import BinaryFile, encode_png
+from model.data.cifar10 import BinaryFile
+from model.data.png import encode_png
 
 RECORDS = 3
 
