@@ -15,7 +15,7 @@ from model import devices
 from model.attacks.one_pixel import one_pixel_attack
 from model.data import registry
 from model.network import checkpoint, cnn
-from model.network.incremental import fastest
+from model.network.incremental_pass import fastest
 
 
 def correct_images(network: cnn.Network, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -34,9 +34,9 @@ BATCH = ("--dataset", "cifar10-sample", "--population", "16", "--generations", "
 # The command line, with a line in a file for every attack that is finished, written down or not.
 CHILD = """
 import os, sys
-from ingest.stages import evolve
+from model.attacks import one_pixel
 import xpixels
-whole, log = evolve.attack_stream, os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+whole, log = one_pixel.attack_stream, os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 def told(*arguments, identities, targets, **options):
     width = 1 if targets is None else targets.shape[1]
     for flat, result in whole(*arguments, identities=identities, targets=targets, **options):
@@ -44,7 +44,7 @@ def told(*arguments, identities, targets, **options):
         made = [f"{image}/{target} {queries}" for image, target, queries in lines if queries]
         os.write(log, "".join(line + "\\n" for line in made).encode())
         yield flat, result
-evolve.attack_stream = told
+one_pixel.attack_stream = told
 sys.exit(xpixels.main(["ingest", *sys.argv[2:]]))
 """
 

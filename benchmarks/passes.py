@@ -27,7 +27,7 @@ from model.attacks.step import logits_of
 from model.attacks.sweep import color_grid
 from model.attacks.sweep_step import positions, remember
 from model.network import cnn, layers
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 from model.network.windows import full_multiply_adds, parts, plan
 
 ROUNDS = 5

@@ -18,7 +18,7 @@ from model import devices
 from model.attacks.one_pixel import one_pixel_attack
 from model.detectors.repair import repair_sweep
 from model.network import checkpoint, cnn
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 
 
 def area(high: np.ndarray, low: np.ndarray) -> float:

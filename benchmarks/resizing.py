@@ -19,7 +19,7 @@ from model.data import registry
 from model.data.pictures.sizes import RESIZES, resize
 from model.detectors.repair_screen import screened_stream
 from model.network import checkpoint, cnn
-from model.network.incremental import fastest
+from model.network.incremental_pass import fastest
 
 FILTERS = ("NEAREST", "BOX", "BILINEAR", "BICUBIC", "LANCZOS")
 ROWS = 4

@@ -26,7 +26,7 @@ from model import devices
 from model.attacks.one_pixel import one_pixel_attack
 from model.attacks.sweep import as_attacks, corner_sweep
 from model.network import checkpoint, cnn
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 
 POPULATION, GENERATIONS = 400, 75
 HERE = Path(__file__).parent

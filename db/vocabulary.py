@@ -72,6 +72,7 @@ class Attack(NamedTuple):
     name: str
     title: str
     meaning: str
+    tries_all: bool = False  # and then takes the best
 
 
 Row = TypeVar("Row", Metric, Rule, Outcome, Detector, Composition, Attack)
@@ -149,7 +150,12 @@ ATTACKS = _by_name(
         "differential evolution",
         "a search over positions and colors of one or more pixels (paper, section 4.1)",
     ),
-    Attack("corner-sweep", "corner sweep", "every position in every color of a set, one pixel at a time"),
+    Attack(
+        "corner-sweep",
+        "corner sweep",
+        "every position in every color of a set, one pixel at a time",
+        tries_all=True,
+    ),
     Attack("near-median", "near the median", "one pixel that keeps near its neighbors' median"),
 )
 

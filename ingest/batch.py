@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
 from db.vocabulary import METRIC, METRICS, PARTITIONS, SCREENINGS
+from model.attacks.methods import EVOLUTION, METHODS, SWEEP, Method, all_parameters
 
-EVOLUTION, SWEEP = METHODS = ("differential-evolution", "corner-sweep")
-STRATEGIES = ("rand/1", "best/1")
-STARTS = ("uniform", "latin-hypercube", "gaussian")
-ANY, RANDOM, ALL = (
-    "none",
-    "random",
-    "all",
-)  # targets: any wrong class, one drawn for each image, every wrong one
-FIRST_WEIGHTS = (0.5, 1.0)
+# Targets: any wrong class, one drawn for each image, every wrong one.
+ANY, RANDOM, ALL = ("none", "random", "all")
 
 # The random streams of a batch, by what is drawn from them. A stream keeps its number for good: with another
 # one, the same seed would make other cases. Attacks draw by keys of their own, from `jax.random.key(seed)`.
@@ -27,53 +23,59 @@ STREAMS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Batch:
-    """The parameters of one ingest; the same parameters are the same batch, and are never done twice."""
+    """The parameters of one ingest; the same parameters are the same batch, and are never done twice.
+
+    The parameters of attacks (`model.attacks.METHODS`) are read by their names, too: `batch.population`.
+    """
 
     dataset: str = "cifar10"
     cases: int = 248  # adversarial ones wanted in each partition, and as many clean ones (paper: 248)
     partitions: tuple[str, ...] = PARTITIONS
-    attack: str = EVOLUTION
+    attack: str = EVOLUTION.name
     targets: str = ANY  # "none", "random", "all", or a class name
-    screen: str | None = (
-        None  # a sweep first; evolution then only where it left a pair "undecided" or "reachable"
-    )
-    levels: int = 2  # of each color channel in a sweep: 2 are the eight corners
-    pixels: int = 1  # changed pixels, >= 1
-    population: int = 400  # candidates a generation, >= 4
-    generations: int = 75  # after the first population, >= 0
-    strategy: str = "rand/1"  # base vector: "rand/1" a random individual, "best/1" the best one
-    weight: tuple[float, float] = FIRST_WEIGHTS  # F, drawn anew between the two for every generation
-    crossover_rate: float = 1.0  # CR in [0, 1]
-    start: str = "uniform"  # first population: "uniform", "latin-hypercube" or "gaussian"
+    # A sweep first; the attack then only where it left a pair "undecided" or "reachable".
+    screen: str | None = None
     seed: int = 0  # of the order of images, the random targets and the attack
     metrics: tuple[str, ...] = (METRIC,)
     layers: tuple[str, ...] = ()  # compared besides flatten, the dense ones and composed
+    parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of attacks, by name
 
-    def __post_init__(self) -> None:
-        """Check ranges; ValueError with the option's name, its value, and what it may be."""
-        least = {"cases": 1, "pixels": 1, "population": 4, "generations": 0, "seed": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
+    def __init__(self, *, parameters: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Values by their names, those of attacks among them or in `parameters`; the others by default.
+
+        Raises TypeError for a name that is none, ValueError, in one line, for a value out of its range.
+        """
+        declared = all_parameters()
+        given = {**(parameters or {}), **{name: values.pop(name) for name in declared if name in values}}
+        chosen = {name: given.get(name, one.default) for name, one in declared.items()}
+        for each in fields(self):
+            if each.name != "parameters":
+                object.__setattr__(self, each.name, values.pop(each.name, each.default))
+        if values or given.keys() - declared.keys():
+            raise TypeError(f"a batch has no {', '.join((*values, *(given.keys() - declared.keys())))}")
+        object.__setattr__(self, "parameters", chosen)
+        self._check_own()
+        for parameter in declared.values():
+            parameter.require(chosen[parameter.name])
+        self._check_together()
+
+    def __getattr__(self, name: str) -> Any:
+        """The parameter of an attack."""
+        if name.startswith("__") or name not in self.__dict__.get("parameters", {}):
+            raise AttributeError(f"a batch has no {name}")
+        return self.parameters[name]
+
+    def _check_own(self) -> None:
+        for name, least in (("cases", 1), ("seed", 0)):
+            if getattr(self, name) < least:
                 raise ValueError(
-                    f"--{name} {getattr(self, name)}: expected a whole number of at least {bound}"
+                    f"--{name} {getattr(self, name)}: expected a whole number of at least {least}"
                 )
         if self.seed >= 2**32:
             raise ValueError(f"--seed {self.seed}: expected a whole number below {2**32}")
-        if self.budget >= 2**31:
-            raise ValueError(
-                f"--population {self.population} --generations {self.generations}: {self.budget:,} queries "
-                f"an image; expected fewer than {2**31:,}"
-            )
-        if not 2 <= self.levels <= 16:
-            raise ValueError(f"--levels {self.levels}: expected 2..16; a sweep tries levels^3 colors")
-        low, high = self.weight
-        if not 0 <= low <= high < float("inf"):
-            raise ValueError(f"--weight {low:g} {high:g}: expected two numbers, 0 <= LOW <= HIGH")
-        if not 0 <= self.crossover_rate <= 1:
-            raise ValueError(f"--crossover-rate {self.crossover_rate:g}: expected a number in [0, 1]")
-        known = {"partitions": PARTITIONS, "metrics": METRICS}
+        known: dict[str, Collection[str]] = {"partitions": PARTITIONS, "metrics": METRICS}
         for name, choices in known.items():
             values = getattr(self, name)
             unknown = [value for value in values if value not in choices]
@@ -81,39 +83,44 @@ class Batch:
                 raise ValueError(
                     f"--{name[:-1]} {' '.join(values)}: expected of {', '.join(choices)}, each once"
                 )
-        one_of = {"attack": METHODS, "strategy": STRATEGIES, "start": STARTS}
-        for name, choices in one_of.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"--{name} {getattr(self, name)}: expected one of {', '.join(choices)}")
+        if self.attack not in METHODS:
+            raise ValueError(f"--attack {self.attack}: expected one of {', '.join(METHODS)}")
+
+    def _check_together(self) -> None:
+        complaint = self.method.complain(self.parameters)
+        if complaint:
+            raise ValueError(complaint)
         if self.screen not in (None, *SCREENINGS):
             raise ValueError(f"--screen {self.screen}: expected one of {', '.join(SCREENINGS)}")
-        if self.screen and self.attack == SWEEP:
+        if self.screen and self.method.sweeps:
             raise ValueError(
-                f"--screen {self.screen}: a sweep before a sweep; use it with --attack {EVOLUTION}"
+                f"--screen {self.screen}: a sweep before a sweep; use it with --attack {EVOLUTION.name}"
             )
         if self.sweeps and self.pixels > 1:
             raise ValueError(
-                f"--pixels {self.pixels}: a sweep changes one pixel; use --attack {EVOLUTION} alone"
+                f"--pixels {self.pixels}: a sweep changes one pixel; use --attack {EVOLUTION.name} alone"
             )
+
+    @property
+    def method(self) -> Method:
+        """The attack, as the register has it."""
+        return METHODS[self.attack]
 
     @property
     def sweeps(self) -> bool:
         """Whether images are swept in search of cases."""
-        return self.attack == SWEEP or self.screen is not None
+        return self.method.sweeps or self.screen is not None
 
-    @property
-    def budget(self) -> int:
-        """The most queries one attack by evolution may make."""
-        return self.population * (1 + self.generations)
-
-    def identity(self) -> dict:
+    def identity(self) -> dict[str, Any]:
         """What tells this batch from others: all but how many cases, where, in which metrics and layers.
 
         Asking for more cases, or for the other partition, goes on with the same batch.
         """
-        names = ("dataset", "attack", "targets", "screen", "levels", "pixels", "population", "generations")
-        names += ("strategy", "crossover_rate", "start", "seed")
-        return {name: getattr(self, name) for name in names} | {"weight": list(self.weight)}
+        own = {name: getattr(self, name) for name in ("dataset", "attack", "targets", "screen", "seed")}
+        methods = [self.method, *(METHODS[name] for name in self.method.combined)]
+        names = [parameter.name for method in methods for parameter in method.parameters]
+        values = {name: self.parameters[name] for name in names}
+        return own | {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     def title(self, *, all_test: bool = False) -> str:
         """A name that tells it from most others, for one that nobody has named."""
@@ -124,27 +131,20 @@ class Batch:
         parts += ["every test image"] if all_test else []
         return ", ".join((*parts, f"seed {self.seed}"))
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """All of it, for another process."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self).items()}
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "parameters"}
+        values = {**own, **self.parameters}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
     def from_json(cls, values: dict) -> Batch:
         """What `as_json` gave."""
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
-    def settings(self) -> dict:
-        """The columns of `attacks` that tell one way of attacking an image by evolution from another."""
-        low, high = self.weight
-        variant = f"{self.strategy} F {low:g}-{high:g} CR {self.crossover_rate:g}, {self.start} start"
-        return {
-            "method": EVOLUTION,
-            "variant": f"{variant}, clip, log-probability",
-            "pixel_count": self.pixels,
-            "population": self.population,
-            "budget": self.budget,
-            "seed": self.seed,
-        }
+    def settings(self, shape: Sequence[int]) -> dict[str, Any]:
+        """The columns of `attacks` that tell this way of attacking an image (H, W, C) from another."""
+        return attack_settings(self.method, self.parameters, shape, self.seed)
 
     def random(self, stream: str) -> np.random.Generator:
         """A new generator at the beginning of a stream of `STREAMS`; the same numbers for the same seed.
@@ -158,17 +158,24 @@ class Batch:
         return PARTITIONS[place % len(PARTITIONS)]
 
 
-def sweep_settings(levels: int, shape: tuple[int, ...]) -> dict:
-    """The columns of `attacks` that tell a sweep of images (H, W, C) from other attacks."""
-    candidates = shape[0] * shape[1] * levels**3
+def attack_settings(
+    method: Method, values: Mapping[str, Any], shape: Sequence[int], seed: int = 0
+) -> dict[str, Any]:
+    """The columns of `attacks` that tell one way of attacking images (H, W, C) from another."""
+    positions = shape[0] * shape[1]
     return {
-        "method": SWEEP,
-        "variant": "corners" if levels == 2 else f"grid-{levels}",
-        "pixel_count": 1,
-        "population": candidates,
-        "budget": candidates,
-        "seed": 0,
+        "method": method.name,
+        "variant": method.variant(values),
+        "pixel_count": method.pixel_count(values),
+        "population": method.population(values, positions),
+        "budget": method.queries(values, positions),
+        "seed": 0 if method.sweeps else seed,
     }
+
+
+def sweep_settings(levels: int, shape: Sequence[int]) -> dict[str, Any]:
+    """The same of a sweep."""
+    return attack_settings(SWEEP, {"levels": levels}, shape)
 
 
 def check_possible(batch: Batch, images: int) -> None:

@@ -12,8 +12,10 @@ from db.read import batch_list
 from db.read.for_ingest import batches
 from db.read.network_titles import network_titles
 from db.runs.batch_names import normal_name
-from db.vocabulary import METRICS, PARTITIONS, SCREENINGS
-from ingest.batch import ALL, ANY, EVOLUTION, METHODS, RANDOM, STARTS, STRATEGIES, SWEEP, Batch
+from db.vocabulary import ATTACKS, METRICS, PARTITIONS, SCREENINGS
+from ingest.batch import ALL, ANY, RANDOM, Batch
+from model.attacks.methods import EVOLUTION, METHODS, SWEEP, all_parameters
+from model.attacks.parameters import Parameter
 from model.data.registry import add_dataset_option
 
 EVALUATIONS = ("auto", "incremental", "full")
@@ -41,8 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("--partition", "repeat for both (default: both)", action="append", choices=PARTITIONS)
     option(
         "--attack",
-        f"a search, or every position in every color (default: {EVOLUTION}; with --all-test: {SWEEP})",
-        choices=METHODS,
+        "; ".join(f"{name}: {ATTACKS[name].meaning}" for name in METHODS)
+        + f" (default: {EVOLUTION.name}; with --all-test: {SWEEP.name})",
+        choices=tuple(METHODS),
         default=None,
     )
     option(
@@ -60,23 +63,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "attack every test image that the network gets right, and make no cases",
         action="store_true",
     )
-    option("--levels", "of each color channel in a sweep; 2: the eight corners", type=int, metavar="N")
-    option("--pixels", "pixels changed", type=int, metavar="P")
-    option("--population", "candidates a generation", type=int, metavar="N")
-    option("--generations", "after the first population", type=int, metavar="N")
-    option("--strategy", "base vector: a random individual, or the best one", choices=STRATEGIES)
-    option("--start", "first population", choices=STARTS)
-    parser.add_argument(
-        "--weight",
-        nargs=2,
-        type=float,
-        default=fallback.weight,
-        metavar=("LOW", "HIGH"),
-        help="F, drawn anew for every generation (default: 0.5 1)",
-    )
-    option(
-        "--crossover-rate", "CR: a trial's chance to take a gene from its mutant", type=float, metavar="CR"
-    )
+    for parameter in all_parameters().values():
+        add_parameter(parser, parameter)
     option("--seed", "another seed is another batch", type=int, metavar="N")
     parser.add_argument("--name", help=NAME_HELP + " (default: what was asked for, in short)")
     option(
@@ -112,6 +100,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
+    """The option of a parameter of an attack."""
+    usual = parameter.default if isinstance(parameter.default, tuple) else (parameter.default,)
+    said = " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in usual)
+    parser.add_argument(
+        parameter.option,
+        type=parameter.type,
+        default=parameter.default,
+        nargs=len(usual) if isinstance(parameter.default, tuple) else None,
+        choices=parameter.choices or None,
+        metavar=parameter.metavar,
+        help=f"{parameter.help} (default: {said})",
+    )
+
+
 def add_scheduler(parser: argparse.ArgumentParser) -> None:
     """The option of those who do the long stages."""
     parser.add_argument(
@@ -124,12 +127,11 @@ def add_scheduler(parser: argparse.ArgumentParser) -> None:
 def batch_of(options: argparse.Namespace) -> Batch:
     """The batch that parsed options describe. Raises ValueError for values out of range."""
     fallback = Batch()
-    names = ("dataset", "cases", "targets", "screen", "levels", "pixels", "population", "generations")
-    names += ("strategy", "start", "crossover_rate", "seed")
+    values = {name: getattr(options, name) for name in all_parameters()}
     return Batch(
-        **{name: getattr(options, name) for name in names},
-        attack=options.attack or (SWEEP if options.all_test else EVOLUTION),
-        weight=tuple(options.weight),
+        **{name: getattr(options, name) for name in ("dataset", "cases", "targets", "screen", "seed")},
+        attack=options.attack or (SWEEP.name if options.all_test else EVOLUTION.name),
+        parameters={name: tuple(v) if isinstance(v, list) else v for name, v in values.items()},
         partitions=tuple(dict.fromkeys(options.partition or fallback.partitions)),
         metrics=tuple(dict.fromkeys(options.metric or fallback.metrics)),
         layers=tuple(dict.fromkeys(options.layer or fallback.layers)),

@@ -11,8 +11,12 @@ DEMO = Batch(dataset="cifar10-sample", cases=32, population=100, generations=5)
 def explain(batch: Batch) -> str:
     """One sentence that names the smaller budget."""
     usual = Batch()
+
+    def queries(one: Batch) -> int:
+        return one.method.queries(one.parameters, 0)
+
     return (
         f"demo: {batch.cases} adversarial and {batch.cases} clean cases in each partition, from the bundled "
-        f"sample; attacks may make {batch.budget:,} queries each ({batch.population} candidates, "
-        f"{batch.generations} generations) instead of the usual {usual.budget:,}, so fewer images fall"
+        f"sample; attacks may make {queries(batch):,} queries each ({batch.population} candidates, "
+        f"{batch.generations} generations) instead of the usual {queries(usual):,}, so fewer images fall"
     )

@@ -38,7 +38,7 @@ from ingest.workers.local import Alone
 from ingest.workers.postgresql import Helper, Shared
 from model.data import dataset, registry
 from model.network import checkpoint
-from model.network.incremental import fastest
+from model.network.incremental_pass import fastest
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def ingest(
     """Bring the database to what the batch asks for.
 
     load: gives a split of a data set by name. evaluation: of candidates, as in
-    `model.network.incremental.fastest`. maps, repairs: as in `explain_cases`. crew: who does the long stages;
-    by default this process, and on a
+    `model.network.incremental_pass.fastest`. maps, repairs: as in `explain_cases`. crew: who does the long
+    stages; by default this process, and on a
         PostgreSQL server all that wait for their turn. naming: what the batch is to be called.
 
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.

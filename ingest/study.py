@@ -21,8 +21,9 @@ from db import engine as databases
 from db.read.for_ingest import evaluated
 from db.runs.batch_names import normal_name
 from db.vocabulary import METRICS, PARTITIONS, REFERENCES, RULES
-from ingest.batch import ALL, ANY, SWEEP, Batch
+from ingest.batch import ALL, ANY, Batch
 from ingest.command import add_scheduler, say_batch
+from model.attacks.methods import SWEEP
 from model.data.registry import add_dataset_option
 from model.network.layers import SCALED
 
@@ -57,7 +58,7 @@ class Plan:
             name: Batch(
                 dataset=self.dataset,
                 cases=self.cases,
-                attack=SWEEP,
+                attack=SWEEP.name,
                 targets=targets,
                 seed=self.seed,
                 metrics=self.metrics,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from ingest import record
 from model.data.dataset import Dataset
 from model.network.checkpoint import Checkpoint
-from model.network.incremental import Incremental, fastest
+from model.network.incremental_pass import Incremental, fastest
 
 
 class Done(NamedTuple):
@@ -53,7 +53,9 @@ class Task:
     training: Callable[[], Dataset]  # the training split, which few stages need
     crew: Crew
     weights: Path  # where the checkpoint was read
-    evaluation: str = "auto"  # how candidates are evaluated, as `model.network.incremental.fastest` has it
+    evaluation: str = (
+        "auto"  # how candidates are evaluated, as `model.network.incremental_pass.fastest` has it
+    )
     pixels: int = 1
     kept: dict[str, Any] = field(default_factory=dict, compare=False)  # by a stage, for its next chunk
 

@@ -14,7 +14,7 @@ from model.attacks import candidates
 from model.attacks.one_pixel import AttackResult, attack_stream, one_pixel_attack
 from model.attacks.step import logits_of, step
 from model.network.cnn import logits_function
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
 
 N, H, W, K = 6, 6, 8, 4
@@ -326,7 +326,7 @@ assert len(jax.local_devices()) == int(sys.argv[1])
 import numpy as np
 from tests.support.networks import TINY, random_network
 from model.attacks.one_pixel import one_pixel_attack
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 from model.attacks.sweep import corner_sweep
 random = np.random.default_rng(0)
 function = incremental(random_network(TINY, random))

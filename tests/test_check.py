@@ -320,7 +320,7 @@ def screened(function, images, positions):
 
 @pytest.mark.parametrize("form", ["incremental", "full"])
 def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
-    from model.network.incremental import fastest
+    from model.network.incremental_pass import fastest
     from tests.support.networks import TINY, random_network
 
     network = random_network(TINY, np.random.default_rng(1))

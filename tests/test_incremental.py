@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from model.network import checkpoint, cnn, incremental, layers
-from model.network.incremental import Incremental, fastest
+from model.network import checkpoint, cnn, incremental_pass, layers
+from model.network.incremental_pass import Incremental, fastest
 from model.network.layers import Architecture, Dense, Flatten
 from tests.support.networks import DEEP, LENET, random_architecture, random_network
 
@@ -74,7 +74,7 @@ def test_one_pixel_of_many_images_at_one_position(network, zone):
         parts = tuple(range(side)[zone[0] : zone[1]] for side in (height, width))
         parts = tuple((part[0], part[-1] + 1) for part in parts)
     places = places_of(height, width, random, *parts)
-    function = incremental.incremental(network)
+    function = incremental_pass.incremental(network)
     found = at_positions(function, remember(function, images), places, colors, *parts)
     assert_agree(
         np.asarray(found).reshape(-1, found.shape[-1]), plain(network, painted(images, places, colors))
@@ -109,7 +109,7 @@ def assert_candidates_agree(network, pixels):
     for copy, candidate in zip(copies, candidates, strict=True):
         for row, column, *color in candidate:
             copy[row, column] = color
-    function = incremental.incremental(network)
+    function = incremental_pass.incremental(network)
     assert_agree(np.asarray(changed(function, remember(function, image), candidates)), plain(network, copies))
 
 
@@ -121,13 +121,13 @@ def test_of_pixels_at_one_place_the_last_stays():
     )
     copies = np.repeat(image, 2, 0)
     copies[0, 1, 2], copies[1, 1, 2] = (255, 9, 9), (0, 0, 0)
-    function = incremental.incremental(network)
+    function = incremental_pass.incremental(network)
     assert_agree(np.asarray(changed(function, remember(function, image), candidates)), plain(network, copies))
 
 
 def test_our_trained_network_at_every_position(sample):
     network = checkpoint.load().network
-    function = incremental.incremental(network)
+    function = incremental_pass.incremental(network)
     image = sample.test.images[:1]
     places = np.indices((32, 32)).reshape(2, -1).T.astype(np.int32)
     colors = np.array([[255, 0, 255]], np.uint8)
@@ -143,7 +143,7 @@ def test_a_pixel_that_keeps_its_color_changes_no_bit():
     network = random_network(DEEP, np.random.default_rng(0))
     image = np.random.default_rng(3).integers(0, 256, (1, *network.architecture.input_shape)).astype(np.uint8)
     same = np.array([[[2, 3, *image[0, 2, 3]]], [[0, 0, *image[0, 0, 0]]]], np.int32)
-    function = incremental.incremental(network)
+    function = incremental_pass.incremental(network)
     found = np.asarray(changed(function, remember(function, image), same))
     np.testing.assert_array_equal(found[0], found[1])
     assert_agree(found[:1], plain(network, image))
@@ -152,7 +152,7 @@ def test_a_pixel_that_keeps_its_color_changes_no_bit():
 def test_it_is_a_function_of_images_too():
     network = random_network(DEEP, np.random.default_rng(0))
     images = np.random.default_rng(4).random((3, *network.architecture.input_shape)).astype(np.float32)
-    np.testing.assert_array_equal(incremental.incremental(network)(images), network(images))
+    np.testing.assert_array_equal(incremental_pass.incremental(network)(images), network(images))
 
 
 # ---- Which way is taken --------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from db.read.for_ingest import batches, stored_activations
 from ingest import pipeline, rows
 from ingest.batch import check_possible
 from ingest.command import retune
-from ingest.stages import evolve, sweep
+from ingest.stages import sweep
+from model.attacks import one_pixel
 from model.attacks.sweep import color_grid
 from model.data.png import decode_png
 from model.detectors.repair import neighbor_medians
@@ -81,7 +82,7 @@ def test_the_same_batch_again_changes_nothing(copy, load):
 
 def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_path, monkeypatch):
     engine = engines.create(tmp_path / "stopped.db")
-    whole = evolve.attack_stream
+    whole = one_pixel.attack_stream
 
     def stopped(*arguments, **options):
         for number, item in enumerate(whole(*arguments, **options)):
@@ -89,7 +90,7 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
                 raise KeyboardInterrupt
             yield item
 
-    monkeypatch.setattr(evolve, "attack_stream", stopped)
+    monkeypatch.setattr(one_pixel, "attack_stream", stopped)
     with pytest.raises(KeyboardInterrupt):
         ingest(engine, BATCH, load=load)
     kept = counts(engine)
@@ -97,7 +98,7 @@ def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_pa
     assert kept["cases"] == 0
     assert [run.stage for run in all_rows(engine, schema.runs) if run.status == "interrupted"] == ["attack"]
     assert {run.status for run in all_rows(engine, schema.runs)} == {"done", "interrupted"}
-    monkeypatch.setattr(evolve, "attack_stream", whole)
+    monkeypatch.setattr(one_pixel, "attack_stream", whole)
     ingest(engine, BATCH, load=load)
     assert found(engine) == found(database)
     tried = [(row.sample_id, row.target_class) for row in all_rows(engine, schema.attacks)]
@@ -123,7 +124,7 @@ def test_tuning_after_a_stop_finds_the_neighbors_that_are_missing(copy, load, mo
 
 
 def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights, tmp_path, monkeypatch):
-    whole = evolve.attack_stream
+    whole = one_pixel.attack_stream
 
     waves = count()
 
@@ -135,7 +136,7 @@ def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights,
                 result = result._replace(success=np.zeros_like(result.success), generations=skipped)
             yield indices, result
 
-    monkeypatch.setattr(evolve, "attack_stream", one_skipped)
+    monkeypatch.setattr(one_pixel, "attack_stream", one_skipped)
     engine = engines.create(tmp_path / "skipped.db")
     report = ingest(engine, replace(BATCH, cases=1), load=load, weights=small_weights)
     assert report.missing == {}
@@ -148,7 +149,7 @@ def test_another_budget_is_another_attack(load, small_weights, tmp_path):
     ingest(engine, first, load=load, weights=small_weights)
     before = len(evolved(engine))
     other = replace(first, population=72, generations=1)
-    assert other.budget == first.budget
+    assert other.method.queries(other.parameters, 0) == first.method.queries(first.parameters, 0)
     ingest(engine, other, load=load, weights=small_weights)
     populations = [attack.population for attack in evolved(engine)]
     assert before

@@ -252,7 +252,7 @@ def test_attacks_made_before_sweeps_existed_keep_their_rows_and_say_how_they_sea
 def test_what_revision_3_says_of_old_attacks_is_what_a_batch_says_today():
     """Or an old batch would be taken for another one, and be made again."""
     usual = Batch()
-    assert usual.settings()["variant"] == REVISION_3["VARIANT"]
+    assert usual.settings((32, 32, 3))["variant"] == REVISION_3["VARIANT"]
     identity = json.loads(json.dumps(usual.identity()))
     assert REVISION_3["PARAMETERS"].items() <= identity.items()
 

@@ -17,7 +17,7 @@ from model.data.png import decode_png
 from model.detectors.repair import neighbor_medians, repair_sweep
 from model.network import cnn
 from model.network.checkpoint import BUNDLED, Checkpoint
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
 
 N, H, W, K = 5, 7, 6, 4

@@ -7,7 +7,7 @@ import pytest
 
 from model.detectors.repair import neighbor_medians, repair_stream, repair_sweep
 from model.network import cnn
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
 
 N, H, W, K = 5, 7, 6, 4

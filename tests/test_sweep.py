@@ -10,7 +10,7 @@ import pytest
 from model.attacks import sweep
 from model.attacks.sweep import as_attacks, color_grid, corner_sweep, sweep_stream
 from model.network import cnn
-from model.network.incremental import incremental
+from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
 
 N, H, W, K = 5, 7, 6, 4

@@ -7,7 +7,7 @@ has a plain name and every decision its numbers. Pure functions: numbers and nam
 from collections.abc import Sequence
 
 from db import number_text
-from db.vocabulary import OUTCOMES, RULES
+from db.vocabulary import ATTACKS, OUTCOMES, RULES
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 OUTCOME_NAMES = {outcome.name: outcome.title for outcome in OUTCOMES.values()}
@@ -230,8 +230,9 @@ def alarm_rule_text(metric: str, rule: str, k: int | None, threshold: int | None
 def attack_text(method: str, target: str | None, queries: int) -> str:
     """How an attack was made; `target` is the name of the class it aimed at, None for any other."""
     aim = "untargeted" if target is None else f"targeted at {target}"
+    attack = ATTACKS.get(method)  # rows may hold what a later version wrote
     name = method.replace("-", " ").capitalize()
-    found = "the best of" if method == "corner-sweep" else "found after"  # a sweep tries all, and then looks
+    found = "the best of" if attack is not None and attack.tries_all else "found after"
     return f"{name}, {aim}: {found} {queries:,} {'query' if queries == 1 else 'queries'}"
 
 

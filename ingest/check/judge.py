@@ -24,7 +24,7 @@ from model.detectors.repair import Repair, repair_stream
 from model.detectors.repair_screen import screened_stream
 from model.network.checkpoint import Checkpoint
 from model.network.cnn import activate
-from model.network.incremental import fastest
+from model.network.incremental_pass import fastest
 from model.network.layers import POOLED
 
 BATCH = 64  # images of one forward pass

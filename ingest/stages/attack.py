@@ -1,4 +1,4 @@
-"""The stage `attack`: sweep, evolve or both, wave after wave, until a batch has its successes."""
+"""The stage `attack`: sweep, search or both, wave after wave, until a batch has its successes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from db.read.for_ingest import batches
 from db.read.for_ingest.batches import KnownAttack
-from ingest.batch import SWEEP, Batch, sweep_settings
+from ingest.batch import Batch, sweep_settings
 from ingest.runs import stage
 from ingest.stages.candidates import Candidate, Pair, first_successes
 from ingest.task import Done, Task
@@ -25,32 +25,32 @@ Known = Mapping[Pair, KnownAttack]
 
 
 class Outcomes:
-    """What is known of the pairs of a batch: by a sweep, by evolution, and which of the two counts."""
+    """What is known of the pairs of a batch: by a sweep, by its attack, and which of the two counts."""
 
-    def __init__(self, batch: Batch, by_sweep: Known, by_evolution: Known, needless: set[Pair]) -> None:
+    def __init__(self, batch: Batch, by_sweep: Known, by_search: Known, needless: set[Pair]) -> None:
         """needless: pairs that were tried and have no row, as the network errs on them by a rounding."""
-        self.batch, self.swept, self.evolved, self.needless = batch, by_sweep, by_evolution, needless
+        self.batch, self.swept, self.searched, self.needless = batch, by_sweep, by_search, needless
 
     def by_sweep(self, pair: Pair) -> bool:
-        """Whether the sweep has the last word on a pair: without evolution, or where the screen ends it."""
+        """Whether the sweep has the last word on a pair: it is the attack, or the screen ends it."""
         screen = self.batch.screen
         swept = self.batch.sweeps and pair in self.swept
         return swept and (screen is None or self.swept[pair].succeeded == (screen == "undecided"))
 
     def of(self, pair: Pair) -> KnownAttack | None:
         """The attack on a pair that counts; None: there is none yet."""
-        return self.swept[pair] if self.by_sweep(pair) else self.evolved.get(pair)
+        return self.swept[pair] if self.by_sweep(pair) else self.searched.get(pair)
 
     def lacks_sweep(self, candidate: Candidate) -> bool:
         """Whether the image is to be swept."""
         return self.batch.sweeps and any(pair not in self.swept for pair in candidate.pairs)
 
     def aims(self, candidate: Candidate) -> list[int | None]:
-        """The targets that evolution is to try, all or none of them: they are searched for together."""
-        if self.batch.attack == SWEEP:
+        """The targets that the attack is to try, all or none of them: they are searched for together."""
+        if self.batch.method.sweeps:
             return []
         left = [pair for pair in candidate.pairs if not self.by_sweep(pair)]
-        lacks = any(pair not in self.evolved and pair not in self.needless for pair in left)
+        lacks = any(pair not in self.searched and pair not in self.needless for pair in left)
         return [target for _, target in left] if lacks else []
 
 
@@ -120,13 +120,13 @@ class _Waves:
         return []
 
     def attack(self, wave: Sequence[Candidate], run_id: int, shown: Progress) -> None:
-        """Attack what is left of a wave: by a sweep, by evolution where that does not decide, or both."""
+        """Attack what is left of a wave: by a sweep, by the attack where that does not decide, or both."""
         before, hits = self.done, 0
         sweeps = [[c.index, list(c.targets)] for c in wave if self.outcomes.lacks_sweep(c)]
         edges = self.goal >= FALL * WORTH_EDGES  # the same for the whole batch, also after a stop
         how = {"levels": self.batch.levels, "edges": edges}
         for done in self._share("sweep", run_id, sweeps, CHUNK, **how):
-            alone = self.batch.attack == SWEEP
+            alone = self.batch.method.sweeps
             hits += done.hits if alone or self.batch.screen == "undecided" else 0
             self._show(shown, before, done.items if alone else 0, done.queries, hits)
         self._read(sweeps)
@@ -136,7 +136,7 @@ class _Waves:
             self._show(shown, before, done.items, done.queries, hits)
         self._read(images)
         tried = {(index, target) for index, aims in images for target in aims}
-        self.outcomes.needless.update(tried - self.outcomes.evolved.keys())
+        self.outcomes.needless.update(tried - self.outcomes.searched.keys())
 
     def _read(self, attacked: list[list]) -> None:
         """Read what became of attacks, whoever made them."""
@@ -168,17 +168,17 @@ class _Waves:
 
 
 def known_attacks(task: Task, batch: Batch) -> tuple[Known, Known]:
-    """Attacks made before that this batch would make again: by a sweep, and by evolution."""
+    """Attacks made before that this batch would make again: by a sweep, and by its attack."""
     indices = {int(position): index for index, position in enumerate(task.test.positions)}
     sweeps = sweep_settings(batch.levels, task.test.images.shape[1:]) if batch.sweeps else None
-    evolution = batch.settings() if batch.attack != SWEEP else None
+    search = None if batch.method.sweeps else batch.settings(task.test.images.shape[1:])
     with task.engine.connect() as connection:
         both = [
             batches.known_attacks(connection, task.network_id, settings) if settings else {}
-            for settings in (sweeps, evolution)
+            for settings in (sweeps, search)
         ]
-    by_sweep, by_evolution = (
+    by_sweep, by_search = (
         {(indices[p], target): attack for (p, target), attack in known.items() if p in indices}
         for known in both
     )
-    return by_sweep, by_evolution
+    return by_sweep, by_search

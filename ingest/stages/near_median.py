@@ -15,7 +15,7 @@ from ingest.task import Task
 from model.attacks.loop import AttackResult
 from model.attacks.near_median import CORNERS, near_median_stream
 from model.detectors.repair import Repair, repair_sweep
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 from model.progress import Progress, progress
 
 STAGE = METHOD = "near-median"

@@ -13,7 +13,7 @@ from ingest.runs import stage
 from ingest.task import Done, Task
 from model.data.png import decode_png
 from model.detectors.repair import repair_stream
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 from model.progress import progress
 
 IN_MEMORY = 512  # images

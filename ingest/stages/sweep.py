@@ -16,7 +16,7 @@ from ingest.stages.candidates import Pair
 from ingest.task import Done, Task
 from model.attacks.one_pixel import AttackResult
 from model.attacks.sweep import WORTH_EDGES, as_attacks, color_grid, sweep_stream
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 from model.progress import progress
 
 CHUNK = 32  # images that a worker sweeps together

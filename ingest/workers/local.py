@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ingest.stages.evolve import attack_images
 from ingest.stages.neighbors import search_neighbors
 from ingest.stages.reference import keep_references
 from ingest.stages.repair import repair_images
+from ingest.stages.search import attack_images
 from ingest.stages.sweep import sweep_images
 from ingest.task import Done, Task
 

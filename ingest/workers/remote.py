@@ -14,7 +14,7 @@ from ingest.task import Task
 from ingest.workers.local import Alone
 from model.data.dataset import Dataset
 from model.network import checkpoint
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 
 
 class Place(NamedTuple):

@@ -15,7 +15,6 @@ from model.attacks import evolution
 
 GENES = 5  # a pixel: row, column, red, green, blue
 FITNESS = ("log-probability", "margin")
-STARTS = ("uniform", "latin-hypercube", "gaussian")
 COLORS = 1  # folded into a key to draw normal colors by; the places are drawn by the key itself
 
 

@@ -25,7 +25,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-STRATEGIES = ("rand/1", "best/1")
+from model.attacks.parameters import STRATEGIES
+
 BOUNDARIES = ("clip", "reflect", "redraw")
 
 

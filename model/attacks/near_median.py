@@ -23,7 +23,7 @@ from model.detectors.repair import neighbor_medians
 from model.devices import in_blocks
 from model.network.change import Memory
 from model.network.cnn import Network
-from model.network.incremental import fastest
+from model.network.incremental_pass import fastest
 
 CORNERS = np.array(list(product((-1, 1), repeat=3)))  # (M, 3)
 

@@ -2,8 +2,8 @@
 
 Su, Vargas and Sakurai, "One pixel attack for fooling deep neural networks" (arXiv 1710.08864), searched by
 differential evolution (model/attacks/evolution.py). The attack knows a function from images to logits, no
-network; where the function is an `Incremental` (model/network/incremental.py), candidates are evaluated by
-its short cut.
+network; where the function is an `Incremental` (model/network/incremental_pass.py), candidates are evaluated
+by its short cut.
 
 Each image has its own random numbers and its own evaluation chunks: what is found for it does not depend on
 the images beside it, on the batch size, on the devices or, given `identities`, on the order.
@@ -19,6 +19,7 @@ from jax import Array
 
 from model.attacks import candidates, evolution, step
 from model.attacks.loop import AttackResult, Problem, Progress, run, skipped
+from model.attacks.parameters import STARTS
 
 
 def one_pixel_attack(
@@ -119,7 +120,7 @@ def attack_stream(
     """
     params = evolution.Params(population, strategy, *weight, crossover_rate, boundary)
     _require_choice("fitness", fitness, candidates.FITNESS)
-    _require_choice("start", start, candidates.STARTS)
+    _require_choice("start", start, STARTS)
     _require_choice("already", already, ("raise", "skip"))
     _require_least(1, pixels=pixels, batch_size=batch_size, chunk=chunk)
     _require_least(0, generations=generations)

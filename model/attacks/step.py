@@ -21,7 +21,7 @@ from jax.tree_util import Partial
 
 from model.attacks import candidates, evolution
 from model.network.change import Memory
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 
 CLEAN_BLOCK = 128  # images of one pass of the check before the attack
 A = TypeVar("A", Array, np.ndarray)  # on a device, or brought from there

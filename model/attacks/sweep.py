@@ -21,7 +21,7 @@ from model.attacks.loop import AttackResult
 from model.devices import in_blocks
 from model.network import windows
 from model.network.cnn import Network
-from model.network.incremental import Incremental, fastest
+from model.network.incremental_pass import Incremental, fastest
 
 WORTH_EDGES = 500  # images from which on it pays to compile programs of their own for the edges
 

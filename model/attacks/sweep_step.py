@@ -13,7 +13,7 @@ from jax import Array
 
 from model.attacks import step
 from model.network.change import Memory
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 
 TOGETHER = 64  # candidates at one position evaluated together: what fits the cache
 

@@ -1,1 +1,6 @@
-"""Data sets as arrays of images and labels, and image files of people."""
+"""Data sets as arrays of images and labels, registered in DATASETS, and image files of people."""
+
+from model.data.dataset import DataMissingError, Dataset
+from model.data.registry import DATASETS, load
+
+__all__ = ["DATASETS", "DataMissingError", "Dataset", "load"]

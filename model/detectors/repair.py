@@ -21,7 +21,7 @@ from model.attacks import step, sweep_step
 from model.devices import TWO, in_blocks
 from model.network.change import Memory
 from model.network.cnn import Network
-from model.network.incremental import fastest
+from model.network.incremental_pass import fastest
 
 
 class Repair(NamedTuple):

@@ -22,7 +22,7 @@ from model.detectors.repair import Repair, neighbor_medians
 from model.devices import TWO, in_blocks
 from model.network import cnn
 from model.network.change import Memory
-from model.network.incremental import Incremental
+from model.network.incremental_pass import Incremental
 
 # Of 1,024. On the trained network and 3,116 images (`benchmarks.check`) score, place and class are those of
 # the whole sweep in all 992 attacked ones; of the 2,124 others 97.4 % have the same place and 99.8 % the same
@@ -35,7 +35,7 @@ def screened_stream(
 ) -> Iterator[tuple[np.ndarray, Repair]]:
     """Yield (indices (n,), Repair of n images) block by block, in order; margins not tried are -inf.
 
-    function: as `model.network.cnn.logits_function` or `model.network.incremental.incremental` gives it.
+    function: as `model.network.cnn.logits_function` or `model.network.incremental_pass.incremental` gives it.
     images (N, H, W, 3) uint8, N >= 1, H and W >= 2. positions: M, tried in each image, all where there are
     fewer.
     """

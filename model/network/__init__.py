@@ -1,1 +1,9 @@
-"""The network: its layers described, built, trained, kept on disk, and evaluated incrementally."""
+"""The network: its layers described, built, trained, kept on disk, and evaluated incrementally.
+
+What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: a command's
+help is told without JAX.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -3,7 +3,7 @@
 Rows and columns behave alike, so a window is along one axis: a pixel at p reaches, in a layer's output, the
 cells from `start[p]` on, `size` of them. The size is one for all pixels of a plan, so that one compiled
 program serves them all. Where a window hangs over the edge of the map, `start` is negative or the window
-ends beyond the map; `model.network.incremental` sees to it that nothing changes out there.
+ends beyond the map; `model.network.incremental_pass` sees to it that nothing changes out there.
 
 The idea of recomputing only such windows: Nakandala, Kumar and Papakonstantinou, "Incremental and
 approximate inference for faster occlusion-based deep CNN explanations" (SIGMOD 2019).

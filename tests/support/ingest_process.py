@@ -92,8 +92,8 @@ def _adapt(
         whose first commit. endless: it computes attacks for ever, and writes none.
     """
     from db.runs import leases
-    from ingest.stages import evolve
     from model import devices
+    from model.attacks import one_pixel
 
     devices.use_all_cores = lambda *_: None  # as in the tests' process, where the same was compiled
     if host is not None:
@@ -104,7 +104,7 @@ def _adapt(
         if name is not None:
             _stop_once(name, within)
     if endless:
-        evolve.attack_stream = _compute_for_ever
+        one_pixel.attack_stream = _compute_for_ever
 
 
 def _stop_once(name: str, within: bool) -> None:

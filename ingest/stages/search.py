@@ -1,4 +1,4 @@
-"""Attacks by differential evolution, written down as they are done: every attack is a row, failures too."""
+"""Attacks by a method of the register, written down as they are done: every attack is a row, failures too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ingest import record
 from ingest.batch import ANY, Batch
 from ingest.stages.candidates import Pair
 from ingest.task import Done, Task
-from model.attacks.one_pixel import AttackResult, attack_stream
+from model.attacks.loop import AttackResult
 
 WRITTEN_TOGETHER = 16  # attacks a transaction
 
@@ -32,23 +32,19 @@ def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) ->
     targets = None
     if asked.targets != ANY:
         targets = np.array([aims + [-1] * (width - len(aims)) for _, aims in items])
-    stream = attack_stream(
+    assert asked.method.load is not None  # a sweep is not asked here
+    stream = asked.method.load()(
         task.function,
         task.test.images[indices],
         task.test.labels[indices],
         targets=targets,
-        pixels=asked.pixels,
-        population=asked.population,
-        generations=asked.generations,
         key=jax.random.key(asked.seed),
         identities=task.test.positions[indices],
-        strategy=asked.strategy,
-        weight=asked.weight,
-        crossover_rate=asked.crossover_rate,
-        start=asked.start,
         batch_size=in_flight() * jax.local_device_count(),
+        **{parameter.name: asked.parameters[parameter.name] for parameter in asked.method.parameters},
     )
-    writer = _Writer(task, run_id, {**asked.settings(), "screened": asked.screen})
+    shape = task.test.images.shape[1:]
+    writer = _Writer(task, run_id, {**asked.settings(shape), "screened": asked.screen})
     found: dict[int, list[tuple[Pair, AttackResult]]] = {}
     try:
         for flat, result in stream:

@@ -1,0 +1,162 @@
+"""The attacks by name, with their parameters: options of commands, checks and labels derive from them.
+
+One more is a file with a function as `Stream` says, a row here, and a row with the words for people in
+`db.vocabulary.ATTACKS` (CONTRIBUTING.md). Imports no JAX: a command's help is told without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from model.attacks.parameters import STARTS, STRATEGIES, Parameter, choice, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jax import Array
+
+    from model.attacks.loop import AttackResult
+
+MOST_LEVELS = 16
+MOST_QUERIES = 2**31
+
+Values = Mapping[str, Any]  # of parameters, by name
+
+
+class Stream(Protocol):
+    """An attack on images: yields (indices (n,), AttackResult of n rows) as goals are done.
+
+    function: from images to logits, as `model.network.cnn.logits_function` or an `Incremental`; images
+    (N, H, W, C) uint8; labels (N,); targets (N, T), -1 for none, or None: any wrong class. Indices then count
+    target by target. key: of its random numbers; identities (N,): with the key, all that an image's depend
+    on. batch_size: images that it may have at work. Beside these it takes the method's parameters.
+    """
+
+    def __call__(
+        self,
+        function: Callable[[Array], Array],
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        targets: np.ndarray | None,
+        key: Array,
+        identities: np.ndarray,
+        batch_size: int,
+        **parameters: Any,
+    ) -> Iterator[tuple[np.ndarray, AttackResult]]:
+        """Attack the images."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """An attack that a batch may be made by."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    variant: Callable[[Values], str]  # what tells how it was done, in short: `attacks.variant`
+    # By the parameters and the number of positions of an image: how many candidates are tried together
+    # (`attacks.population`), and the most queries that one attack may make (`attacks.budget`).
+    population: Callable[[Values, int], int]
+    queries: Callable[[Values, int], int]
+    load: Callable[[], Stream] | None = None  # imports it; None: it sweeps images (`model.attacks.sweep`)
+    # Other methods that a batch may combine with this one: their parameters, too, tell its batches apart.
+    combined: tuple[str, ...] = ()
+    # One line about parameters that do not go together; None: they do.
+    complain: Callable[[Values], str | None] = lambda values: None
+
+    def pixel_count(self, values: Values) -> int:
+        """How many pixels it changes: its parameter `pixels`, where it has one, else 1."""
+        return int(values["pixels"]) if any(one.name == "pixels" for one in self.parameters) else 1
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether it tries everything, on all classes at once."""
+        return self.load is None
+
+
+def _load_evolution() -> Stream:
+    from model.attacks.one_pixel import attack_stream
+
+    return attack_stream
+
+
+def _name_evolution(values: Values) -> str:
+    (low, high), rate = values["weight"], values["crossover_rate"]
+    variant = f"{values['strategy']} F {low:g}-{high:g} CR {rate:g}, {values['start']} start"
+    return f"{variant}, clip, log-probability"
+
+
+def _count_evolution(values: Values, positions: int = 0) -> int:
+    return int(values["population"] * (1 + values["generations"]))
+
+
+def _limit_evolution(values: Values) -> str | None:
+    queries = _count_evolution(values)
+    if queries < MOST_QUERIES:
+        return None
+    given = f"--population {values['population']} --generations {values['generations']}"
+    return f"{given}: {queries:,} queries an image; expected fewer than {MOST_QUERIES:,}"
+
+
+def _count_sweep(values: Values, positions: int) -> int:
+    return int(positions * values["levels"] ** 3)
+
+
+LEVELS = Parameter(
+    "levels",
+    2,
+    "of each color channel in a sweep; 2: the eight corners",
+    lambda value: 2 <= value <= MOST_LEVELS,
+    f"2..{MOST_LEVELS}; a sweep tries levels^3 colors",
+    metavar="N",
+)
+WEIGHT = Parameter(
+    "weight",
+    (0.5, 1.0),
+    "F, drawn anew for every generation",
+    lambda value: 0 <= value[0] <= value[1] < float("inf"),
+    "two numbers, 0 <= LOW <= HIGH",
+    metavar=("LOW", "HIGH"),
+)
+CROSSOVER_RATE = Parameter(
+    "crossover_rate",
+    1.0,
+    "CR: a trial's chance to take a gene from its mutant",
+    lambda value: 0 <= value <= 1,
+    "a number in [0, 1]",
+    metavar="CR",
+)
+EVOLUTION = Method(
+    "differential-evolution",
+    (
+        whole("pixels", 1, "pixels changed", 1, "P"),
+        whole("population", 400, "candidates a generation", 4),
+        whole("generations", 75, "after the first population", 0),
+        choice("strategy", "rand/1", "base vector: a random individual, or the best one", STRATEGIES),
+        choice("start", "uniform", "first population", STARTS),
+        WEIGHT,
+        CROSSOVER_RATE,
+    ),
+    variant=_name_evolution,
+    population=lambda values, positions: int(values["population"]),
+    queries=_count_evolution,
+    load=_load_evolution,
+    complain=_limit_evolution,
+    combined=("corner-sweep",),
+)
+SWEEP = Method(
+    "corner-sweep",
+    (LEVELS,),
+    variant=lambda values: "corners" if values["levels"] == 2 else f"grid-{values['levels']}",
+    population=_count_sweep,
+    queries=_count_sweep,
+    combined=("differential-evolution",),
+)
+METHODS: dict[str, Method] = {method.name: method for method in (EVOLUTION, SWEEP)}
+
+
+def all_parameters() -> dict[str, Parameter]:
+    """The parameters of all methods by name; two methods may share one only with one meaning."""
+    return {one.name: one for method in METHODS.values() for one in method.parameters}

@@ -1,0 +1,5 @@
+from .metrics import METRICS as METRICS
+from .neighbors import nearest as nearest
+from .neighbors import nearest_in_blocks as nearest_in_blocks
+from .repair import repair_sweep as repair_sweep
+from .votes import RULES as RULES
