@@ -1,6 +1,6 @@
 """A real ingest in a process of its own, and how it is begun.
 
-`python tests/support/ingest_process.py SETTINGS OPTIONS...`: SETTINGS, JSON, make it a process from elsewhere
+`python -m tests.support.ingest_process SETTINGS OPTIONS...`: SETTINGS, JSON, make it a process from elsewhere
 that may be taken for dead within a test's time, and stop it (as SIGSTOP does) where a test can rely on it.
 """
 
@@ -38,7 +38,8 @@ def start(database: str, weights: Path, cache: Path, *options: str, **settings) 
     }
     ignored = settings.pop("ignored", "")
     shell = ["sh", "-c", f'trap "" {ignored}; exec "$@"', "sh"] if ignored else []
-    command = [*shell, sys.executable, __file__, json.dumps(settings), *BATCH]
+    module = "tests.support.ingest_process"
+    command = [*shell, sys.executable, "-m", module, json.dumps(settings), *BATCH]
     return subprocess.Popen(
         [*command, "--database", database, "--weights", str(weights), *options],
         cwd=ROOT,
