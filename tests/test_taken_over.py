@@ -93,12 +93,12 @@ def take_over(engine):
 
 on_a_server = pytest.param("postgresql", marks=pytest.mark.postgresql)
 STOPS = [
-    pytest.param("sqlite", {"stop_before": "attacks"}, id="sqlite, before it writes attacks"),
+    pytest.param("sqlite", {"stop_before": "evolve"}, id="sqlite, before it writes attacks"),
     pytest.param("sqlite", {"stop_before": "evaluation"}, id="sqlite, before it writes evaluations"),
     *(
         pytest.param("postgresql", stop, id=f"postgresql, {where}", marks=pytest.mark.postgresql)
         for stop, where in (
-            ({"stop_within": "attacks"}, "before it commits attacks"),
+            ({"stop_within": "evolve"}, "before it commits attacks"),
             ({"stop_within": "cases"}, "before it commits cases"),
         )
     ),
@@ -158,7 +158,7 @@ def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone
             assert line, "it ended"
         other.rename(path)
     else:
-        first = begin(empty, sign_of_life=FOR_EVER, stop_before="attacks", ignored=BACKGROUND)
+        first = begin(empty, sign_of_life=FOR_EVER, stop_before="evolve", ignored=BACKGROUND)
         wait_until_stopped(first)
         other.rename(path)
         first.send_signal(signal.SIGCONT)

@@ -89,7 +89,7 @@ def _adapt(
     """Make this process as a test wants it.
 
     host: the machine that it seems to be on. silence, sign_of_life: as in `db.runs.leases`.
-    stop_before: a module of `ingest` before whose first writing transaction it stops; stop_within: before
+    stop_before: a module of `ingest.stages` before whose first writing transaction it stops; stop_within: before
         whose first commit. endless: it computes attacks for ever, and writes none.
     """
     from db.runs import leases
@@ -111,7 +111,7 @@ def _adapt(
 def _stop_once(name: str, within: bool) -> None:
     from importlib import import_module
 
-    module = import_module(f"ingest.{name}")
+    module = import_module(f"ingest.stages.{name}")
     writing, left = module.writing, [None]
 
     @contextmanager
