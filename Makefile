@@ -1,11 +1,11 @@
-# Verbs: demo, test, lint, bench; test-postgres, the tests on a PostgreSQL server alone; rivals, for the
-# comparison. Each makes the environment it needs.
+# Verbs: demo, test, lint, bench; test-postgres, the tests on a PostgreSQL server alone; wheel, a demo where
+# there is no checkout; rivals, for the comparison. Each makes the environment it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 
-.PHONY: demo test test-postgres lint lint-assets bench rivals programs
+.PHONY: demo test test-postgres lint lint-assets wheel bench rivals programs
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
@@ -32,6 +32,10 @@ else
 lint-assets:
 	@echo "There is no npm here: JavaScript and style sheets are left out."
 endif
+
+# A wheel, installed into a new environment outside the checkout, runs the demo and serves it.
+wheel: $(VENV)/test.stamp
+	$(BIN)/python tests/wheel.py
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks

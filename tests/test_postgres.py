@@ -18,7 +18,8 @@ from tests.support import database, postgres_server
 from tests.support.postgres_questions import QUESTIONS, plain, rows
 
 pytestmark = pytest.mark.postgresql
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "sql.md"
 NOW = "2026-01-31T12:00:00Z"
 TAGS = ((9, "sky"), (9, "odd"), (3, "odd"), (4, "odd-2"), (5, "odd 1"), (6, "été"), (7, "_x"), (8, "zoo"))
 VIEWS = (("b", "?kind=clean"), ("B", ""), ("a view", "?find=1"), ("É", "?find=2"))
@@ -72,8 +73,10 @@ def test_a_table_or_view_is_the_same_in_both(both, name):
 
 
 def examples() -> dict[str, str]:
-    """The README's queries by the line above each."""
-    return dict(re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", README.read_text(), re.MULTILINE | re.DOTALL))
+    """The queries of docs/sql.md by the line above each."""
+    return dict(
+        re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    )
 
 
 # So that every example has rows: attacks that no layer sees, a network that is wrong among its neighbors,
@@ -117,7 +120,7 @@ def test_the_server_tells_the_room_of_every_table_too(both):
 
 
 @pytest.mark.parametrize("title", examples())
-def test_an_example_query_of_the_readme_has_the_same_rows_in_the_same_order(copied, title):
+def test_an_example_query_has_the_same_rows_in_the_same_order(copied, title):
     lite, post = (sql.run(one, examples()[title]) for one in copied)
     assert post.columns == lite.columns
     assert len(post.rows) == len(lite.rows) > 0
@@ -126,8 +129,8 @@ def test_an_example_query_of_the_readme_has_the_same_rows_in_the_same_order(copi
 
 
 def dialects() -> list[tuple[str, bool]]:
-    """The statements of the README's table, each with whether it works on both databases."""
-    section = README.read_text("utf-8").split("### The same on both databases")[1].split("\n#")[0]
+    """The statements of the table in docs/sql.md, each with whether it works on both databases."""
+    section = DOCUMENT.read_text("utf-8").split("## The same on both databases")[1].split("\n#")[0]
     rows = [re.split(r"(?<!\\)\|", line)[2:4] for line in section.splitlines() if line.startswith("|")][2:]
     found = [(re.findall(r"`(.*?)`", cell), i == 0) for row in rows for i, cell in enumerate(row)]
     return [(one.replace("\\|", "|"), works) for statements, works in found for one in statements]
@@ -143,7 +146,7 @@ def answered(one, statement) -> list[str] | str:
 
 
 @pytest.mark.parametrize(("statement", "works"), dialects())
-def test_what_the_readme_says_of_both_databases_is_so(copied, statement, works):
+def test_what_the_document_says_of_both_databases_is_so(copied, statement, works):
     answers = [answered(one, statement) for one in copied]
     if works:
         assert answers[0] == answers[1]
@@ -155,7 +158,7 @@ def test_what_the_readme_says_of_both_databases_is_so(copied, statement, works):
         assert [one for one in refusals if "; works on both databases: " not in one] == []
 
 
-def test_the_readme_says_much_of_both_databases():
+def test_the_document_says_much_of_both_databases():
     assert sum(works for _, works in dialects()) == 18
 
 
@@ -220,9 +223,7 @@ def test_upgrades_at_once_wait_for_one_another(postgres):
     program = "import sys; from db import engine, migrate; migrate.upgrade(engine.create(sys.argv[1]))"
     with engine.writing(made) as connection:
         engine.lock_upgrades(connection)
-        several = [
-            subprocess.Popen([sys.executable, "-c", program, address], cwd=README.parent) for _ in range(2)
-        ]
+        several = [subprocess.Popen([sys.executable, "-c", program, address], cwd=ROOT) for _ in range(2)]
         waiting = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         while connection.exec_driver_sql(waiting).scalar() < 2:
             assert [process.poll() for process in several] == [None, None]

@@ -15,7 +15,7 @@ from db import engine, migrate, schema
 from db.commands import sql
 from tests.support import small_database
 
-README = Path(__file__).parents[1] / "README.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "sql.md"
 
 
 @pytest.fixture(scope="module")
@@ -246,8 +246,10 @@ def test_what_json_cannot_say_is_told(answer, message):
 
 
 def examples() -> dict[str, str]:
-    """The README's queries by the line above each."""
-    return dict(re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", README.read_text(), re.MULTILINE | re.DOTALL))
+    """The queries of docs/sql.md by the line above each."""
+    return dict(
+        re.findall(r"^([^\n]+):\n\n```sql\n(.*?)\n```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    )
 
 
 @pytest.mark.parametrize("title", examples())

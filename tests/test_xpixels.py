@@ -241,12 +241,6 @@ def test_the_database_comes_from_the_environment(empty, monkeypatch, capsys):
     assert "7" in capsys.readouterr().out
 
 
-def test_every_command_is_in_the_readme():
-    text = (ROOT / "README.md").read_text()
-    commands = xpixels.parser()._subparsers._group_actions[0].choices
-    assert [name for name in commands if f"xpixels {name}" not in text] == []
-
-
 def test_the_served_dashboard_answers(empty):
     command = [sys.executable, "-m", "xpixels", "serve", "--database", empty, "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:

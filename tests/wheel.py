@@ -4,7 +4,6 @@ It is installed into a new virtual environment in a folder of its own. There `xp
 and the dashboard answers with every asset that its page names.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -19,15 +18,10 @@ from urllib.parse import urljoin
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("dashapp", "db", "ingest", "migrations", "model")
 MODULES = ("whole_file.py", "xpixels.py")
-SMALL_INGEST = ("ingest", "--dataset", "cifar10-sample", "--cases", "2", "--population", "16")
-SMALL_INGEST += ("--generations", "2")
 
 
 def main() -> None:
     """Build, install, make a database and serve it; raises where something is missing."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="a small ingest in place of the demo")
-    options = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)
         wheel = build_wheel(folder / "dist")
@@ -35,8 +29,7 @@ def main() -> None:
         xpixels = install(wheel, folder / "environment")
         empty = folder / "empty"
         empty.mkdir()
-        command = SMALL_INGEST if options.small else ("demo", "--no-serve")
-        run("make a database", xpixels, *command, cwd=empty)
+        run("demo", xpixels, "demo", "--no-serve", cwd=empty)
         check_dashboard(xpixels, empty)
 
 

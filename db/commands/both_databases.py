@@ -1,6 +1,7 @@
 """SQL that one database takes and the other refuses: what to write instead, that both take.
 
-README, *The same on both databases*, has the whole list, also of what both take and understand differently.
+docs/sql.md, *The same on both databases*, has the whole list, also of what both take and understand
+differently.
 """
 
 import re

@@ -149,7 +149,7 @@ def _refusal(error: DBAPIError, statement: str) -> StatementError:
             + (
                 f"near it: {', '.join(near)}"
                 if near
-                else "README, SQL, tells the views, `xpixels db info` the tables"
+                else "docs/sql.md lists the views, `xpixels db info` the tables"
             )
         )
     if said.startswith("Could not decode to UTF-8"):

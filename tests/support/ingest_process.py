@@ -89,8 +89,8 @@ def _adapt(
     """Make this process as a test wants it.
 
     host: the machine that it seems to be on. silence, sign_of_life: as in `db.runs.leases`.
-    stop_before: a module of `ingest.stages` before whose first writing transaction it stops; stop_within: before
-        whose first commit. endless: it computes attacks for ever, and writes none.
+    stop_before: a module of `ingest.stages` before whose first writing transaction it stops; stop_within:
+        before whose first commit. endless: it computes attacks for ever, and writes none.
     """
     from db.runs import leases
     from model import devices
