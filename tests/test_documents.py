@@ -18,9 +18,13 @@ CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 GROUPS = ("data", "db")  # commands that only have commands of their own
 
 
+def read(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
 def anchors(path: Path) -> set[str]:
     """The names that GitHub gives to the headings of a document."""
-    headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", path.read_text("utf-8")), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", CODE_BLOCK.sub("", read(path)), re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
     return {heading.replace(" ", "-") for heading in plain}
 
@@ -43,16 +47,16 @@ COMMANDS = commands(xpixels.parser())
 def documents() -> str:
     """README and docs/, as far as people write them; CHANGELOG and CONTRIBUTING document no command."""
     return "\n".join(
-        path.read_text("utf-8") for path in WRITTEN_BY_HAND if path.name == "README.md" or path.parent.name == "docs"
+        read(path) for path in WRITTEN_BY_HAND if path.name == "README.md" or path.parent.name == "docs"
     )
 
 
 def test_the_readme_is_one_page():
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
+    assert len(read(ROOT / "README.md").splitlines()) <= 200
 
 
 def test_every_document_is_named_in_the_readme():
-    text = (ROOT / "README.md").read_text("utf-8")
+    text = read(ROOT / "README.md")
     named = {(ROOT / link.split("#")[0]).resolve() for link in LINK.findall(text) if "://" not in link}
     assert [path.name for path in DOCUMENTS if path != ROOT / "README.md" and path not in named] == []
 
@@ -60,7 +64,7 @@ def test_every_document_is_named_in_the_readme():
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_between_documents_lead_somewhere(document):
     broken = []
-    for link in LINK.findall(CODE_BLOCK.sub("", document.read_text("utf-8"))):
+    for link in LINK.findall(CODE_BLOCK.sub("", read(document))):
         if "://" in link or link.startswith("mailto:"):
             continue
         name, _, anchor = link.partition("#")
@@ -76,7 +80,7 @@ def test_files_that_documents_name_are_there(document):
     if document.name == "CHANGELOG.md":
         return
     folders = "model|db|ingest|dashapp|migrations|tests|benchmarks|docs"
-    named = re.findall(rf"`((?:{folders})/[\w./*-]*)`", document.read_text("utf-8"))
+    named = re.findall(rf"`((?:{folders})/[\w./*-]*)`", read(document))
     missing = [name for name in named if not list(ROOT.glob(name.rstrip("/")))]
     assert missing == []
 
@@ -85,7 +89,7 @@ def test_files_that_documents_name_are_there(document):
 def test_modules_that_documents_name_are_there(document):
     if document.name == "CHANGELOG.md":
         return
-    text = document.read_text("utf-8")
+    text = read(document)
     named = re.findall(r"python -m (benchmarks[\w.]*)|from ((?:model|db|ingest|dashapp)[\w.]*) import", text)
     for name in {one or other for one, other in named}:
         path = ROOT.joinpath(*name.split("."))
@@ -100,7 +104,7 @@ def test_every_command_is_documented(command):
 @pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(GROUPS)))
 def test_every_option_is_documented(command):
     """In a document that is about its command: one that shows the command itself."""
-    about = [path.read_text("utf-8") for path in WRITTEN_BY_HAND if f"xpixels {command}" in path.read_text("utf-8")]
+    about = [read(path) for path in WRITTEN_BY_HAND if f"xpixels {command}" in read(path)]
     options = [action.option_strings[-1] for action in COMMANDS[command]._actions if action.option_strings]
     missing = [
         name
@@ -112,7 +116,7 @@ def test_every_option_is_documented(command):
 
 @pytest.mark.parametrize("view", schema.views.tables)
 def test_every_view_is_documented_with_its_columns(view):
-    text = (ROOT / "docs" / "sql.md").read_text("utf-8")
+    text = read(ROOT / "docs" / "sql.md")
     heading = f"\n### `{view}`\n"
     assert heading in text
     section = re.split(r"\n##+ ", text.split(heading)[1])[0]
