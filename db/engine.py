@@ -268,7 +268,7 @@ def _postgresql(address: URL, read_only: bool) -> Engine:
     class Number(Loader):
         """What sums of whole numbers, and roundings, are: int or float, as on SQLite, and not Decimal."""
 
-        def load(self, data: Buffer) -> int | float:
+        def load(self, data: "Buffer") -> int | float:
             text = bytes(data).decode("ascii")
             return int(text) if text.lstrip("-").isdecimal() else float(text)
 

@@ -116,7 +116,7 @@ def _plain_values(driver: Any) -> Iterator[None]:
     class Truth(Loader):
         """1 or 0, as SQLite has it."""
 
-        def load(self, data: Buffer) -> int:
+        def load(self, data: "Buffer") -> int:
             return int(bytes(data) == b"t")
 
     adapters = driver.adapters
