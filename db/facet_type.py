@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select
+from sqlalchemy import ColumnElement
+
+from db.query_types import AnySelect
 
 
 class Kind(Enum):
@@ -44,16 +47,16 @@ class Facet:
     kind: Kind
     group: Group
     column: str = ""  # of `case_facets`; '': none
-    value: ColumnElement | None = None  # what `column` holds, see `db.facet_values`; None: it is there anyway
+    value: ColumnElement[Any] | None = None  # what `column` holds; None: it is there anyway
     counted: bool = False  # in `facet_cells`, under the same column; others are counted case by case
     of_detector: bool = False  # `column` is one of `detector_decisions`, of the shown detector
-    beside: Mapping[str, ColumnElement] = field(default_factory=dict)  # further columns and their values
+    beside: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)  # further columns and their values
     sort: tuple[str, ...] = ()  # columns that the list is sorted by under this name; (): it cannot be
     hint: str = ""  # shown over the title
     choices: tuple[str, ...] | None = None  # values that can be asked for; None: those that cases have
     seldom: tuple[str, ...] = ()  # choices that the page leaves out while no case has them
     any_value: bool = False  # a value that no case has matches nothing; otherwise it is refused
-    labels: Select | None = None  # (value, how it is shown), where the database has names for them
+    labels: AnySelect | None = None  # (value, how it is shown), where the database has names for them
     label: Callable[[str], str] = str  # how a value is shown otherwise
     on_page: bool = True  # as a section of the page
     is_open: bool = False  # as the page comes
@@ -77,7 +80,7 @@ class Facet:
         return self.kind in (Kind.ANNOTATION, Kind.ANNOTATED)
 
     @property
-    def columns(self) -> dict[str, ColumnElement]:
+    def columns(self) -> dict[str, ColumnElement[Any]]:
         """The columns of `case_facets` that come with it, and what they hold."""
         own = {} if self.value is None else {self.column: self.value}
         return own | dict(self.beside)

@@ -4,8 +4,9 @@ Each expression stands in a SELECT from `cases` joined to its run, and where the
 attack and the attack's first pixel (see `db.facets`). What needs another table is a subquery for one case.
 """
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select
+from sqlalchemy import ColumnElement, and_, case, func, literal, select
 
+from db.query_types import AnySelect
 from db.tables.cases import attacks, cases
 from db.tables.defense import decisions
 from db.tables.samples import layers
@@ -50,7 +51,7 @@ def first_divergence() -> ColumnElement[str]:
     return case((known, func.coalesce(left.limit(1).scalar_subquery(), "none")))
 
 
-def _deciding_layers() -> Select:
+def _deciding_layers() -> AnySelect:
     """The layers that decided about the case, from the input on."""
     return (
         select(layers.c.name, layers.c.position)

@@ -6,6 +6,7 @@ says: a facet's columns are made here from its row.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text
 from sqlalchemy.types import TypeEngine
@@ -16,10 +17,15 @@ from db.tables.cases import cases
 from db.tables.columns import check, identity, integer, key, metadata, number, one_of, reference, words
 from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, OUTCOMES
 
-TYPES = {Kind.TEXT: Text, Kind.LAYER: Text, Kind.LAYERS: Text, Kind.RANGE: Double}  # others: whole numbers
+TYPES: dict[Kind, type[TypeEngine[Any]]] = {  # others: whole numbers
+    Kind.TEXT: Text,
+    Kind.LAYER: Text,
+    Kind.LAYERS: Text,
+    Kind.RANGE: Double,
+}
 
 
-def facet_columns(facet: Facet) -> list[Column]:
+def facet_columns(facet: Facet) -> list[Column[Any]]:
     """The columns of `case_facets` that come with a facet; what every case has is never NULL there either."""
     made = []
     for name, value in facet.columns.items():
@@ -28,7 +34,7 @@ def facet_columns(facet: Facet) -> list[Column]:
     return made
 
 
-def cell_columns(facets: Iterable[Facet]) -> list[Column]:
+def cell_columns(facets: Iterable[Facet]) -> list[Column[Any]]:
     """The columns of `facet_cells` that come with those of the facets that are counted there."""
     made = []
     for facet in facets:
@@ -41,7 +47,7 @@ def cell_columns(facets: Iterable[Facet]) -> list[Column]:
     return made
 
 
-def _type(facet: Facet, name: str) -> TypeEngine:
+def _type(facet: Facet, name: str) -> TypeEngine[Any]:
     if name != facet.column:  # beside it, to sort by
         return Integer()
     if facet.kind is Kind.YES_NO:

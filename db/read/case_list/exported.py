@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Label, Select, case, func, select
+from sqlalchemy import Engine, Label, case, func, select
 
 from db import schema
 from db.facet_register import FACETS
 from db.facet_type import Facet, Kind
 from db.forms import Column, declared_columns
+from db.query_types import AnySelect
 from db.read.case_list.cases import filtered
 from db.read.case_list.filtered import FACET_ROWS
 from db.read.case_list.options import CaseOptions
@@ -31,17 +32,17 @@ def export_cases(
 ) -> Iterator[Sequence[tuple[Any, ...]]]:
     """Rows of the filtered cases in the order of the list, some at a time; tags are joined by ', '."""
     overview = schema.case_overview
-    chosen = filtered(query, options)
-    joined = chosen.get_final_froms()[0].join(overview, overview.c.case_id == FACET_ROWS.c.case_id)
+    cases = filtered(query, options)
+    joined = cases.get_final_froms()[0].join(overview, overview.c.case_id == FACET_ROWS.c.case_id)
     facets = [_facet(facet, options) for facet in OTHERS]
-    columns = (overview, *facets, _one("verdict"), _tags(), _one("note"))
-    chosen = chosen.with_only_columns(*columns).select_from(joined)
+    columns = (*overview.c, *facets, _one("verdict"), _tags(), _one("note"))
+    chosen: AnySelect = cases.with_only_columns(*columns).select_from(joined)
     with engine.connect() as connection:
         result = connection.execute(chosen.execution_options(yield_per=CHUNK))
         yield from result.partitions()
 
 
-def _facet(facet: Facet, options: CaseOptions) -> ColumnElement:
+def _facet(facet: Facet, options: CaseOptions) -> Label[Any]:
     """A facet's value; of a class its name, as in every view."""
     column = FACET_ROWS.c[facet.column]
     if facet.kind is Kind.CLASS and options.class_names:
@@ -49,7 +50,7 @@ def _facet(facet: Facet, options: CaseOptions) -> ColumnElement:
     return column.label(facet.name)
 
 
-def _one(kind: str) -> Select:
+def _one(kind: str) -> Label[Any]:
     notes = schema.annotations.c
     query = select(notes.body).where(notes.case_id == FACET_ROWS.c.case_id, notes.kind == kind)
     return query.order_by(notes.id.desc()).limit(1).scalar_subquery().label(kind)

@@ -104,7 +104,7 @@ SortKey = tuple[ColumnElement[Any], bool]  # a column to sort by, and whether de
 
 def order_keys(query: CaseQuery) -> list[SortKey]:
     """Columns to sort by, and whether descending; the case's id is the last one and makes the order whole."""
-    keys = []
+    keys: list[SortKey] = []
     for name, descending in query.order:
         keys += [(column, descending) for column in _sort_columns(name)]
     if query.order[-1].name != "case":
@@ -112,7 +112,7 @@ def order_keys(query: CaseQuery) -> list[SortKey]:
     return keys
 
 
-def _sort_columns(name: str) -> list[ColumnElement]:
+def _sort_columns(name: str) -> list[ColumnElement[Any]]:
     if name == "case":
         return [FACET_ROWS.c.case_id]
     (facet,) = (facet for facet in FACETS if facet.name == name)

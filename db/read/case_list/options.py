@@ -1,7 +1,7 @@
 """What the database holds of each filter of the case list, for one network."""
 
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, select
 
@@ -11,7 +11,7 @@ from db.facet_type import Facet, Kind
 from db.facet_values import COMPOSED
 from db.read.network_titles import network_title
 from db.read.refusal import QueryError
-from db.vocabulary import DETECTORS
+from db.vocabulary import CASE_PARTITIONS, DETECTORS
 
 YES_NO = ("yes", "no")
 
@@ -169,7 +169,7 @@ def _written(connection: Connection, facet: Facet) -> Iterable[str]:
     )
 
 
-def _stored(connection: Connection, network_id: int | None, facet: Facet) -> list:
+def _stored(connection: Connection, network_id: int | None, facet: Facet) -> list[Any]:
     """The values that cases have."""
     if facet.kind is not Kind.NUMBER and facet.value is not None:
         return _steps(connection, network_id, facet)
@@ -182,14 +182,15 @@ def _stored(connection: Connection, network_id: int | None, facet: Facet) -> lis
 
 def _steps(connection: Connection, network_id: int | None, facet: Facet) -> list[str]:
     """The values of a text that has an index, by steps from one to the next: few, in very many rows."""
-    facets, found = schema.case_facets.c, set()
+    facets, found = schema.case_facets.c, set[str]()
     column = facets[facet.column]
-    for partition in PARTITION.choices:
-        value = ""
+    for partition in CASE_PARTITIONS:
+        value: str | None = ""
         while value is not None:
             smallest = select(column).where(
                 facets.network_id == network_id, facets.partition == partition, column > value
             )
             value = connection.scalar(smallest.order_by(column).limit(1))
-            found.add(value)
-    return sorted(found - {None})
+            if value is not None:
+                found.add(value)
+    return sorted(found)

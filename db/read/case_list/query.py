@@ -22,17 +22,9 @@ PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is shown wh
 VIEWS = ("table", "gallery")
 # Addresses have had these names in this order; those of later facets follow as the register has them.
 FIRST_NAMES = (
-    "kind",
-    "outcome",
-    "alarms",
-    "divergence",
-    "true",
-    "predicted",
-    "target",
-    "recovered",
-    "method",
+    *("kind", "outcome", "alarms", "divergence", "true", "predicted", "target", "recovered"),
+    *("method", "goal", "confidence", "unexpected"),
 )
-FIRST_NAMES += ("goal", "confidence", "unexpected")
 IN_ADDRESSES = sorted(
     (facet for facet in FACETS if facet is not PARTITION),
     key=lambda facet: FIRST_NAMES.index(facet.name) if facet.name in FIRST_NAMES else len(FIRST_NAMES),
