@@ -22,7 +22,7 @@ from model.data.png import decode_png
 
 # What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
 STAGED = ("without neighbors", "decisions missing", "do not count every case")
-ALWAYS = {
+OWN = {
     "cases whose probabilities do not sum to 1": """
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM cases
             LEFT JOIN class_scores ON class_scores.case_id = cases.id GROUP BY cases.id
@@ -59,13 +59,16 @@ ALWAYS = {
         SELECT COUNT(*) FROM (SELECT 1 AS broken FROM facet_cells GROUP BY network_id, detector
             HAVING SUM(cases) <> (SELECT COUNT(*) FROM case_facets
                 WHERE case_facets.network_id = facet_cells.network_id)) AS counted""",
-} | {what: count for what, count in upkeep.CONTRADICTIONS.items() if not any(one in what for one in STAGED)}
+}
+ALWAYS = {what: text(count) for what, count in OWN.items()} | {
+    what: count for what, count in upkeep.CONTRADICTIONS.items() if not any(one in what for one in STAGED)
+}
 
 
 def broken(connection: Connection, names: list[str]) -> Iterator[str]:
     """What is wrong now with the database, of what ALWAYS has under these names."""
     for name in names:
-        if number := connection.scalar(text(ALWAYS[name])):
+        if number := connection.scalar(ALWAYS[name]):
             yield f"{number:,} {name}"
 
 

@@ -43,7 +43,7 @@ def add_cases(connection: Connection, network_id: int) -> None:
     known = select(case_facets.c.case_id).where(case_facets.c.network_id == network_id)
     lacking = select(cases.c.id).where(cases.c.network_id == network_id, cases.c.id.not_in(known))
     new = list(connection.scalars(lacking))
-    _insert(connection, _facets(network_id).where(cases.c.id.in_(new)))
+    _insert(connection, facet_rows().where(cases.c.id.in_(new)))
     for detector in _detectors(connection, network_id):
         _add_cells(connection, network_id, detector, case_facets.c.case_id.in_(new))
 
@@ -56,7 +56,7 @@ def refresh(connection: Connection, network_id: int, partition: str | None = Non
         return mine if partition is None else and_(mine, table.c.partition == partition)
 
     connection.execute(delete(case_facets).where(among(case_facets)))
-    _insert(connection, _facets(network_id).where(among(cases)))
+    _insert(connection, facet_rows().where(among(cases)))
     of_layers = select(layers.c.name).where(layers.c.network_id == network_id)
     detector = detector_decisions.c.detector
     connection.execute(delete(detector_decisions).where(among(detector_decisions), detector.in_(of_layers)))
@@ -134,8 +134,8 @@ def _insert(connection: Connection, chosen: AnySelect) -> None:
     connection.execute(insert(case_facets).from_select(list(chosen.selected_columns.keys()), chosen))
 
 
-def _facets(network_id: int) -> AnySelect:
-    """The rows of a network's cases, from the tables that they follow from."""
+def facet_rows() -> AnySelect:
+    """SELECT of what `case_facets` should have, from the tables that it follows from."""
     columns = {name: value for facet in FACETS for name, value in facet.columns.items()}
     return (
         select(
@@ -150,5 +150,4 @@ def _facets(network_id: int) -> AnySelect:
         .outerjoin(
             attack_pixels, and_(attack_pixels.c.attack_id == cases.c.attack_id, attack_pixels.c.pixel == 0)
         )
-        .where(cases.c.network_id == network_id)
     )

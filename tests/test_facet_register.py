@@ -25,6 +25,8 @@ SEARCHES = {  # query string -> the same in SQL
     "AND samples.label IN (3, 5)",
     "?partition=all&wrong=no&sort=-row": "cases.predicted_class = cases.true_class",
     "?partition=all&row=4&wrong=yes": 'attack_pixels."row" = 4',  # each attack of it fools the network
+    "?detector=dense&alarm=yes": "partition = 'validation' AND cases.id IN "
+    "(SELECT case_id FROM detector_decisions WHERE detector = 'dense' AND alarm)",
     "?partition=all&margin=0.1..0.9&sort=-row": "attacks.margin BETWEEN 0.1 AND 0.9",
 }
 JOINED = """FROM cases JOIN samples ON samples.id = cases.sample_id

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.exc import DatabaseError
 
 from db import faults, migrate, schema
@@ -138,7 +138,7 @@ def check(engine: Engine) -> list[str]:
         with snapshot(engine) as connection:
             problems += orphans.told(orphans.count_orphans(connection))
             for what, count in CONTRADICTIONS.items():
-                if number := connection.scalar(text(count)):
+                if number := connection.scalar(count):
                     problems.append(f"{number:,} {what}")
     except DatabaseError as error:  # pages so damaged that nothing more can be read, or a right that lacks
         problems.append(f"{'damaged' if file(engine) else 'cannot be checked'}: {error.orig}")
@@ -156,7 +156,7 @@ def damage(connection: Connection) -> list[str]:
 def stale_thresholds(engine: Engine) -> int:
     """How many decisions have a threshold that is a score, which a rounding can put on either side."""
     with engine.connect() as connection:
-        return int(connection.execute(text(CONTRADICTIONS[STALE_THRESHOLDS])).scalar_one())
+        return int(connection.execute(CONTRADICTIONS[STALE_THRESHOLDS]).scalar_one())
 
 
 def backup(engine: Engine, target: str | os.PathLike[str]) -> Path:

@@ -1,5 +1,9 @@
 """What rows say that cannot all be true: how each is told, and a query for how many there are."""
 
+from sqlalchemy import Executable, func, or_, select, text
+
+from db.facets import facet_rows
+from db.query_types import AnySelect
 from db.schema import case_facets, facet_cells
 
 # What lists count: the columns by which cases are alike.
@@ -7,7 +11,7 @@ ALIKE = [f'"{column.name}"' for column in facet_cells.c if column.name not in ("
 OF_CASES = [f'case_facets."{column.name}"' for column in facet_cells.c if column.name in case_facets.c]
 STALE_THRESHOLDS = "decisions whose threshold is their own score, as of version 0.5 (run `xpixels tune`)"
 
-CONTRADICTIONS = {
+SQL = {
     "cases whose true class is not their sample's label": """
         SELECT COUNT(*) FROM cases JOIN samples ON samples.id = cases.sample_id
         WHERE cases.true_class <> samples.label""",
@@ -60,21 +64,6 @@ CONTRADICTIONS = {
         WHERE operating_points.tp + operating_points.fp + operating_points.tn + operating_points.fn <>
             (SELECT COUNT(*) FROM cases WHERE cases.network_id = layers.network_id
                 AND cases."partition" = operating_points."partition")""",
-    "cases whose facets, which lists filter by, are missing or not theirs (run `xpixels tune`)": """
-        SELECT COUNT(*) FROM cases LEFT JOIN case_facets ON case_facets.case_id = cases.id
-        WHERE case_facets.case_id IS NULL OR case_facets.network_id <> cases.network_id
-            OR case_facets."partition" <> cases."partition" OR case_facets.kind <> cases.kind
-            OR case_facets.predicted_class <> cases.predicted_class
-            OR COALESCE(case_facets.alarm_count, -1) <> COALESCE(
-                (SELECT SUM(CASE WHEN decisions.alarm THEN 1 ELSE 0 END) FROM decisions
-                WHERE decisions.case_id = cases.id
-                    AND decisions.metric = 'euclidean' AND decisions.rule = 'total'), -1)
-            OR COALESCE(case_facets.batch_id, -1) <> COALESCE(
-                (SELECT runs.batch_id FROM runs WHERE runs.id = cases.run_id), -1)
-            OR COALESCE(case_facets.seed, -1) <> COALESCE(
-                (SELECT batches.seed FROM batches WHERE batches.id = case_facets.batch_id), -1)
-            OR COALESCE(case_facets.pixel_count, -1) <> COALESCE(
-                (SELECT attacks.pixel_count FROM attacks WHERE attacks.id = cases.attack_id), -1)""",
     "counts that lists have otherwise than their cases are (run `xpixels tune`)": f"""
         WITH shown AS (
             SELECT layers.network_id AS network_id, layers.name AS detector FROM layers WHERE layers.compared
@@ -127,3 +116,16 @@ CONTRADICTIONS = {
     "identities missing, by which one database is told from another (run `xpixels db check --repair`)": """
         SELECT 1 - COUNT(*) FROM database_identity""",
 }
+
+
+def _stale_facets() -> AnySelect:
+    """How many cases have a facet, or another column that lists sort by, that is not theirs."""
+    theirs = facet_rows().subquery("theirs")
+    differs = [column.is_distinct_from(case_facets.c[column.name]) for column in theirs.c]
+    joined = theirs.outerjoin(case_facets, case_facets.c.case_id == theirs.c.case_id)
+    return select(func.count()).select_from(joined).where(or_(*differs))
+
+
+STALE_FACETS = "cases whose facets, which lists filter by, are missing or not theirs (run `xpixels tune`)"
+CONTRADICTIONS: dict[str, Executable] = {what: text(query) for what, query in SQL.items()}
+CONTRADICTIONS[STALE_FACETS] = _stale_facets()

@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from sqlalchemy import case, select, text
+from sqlalchemy import case, select
 
 from db import facet_register
 from db.facet_type import Facet, Group, Kind
@@ -23,8 +23,9 @@ LABEL = select(samples.c.label).where(samples.c.id == cases.c.sample_id).scalar_
 
 facet_register.FACETS = (
     *facet_register.FACETS,
-    # Of a column that is there.
+    # Of columns that are there.
     Facet("row", "Attacked row", Kind.NUMBER, Group.ATTACK, column="row", sort=("row",)),
+    Facet("alarm", "Alarm", Kind.YES_NO, Group.DECISION, column="alarm", of_detector=True),
     # Of columns that are made from the register, one of each kind.
     Facet(
         "half", "Half", Kind.TEXT, Group.ATTACK, column="half", value=HALF, counted=True, hint="Of the image"
@@ -59,9 +60,7 @@ def main(path: Path, searches: list[str]) -> None:
     database.fill(engine, per_group=8, references=60)
     with engine.connect() as connection:
         wrong = [
-            what
-            for what, count in CONTRADICTIONS.items()
-            if "lists" in what and connection.scalar(text(count))
+            what for what, count in CONTRADICTIONS.items() if "lists" in what and connection.scalar(count)
         ]
     assert not wrong, wrong
     app = create_app(engine)

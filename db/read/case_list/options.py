@@ -173,8 +173,10 @@ def _stored(connection: Connection, network_id: int | None, facet: Facet) -> lis
     """The values that cases have."""
     if facet.kind is not Kind.NUMBER and facet.value is not None:
         return _steps(connection, network_id, facet)
-    # the cells are few
-    table = schema.facet_cells if facet.counted else schema.case_facets
+    if facet.counted:
+        table = schema.facet_cells  # few rows
+    else:
+        table = schema.detector_decisions if facet.of_detector else schema.case_facets
     column = table.c[facet.column]
     query = select(column).where(table.c.network_id == network_id, column.is_not(None))
     return list(connection.scalars(query.distinct().order_by(column)))
