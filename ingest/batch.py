@@ -138,7 +138,7 @@ class Batch:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
-    def from_json(cls, values: dict) -> Batch:
+    def from_json(cls, values: dict[str, Any]) -> Batch:
         """What `as_json` gave."""
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 

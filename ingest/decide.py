@@ -9,7 +9,7 @@ Axis letters: N images, k neighbors in the order of their rank.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,8 +56,8 @@ def outcomes(
 
 
 def vote_rows(
-    case_ids: Sequence[int], decided: Decided, outcomes: Sequence[str | None], shared: Mapping
-) -> list[dict]:
+    case_ids: Sequence[int], decided: Decided, outcomes: Sequence[str | None], shared: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Rows of `decisions`; shared: layer, metric, rule, k and threshold, and whatever else is the same."""
     columns = (case_ids, *(column.tolist() for column in decided), outcomes)
     return [
@@ -80,7 +80,7 @@ def score_rows(
     decided: Decided,
     outcomes: Sequence[str | None],
     threshold: float,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Rows of `detector_decisions` of a detector without neighbors, but for its name and network."""
     columns = (case_ids, partitions, *(column.tolist() for column in decided), outcomes)
     return [

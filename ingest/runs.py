@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -17,7 +18,7 @@ def stage(
     engine: Engine,
     name: str,
     network_id: int,
-    parameters: dict,
+    parameters: dict[str, Any],
     *,
     seed: int | None = None,
     batch_id: int | None = None,

@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -82,7 +82,7 @@ def study(
     plan: Plan,
     *,
     weights: Path | None = None,
-    load: Callable | None = None,
+    load: Callable[..., Any] | None = None,
     crew: Crew | None = None,
 ) -> Outcome:
     """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises, and has its `crew`."""

@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
 
 import db.read
+from db import schema
 from db.read.detector_page import facts
 from tests.support import database
 
@@ -32,6 +33,19 @@ def test_without_a_query_string_the_honest_view_of_the_papers_detectors_is_shown
     assert query.sort_value == "-auc"
     assert query.search() == ""
     assert options.values["metric"] == ("euclidean", "cosine")
+    assert options.values["rule"] == ("total",)
+
+
+def test_where_no_neighbors_were_evaluated_a_filter_has_the_usual_default(fresh):
+    made = fresh()
+    database.fill(made, per_group=4, references=60)
+    with made.begin() as connection:
+        of_neighbors = select(schema.detectors.c.id).where(schema.detectors.c.kind == "neighbors")
+        connection.execute(
+            delete(schema.evaluations).where(schema.evaluations.c.detector_id.in_(of_neighbors))
+        )
+    _, options = asked(made)
+    assert options.values["metric"] == ("euclidean",)
     assert options.values["rule"] == ("total",)
 
 

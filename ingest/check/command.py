@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -171,7 +171,7 @@ def _judge(
             output.verdict(name, verdicts_of[name], pictures[name].read, kept.get(name))
 
 
-def evenly(items: Sequence, most: int) -> Iterator[Sequence]:
+def evenly(items: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
     """In parts of at most so many, as equal as can be: what is compiled for one part does for all."""
     count = -(-len(items) // most)
     edges = [len(items) * i // max(count, 1) for i in range(count + 1)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from sqlalchemy import Connection
 
@@ -13,7 +15,9 @@ PARTITION = "checked"
 KEPT_DATASETS = "checked, as "  # what the names of data sets of kept images begin with
 
 
-def kept_rows(connection: Connection, network_id: int, detector: str, threshold: float) -> list[dict]:
+def kept_rows(
+    connection: Connection, network_id: int, detector: str, threshold: float
+) -> list[dict[str, Any]]:
     """Rows of `detector_decisions`, but for network and detector, of the kept cases that it can judge."""
     kept = kept_scores(connection, network_id)
     ids, scores, named = _judged(kept, detector)

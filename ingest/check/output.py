@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from db.address import hide_passwords
 from db.read.for_ingest.detectors import KnownNetwork
@@ -72,7 +73,7 @@ class Output:
         line = verdicts.summary(self.alarmed, self.quiet, self.failed, seconds)
         print(line, file=sys.stderr if self.json else sys.stdout)
 
-    def _entry(self, entry: dict) -> None:
+    def _entry(self, entry: dict[str, Any]) -> None:
         sys.stdout.write(",\n" if self.count else "\n")
         sys.stdout.write(json.dumps(entry))
 

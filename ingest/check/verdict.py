@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from db.number_text import digits_apart, percent, percents_apart
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn
@@ -108,7 +109,7 @@ def as_entry(
     verdict: Verdict,
     read: Sequence[str] = (),
     case_id: int | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """The same for JSON, its numbers as they are; a network is called as in the database's views."""
     entry = {
         "file": name,
@@ -124,7 +125,7 @@ def as_entry(
     return entry if case_id is None else {**entry, "case": case_id}
 
 
-def _finding_entry(finding: Finding) -> dict:
+def _finding_entry(finding: Finding) -> dict[str, Any]:
     detector = finding.detector
     entry = {
         "detector": detector.name,

@@ -138,7 +138,7 @@ class _Waves:
         tried = {(index, target) for index, aims in images for target in aims}
         self.outcomes.needless.update(tried - self.outcomes.searched.keys())
 
-    def _read(self, attacked: list[list]) -> None:
+    def _read(self, attacked: list[list[Any]]) -> None:
         """Read what became of attacks, whoever made them."""
         if attacked:
             known = known_attacks(self.task, self.batch)
@@ -156,7 +156,9 @@ class _Waves:
     def _lacks(self, candidate: Candidate) -> bool:
         return self.outcomes.lacks_sweep(candidate) or bool(self.outcomes.aims(candidate))
 
-    def _share(self, work: str, run_id: int, items: list[list], size: int, **same: Any) -> Iterator[Done]:
+    def _share(
+        self, work: str, run_id: int, items: list[list[Any]], size: int, **same: Any
+    ) -> Iterator[Done]:
         return self.task.crew.share(work, self.task, run_id, items, size, **same)
 
     def _show(self, shown: Progress, before: int, images: int, queries: int, hits: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -43,7 +44,7 @@ class Detector:
     rule: str | None = None
     reference: str | None = None
 
-    def row(self) -> dict:
+    def row(self) -> dict[str, Any]:
         """The columns besides the network and the name."""
         return {name: getattr(self, name) for name in ("kind", "layer", "metric", "rule", "reference")}
 

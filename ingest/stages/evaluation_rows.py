@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,9 @@ from model.detectors.tuning import OperatingPoint
 class Judged:
     """Rows of one detector, but for its id."""
 
-    detector_points: list[dict]
-    k_points: list[dict]
-    evaluations: list[dict]
+    detector_points: list[dict[str, Any]]
+    k_points: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def judge_scores(cases: EvaluatedCases, scored: Scored) -> Judged:
     return judged
 
 
-def decision_rows(cases: EvaluatedCases, scored: Scored, judged: Judged) -> list[dict]:
+def decision_rows(cases: EvaluatedCases, scored: Scored, judged: Judged) -> list[dict[str, Any]]:
     """What such a detector decides about each case, at the threshold that all tuning cases gave."""
     chosen = (row for row in judged.evaluations if row["case_set"] == CASE_SETS[0])
     threshold = next((row["threshold"] for row in chosen), None)
@@ -133,9 +134,9 @@ def judge_neighbors(
     return judged
 
 
-def evaluation_columns(found: Evaluation) -> dict:
+def evaluation_columns(found: Evaluation) -> dict[str, Any]:
     """The columns of `evaluations` that an evaluation gives."""
-    columns: dict = {}
+    columns: dict[str, Any] = {}
     for name, value in found._asdict().items():
         if isinstance(value, Interval) or name == "paired_auc":
             ends = value or (None, None, None)
@@ -183,18 +184,18 @@ def _scores(cases: EvaluatedCases, scored: Scored, members: np.ndarray) -> Score
     )
 
 
-def _points(key: Mapping, found: Curve) -> list[dict]:
+def _points(key: Mapping[str, Any], found: Curve) -> list[dict[str, Any]]:
     columns = zip(*(field.tolist() for field in found), strict=True)
     return [{**key, "threshold": t, "tp": tp, "fp": fp, "tn": tn, "fn": fn} for t, tp, fp, tn, fn in columns]
 
 
-def _sweep_points(key: Mapping, sweep: tuning.Sweep, k: int) -> list[dict]:
+def _sweep_points(key: Mapping[str, Any], sweep: tuning.Sweep, k: int) -> list[dict[str, Any]]:
     columns = slice(0, k + 2)
     counts = [getattr(sweep, name)[k - 1, columns] for name in ("tp", "fp", "tn", "fn")]
     return _points({**key, "k": k}, Curve(sweep.thresholds[columns].astype(float), *counts))
 
 
-def _k_points(key: Mapping, sweep: tuning.Sweep, thresholds: np.ndarray) -> list[dict]:
+def _k_points(key: Mapping[str, Any], sweep: tuning.Sweep, thresholds: np.ndarray) -> list[dict[str, Any]]:
     """Of every k: the threshold that tuning gives it, and what it does in this sweep."""
     accuracy = sweep.accuracy[np.arange(sweep.k_max), thresholds + 1]
     columns = (sweep.ks, thresholds, accuracy, tuning.equal_error_rates(sweep).eer, tuning.auc(sweep))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
     return total
 
 
-def settings(distance: int, shape: tuple[int, ...]) -> dict:
+def settings(distance: int, shape: tuple[int, ...]) -> dict[str, Any]:
     """The columns of `attacks` that say how, for images of a shape (H, W, C)."""
     candidates = shape[0] * shape[1] * len(CORNERS)
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine, Table
@@ -167,5 +167,7 @@ def _stored(vectors: np.ndarray, queries: np.ndarray, k: int, metric: str) -> tu
     return nearest(queries, vectors, k, metric)
 
 
-def _streamed(blocks: Callable, queries: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def _streamed(
+    blocks: Callable[..., Any], queries: np.ndarray, k: int, metric: str
+) -> tuple[np.ndarray, np.ndarray]:
     return nearest_in_blocks(queries, blocks, k, metric)

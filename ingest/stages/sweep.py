@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,9 @@ CHUNK = 32  # images that a worker sweeps together
 CANDIDATES = 64  # at one position, of all images of a block: what fits the cache
 
 
-def sweep_images(task: Task, run_id: int, items: list[list], *, levels: int, edges: bool) -> Iterator[Done]:
+def sweep_images(
+    task: Task, run_id: int, items: list[list[Any]], *, levels: int, edges: bool
+) -> Iterator[Done]:
     """Sweep images, each an index into the test split and the targets that count as hits ([None]: any).
 
     One transaction a block: the map of an image, its untargeted attack and one attack for every wrong class.

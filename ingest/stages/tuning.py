@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -82,7 +83,7 @@ def tune(
 
 def judge(
     votes: batches.CaseVotes, layer_id: int, metric: str, rule: str, classes: int
-) -> tuple[list[dict], list[dict], list[dict]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of `tuning_points`, `operating_points` and `decisions` of one layer, metric and rule.
 
     k and threshold are chosen on the tuning cases. Validation reports at that point; where it has both kinds
@@ -124,7 +125,9 @@ def appendix_choice(on_tuning: tuning.Sweep, on_validation: tuning.Sweep) -> tun
     return tuning.OperatingPoint(row + 1, int(thresholds[row]))
 
 
-def _decisions(votes: batches.CaseVotes, point: tuning.OperatingPoint, key: dict, classes: int) -> list[dict]:
+def _decisions(
+    votes: batches.CaseVotes, point: tuning.OperatingPoint, key: dict[str, Any], classes: int
+) -> list[dict[str, Any]]:
     decided = decide.decide_votes(
         votes.labels, votes.predicted, rule=key["rule"], **point._asdict(), classes=classes
     )

@@ -81,7 +81,7 @@ class Helper:
     def __init__(self, engine: Engine, load: Callable[[str, str], Dataset]) -> None:
         """load: gives a split of a data set by name, as each machine has it."""
         self.engine, self.load = engine, load
-        self.entered: tuple[dict, Task | None] | None = None  # None: it could not be
+        self.entered: tuple[dict[str, Any], Task | None] | None = None  # None: it could not be
 
     def __call__(self) -> bool:
         """Do one chunk; whether there was one that this process is able to do.
@@ -95,7 +95,7 @@ class Helper:
                 return True
         return False
 
-    def _task(self, place: dict) -> Task:
+    def _task(self, place: dict[str, Any]) -> Task:
         """The task at a place. Raises Unable, and says once why; others do the chunk then."""
         if self.entered is None or self.entered[0] != place:
             try:

@@ -173,8 +173,8 @@ def _options(connection: Connection, network: str | None) -> EvidenceOptions:
 _KNOWN = {  # the first that is there is the default
     "set": vocabulary.CASE_SETS,
     "partition": ("validation", "tuning"),
-    "metric": vocabulary.METRICS,
-    "rule": vocabulary.RULES,
+    "metric": tuple(vocabulary.METRICS),
+    "rule": tuple(vocabulary.RULES),
     "reference": vocabulary.REFERENCES,
 }
 

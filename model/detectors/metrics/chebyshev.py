@@ -7,7 +7,8 @@ from model.detectors.metrics.metric import Bound, Metric
 
 def largest_difference(differences: np.ndarray) -> np.ndarray:
     """(P,) the largest of the absolute differences (P, D), which are overwritten."""
-    return np.abs(differences, out=differences).max(axis=1)
+    largest: np.ndarray = np.abs(differences, out=differences).max(axis=1)
+    return largest
 
 
 METRIC = Metric("chebyshev", ranked=largest_difference, bound=Bound.LARGEST)

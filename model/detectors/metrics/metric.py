@@ -37,7 +37,8 @@ class Metric:
 
 def squares(rows: np.ndarray) -> np.ndarray:
     """Squared lengths (P,) of float64 rows (P, D), each the same whatever the other rows are."""
-    return np.einsum("ij,ij->i", rows, rows)
+    lengths: np.ndarray = np.einsum("ij,ij->i", rows, rows)
+    return lengths
 
 
 def half_squares(rows: np.ndarray) -> np.ndarray:
