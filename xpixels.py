@@ -15,6 +15,7 @@ TYPE_CHECKING = False  # as `typing` has it; what takes time is imported where a
 if TYPE_CHECKING:  # `run` makes sure first that these are our own packages
     import argparse
     from collections.abc import Sequence
+    from types import SimpleNamespace
     from typing import NoReturn
 
     from db.commands.parser import Commands, Parser
@@ -67,14 +68,16 @@ def _prepare() -> None:
     # Their complaints, with tracebacks, come beside the error that is told in one line.
     for library in ("sqlalchemy", "psycopg"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
-    threading.excepthook = lambda error: _failed(_told(error.exc_value, SimpleNamespace()))
+    threading.excepthook = lambda error: _failed(
+        _told(error.exc_value or error.exc_type(), SimpleNamespace())
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit status."""
     from types import SimpleNamespace
 
-    options = SimpleNamespace(stopped=NOTHING_WRITTEN)
+    options: argparse.Namespace | SimpleNamespace = SimpleNamespace(stopped=NOTHING_WRITTEN)
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where `run` was not there before
         options = parser().parse_args(arguments)
@@ -86,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         # The reader of our output, `head` say, may have seen enough: who only reads ends then, others go on.
         with nullcontext() if options.stopped is ONLY_READS else outlasting():
-            status = options.run(options) or 0
+            status: int = options.run(options) or 0
             sys.stdout.flush()  # now, as a full disk is told in one line here, and not when Python ends
         return status
     except KeyboardInterrupt:
@@ -190,8 +193,9 @@ def _training(commands: Commands) -> None:
     stopped = "whole epochs are kept, and the same command goes on from there"
     add_options(commands.add("train", train, help, stopped=stopped, database=False))
     help = "measure a network's accuracy on the test images, and keep what it predicts of each"
-    how = {"stopped": evaluation.stopped, "database": False}
-    command = commands.add("evaluate", evaluation.run_options, help, **how)
+    command = commands.add(
+        "evaluate", evaluation.run_options, help, stopped=evaluation.stopped, database=False
+    )
     command.set_defaults(database_may_lack=True)
     evaluation.add_options(command)
 
@@ -309,8 +313,8 @@ def _foreign_package() -> str | None:
     here = Path(__file__).resolve().parent
     for name in PACKAGES:
         spec = find_spec(name)
-        found = [] if spec is None else spec.submodule_search_locations or [spec.origin]
-        places = [Path(place).resolve() for place in found]
+        found: Sequence[str | None] = [] if spec is None else spec.submodule_search_locations or [spec.origin]
+        places = [Path(place).resolve() for place in found if place is not None]
         if not {here / name, here / f"{name}.py"} & set(places):
             where = f"is taken from {places[0]}" if places else "is missing"
             way_out = "start xpixels in another folder, and without PYTHONPATH"
@@ -318,12 +322,12 @@ def _foreign_package() -> str | None:
     return None
 
 
-def _truth(options: argparse.Namespace) -> str:
+def _truth(options: argparse.Namespace | SimpleNamespace) -> str:
     """What is true of a command that ends before it is done."""
-    return options.stopped(options) if callable(options.stopped) else options.stopped
+    return str(options.stopped(options) if callable(options.stopped) else options.stopped)
 
 
-def _told(error: BaseException, options: argparse.Namespace) -> str:
+def _told(error: BaseException, options: argparse.Namespace | SimpleNamespace) -> str:
     try:
         from db.address import shown
         from db.faults import describe, no_room

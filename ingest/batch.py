@@ -140,7 +140,8 @@ class Batch:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Batch:
         """What `as_json` gave."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**fields)
 
     def settings(self, shape: Sequence[int]) -> dict[str, Any]:
         """The columns of `attacks` that tell this way of attacking an image (H, W, C) from another."""

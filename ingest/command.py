@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -26,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of a batch, with their defaults."""
     fallback = Batch()
 
-    def option(name: str, help: str, **settings) -> None:
+    def option(name: str, help: str, **settings: Any) -> None:
         field = name.removeprefix("--").replace("-", "_")
         if "action" not in settings:
             settings.setdefault("default", getattr(fallback, field, None))
@@ -219,8 +220,14 @@ def run_all(
     devices.use_all_cores()
     database = engine.create(url)
     with crew_at(scheduler, database) as crew:
-        how = {"evaluation": evaluation, "crew": crew, "naming": Naming(name)}
-        task = attack_all(database, batch, weights=weights or BUNDLED, **how)
+        task = attack_all(
+            database,
+            batch,
+            weights=weights or BUNDLED,
+            evaluation=evaluation,
+            crew=crew,
+            naming=Naming(name),
+        )
     say_batch(database, task.network_id, batch, all_test=True)
     with database.connect() as connection:
         totals = batches.attack_totals(connection, task.network_id, task.dataset_id)

@@ -51,7 +51,7 @@ def outcomes(
     """
     found = votes.outcomes(alarms, adversarial).tolist()
     if known is None:
-        return found
+        return list(found)
     return [outcome if sure else None for outcome, sure in zip(found, known.tolist(), strict=True)]
 
 

@@ -1,7 +1,5 @@
 """The command `xpixels runs delete`: a batch goes with all that hangs on it; its network is tuned anew."""
 
-from __future__ import annotations
-
 import argparse
 
 from sqlalchemy import Connection, func, select

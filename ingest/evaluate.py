@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from db import address, engine, migrate
 from db.engine import writing
 from ingest.workers.lease import Turn
@@ -62,7 +64,7 @@ def stopped(options: argparse.Namespace) -> str:
     return "no prediction was written"
 
 
-def _database(given: str | None) -> engine.Engine | None:
+def _database(given: str | None) -> Engine | None:
     """The database that is named, made if need be; else the usual one where it is there."""
     usual = address.default()
     if given is None and usual == address.DEFAULT and not Path(usual).exists():

@@ -90,8 +90,16 @@ def ingest(
     Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
     """
     with turn_on(engine, load) as turn:
-        options = {"weights": weights, "load": load, "evaluation": evaluation, "crew": crew}
-        cases = add_cases(engine, batch, **options, turn=turn, naming=naming)
+        cases = add_cases(
+            engine,
+            batch,
+            weights=weights,
+            load=load,
+            evaluation=evaluation,
+            crew=crew,
+            turn=turn,
+            naming=naming,
+        )
         tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
     return Report(cases.task.network_id, cases.added, cases.missing, tuned)
 
@@ -216,7 +224,8 @@ def turn_on(engine: Engine, load: Callable[[str, str], dataset.Dataset]) -> Turn
 def _correct(task: Task) -> np.ndarray:
     """Which test images the network classifies correctly, (N,) bool."""
     predicted = predict_split(task.engine, task.network_id, task.checkpoint.network, task.test)
-    return predicted == task.test.labels
+    correct: np.ndarray = predicted == task.test.labels
+    return correct
 
 
 @contextmanager

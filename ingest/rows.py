@@ -19,7 +19,8 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     """Softmax over the last axis, in float64."""
     wide = logits.astype(np.float64)
     powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    shares: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def activation_blob(activation: np.ndarray) -> dict:

@@ -12,9 +12,8 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy import Engine
 
 from db import engine as databases
@@ -82,7 +81,7 @@ def study(
     plan: Plan,
     *,
     weights: Path | None = None,
-    load: Callable[..., Any] | None = None,
+    load: Callable[[str, str], Dataset] | None = None,
     crew: Crew | None = None,
 ) -> Outcome:
     """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises, and has its `crew`."""
@@ -97,7 +96,7 @@ def study(
     with turn_on(engine, options["load"]) as turn:
         for set_, batch in plan.batches().items():
             naming = Naming(plan.names()[set_], f"study {set_}")
-            found = add_cases(engine, batch, **options, turn=turn, naming=naming)
+            found = add_cases(engine, batch, weights=weights, load=load, crew=crew, turn=turn, naming=naming)
             lacking |= {(set_, *key): count for key, count in found.missing.items()}
         task = found.task
         explain_cases(task, plan.metrics, maps=False)
@@ -106,12 +105,12 @@ def study(
     return Outcome(task.network_id, lacking, done)
 
 
-def _fooled(task: Task) -> np.ndarray:
+def _fooled(task: Task) -> list[int]:
     """Some test images that a corner color fools, by index: the first adversarial cases of validation."""
     with task.engine.connect() as connection:
         positions = evaluated.attacked_case_positions(connection, task.network_id, PARTITIONS[1])
     places = {int(position): index for index, position in enumerate(task.test.positions)}
-    return np.array([places[position] for position in positions[:NEAR_MEDIAN_IMAGES]], int)
+    return [places[position] for position in positions[:NEAR_MEDIAN_IMAGES]]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ingest.check.judge import Checker
     from model.detectors.repair import Repair
     from model.network.checkpoint import Checkpoint
+    from model.progress import Progress
 
     # images (N, H, W, 3) uint8, their names, where they have one, and their whole sweep to their cases' ids
     Keep = Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]
@@ -116,7 +117,7 @@ def ready(
                 f"no detector of {network.name} is tuned ({options.metric}, {options.rule}): run "
                 "`xpixels ingest` and `xpixels tune`"
             )
-        wanted = [(one.layer, one.reference) for one in asked.detectors if one.kind == "neighbors"]
+        wanted = [one.search()[:2] for one in asked.detectors if one.kind == "neighbors"]
         reference = (
             load_reference(database, connection, network.id, loaded.network, wanted, options.metric)
             if wanted
@@ -189,7 +190,7 @@ def _keeping(
     return keeping(database, network, loaded)
 
 
-def _progress(total: int):
+def _progress(total: int) -> AbstractContextManager[Progress | SimpleNamespace]:
     """Progress where there is much to do and nobody sees the lines themselves."""
     from model.progress import progress
 

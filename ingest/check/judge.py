@@ -67,11 +67,11 @@ class Checker:
         if self.sweeps or any(detector.kind == "repair" for detector in self.detectors):
             repair = _whole([found for _, found in self._repaired(images)])
         columns = []
-        labels = self._neighbor_labels(outputs) if self.reference else {}
+        labels = self._neighbor_labels(self.reference, outputs) if self.reference else {}
         for detector in self.detectors:
             if detector.kind == "neighbors":
                 columns.append(self._votes(detector, labels[detector.name], predicted))
-            elif detector.kind == "repair":
+            elif repair is not None and detector.kind == "repair":
                 columns.append(self._repair(detector, repair))
             else:
                 columns.append(self._baseline(detector, logits, shares))
@@ -92,33 +92,34 @@ class Checker:
         found = list(activate(self.checkpoint.network, images, names, batch_size=BATCH))
         return {name: np.concatenate([part[name] for part in found]) for name in names}
 
-    def _neighbor_labels(self, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _neighbor_labels(
+        self, reference: ReferenceSet, outputs: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
         """Labels (N, k or more) of the neighbors by detector; one search serves all that want its space."""
-        asked = [detector for detector in self.detectors if detector.kind == "neighbors"]
-        single = single_layers(self.reference)
+        asked = {one.name: one.search() for one in self.detectors if one.kind == "neighbors"}
+        single = single_layers(reference)
         depths: dict[tuple[str, str], int] = {}
-        for detector in asked:
-            pooled = detector.layer == POOLED
-            for layer in single if pooled else [detector.layer]:
-                depth = -(-detector.k // len(single)) if pooled else detector.k
-                key = (layer, detector.reference)
+        for whole, members, k in asked.values():
+            pooled = whole == POOLED
+            for layer in single if pooled else [whole]:
+                depth = -(-k // len(single)) if pooled else k
+                key = (layer, members)
                 depths[key] = max(depth, depths.get(key, 0))
         found = {
-            key: self.reference.nearest_labels(*key, outputs, depth, self.metric)
-            for key, depth in depths.items()
+            key: reference.nearest_labels(*key, outputs, depth, self.metric) for key, depth in depths.items()
         }
         return {
-            detector.name: votes.taken_in_turn(
-                [found[layer, detector.reference][:, : -(-detector.k // len(single))] for layer in single],
-                detector.k,
+            name: votes.taken_in_turn(
+                [found[layer, members][:, : -(-k // len(single))] for layer in single],
+                k,
             )
-            if detector.layer == POOLED
-            else found[detector.layer, detector.reference]
-            for detector in asked
+            if whole == POOLED
+            else found[whole, members]
+            for name, (whole, members, k) in asked.items()
         }
 
     def _votes(self, tuned: TunedDetector, labels: np.ndarray, predicted: np.ndarray) -> list[Finding]:
-        at = {"k": tuned.k, "threshold": int(tuned.threshold)}
+        at = {"k": tuned.search()[2], "threshold": int(tuned.threshold)}
         classes = len(self.network.class_names)
         decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=classes)
         reasons = [
@@ -131,8 +132,8 @@ class Checker:
         decided = decide.decide_scores(found.scores, found.recovered, tuned.threshold)
         columns = (found.scores, found.predicted, found.recovered, found.positions)
         reasons = [
-            verdicts.repair_reason(*place, score, tuned.threshold, names[predicted], names[recovered])
-            for score, predicted, recovered, place in zip(
+            verdicts.repair_reason(row, column, score, tuned.threshold, names[predicted], names[recovered])
+            for score, predicted, recovered, (row, column) in zip(
                 *(column.tolist() for column in columns), strict=True
             )
         ]

@@ -44,7 +44,7 @@ class Output:
             sys.stdout.write("[")
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the list, whatever ends it: what was judged can be read."""
         if self.json:
             sys.stdout.write("\n]\n" if self.count else "]\n")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import numpy as np
 from sqlalchemy import Connection, Engine
@@ -57,16 +58,17 @@ class ReferenceSet:
         space = self.spaces[layer]
         if space.streamed:
             blocks = partial(conv_maps, self.engine, self.images, self.network, layer)
-            return self.labels[
-                nearest_in_blocks(output_vectors(outputs, space, np.ones(1)), blocks, k, metric)[1]
-            ]
+            streamed = nearest_in_blocks(output_vectors(outputs, space, np.ones(1)), blocks, k, metric)[1]
+            return cast(np.ndarray, self.labels[streamed])
         parts, labels = [self.parts[part.name] for part in space.parts], self.labels
         if reference == DISTINCT:
             parts = [part[self.members[layer]] for part in parts]
             labels = labels[self.members[layer]]
         scales = self.scales[layer]
         vectors = side_by_side(parts, scales)
-        return labels[nearest(output_vectors(outputs, space, scales), vectors, k, metric)[1]]
+        return cast(
+            np.ndarray, labels[nearest(output_vectors(outputs, space, scales), vectors, k, metric)[1]]
+        )
 
 
 def load_reference(

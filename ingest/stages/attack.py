@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, cast
 
 from db.read.for_ingest import batches
 from db.read.for_ingest.batches import KnownAttack
@@ -81,7 +81,10 @@ def search(
             while wave := waves.next_wave():
                 waves.attack(wave, run_id, shown)
     known = waves.outcomes
-    return [(candidate, known.of((candidate.index, target))) for candidate, target in waves.found.chosen]
+    return [
+        (candidate, cast(KnownAttack, known.of((candidate.index, target))))  # one that succeeded is known
+        for candidate, target in waves.found.chosen
+    ]
 
 
 class _Waves:
@@ -130,7 +133,7 @@ class _Waves:
             hits += done.hits if alone or self.batch.screen == "undecided" else 0
             self._show(shown, before, done.items if alone else 0, done.queries, hits)
         self._read(sweeps)
-        images = [[c.index, aims] for c in wave if (aims := self.outcomes.aims(c))]
+        images: list[list[Any]] = [[c.index, aims] for c in wave if (aims := self.outcomes.aims(c))]
         for done in self._share("attack", run_id, images, CHUNK, batch=self.batch.as_json()):
             hits += done.hits
             self._show(shown, before, done.items, done.queries, hits)

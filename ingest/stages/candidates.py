@@ -88,7 +88,8 @@ def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
         return ((test.labels + step) % len(names))[:, None]
     if batch.targets == ALL:
         steps = np.tile(np.arange(1, len(names)), (count, 1))
-        return (test.labels[:, None] + random.permuted(steps, axis=1)) % len(names)
+        classes: np.ndarray = (test.labels[:, None] + random.permuted(steps, axis=1)) % len(names)
+        return classes
     if batch.targets not in names:
         known = ", ".join((ANY, RANDOM, ALL))
         raise ValueError(f"--targets {batch.targets}: expected {known} or one of {', '.join(names)}")

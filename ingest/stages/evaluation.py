@@ -6,9 +6,9 @@ alone. One that was evaluated on the same cases before is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sqlalchemy import Engine
@@ -88,7 +88,7 @@ def evaluate_detectors(
     engine: Engine,
     network_id: int,
     metrics: Sequence[str],
-    rules: Sequence[str],
+    rules: Collection[str],
     references: Sequence[str] = (WHOLE,),
     *,
     again: bool = False,
@@ -107,7 +107,7 @@ def evaluate_detectors(
     with engine.connect() as connection:
         before = evaluated.evaluated_detectors(connection, network_id)
         # what was evaluated once is kept up to date
-        references = dict.fromkeys((*references, *evaluated.references(connection, network_id)))
+        references = list(dict.fromkeys((*references, *evaluated.references(connection, network_id))))
         repaired = evaluated.case_repairs(connection, network_id)
         decided = evaluated.deciding_detectors(connection, network_id)
     facts = {
@@ -143,6 +143,7 @@ def evaluate_detectors(
         progress("evaluation", len(left), "detectors") as shown,
     ):
         for count, detector in enumerate(left, start=1):
+            judged: Judged | None
             if detector in scored:
                 judged = evaluation_rows.judge_scores(known.cases, scored[detector])
             else:
@@ -183,28 +184,31 @@ def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
         scores, noise = found[detector.name]
         yield detector, Scored(scores, spread(values), second, noise=noise)
     with known.engine.connect() as connection:
-        found = evaluated.case_repairs(connection, known.network_id)
-    if np.array_equal(found.case_ids, cases.ids):
-        pairs = np.where(attacked, found.original_scores, np.nan)
+        repairs = evaluated.case_repairs(connection, known.network_id)
+    if np.array_equal(repairs.case_ids, cases.ids):
+        pairs = np.where(attacked, repairs.original_scores, np.nan)
         complete = not np.isnan(pairs[attacked]).any()
         pairs = pairs if complete else np.zeros(0)
         noise = 2 * baselines.logit_noise(cases.logits)  # of repaired images, whose logits are as large
-        yield REPAIR, Scored(found.scores, pairs, found.recovered, found.located, noise)
+        yield REPAIR, Scored(repairs.scores, pairs, repairs.recovered, repairs.located, noise)
 
 
 def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
     """None where the neighbors of some case are not there yet."""
-    lists = _labels(known, detector.layer, detector.metric, detector.reference)
+    # `knn_detector` gave all four
+    layer, reference = cast(str, detector.layer), cast(str, detector.reference)
+    metric, rule = cast(str, detector.metric), cast(str, detector.rule)
+    lists = _labels(known, layer, metric, reference)
     if lists is None:
         return None
-    setting = (detector.metric, detector.rule, detector.reference)
+    setting = (metric, rule, reference)
     return evaluation_rows.judge_neighbors(
         known.cases,
         *lists,
         known.originals.predicted,
-        detector.rule,
-        paper_k=PAPER_K.get(detector.layer) if setting == PAPER_SETTING else None,
-        with_points=detector.reference != WHOLE or detector.layer == POOLED,
+        rule,
+        paper_k=PAPER_K.get(layer) if setting == PAPER_SETTING else None,
+        with_points=reference != WHOLE or layer == POOLED,
     )
 
 
@@ -214,10 +218,13 @@ def _labels(known: _Known, layer: str, metric: str, reference: str) -> tuple[np.
     if key not in known.lists:
         if layer == POOLED:
             parts = [_labels(known, space.layer.name, metric, reference) for space in known.single]
-            if None in parts:
+            there = [part for part in parts if part is not None]
+            if len(there) < len(parts):
                 return None
-            known.lists[key] = tuple(
-                votes.taken_in_turn(lists, tuning.K_MAX) for lists in zip(*parts, strict=True)
+            of_cases, of_originals = zip(*there, strict=True)
+            known.lists[key] = (
+                votes.taken_in_turn(of_cases, tuning.K_MAX),
+                votes.taken_in_turn(of_originals, tuning.K_MAX),
             )
         else:
             space = next(space for space in known.spaces if space.layer.name == layer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from sqlalchemy import Connection, Engine, Table
@@ -118,12 +118,17 @@ def search_neighbors(
     )
 
 
+# Queries (n, D), k and a metric -> distances and indices (n, k) into the reference set that is loaded.
+Nearest = Callable[[np.ndarray, int, str], tuple[np.ndarray, np.ndarray]]
+
+
 class Searcher:
     """Searches the reference set, which is loaded for a layer when it is first asked about."""
 
     def __init__(self, engine: Engine, network_id: int, network: Network | None) -> None:
         """network: needed for conv layers alone."""
         self.engine, self.network_id, self.network = engine, network_id, network
+        self.nearest: Nearest | None = None
         self.layer: str | None = None  # the one whose reference set is loaded
 
     def search(
@@ -137,7 +142,7 @@ class Searcher:
             chunk = items[first : first + CHUNK]
             with self.engine.connect() as connection:
                 queries = input_vectors(connection, tables.activations, chunk, self.space, self.scales)
-            distances, indices = self.nearest(queries, K_MAX, metric)  # while others may write
+            distances, indices = cast(Nearest, self.nearest)(queries, K_MAX, metric)  # while others may write
             found = rows.neighbor_rows(chunk, self.space.layer.id, metric, self.ids, distances, indices)
             with writing(self.engine) as connection:
                 write.add_neighbors(connection, tables.neighbors, found, run_id)
@@ -154,7 +159,8 @@ class Searcher:
                 )
             if space.streamed:
                 images = reference_image_ids(connection, self.network_id)
-                blocks = partial(conv_maps, self.engine, images, self.network, layer)
+                network = cast(Network, self.network)  # given where there are conv layers
+                blocks = partial(conv_maps, self.engine, images, network, layer)
                 self.scales, self.nearest = np.ones(1), partial(_streamed, blocks)
             else:
                 self.nearest = None  # one reference set in memory at a time

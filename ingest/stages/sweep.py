@@ -15,7 +15,7 @@ from ingest.batch import sweep_settings
 from ingest.runs import stage
 from ingest.stages.candidates import Pair
 from ingest.task import Done, Task
-from model.attacks.one_pixel import AttackResult
+from model.attacks.loop import AttackResult
 from model.attacks.sweep import WORTH_EDGES, as_attacks, color_grid, sweep_stream
 from model.network.incremental_pass import Incremental
 from model.progress import progress
@@ -43,13 +43,13 @@ def sweep_images(
     stream = sweep_stream(task.function, images, labels, colors=colors, together=together, edges=edges)
     for places, found in stream:
         others = (labels[places, None] + np.arange(1, classes)[None]) % classes
-        judged = [
+        untargeted, targeted = (
             as_attacks(images[places], labels[places], found, colors=colors, targets=targets)
             for targets in (None, others)
-        ]
+        )
         seconds = (time.perf_counter() - began - last) / len(places)
         last = time.perf_counter() - began
-        pairs, result = _pairs(indices[places], others, *judged, seconds)
+        pairs, result = _pairs(indices[places], others, untargeted, targeted, seconds)
         with writing(task.engine) as connection:
             attacks = record.write_attacks(connection, task.dataset_id, task.test, shared, pairs, result)
             columns = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
@@ -24,7 +24,7 @@ K_MAX = tuning.K_MAX
 
 
 def tune(
-    engine: Engine, network_id: int, metrics: Sequence[str], rules: Sequence[str], *, again: bool = False
+    engine: Engine, network_id: int, metrics: Sequence[str], rules: Collection[str], *, again: bool = False
 ) -> bool:
     """Sweep every k and threshold on the tuning cases, choose, and decide every case; whether it could.
 

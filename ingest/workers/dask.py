@@ -30,7 +30,9 @@ from model.data import registry
 from model.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from types import ModuleType
+
+    from distributed import Client, Future, WorkerPlugin
 
 LOCAL = "local"
 ANSWER = 10  # seconds that a scheduler has to answer
@@ -67,13 +69,16 @@ class Cluster:
             ) from None
         except CancelledError:
             raise RuntimeError(
-                f"the Dask scheduler at {self.client.scheduler.address} is gone; what was written is kept, "
+                f"the Dask scheduler at {self._address()} is gone; what was written is kept, "
                 "and the same command goes on from there"
             ) from None
         finally:
             self.client.cancel(futures)
 
-    def _completed(self, futures: Sequence[Future]) -> Iterator[Future]:
+    def _address(self) -> str:
+        return str(getattr(self.client.scheduler, "address", "an unknown address"))
+
+    def _completed(self, futures: Sequence[Future[Any]]) -> Iterator[Future[Any]]:
         """Futures as they are done. Raises RuntimeError where there is no worker any more."""
         from distributed import wait
 
@@ -85,7 +90,7 @@ class Cluster:
                 if self.client.nthreads():
                     continue  # they are at it
                 raise RuntimeError(
-                    f"the Dask scheduler at {self.client.scheduler.address} has no workers any more; what "
+                    f"the Dask scheduler at {self._address()} has no workers any more; what "
                     "was written is kept, and the same command goes on from there"
                 ) from None
             yield from done
@@ -122,12 +127,12 @@ def cluster(address: str, engine: Engine, load: Callable[[str, str], Dataset]) -
     url = Address(str(path.absolute()) if path else engine.url.render_as_string(hide_password=False))
     with _client(address, distributed) as client:
         _require_workers(client, address, path is not None)
-        client.register_plugin(_plugin(distributed))
+        client.register_plugin(_plugin())
         yield Cluster(client, url, cloudpickle.dumps(load))
 
 
 @contextmanager
-def _client(address: str, distributed) -> Iterator[Client]:
+def _client(address: str, distributed: ModuleType) -> Iterator[Client]:
     if address != LOCAL:
         try:
             client = distributed.Client(address, timeout=ANSWER)
@@ -189,11 +194,13 @@ def _who() -> tuple[str, str]:
     return platform.node(), code_version()
 
 
-def _plugin(distributed):
-    class OneDevice(distributed.WorkerPlugin):
+def _plugin() -> WorkerPlugin:
+    from distributed import WorkerPlugin
+
+    class OneDevice(WorkerPlugin):
         """A worker computes on one thread, or on its accelerators; there is one worker a core."""
 
-        def setup(self, worker) -> None:
+        def setup(self, worker: object) -> None:
             devices.use_all_cores(1)
 
     return OneDevice()

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import cast
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -73,7 +75,9 @@ class Turn:
         """Nothing is taken yet."""
         return self
 
-    def __exit__(self, kind, error, _) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         """Let others work, whatever became of the work. Raises what tells why, where it had to end."""
         if self.lease is None:
             return
@@ -107,7 +111,7 @@ class Turn:
     def _sign(self, seconds: float) -> RuntimeError | None:
         """Give a sign of life; what is told where it is refused."""
         try:
-            leases.live(self.engine, self.lease, seconds)
+            leases.live(self.engine, cast(int, self.lease), seconds)
         except RuntimeError as refused:
             return refused
         return None

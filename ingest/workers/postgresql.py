@@ -99,7 +99,7 @@ class Helper:
         """The task at a place. Raises Unable, and says once why; others do the chunk then."""
         if self.entered is None or self.entered[0] != place:
             try:
-                known = Place(**{name: place.get(name) for name in Place._fields})
+                known = Place._make(place.get(name) for name in Place._fields)
                 self.entered = place, enter(known, self.engine, self.load)
             except (ValueError, LookupError, OSError) as error:
                 self.entered = place, None

@@ -60,7 +60,7 @@ def taken_in_turn(lists: Sequence[np.ndarray], k_max: int) -> np.ndarray:
     return np.stack(lists, axis=2).reshape(len(lists[0]), -1)[:, :k_max]
 
 
-def alarms(counts: np.ndarray, threshold: int | np.ndarray) -> np.ndarray:
+def alarms(counts: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
     """Whether there are more unexpected neighbors than the threshold: strictly, so -1 always alarms."""
     return np.asarray(counts) > threshold
 

@@ -46,6 +46,12 @@ class TunedDetector(NamedTuple):
     reference: str | None = None  # all: the whole reference set; distinct: without near-duplicates and hubs
     k: int | None = None
 
+    def search(self) -> tuple[str, str, int]:
+        """Layer, reference set and k of the k-NN defense. Raises ValueError for another detector."""
+        if self.layer is None or self.reference is None or self.k is None:
+            raise ValueError(f"{self.name} uses no neighbors")
+        return self.layer, self.reference, self.k
+
 
 class TunedLayer(NamedTuple):
     """Where the k-NN defense of a layer alarms: more than `threshold` of the first k are unexpected."""
