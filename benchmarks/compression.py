@@ -20,7 +20,7 @@ from sqlalchemy import select
 
 import db.engine
 from db.schema import layers, reference_activations
-from ingest.rows import activation_vectors
+from ingest.rows import decode_activations
 
 
 def shuffled(blob: bytes) -> bytes:
@@ -50,12 +50,12 @@ WAYS: dict[str, tuple[Callable, Callable]] = {  # how a BLOB is written, and how
 
 def compare(blobs: Sequence[bytes]) -> None:
     """Print each way's bytes a vector, and its seconds for all vectors."""
-    whole = activation_vectors(blobs)
+    whole = decode_activations(blobs)
     for way, (write, read) in WAYS.items():
         began = time.process_time()
         written = list(map(write, blobs))
         middle = time.process_time()
-        loaded = activation_vectors(map(read, written))
+        loaded = decode_activations(map(read, written))
         ended = time.process_time()
         assert (loaded == whole).all(), way
         size = sum(map(len, written)) / len(written)
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
             query = select(columns.data).where(columns.layer_id == layer_id).limit(options.vectors)
             blobs = list(connection.scalars(query))
             if blobs:
-                zeros = np.mean(activation_vectors(blobs) == 0)
+                zeros = np.mean(decode_activations(blobs) == 0)
                 print(f"{name}: {len(blobs):,} vectors, {zeros:.0%} of their values are 0")
                 compare(blobs)
 

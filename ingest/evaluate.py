@@ -48,14 +48,14 @@ def run_options(options: argparse.Namespace) -> None:
         )
         return
     from ingest import record
-    from ingest.stages.predictions import write_predictions
+    from ingest.stages.predictions import write_missing_predictions
 
     with Turn(database) as turn:
         turn.take()
         with writing(database) as connection:
             dataset_id = record.register_dataset(connection, test)
             network_id = record.register_network(connection, loaded, dataset_id)
-        write_predictions(database, network_id, test, logits)
+        write_missing_predictions(database, network_id, test, logits)
     print(f'by class: xpixels sql "select * from class_accuracy where network_id = {network_id}"')
 
 

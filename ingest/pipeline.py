@@ -27,7 +27,7 @@ from ingest.stages.attack import search
 from ingest.stages.duplicates import find_duplicates
 from ingest.stages.evaluation import evaluate_detectors
 from ingest.stages.neighbors import find_neighbors, share_searches
-from ingest.stages.originals import write_originals
+from ingest.stages.originals import write_missing_originals
 from ingest.stages.predictions import predict_split
 from ingest.stages.reference import build_reference
 from ingest.stages.repair import repair_cases
@@ -145,7 +145,7 @@ def explain_cases(
         images of a case and before its attack are repaired pixel by pixel.
     """
     engine, network_id = task.engine, task.network_id
-    write_originals(task)
+    write_missing_originals(task)
     if maps:
         map_cases(task, levels)
     if repairs:
@@ -259,7 +259,7 @@ def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) ->
     kept = {task.position(candidate.index) for candidate in clean}
     wanted = candidates.candidates(batch, task.test, correct, others.keys() | kept)
     chosen = search(task, batch, batch_id, wanted)
-    cases.write_cases(task, batch, batch_id, cases.plan(task, batch, chosen, clean))
+    cases.write_planned_cases(task, batch, batch_id, cases.plan_cases(task, batch, chosen, clean))
 
 
 def _counts(task: Task, batch_id: int | None) -> dict[tuple[str, str], int]:

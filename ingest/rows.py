@@ -23,7 +23,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def activation_blob(activation: np.ndarray) -> dict:
+def encode_activation(activation: np.ndarray) -> dict:
     """Shape and float16 bytes of one activation; conv maps, (H, W, C), compressed."""
     data = activation.astype(STORED).tobytes()
     if activation.ndim == 1:
@@ -31,13 +31,13 @@ def activation_blob(activation: np.ndarray) -> dict:
     return {"shape": list(activation.shape), "encoding": "zlib", "data": zlib.compress(data, 6)}
 
 
-def activation_vectors(blobs: Iterable[bytes], encoding: str = "raw") -> np.ndarray:
+def decode_activations(blobs: Iterable[bytes], encoding: str = "raw") -> np.ndarray:
     """Float16 BLOBs of equal length back as (N, D) float32; conv maps row by row."""
     joined = list(blobs) if encoding == "raw" else [zlib.decompress(blob) for blob in blobs]
     return np.frombuffer(b"".join(joined), STORED).reshape(len(joined), -1).astype(np.float32)
 
 
-def neighbor_rows(
+def make_neighbor_rows(
     case_ids: Sequence[int],
     layer_id: int,
     metric: str,
@@ -61,7 +61,7 @@ def neighbor_rows(
     ]
 
 
-def tuning_rows(sweep: tuning.Sweep) -> list[dict]:
+def make_tuning_rows(sweep: tuning.Sweep) -> list[dict]:
     """k, threshold and confusion counts of every valid point of a sweep."""
     row, column = np.nonzero(sweep.valid)
     names = ("k", "threshold", "tp", "fp", "tn", "fn")
@@ -70,7 +70,7 @@ def tuning_rows(sweep: tuning.Sweep) -> list[dict]:
     return [dict(zip(names, values, strict=True)) for values in np.stack(columns, axis=1).tolist()]
 
 
-def operating_row(report: tuning.Report) -> dict:
+def make_operating_row(report: tuning.Report) -> dict:
     """The columns of `operating_points` that a report on one partition gives."""
     names = ("k", "threshold", "tp", "fp", "tn", "fn", "accuracy", "tpr", "fpr", "eer", "auc")
     return {name: getattr(report, name) for name in names}

@@ -61,7 +61,7 @@ def reference_vectors(connection: Connection, network_id: int, space: Space) -> 
 
 def reference_part(connection: Connection, network_id: int, layer: LayerRow) -> np.ndarray:
     """The stored reference set (M, D) float32 in a single layer."""
-    return rows.activation_vectors(stored_activations.reference_blobs(connection, network_id, layer.id))
+    return rows.decode_activations(stored_activations.reference_blobs(connection, network_id, layer.id))
 
 
 def part_scales(space: Space, parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -84,7 +84,7 @@ def input_vectors(
     """Stored activations (N, D) float32 of cases or originals, as the reference set's are."""
     encoding = "zlib" if space.streamed else "raw"
     parts = [
-        rows.activation_vectors(
+        rows.decode_activations(
             stored_activations.blobs(connection, activations, case_ids, part.id), encoding
         )
         for part in space.parts

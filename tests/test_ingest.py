@@ -256,7 +256,7 @@ def test_stored_distances_follow_from_the_stored_activations(database):
             reference_ids = stored_activations.reference_ids(connection, network_id).tolist()
             reference = np.concatenate(
                 [
-                    rows.activation_vectors(
+                    rows.decode_activations(
                         stored_activations.reference_blobs(connection, network_id, part.id)
                     )
                     for part in own
@@ -270,7 +270,7 @@ def test_stored_distances_follow_from_the_stored_activations(database):
             ).all()
             case = np.concatenate(
                 [
-                    rows.activation_vectors(
+                    rows.decode_activations(
                         stored_activations.blobs(connection, schema.case_activations, [1], part.id)
                     )
                     for part in own

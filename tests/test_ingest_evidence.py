@@ -103,7 +103,7 @@ def test_conv_maps_of_originals_that_an_earlier_version_left_out_are_added(copy,
         assert connection.execute(query).all() == before
         assert connection.scalar(text("SELECT COUNT(*) FROM original_activations")) == kept + 4 * len(ids)
     assert [row.case_id for row in before] == ids
-    drawn = rows.activation_vectors([row.data for row in before], "zlib")
+    drawn = rows.decode_activations([row.data for row in before], "zlib")
     np.testing.assert_allclose(drawn, vectors(images, "conv3"), atol=1e-2)
     assert upkeep.check(copy) == []
 
@@ -199,7 +199,7 @@ def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, load):
     again(copy, load, layers=("composed-scaled",))
     with copy.connect() as connection:
         references = {
-            name: rows.activation_vectors(stored_activations.reference_blobs(connection, NETWORK, layer_id))
+            name: rows.decode_activations(stored_activations.reference_blobs(connection, NETWORK, layer_id))
             for layer_id, name in connection.execute(select(schema.layers.c.id, schema.layers.c.name))
             if name in COMPARED
         }

@@ -185,9 +185,9 @@ def _keeping(
 ) -> AbstractContextManager[Keep | None]:
     if not wanted:
         return nullcontext()
-    from ingest.check.keep import keeping
+    from ingest.check.keep import open_keeping_run
 
-    return keeping(database, network, loaded)
+    return open_keeping_run(database, network, loaded)
 
 
 def _progress(total: int) -> AbstractContextManager[Progress | SimpleNamespace]:

@@ -37,19 +37,19 @@ SPLIT = "test"  # of the data set of kept images, which has no other
 
 
 @contextmanager
-def keeping(
+def open_keeping_run(
     engine: Engine, network: KnownNetwork, checkpoint: Checkpoint
 ) -> Iterator[Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]]:
-    """A run that keeps images: what is given is `keep` but for its first arguments.
+    """A run that keeps images: what is given is `write_kept_cases` but for its first arguments.
 
     At its end the kept cases get neighbors and decisions, as all others have them.
     """
-    with stage(engine, "check", network.id, {"dataset": _dataset(network)}) as run_id:
-        yield partial(keep, engine, network, checkpoint, run_id)
-        decide(engine, network, checkpoint, run_id)
+    with stage(engine, "check", network.id, {"dataset": _name_dataset(network)}) as run_id:
+        yield partial(write_kept_cases, engine, network, checkpoint, run_id)
+        decide_kept_cases(engine, network, checkpoint, run_id)
 
 
-def keep(
+def write_kept_cases(
     engine: Engine,
     network: KnownNetwork,
     checkpoint: Checkpoint,
@@ -73,7 +73,7 @@ def keep(
     activations = record.encode_activations(outputs, layer_ids)
     with writing(engine) as connection:
         dataset_id = record.register_dataset_named(
-            connection, _dataset(network), "images given to `xpixels check --keep`", network.class_names
+            connection, _name_dataset(network), "images given to `xpixels check --keep`", network.class_names
         )
         kept = record.write_kept_samples(connection, dataset_id, SPLIT, images, predicted, names)
         new = [record.NewCase(*pair, kind="unknown", partition=PARTITION) for pair in kept]
@@ -84,7 +84,7 @@ def keep(
     return ids
 
 
-def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int) -> None:
+def decide_kept_cases(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int) -> None:
     """Find the neighbors that cases lack, and decide kept ones at the operating points that there are."""
     with engine.connect() as connection:
         metrics = sorted(batches.neighbor_counts(connection, network.id))
@@ -112,5 +112,5 @@ def decide(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id
         facets.refresh(connection, network.id, PARTITION)
 
 
-def _dataset(network: KnownNetwork) -> str:
+def _name_dataset(network: KnownNetwork) -> str:
     return KEPT_DATASETS + network.dataset

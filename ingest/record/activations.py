@@ -20,7 +20,7 @@ def encode_activations(outputs: Mapping[str, np.ndarray], layer_ids: Mapping[str
     It takes time: best before a transaction begins.
     layer_ids: of the layers to be written, in the order of writing.
     """
-    return {id_: list(map(rows.activation_blob, outputs[name])) for name, id_ in layer_ids.items()}
+    return {id_: list(map(rows.encode_activation, outputs[name])) for name, id_ in layer_ids.items()}
 
 
 def write_activations(

@@ -20,7 +20,7 @@ def find_batch(
     Raises ValueError where the name is that of another batch of the network, which may not be new either.
     """
     known = select(batches.c.id, batches.c.parameters).where(batches.c.network_id == network_id)
-    asked = _identity(batch, all_test)
+    asked = _describe(batch, all_test)
     same = (id_ for id_, parameters in connection.execute(known).all() if parameters == asked)
     batch_id = next(same, None)
     if name is not None:
@@ -50,7 +50,7 @@ def register_batch(
     facts = {
         "network_id": network_id,
         "name": name or batch_names.free_name(usual_name or batch.title(all_test=all_test), taken),
-        "parameters": _identity(batch, all_test),
+        "parameters": _describe(batch, all_test),
         "method": batch.attack,
         "pixel_count": batch.pixels,
         "seed": batch.seed,
@@ -65,5 +65,5 @@ def discard_batch(connection: Connection, batch_id: int) -> None:
     connection.execute(delete(batches).where(batches.c.id == batch_id, ~run.exists()))
 
 
-def _identity(batch: Batch, all_test: bool) -> dict[str, Any]:
+def _describe(batch: Batch, all_test: bool) -> dict[str, Any]:
     return batch.identity() | ({"all_test": True} if all_test else {})

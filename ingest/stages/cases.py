@@ -34,7 +34,7 @@ class Planned(NamedTuple):
     written: bool  # before, by a run that was stopped or that wanted fewer
 
 
-def plan(
+def plan_cases(
     task: Task,
     batch: Batch,
     attacked: Sequence[tuple[Candidate, batches.KnownAttack]],
@@ -57,7 +57,7 @@ def plan(
     return [entry for chunk in chunks for entry in chunk if not all(other.written for other in chunk)]
 
 
-def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
+def paint_image(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
     """The image (H, W, 3) uint8 with the attack's pixels set, or as it is."""
     painted = image.copy()
     for row, column, *color in attack.pixels if attack else ():
@@ -65,7 +65,7 @@ def paint(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
     return painted
 
 
-def write_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Planned]) -> None:
+def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Planned]) -> None:
     """Write the planned cases, a chunk a transaction; no run is noted when there are none."""
     if not planned:
         return
@@ -76,7 +76,7 @@ def write_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Plann
             for row in batches.layer_rows(connection, task.network_id)
             if row.kind != COMPOSED
         }
-    pictures = np.stack([paint(test.images[entry.candidate.index], entry.attack) for entry in planned])
+    pictures = np.stack([paint_image(test.images[entry.candidate.index], entry.attack) for entry in planned])
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
     logits_name = network.architecture.layers[-1].name
     with (
@@ -91,7 +91,7 @@ def write_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Plann
             kept = [
                 place
                 for place, entry in enumerate(planned[chunk])
-                if not entry.written and _agrees(entry, test, outputs[logits_name][place])
+                if not entry.written and _is_as_planned(entry, test, outputs[logits_name][place])
             ]
             outputs = {name: values[kept] for name, values in outputs.items()}
             entries = [planned[first + place] for place in kept]
@@ -121,7 +121,7 @@ def _as_case(entry: Planned, test: Dataset, sample_id: int, image_id: int) -> re
     )
 
 
-def _agrees(entry: Planned, test: Dataset, logits: np.ndarray) -> bool:
+def _is_as_planned(entry: Planned, test: Dataset, logits: np.ndarray) -> bool:
     """Whether the network still errs on an attacked image and is right on a clean one.
 
     It was judged before in a batch of another size; where a rounding decides, the image is no case.

@@ -37,10 +37,10 @@ def find_duplicates(task: Task, training: Dataset) -> int:
         wanting = not batches.stage_done(connection, task.network_id, "reference")
         if wanting or batches.stage_done(connection, task.network_id, STAGE):
             return 0
-        sample_ids, chosen = _reference(reference_places(connection, task.network_id), training)
+        sample_ids, chosen = _place_reference(reference_places(connection, task.network_id), training)
         if not len(chosen):
             return 0
-        layer = last_hidden(task.checkpoint.network.architecture)
+        layer = find_last_hidden(task.checkpoint.network.architecture)
         layer_ids = {row.name: row.id for row in batches.layer_rows(connection, task.network_id)}
         blobs = stored_activations.reference_blobs(connection, task.network_id, layer_ids[layer])
     parameters = {"dataset": training.name, "layer": layer, "activation": ACTIVATION, "pixels": PIXELS}
@@ -49,22 +49,23 @@ def find_duplicates(task: Task, training: Dataset) -> int:
         stage(task.engine, STAGE, task.network_id, parameters) as run_id,
         progress("near-duplicates", total, "images") as shown,
     ):
-        vectors, pictures = rows.activation_vectors(blobs), training.images[chosen]
-        tests = _activations(task, layer, shown)
-        across = _alike(shown, tests, vectors, task.test.images, pictures)
-        within = _alike(shown, vectors, None, pictures, None)
-        test_ids = _test_ids(task, across.first)
-        _write(task, run_id, [test_ids[index] for index in across.first], sample_ids[across.second], across)
-        _write(task, run_id, sample_ids[within.first], sample_ids[within.second], within)
+        vectors, pictures = rows.decode_activations(blobs), training.images[chosen]
+        tests = _compute_activations(task, layer, shown)
+        across = _find_alike(shown, tests, vectors, task.test.images, pictures)
+        within = _find_alike(shown, vectors, None, pictures, None)
+        test_ids = _write_test_samples(task, across.first)
+        first = [test_ids[index] for index in across.first]
+        _write_pairs(task, run_id, first, sample_ids[across.second], across)
+        _write_pairs(task, run_id, sample_ids[within.first], sample_ids[within.second], within)
     return len(across.first) + len(within.first)
 
 
-def last_hidden(architecture: Architecture) -> str:
+def find_last_hidden(architecture: Architecture) -> str:
     """The compared layer before the logits."""
     return architecture.compared[-2]
 
 
-def _reference(places: list[tuple[int, int]], training: Dataset) -> tuple[np.ndarray, np.ndarray]:
+def _place_reference(places: list[tuple[int, int]], training: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """The reference set's sample ids (M,) and its indices (M,) into the training images."""
     sample_ids, positions = np.array(places, np.int64).reshape(-1, 2).T
     indices = np.searchsorted(training.positions, positions)
@@ -78,7 +79,7 @@ def _reference(places: list[tuple[int, int]], training: Dataset) -> tuple[np.nda
     return sample_ids, indices
 
 
-def _activations(task: Task, layer: str, shown: Progress) -> np.ndarray:
+def _compute_activations(task: Task, layer: str, shown: Progress) -> np.ndarray:
     """The test images' activations (N, D), rounded as the reference set's lie in the database."""
     parts = []
     for outputs in activate(task.checkpoint.network, task.test.images, (layer,)):
@@ -87,7 +88,7 @@ def _activations(task: Task, layer: str, shown: Progress) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _alike(
+def _find_alike(
     shown: Progress,
     vectors: np.ndarray,
     others: np.ndarray | None,
@@ -107,15 +108,17 @@ def _alike(
     )
 
 
-def _test_ids(task: Task, indices: np.ndarray) -> dict[int, int]:
-    """Sample ids of test images by their index, written down if new."""
+def _write_test_samples(task: Task, indices: np.ndarray) -> dict[int, int]:
+    """Write test images as samples where they are missing; gives their ids by index."""
     wanted = np.unique(indices)
     with writing(task.engine) as connection:
         return dict(zip(wanted.tolist(), task.write_samples(connection, wanted), strict=True))
 
 
-def _write(task: Task, run_id: int, first: Sequence[int], second: Sequence[int], found: Likeness) -> None:
-    """The pairs of samples, a part a transaction."""
+def _write_pairs(
+    task: Task, run_id: int, first: Sequence[int], second: Sequence[int], found: Likeness
+) -> None:
+    """Write pairs of samples that look alike, a part a transaction."""
     for start in range(0, len(first), WRITTEN_TOGETHER):
         part = slice(start, start + WRITTEN_TOGETHER)
         likeness = Likeness(*(values[part] for values in found))

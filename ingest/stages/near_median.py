@@ -36,7 +36,7 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
     """
     if not isinstance(task.function, Incremental):
         return 0
-    lacking = {distance: _lacking(task, indices, distance) for distance in dict.fromkeys(distances)}
+    lacking = {distance: _find_lacking(task, indices, distance) for distance in dict.fromkeys(distances)}
     total = sum(map(len, lacking.values()))
     if not total:
         return 0
@@ -48,10 +48,10 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
         for distance, wanted in lacking.items():
             for first in range(0, len(wanted), CHUNK):
                 part = wanted[first : first + CHUNK]
-                result = _attack(task, part, distance, shown)
+                result = _attack_images(task, part, distance, shown)
                 fallen = np.flatnonzero(result.success)
                 repaired = repair_sweep(task.function, result.images[fallen]) if fallen.size else None
-                _write(task, run_id, distance, part, result, repaired)
+                _write_attacks(task, run_id, distance, part, result, repaired)
     return total
 
 
@@ -68,7 +68,7 @@ def settings(distance: int, shape: tuple[int, ...]) -> dict[str, Any]:
     }
 
 
-def _lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarray:
+def _find_lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarray:
     """Those of the images, each once, that have no such attack yet."""
     with task.engine.connect() as connection:
         known = batches.known_attacks(
@@ -78,7 +78,7 @@ def _lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarray:
     return np.array(wanted, np.int64)
 
 
-def _attack(task: Task, indices: np.ndarray, distance: int, shown: Progress) -> AttackResult:
+def _attack_images(task: Task, indices: np.ndarray, distance: int, shown: Progress) -> AttackResult:
     """The attacks on some images, with the time that each took."""
     began, parts = time.perf_counter(), []
     images, labels = task.test.images[indices], task.test.labels[indices]
@@ -90,7 +90,7 @@ def _attack(task: Task, indices: np.ndarray, distance: int, shown: Progress) -> 
     return result._replace(seconds=np.full(len(indices), share))
 
 
-def _write(
+def _write_attacks(
     task: Task, run_id: int, distance: int, indices: np.ndarray, result: AttackResult, repaired: Repair | None
 ) -> None:
     """One transaction: the attacks; of those that succeeded, in their order, the images and repairs."""

@@ -143,7 +143,7 @@ class Searcher:
             with self.engine.connect() as connection:
                 queries = input_vectors(connection, tables.activations, chunk, self.space, self.scales)
             distances, indices = cast(Nearest, self.nearest)(queries, K_MAX, metric)  # while others may write
-            found = rows.neighbor_rows(chunk, self.space.layer.id, metric, self.ids, distances, indices)
+            found = rows.make_neighbor_rows(chunk, self.space.layer.id, metric, self.ids, distances, indices)
             with writing(self.engine) as connection:
                 write.add_neighbors(connection, tables.neighbors, found, run_id)
             yield Done(len(chunk))

@@ -24,7 +24,7 @@ from model.progress import progress
 CHUNK = 64  # images a transaction
 
 
-def write_originals(task: Task) -> int:
+def write_missing_originals(task: Task) -> int:
     """Write what is missing of the originals, a chunk a transaction; gives how many those were."""
     with task.engine.connect() as connection:
         layer_ids = {

@@ -15,17 +15,17 @@ from model.network.cnn import Network, predict
 
 def predict_split(engine: Engine, network_id: int, network: Network, part: Dataset) -> np.ndarray:
     """The class (N,) that the network predicts for each image of a split, read where it is known."""
-    known = _known(engine, network_id, part.split)
+    known = _read_known(engine, network_id, part.split)
     lacking = np.array([int(place) not in known for place in part.positions], bool)
     if lacking.any():
-        write_predictions(engine, network_id, part, predict(network, part.images))
-        known = _known(engine, network_id, part.split)
+        write_missing_predictions(engine, network_id, part, predict(network, part.images))
+        known = _read_known(engine, network_id, part.split)
     return np.array([known[int(place)] for place in part.positions], np.int64)
 
 
-def write_predictions(engine: Engine, network_id: int, part: Dataset, logits: np.ndarray) -> None:
+def write_missing_predictions(engine: Engine, network_id: int, part: Dataset, logits: np.ndarray) -> None:
     """Write what logits (N, K) say of the images of a split, where nothing is known of them yet."""
-    known = _known(engine, network_id, part.split)
+    known = _read_known(engine, network_id, part.split)
     new = np.array([i for i, place in enumerate(part.positions.tolist()) if place not in known], int)
     if not new.size:
         return
@@ -37,6 +37,6 @@ def write_predictions(engine: Engine, network_id: int, part: Dataset, logits: np
         record.write_predictions(connection, network_id, run_id, part, new, logits[new])
 
 
-def _known(engine: Engine, network_id: int, split: str) -> dict[int, int]:
+def _read_known(engine: Engine, network_id: int, split: str) -> dict[int, int]:
     with engine.connect() as connection:
         return batches.predicted_classes(connection, network_id, split)

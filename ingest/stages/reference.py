@@ -40,8 +40,8 @@ def build_reference(task: Task) -> None:
             shown.to(seen * CHUNK)
 
 
-def keep_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
-    """Keep what is classified correctly of successive blocks of training images, a transaction each."""
+def write_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
+    """Write what is classified correctly of successive blocks of training images, a transaction each."""
     training, network = task.training(), task.checkpoint.network
     names = network.architecture.compared
     with task.engine.connect() as connection:

@@ -40,7 +40,7 @@ def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) ->
         targets=targets,
         key=jax.random.key(asked.seed),
         identities=task.test.positions[indices],
-        batch_size=in_flight() * jax.local_device_count(),
+        batch_size=count_in_flight() * jax.local_device_count(),
         **{parameter.name: asked.parameters[parameter.name] for parameter in asked.method.parameters},
     )
     shape = task.test.images.shape[1:]
@@ -66,7 +66,7 @@ def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) ->
         writer.flush()
 
 
-def in_flight() -> int:
+def count_in_flight() -> int:
     """Images in flight on one device: a constant, as a rounding could depend on it, whoever does the work."""
     return 8 if jax.default_backend() == "cpu" else 16
 

@@ -102,14 +102,14 @@ def judge(
     points = [
         {**key, "partition": partition, **row}
         for partition, sweep in sweeps.items()
-        for row in rows.tuning_rows(sweep)
+        for row in rows.make_tuning_rows(sweep)
     ]
     operating = [
         {
             **key,
             "how_chosen": how,
             "partition": partition,
-            **rows.operating_row(tuning.evaluate(point, sweep)),
+            **rows.make_operating_row(tuning.evaluate(point, sweep)),
         }
         for how, point in chosen.items()
         for partition, sweep in sweeps.items()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ingest.stages.neighbors import search_neighbors
-from ingest.stages.reference import keep_references
+from ingest.stages.reference import write_references
 from ingest.stages.repair import repair_images
 from ingest.stages.search import attack_images
 from ingest.stages.sweep import sweep_images
@@ -19,7 +19,7 @@ from ingest.task import Done, Task
 
 # (task, run id, items, ...) -> what is done, as it is done and written. Items and further arguments are JSON.
 WORK: Mapping[str, Callable[..., Iterator[Done]]] = {
-    "reference": keep_references,
+    "reference": write_references,
     "sweep": sweep_images,
     "attack": attack_images,
     "repair": repair_images,
