@@ -82,10 +82,13 @@ class Visit:
         self.components[ids.LOCATION] |= {"pathname": pathname, "search": search}
         self.components[ids.THEME]["data"] = "light"
         before = set(self.components)
+        self.components[ids.ROUTE]["data"] = {"pathname": pathname, "search": search, "theme": "light"}
         router = next(one for one in self.callbacks if f"{ids.PAGE}.children" in one["output"])
-        self._call(router, [f"{ids.LOCATION}.pathname"])
+        self._call(router, [f"{ids.ROUTE}.data"])
         new = set(self.components) - before
         for callback in self.callbacks:
+            if callback["prevent_initial_call"]:
+                continue
             named = [one["id"] for one in callback["inputs"]]
             named += [_output(part)[0] for part in _outputs(callback["output"])]
             touched = {key for one in named for key in self._matching(one)}
@@ -173,11 +176,11 @@ def _output(part: str) -> tuple[str, str]:
 
 
 def callbacks_of(client) -> list[dict]:
-    """The callbacks that the server answers when a page comes."""
+    """The callbacks that the server answers."""
     return [
         one
         for one in json.loads(client.get("/_dash-dependencies").data)
-        if not one.get("clientside_function") and not one.get("prevent_initial_call")
+        if not one.get("clientside_function")
     ]
 
 

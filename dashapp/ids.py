@@ -3,7 +3,8 @@
 # The shell, present on every page.
 LOCATION = "location"  # dcc.Location: the address; a page reads `pathname` and `search` from it
 PAGE = "page"  # where the router puts the current page
-SHOWN_PATH = "shown-path"  # dcc.Store: the pathname of the page that PAGE shows now
+ROUTE = "route"  # dcc.Store: the address that the router is asked for: pathname, search, theme
+FOLLOWED_PATH = "followed-path"  # dcc.Store: pathname of the page now shown, if it follows its query itself
 PAGE_TITLE = "page-title"  # dcc.Store: the title of the current page, copied to the browser's tab
 TITLE_DONE = "title-done"  # dcc.Store: sink of the callback that does so
 THEME = "theme"  # dcc.Store: 'light' or 'dark', what is shown now; an Input for figures
@@ -55,28 +56,23 @@ CASE_LEGEND = "case-legend"  # classes among the neighbors, with their counts
 CASE_LIST_HEAD = "case-list-head"  # what the columns of the ranked list are
 CASE_LIST = "case-list"  # the neighbors as a ranked list
 CASE_PAGE = "case-page"  # the whole page of a case
-CASE_DRAWN = "case-drawn"  # dcc.Store: metric and rule that the page was drawn for
-CASE_REDRAWN = "case-redrawn"  # dcc.Store: sink of a browser callback
+CASE_SHOWN = "case-shown"  # dcc.Store: what the page shows now, by part
+CASE_DONE = "case-done"  # dcc.Store: sink of browser callbacks
 CASE_TOOLBAR = "case-toolbar"  # the metric and the rule, to be switched
 CASE_PANEL = "case-panel"  # how the neighbors are shown, and the graph as a picture
 WHAT_IF = "what-if"  # part of the page; hidden before tuning
 WHAT_IF_K = "what-if-k"  # dcc.Slider
 WHAT_IF_THRESHOLD = "what-if-threshold"  # dcc.Slider
 WHAT_IF_RESET = "what-if-reset"  # html.Button: back to the tuned point
-WHAT_IF_SHOWN = "what-if-shown"  # dcc.Store: what is shown now: case, layer, ..., k, threshold, and the tuned
 WHAT_IF_LIVE = "what-if-live"  # dcc.Store: k and threshold while a slider is being moved
-WHAT_IF_DONE = "what-if-done"  # dcc.Store: sink of a browser callback
 WHAT_IF_CASE = "what-if-case"  # this case's decision there
 WHAT_IF_COUNTS = "what-if-counts"  # the validation cases by outcome, with the change
 WHAT_IF_ROC = "what-if-roc"  # dcc.Graph
 WHAT_IF_FLIPS = "what-if-flips"  # the cases whose alarm flips
 PAIR = "pair"  # part of the page: the case beside one neighbor; hidden without one
 PAIR_BODY = "pair-body"  # what it shows
-PAIR_SHOWN = "pair-shown"  # dcc.Store: which pair that is
 TWIN = "twin"  # part of the page: the original's neighbors beside these; hidden at first
 TWIN_BODY = "twin-body"  # what it shows
-TWIN_SHOWN = "twin-shown"  # dcc.Store: which twins those are
-PAIR_DONE = "pair-done"  # dcc.Store: sink of a browser callback
 
 
 def case_layer(part: str, layer: str) -> dict[str, str]:
@@ -112,9 +108,7 @@ def case_tag(case: int, tag: str) -> dict[str, str | int]:
 
 # The case view: maps over the images, and of a layer.
 CASE_PICTURES = "case-pictures"  # the images with the map that lies over them
-CASE_PICTURES_SHOWN = "case-pictures-shown"  # dcc.Store: the case and the map that they show
 CASE_CHANNELS = "case-channels"  # the panel of a conv layer's maps, or nothing
-CASE_CHANNELS_SHOWN = "case-channels-shown"  # dcc.Store: the case, layer and way of drawing that it shows
 
 
 def case_map(over: str) -> dict[str, str]:

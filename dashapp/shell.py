@@ -23,7 +23,8 @@ def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
     return html.Div(
         children=[
             dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
-            dcc.Store(id=ids.SHOWN_PATH),
+            dcc.Store(id=ids.ROUTE),
+            dcc.Store(id=ids.FOLLOWED_PATH),
             dcc.Store(id=ids.PAGE_TITLE),
             dcc.Store(id=ids.TITLE_DONE),
             dcc.Store(id=ids.THEME),
@@ -95,26 +96,34 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         if reason(error, engine):
             raise error
         app.server.logger.error("A page could not be drawn", exc_info=error)
-        return not_found.broken(app, error), f"Error · {APP_NAME}", no_update, no_update
+        return not_found.broken(app, error), f"Error · {APP_NAME}", None, no_update
+
+    # The browser asks for a page unless the one that is shown follows its address itself: within a case, a
+    # click on a layer is one request, to the case's own callback.
+    app.clientside_callback(
+        ClientsideFunction("shell", "route"),
+        Output(ids.ROUTE, "data"),
+        Input(ids.LOCATION, "pathname"),
+        Input(ids.LOCATION, "search"),
+        State(ids.FOLLOWED_PATH, "data"),
+        State(ids.ROUTE, "data"),
+    )
 
     @app.callback(
         Output(ids.PAGE, "children"),
         Output(ids.PAGE_TITLE, "data"),
-        Output(ids.SHOWN_PATH, "data"),
+        Output(ids.FOLLOWED_PATH, "data"),
         Output(ids.FACTS, "children"),
-        Input(ids.LOCATION, "pathname"),
-        Input(ids.LOCATION, "search"),
-        State(ids.SHOWN_PATH, "data"),
+        Input(ids.ROUTE, "data"),
         on_error=answer_failure,
     )
-    def route(pathname: str, search: str | None, shown_path: str | None) -> tuple:
-        place = find_place(app, pages, pathname)
-        # Within one case the page itself follows what its address says (the layer, ...).
-        if pathname == shown_path and place is not None and getattr(place.page, "FOLLOWS_ADDRESS", False):
-            return no_update, no_update, no_update, no_update
-        page = draw_page(app, engine, pages, pathname, Visit(search or "", writable=writable))
+    def route(asked: dict[str, str]) -> tuple:
+        pathname = asked["pathname"]
+        visit = Visit(asked["search"], theme=asked["theme"], writable=writable)
+        page = draw_page(app, engine, pages, pathname, visit)
         facts = network_facts(engine, page.network_id)
-        return page.body, f"{page.title} · {APP_NAME}", pathname, facts
+        followed = pathname if page.follows_address else None
+        return page.body, f"{page.title} · {APP_NAME}", followed, facts
 
     @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
     def mark_page(pathname: str | None) -> list:

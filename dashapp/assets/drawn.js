@@ -25,20 +25,11 @@
     subtree: true,
   });
 
-  /* Go to an address of this app. */
-  function follow(href) {
-    window.history.pushState({}, "", href);
-    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
-    window.scrollTo(0, 0);
-  }
-
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("a[data-link]");
     const own = event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
     if (!link || !own || event.defaultPrevented) return;
     event.preventDefault();
-    if (link.href !== window.location.href) follow(link.href);
+    if (link.href !== window.location.href) window.explainablePixels.address.follow(link.href);
   });
-
-  window.explainablePixels = { follow };
 })();

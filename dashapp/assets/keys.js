@@ -61,7 +61,7 @@
 
   /* By the address, which is ahead of what is drawn when a key is pressed again at once. */
   function stepLayer(by) {
-    const asked = new URLSearchParams(window.location.search).get("layer");
+    const asked = window.explainablePixels.address.fields().get("layer");
     const named = (one) => JSON.parse(one.id).layer === asked;
     if (layers().some(named)) step(layers(), by, named);
     else step(layers(), by);

@@ -19,6 +19,13 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.shell = {
+    /* The address that the router is asked for; none where the page that is shown follows its query string itself.
+       `asked`: what it was asked for last, which may still be on its way. */
+    route: function (pathname, search, followed, asked) {
+      if (asked && pathname === followed && pathname === asked.pathname) return window.dash_clientside.no_update;
+      const { theme } = document.documentElement.dataset;
+      return { pathname, search: search || "", theme: theme || "light" };
+    },
     /* The page's title into the browser's tab. And the keyboard back to where it was, as the control that was
        used has been drawn anew; on another page, to the page's start. */
     shown: function (title) {

@@ -75,6 +75,7 @@ OBJECT = Kind("an object or nothing", lambda value: value is None or isinstance(
 POINT = Kind("k and threshold as whole numbers, or nothing", lambda value: value is None or _is_point(value))
 THEME = Kind("'light', 'dark' or nothing", lambda value: value in (None, "light", "dark"))
 ADDRESS = Kind("a text", lambda value: isinstance(value, str))
+ROUTE = Kind("the pathname, search and theme of an address", lambda value: _is_route(value))
 PATH = Kind("a path that begins with '/', or nothing", lambda value: value is None or _is_path(value))
 
 BY_PROPERTY = {"n_clicks": COUNT, "n_submit": COUNT, "n_blur": COUNT, "href": ADDRESS, "pathname": PATH}
@@ -82,11 +83,22 @@ BY_PLACE = {
     (ids.CASE_ID, "data"): CASE,
     (ids.THEME, "data"): THEME,
     (ids.WHAT_IF_LIVE, "data"): POINT,
-    (ids.WHAT_IF_SHOWN, "data"): OBJECT,
+    (ids.CASE_SHOWN, "data"): OBJECT,
+    (ids.ROUTE, "data"): ROUTE,
     (ids.WHAT_IF_K, "value"): NUMBER,
     (ids.WHAT_IF_THRESHOLD, "value"): NUMBER,
 }
 WHOLE_IN_IDS = ("case", "view")  # parts of ids that are numbers; the others are texts
+
+
+def _is_route(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"pathname", "search", "theme"}
+        and _is_path(value["pathname"])
+        and isinstance(value["search"], str)
+        and value["theme"] in ("light", "dark")
+    )
 
 
 def _is_path(value: Any) -> bool:

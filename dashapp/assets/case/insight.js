@@ -5,6 +5,7 @@
   "use strict";
   const PATIENCE = 400; // milliseconds that an answer of the server is waited for while a slider moves
   const REDRAWN_WITHIN = 5000; // milliseconds in which the page is drawn anew for another metric or rule
+  const { address } = window.explainablePixels;
   const waiting = { timer: null, point: null, asked: null };
 
   const noUpdate = () => window.dash_clientside.no_update;
@@ -33,23 +34,6 @@
     });
   }
 
-  function withPoint(search, shown, k, threshold) {
-    const fields = new URLSearchParams(search || "");
-    const [tunedK, tunedThreshold] = shown.tuned;
-    if (k === tunedK) fields.delete("k");
-    else fields.set("k", k);
-    if (threshold === tunedThreshold) fields.delete("threshold");
-    else fields.set("threshold", threshold);
-    const text = fields.toString();
-    return text ? `?${text}` : "";
-  }
-
-  /* Replace the address: dcc.Location then finds it there already and adds nothing to the history. */
-  function replaced(search) {
-    window.history.replaceState(window.history.state, "", window.location.pathname + search);
-    return search;
-  }
-
   let chosen = null; // the switch above part C that the reader has just pressed
   let opening = null; // the neighbor whose pair the reader has just asked for
   let twinAsked = false; // the reader has just asked for the twin view
@@ -57,11 +41,7 @@
   /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */
   function choose(field, value) {
     opening = field === "pair" && value !== "" ? value : null;
-    const fields = new URLSearchParams(window.location.search);
-    if (value === "") fields.delete(field);
-    else fields.set(field, value);
-    const text = fields.toString();
-    window.dash_clientside.set_props("location", { search: text ? `?${text}` : "" });
+    address.choose(field, value);
   }
 
   document.addEventListener("click", (event) => {
@@ -87,82 +67,79 @@
     choose("pair", "");
   });
 
+  /* The pair that is shown: its row in the list is marked; one that the reader has asked for comes into view, and
+     the keyboard goes there. */
+  function showPair(shown) {
+    const pair = document.getElementById("pair");
+    const sample = shown.pair ? shown.pair.split("/")[0] : "";
+    document.querySelectorAll(".neighbor-row").forEach((row) => {
+      row.toggleAttribute("data-paired", row.dataset.node === `n${sample}`);
+    });
+    if (!opening || !pair || sample !== opening) return;
+    opening = null;
+    pair.focus({ preventScroll: true });
+    pair.scrollIntoView({ block: "nearest" });
+  }
+
+  /* So do the twins that the reader has asked for: they stand below the graph. */
+  function showTwin(shown) {
+    if (twinAsked && shown.twin) document.getElementById("twin")?.scrollIntoView({ block: "nearest" });
+    twinAsked = false;
+  }
+
+  /* Another metric or rule draws the page anew: the keyboard keeps its place on the switch. */
+  function keepSwitch() {
+    if (!chosen || document.activeElement !== document.body) return;
+    if (window.performance.now() > chosen.until) return;
+    const switches = `.insight-toolbar [data-field="${chosen.field}"][aria-pressed="true"]`;
+    document.querySelector(switches)?.focus({ preventScroll: true });
+  }
+
+  /* The point that was asked for while a slider moves has come from the server. */
+  function settle({ what_if: point }) {
+    const { asked, timer } = waiting;
+    if (!asked || asked.point.k !== point.k || asked.point.threshold !== point.threshold) return;
+    waiting.asked = null;
+    if (timer !== null && waiting.point !== asked.point) askLater();
+  }
+
+  document.addEventListener("caseshown", (event) => {
+    settle(event.detail);
+    window.requestAnimationFrame(() => {
+      nameSliders();
+      keepSwitch();
+      showPair(event.detail);
+      showTwin(event.detail);
+    });
+  });
+
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.caseChoice = {
-    choose,
-    /* Another metric or rule draws the page anew: the keyboard keeps its place on the switch. */
-    redrawn: function () {
-      if (!chosen) return noUpdate();
-      const { field, until } = chosen;
-      // The switch is drawn more than once until everything has come.
-      window.requestAnimationFrame(() => {
-        if (document.activeElement !== document.body || window.performance.now() > until) return;
-        const switches = `.insight-toolbar [data-field="${field}"][aria-pressed="true"]`;
-        document.querySelector(switches)?.focus({ preventScroll: true });
-      });
-      return noUpdate();
-    },
-  };
-  window.dash_clientside.pairView = {
-    /* A pair that the reader has asked for comes into view, and the keyboard goes there. */
-    opened: function (shown) {
-      const pair = document.getElementById("pair");
-      const sample = shown && shown.split("/")[1];
-      document.querySelectorAll(".neighbor-row").forEach((row) => {
-        row.toggleAttribute("data-paired", row.dataset.node === `n${sample}`);
-      });
-      if (opening && pair && sample === opening) {
-        opening = null;
-        window.requestAnimationFrame(() => {
-          pair.focus({ preventScroll: true });
-          pair.scrollIntoView({ block: "nearest" });
-        });
-      }
-      return noUpdate();
-    },
-    /* So do the twins that the reader has asked for: they stand below the graph. */
-    twinOpened: function () {
-      if (twinAsked) {
-        window.requestAnimationFrame(() => {
-          document.getElementById("twin")?.scrollIntoView({ block: "nearest" });
-        });
-      }
-      twinAsked = false;
-      return noUpdate();
-    },
-  };
+  window.dash_clientside.caseChoice = { choose };
   window.dash_clientside.whatIf = {
     moved: function (k, threshold, shown) {
-      if (!shown || !shown.tuned || !isPoint(k, threshold)) return noUpdate();
+      const point = shown && shown.what_if;
+      if (!point || !point.tuned || !isPoint(k, threshold)) return noUpdate();
       const least = Math.min(threshold, k);
       window.clearTimeout(waiting.timer);
       waiting.timer = null;
-      if (!waiting.asked && k === shown.k && least === shown.threshold) return noUpdate();
+      if (!waiting.asked && k === point.k && least === point.threshold) return noUpdate();
       waiting.point = { k, threshold: least };
       askLater();
       return noUpdate();
     },
-    /* What is shown now has come from the server. */
-    answered: function (shown) {
-      nameSliders();
-      const { asked, point, timer } = waiting;
-      const mine = shown && asked && asked.point.k === shown.k && asked.point.threshold === shown.threshold;
-      if (!mine) return noUpdate();
-      waiting.asked = null;
-      if (timer !== null && point !== asked.point) askLater();
-      return noUpdate();
-    },
     released: function (k, threshold, resets, shown, search) {
       const { triggered } = window.dash_clientside.callback_context;
-      if (!shown || !shown.tuned || !triggered.length) return noUpdate();
+      const now = shown && shown.what_if;
+      if (!now || !now.tuned || !triggered.length) return noUpdate();
       const reset = triggered.some((one) => one.prop_id.startsWith("what-if-reset.") && one.value);
-      const point = reset ? shown.tuned : [k, Math.min(threshold, k)];
+      const point = reset ? now.tuned : [k, Math.min(threshold, k)];
       if (!isPoint(...point)) return noUpdate();
-      if (shown.settled && point[0] === shown.k && point[1] === shown.threshold) return noUpdate();
-      const next = withPoint(search, shown, ...point);
+      if (now.settled && point[0] === now.k && point[1] === now.threshold) return noUpdate();
       window.clearTimeout(waiting.timer);
-      const same = new URLSearchParams(next).toString() === new URLSearchParams(search || "").toString();
-      return same ? noUpdate() : replaced(next);
+      const next = address.changed(search, (fields) => {
+        ["k", "threshold"].forEach((name, i) => address.set(fields, name, point[i] === now.tuned[i] ? "" : point[i]));
+      });
+      return next === noUpdate() ? next : address.replace(next);
     },
   };
 })();

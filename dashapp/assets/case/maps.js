@@ -2,6 +2,7 @@
    arrow keys, tells its numbers. */
 (function () {
   "use strict";
+  const { address } = window.explainablePixels;
   const parsed = new WeakMap(); // frame -> its values
   const at = new WeakMap(); // frame -> [row, column] of the keyboard
 
@@ -113,21 +114,18 @@
       const { callback_context: context, no_update } = window.dash_clientside;
       const clicked = context.triggered_id;
       if (!clicked || !context.triggered.some((one) => one.value)) return no_update;
-      const fields = new URLSearchParams(search || "");
-      if (clicked.type === "case-map") {
-        if (clicked.over === "plain") fields.delete("map");
-        else fields.set("map", clicked.over);
-      } else if (clicked.part === "difference") {
-        if (fields.has("difference")) fields.delete("difference");
-        else fields.set("difference", "original");
-      } else if (clicked.part === "open" && fields.get("activations") !== clicked.layer) {
-        fields.set("activations", clicked.layer);
-      } else {
-        fields.delete("activations");
-        fields.delete("difference");
-      }
-      const next = `${fields}` ? `?${fields}` : "";
-      return next === (search || "") ? no_update : next;
+      return address.changed(search, (fields) => {
+        if (clicked.type === "case-map") {
+          address.set(fields, "map", clicked.over === "plain" ? "" : clicked.over);
+        } else if (clicked.part === "difference") {
+          address.set(fields, "difference", fields.has("difference") ? "" : "original");
+        } else if (clicked.part === "open" && fields.get("activations") !== clicked.layer) {
+          fields.set("activations", clicked.layer);
+        } else {
+          fields.delete("activations");
+          fields.delete("difference");
+        }
+      });
     },
   };
 })();

@@ -2,15 +2,15 @@
 (function () {
   "use strict";
   const NUMBER = /^-?[0-9]{1,12}(\.[0-9]{1,12})?$/;
+  const { address } = window.explainablePixels;
   const OPENED = "explainable-pixels:facets";
 
   /* The address for what stands in the fields now; what is no range leaves the one before. */
   function typed() {
-    const fields = new URLSearchParams(window.location.search);
+    const fields = address.fields();
     const before = fields.toString();
     const words = document.querySelector("[data-find]").value.trim();
-    if (words) fields.set("find", words);
-    else fields.delete("find");
+    address.set(fields, "find", words);
     const ends = {};
     for (const field of document.querySelectorAll("[data-range]")) {
       const { range, end } = field.dataset;
@@ -23,8 +23,7 @@
     }
     if (fields.toString() === before) return;
     fields.delete("page");
-    const next = fields.toString().replaceAll("%2C", ",");
-    window.explainablePixels.follow(window.location.pathname + (next ? `?${next}` : ""));
+    address.follow(window.location.pathname + address.write(fields));
   }
 
   document.addEventListener("change", (event) => {
@@ -53,7 +52,7 @@
       const title = event.shiftKey && event.target.closest && event.target.closest("th[data-shift] a");
       if (!title) return;
       event.preventDefault();
-      window.explainablePixels.follow(title.parentElement.dataset.shift);
+      address.follow(title.parentElement.dataset.shift);
     },
     true,
   );

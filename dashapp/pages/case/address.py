@@ -5,10 +5,10 @@ The rest of the query string is the case list's, kept for the way back and for t
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlencode
 
 from dashapp.pages.case.maps_address import NAMES as MAPS
 from dashapp.words import decisions
+from db.read.query_string import read_fields, write_search
 from db.vocabulary import K_MAX, METRIC
 
 PANELS = ("both", "graph", "list")  # how the neighbors are shown, the default first
@@ -47,7 +47,7 @@ def case_view(
         metrics: those that neighbors of this case are stored under; the first is the default.
         rules: those that are tuned; the first is the default.
     """
-    fields = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
+    fields = dict(read_fields(search))
     asked, shown_in_list = fields.get("layer"), fields.get("detector")
     layer = shown_in_list if shown_in_list in layers else layers[-1]
     complaints = []
@@ -111,6 +111,4 @@ def list_search(search: str) -> str:
 
 
 def _without(search: str, names: Sequence[str]) -> str:
-    fields = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
-    kept = [(name, value) for name, value in fields if name not in names]
-    return f"?{urlencode(kept, safe=',')}" if kept else ""
+    return write_search((name, value) for name, value in read_fields(search) if name not in names)

@@ -5,27 +5,23 @@ them.
 import math
 
 import numpy as np
-from dash import ALL, Dash, Input, Output, State, dcc, html
-from dash.exceptions import PreventUpdate
+from dash import ALL, Output, html
 from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
 from dashapp.draw import activation_maps, map_pictures
-from dashapp.pages.case.maps import case_view_of
 from dashapp.pages.case.maps_address import MapsView
+from dashapp.pages.case.parts import Part
+from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions, maps
 
 FULL = 0.995  # share of the values, by size, below the last color of the scale
 
 
-def channels_part(engine: Engine, case: db.read.CaseDetail, search: str) -> list:
-    """The panel, empty while no layer is open, and what it shows."""
-    view = case_view_of(case, search)
-    return [
-        html.Div(channels(engine, case, view), id=ids.CASE_CHANNELS),
-        dcc.Store(id=ids.CASE_CHANNELS_SHOWN, data=_shown(case, view)),
-    ]
+def channels_part() -> html.Div:
+    """The place of the panel, empty while no layer is open."""
+    return html.Div(id=ids.CASE_CHANNELS)
 
 
 def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:
@@ -118,48 +114,26 @@ def _decoded(stored: db.read.CaseActivation) -> np.ndarray:
     return activation_maps.decode(stored.data, stored.encoding, stored.shape)
 
 
-def _shown(case: db.read.CaseDetail, view: MapsView) -> str:
-    complaints = [view.complaints.get(name, "") for name in ("activations", "difference")]
-    return f"{case.case_id}/{view.layer}/{view.difference}/{'/'.join(complaints)}"
+def _draw_channels(scene: Scene) -> dict:
+    buttons = scene.listed["expanded_layers"]
+    return {
+        "channels": channels(scene.engine, scene.case, scene.maps),
+        "expanded_layers": [decisions.aria(one["layer"] == scene.maps.layer) for one in buttons],
+    }
 
 
-def validation_layout() -> html.Div:
-    """Every id of this part."""
-    return html.Div(
-        [
-            html.Div(id=ids.CASE_CHANNELS),
-            dcc.Store(id=ids.CASE_CHANNELS_SHOWN),
-            html.Button(id=ids.case_channels("open", "")),
-        ]
-    )
-
-
-def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
-    """The address decides which layer is open; `case_maps` writes it."""
-    buttons = ids.case_channels("open", ALL)
-
-    @app.callback(
-        output={
-            "panel": Output(ids.CASE_CHANNELS, "children"),
-            "shown": Output(ids.CASE_CHANNELS_SHOWN, "data"),
-            "expanded": Output(buttons, "aria-expanded"),
+PARTS = (
+    Part(
+        "channels",
+        {
+            "channels": Output(ids.CASE_CHANNELS, "children"),
+            "expanded_layers": Output(ids.case_channels("open", ALL), "aria-expanded"),
         },
-        inputs={"search": Input(ids.LOCATION, "search")},
-        state={
-            "case_id": State(ids.CASE_ID, "data"),
-            "before": State(ids.CASE_CHANNELS_SHOWN, "data"),
-            "opening": State(buttons, "id"),
-        },
-    )
-    def open_layer(search: str | None, case_id: int | None, before: str | None, opening: list[dict]) -> dict:
-        if case_id is None:  # the page is being left
-            raise PreventUpdate
-        case = db.read.case_detail(engine, case_id)
-        view = case_view_of(case, search or "")
-        if _shown(case, view) == before:
-            raise PreventUpdate
-        return {
-            "panel": channels(engine, case, view),
-            "shown": _shown(case, view),
-            "expanded": [decisions.aria(one["layer"] == view.layer) for one in opening],
-        }
+        lambda scene: [
+            scene.maps.layer,
+            scene.maps.difference,
+            *(scene.maps.complaints.get(name) for name in ("activations", "difference")),
+        ],
+        _draw_channels,
+    ),
+)

@@ -5,14 +5,14 @@ The buttons say in `data-field` and `data-value` what they write into the addres
 
 from collections.abc import Sequence
 
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
-from dash.exceptions import PreventUpdate
-from sqlalchemy import Engine
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
 
 import db.read
 from dashapp import ids
 from dashapp.pages.case.address import PANELS
-from dashapp.pages.case.state import CaseState, case_state
+from dashapp.pages.case.parts import Part
+from dashapp.pages.case.scene import Scene
+from dashapp.pages.case.state import CaseState
 from dashapp.words import decisions
 from dashapp.words import what_if as said
 
@@ -24,38 +24,13 @@ PANEL_NOTES = {
 }
 
 
-def toolbar_part(metric: str, rule: str) -> html.Div:
-    """The place of the switches; the page is drawn anew for another `metric` or `rule`."""
-    return html.Div(
-        [
-            html.Div(id=ids.CASE_TOOLBAR, className="insight-toolbar"),
-            dcc.Store(id=ids.CASE_DRAWN, data=f"{metric}/{rule}"),
-            dcc.Store(id=ids.CASE_REDRAWN),
-        ]
-    )
+def toolbar_part(state: CaseState) -> html.Div:
+    """The switches of metric and rule; for another one the page is drawn anew."""
+    return html.Div(_switches(state), id=ids.CASE_TOOLBAR, className="insight-toolbar")
 
 
-def register(app: Dash, engine: Engine) -> None:
-    """Keep the switches of metric and rule in step with the address."""
-
-    app.clientside_callback(
-        ClientsideFunction("caseChoice", "redrawn"),
-        Output(ids.CASE_REDRAWN, "data"),
-        Input(ids.CASE_TOOLBAR, "children"),
-        prevent_initial_call=True,
-    )
-
-    @app.callback(
-        Output(ids.CASE_TOOLBAR, "children"), Input(ids.LOCATION, "search"), State(ids.CASE_ID, "data")
-    )
-    def switches(search: str | None, case_id: int | None) -> list:
-        if case_id is None:  # the page is being left
-            raise PreventUpdate
-        return toolbar(case_state(engine, db.read.case_detail(engine, case_id), search or ""))
-
-
-def toolbar(state: CaseState) -> list:
-    """The switches of metric and rule; a choice of one is words."""
+def _switches(state: CaseState) -> list:
+    """A choice of one is words."""
     view = state.view
     return [
         _switch("Metric", "metric", state.metrics, view.metric, said.METRIC_NOTES),
@@ -150,4 +125,43 @@ def segmented(
         className="range-switch",
         role="group",
         **{"aria-label": label},
+    )
+
+
+def _pressed_layers(scene: Scene) -> dict:
+    buttons = scene.listed["pressed_layers"]
+    return {"pressed_layers": [decisions.aria(one["layer"] == scene.view.layer) for one in buttons]}
+
+
+PARTS = (
+    Part(
+        "layers",
+        {"pressed_layers": Output(ids.case_layer(ALL, ALL), "aria-pressed")},
+        lambda scene: scene.view.layer,
+        _pressed_layers,
+    ),
+    Part(
+        "panel",
+        {
+            "panel": Output(ids.CASE_NEIGHBORS, "className"),
+            "panel_switch": Output(ids.CASE_PANEL, "children"),
+        },
+        lambda scene: [scene.view.layer, scene.view.panel, scene.view.twin],
+        lambda scene: {
+            "panel": f"neighbors-body shows-{scene.view.panel}",
+            "panel_switch": panel_switch(scene.state, scene.case),
+        },
+    ),
+)
+
+
+def register(app: Dash) -> None:
+    """A click on a layer or on "first k / all" writes the address."""
+    app.clientside_callback(
+        ClientsideFunction("caseView", "address"),
+        Output(ids.LOCATION, "search", allow_duplicate=True),
+        Input(ids.case_layer(ALL, ALL), "n_clicks"),
+        Input(ids.case_range(ALL), "n_clicks"),
+        State(ids.LOCATION, "search"),
+        prevent_initial_call=True,
     )

@@ -6,15 +6,16 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
-from dash.exceptions import PreventUpdate
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
 from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, theme
 from dashapp.draw import map_pictures
-from dashapp.pages.case.maps_address import MAPS, PLAIN, VULNERABILITY, MapsView, maps_view
+from dashapp.pages.case.maps_address import MAPS, PLAIN, VULNERABILITY, MapsView
 from dashapp.pages.case.overview import image_address
+from dashapp.pages.case.parts import Part
+from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions as words
 from dashapp.words import maps
 from dashapp.words.glossary import Entry, explained
@@ -39,18 +40,9 @@ def switch(view: MapsView) -> html.Div:
     )
 
 
-def pictures_part(app: Dash, engine: Engine, case: db.read.CaseDetail, search: str) -> list:
-    """The images, what lies over them, and which case and map that is."""
-    view = case_view_of(case, search)
-    return [
-        html.Div(pictures(app, engine, case, view), id=ids.CASE_PICTURES),
-        dcc.Store(id=ids.CASE_PICTURES_SHOWN, data=_shown(case, view)),
-    ]
-
-
-def case_view_of(case: db.read.CaseDetail, search: str) -> MapsView:
-    """What an address asks of this case's maps."""
-    return maps_view(search, [layer.name for layer in case.layers if layer.kind == "conv"])
+def pictures_part() -> list:
+    """The place of the images and of what lies over them."""
+    return [html.Div(id=ids.CASE_PICTURES)]
 
 
 def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:
@@ -219,23 +211,29 @@ def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
-def _shown(case: db.read.CaseDetail, view: MapsView) -> str:
-    return f"{case.case_id}/{view.over}/{view.complaints.get('map', '')}"
+def _draw_pictures(scene: Scene) -> dict:
+    buttons = scene.listed["pressed_maps"]
+    return {
+        "pictures": pictures(scene.app, scene.engine, scene.case, scene.maps),
+        "pressed_maps": [words.aria(button["over"] == scene.maps.over) for button in buttons],
+    }
 
 
-def validation_layout() -> html.Div:
-    """Every id of this part."""
-    return html.Div(
-        [
-            html.Div(id=ids.CASE_PICTURES),
-            dcc.Store(id=ids.CASE_PICTURES_SHOWN),
-            html.Button(id=ids.case_map(PLAIN)),
-        ]
-    )
+PARTS = (
+    Part(
+        "pictures",
+        {
+            "pictures": Output(ids.CASE_PICTURES, "children"),
+            "pressed_maps": Output(ids.case_map(ALL), "aria-pressed"),
+        },
+        lambda scene: [scene.maps.over, scene.maps.complaints.get("map")],
+        _draw_pictures,
+    ),
+)
 
 
-def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
-    """A click writes the address, the address decides what lies over the images."""
+def register(app: Dash) -> None:
+    """A click on a map's button, or on a conv layer, writes the address."""
     app.clientside_callback(
         ClientsideFunction("caseMaps", "address"),
         Output(ids.LOCATION, "search", allow_duplicate=True),
@@ -244,29 +242,3 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
         State(ids.LOCATION, "search"),
         prevent_initial_call=True,
     )
-
-    @app.callback(
-        output={
-            "pictures": Output(ids.CASE_PICTURES, "children"),
-            "shown": Output(ids.CASE_PICTURES_SHOWN, "data"),
-            "pressed": Output(ids.case_map(ALL), "aria-pressed"),
-        },
-        inputs={"search": Input(ids.LOCATION, "search")},
-        state={
-            "case_id": State(ids.CASE_ID, "data"),
-            "before": State(ids.CASE_PICTURES_SHOWN, "data"),
-            "buttons": State(ids.case_map(ALL), "id"),
-        },
-    )
-    def lay_over(search: str | None, case_id: int | None, before: str | None, buttons: list[dict]) -> dict:
-        if case_id is None:  # the page is being left
-            raise PreventUpdate
-        case = db.read.case_detail(engine, case_id)
-        view = case_view_of(case, search or "")
-        if _shown(case, view) == before:
-            raise PreventUpdate
-        return {
-            "pictures": pictures(app, engine, case, view),
-            "shown": _shown(case, view),
-            "pressed": [words.aria(button["over"] == view.over) for button in buttons],
-        }

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+
+from db.read.query_string import read_fields
 
 NAMES = ("map", "activations", "difference")  # of the case view alone: the list knows none of them
 PLAIN, VULNERABILITY, REPAIR = "plain", "vulnerability", "repair"
@@ -21,7 +22,7 @@ class MapsView(NamedTuple):
 
 def maps_view(search: str, layers: Sequence[str]) -> MapsView:
     """Read a query string ('?...' or ''); `layers` are the names of the conv layers."""
-    fields = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
+    fields = dict(read_fields(search))
     allowed = {"map": MAPS[1:], "activations": tuple(layers), "difference": (ORIGINAL,)}
     complaints = {
         name: f"The address asks for {name} “{fields[name]}”; it can be {' or '.join(values)}."

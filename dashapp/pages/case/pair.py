@@ -5,8 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
-from dash.exceptions import PreventUpdate
+from dash import Dash, Output, dcc, html
 from sqlalchemy import Engine
 
 import db.read
@@ -16,12 +15,15 @@ from dashapp.draw import activation_maps, figures, pair_figures
 from dashapp.pages.case.address import ORDERS
 from dashapp.pages.case.controls import segmented
 from dashapp.pages.case.overview import class_name, image_address
-from dashapp.pages.case.state import CaseState, case_state
+from dashapp.pages.case.parts import Part
+from dashapp.pages.case.scene import Scene
+from dashapp.pages.case.state import CaseState
 from dashapp.words import decisions
 from dashapp.words import pairs as pair_words
 from dashapp.words.what_if import METRIC_NOTES
 from db.vocabulary import COMPOSITIONS, METRICS
 
+STATISTICS = "pair-statistics"  # the name of the extension that keeps what was read of reference sets
 LISTED = 8  # units with the largest differences, named one by one
 READ_UNASKED = 40_000_000  # reference values that are read for a row of the table alone
 CHART = {**figures.CONFIG, "doubleClick": "reset"}
@@ -39,7 +41,7 @@ class Pair(NamedTuple):
 
 
 def pair_part() -> html.Section:
-    """The place of the pair; a callback fills it."""
+    """The place of the pair, still empty."""
     return html.Section(
         id=ids.PAIR,
         className="card pair",
@@ -47,48 +49,42 @@ def pair_part() -> html.Section:
         tabIndex=-1,
         children=[
             html.Div(id=ids.PAIR_BODY),
-            dcc.Store(id=ids.PAIR_SHOWN),
-            dcc.Store(id=ids.PAIR_DONE),
         ],
         **{"aria-label": "This case beside one neighbor"},
     )
 
 
 def register(app: Dash, engine: Engine) -> None:
-    """Keep the pair in step with the address and the theme."""
+    """Read what a pair needs of a whole reference set once a layer, and keep it with the app."""
 
     @lru_cache(maxsize=16)
     def statistics(layer_id: int, _references: int) -> pairs.Statistics:
         return pairs.statistics(db.read.reference_blocks(engine, layer_id))
 
-    app.clientside_callback(
-        ClientsideFunction("pairView", "opened"),
-        Output(ids.PAIR_DONE, "data"),
-        Input(ids.PAIR_SHOWN, "data"),
-        prevent_initial_call=True,
-    )
+    app.server.extensions[STATISTICS] = statistics
 
-    @app.callback(
-        Output(ids.PAIR, "hidden"),
-        Output(ids.PAIR_BODY, "children"),
-        Output(ids.PAIR_SHOWN, "data"),
-        Input(ids.LOCATION, "search"),
-        Input(ids.THEME, "data"),
-        State(ids.CASE_ID, "data"),
-        State(ids.PAIR_SHOWN, "data"),
-    )
-    def show_pair(search: str | None, theme: str | None, case_id: int | None, shown: str | None) -> tuple:
-        if case_id is None:  # the page is being left
-            raise PreventUpdate
-        case = db.read.case_detail(engine, case_id)
-        state = case_state(engine, case, search or "")
-        view = state.view
-        now = f"{case_id}/{view.pair}/{view.layer}/{view.metric}/{view.order}/{theme}"
-        if now == shown:
-            raise PreventUpdate
-        if view.pair is None:
-            return True, [], now
-        return False, body(app, engine, case, state, theme or "light", statistics), now
+
+def _key(scene: Scene) -> str | None:
+    view = scene.view
+    return view.pair and f"{view.pair}/{view.layer}/{view.metric}/{view.order}/{scene.theme}"
+
+
+def _draw_pair(scene: Scene) -> dict:
+    if scene.view.pair is None:
+        return {"hidden": True, "body": []}
+    statistics = scene.app.server.extensions[STATISTICS]
+    content = body(scene.app, scene.engine, scene.case, scene.state, scene.theme, statistics)
+    return {"hidden": False, "body": content}
+
+
+PARTS = (
+    Part(
+        "pair",
+        {"hidden": Output(ids.PAIR, "hidden"), "body": Output(ids.PAIR_BODY, "children")},
+        _key,
+        _draw_pair,
+    ),
+)
 
 
 def body(

@@ -54,7 +54,7 @@ def case_state(engine: Engine, case: db.read.CaseDetail, search: str) -> CaseSta
     return CaseState(view, metrics, rules, layer_id, tuned, k, threshold)
 
 
-def decided(
+def decide_case(
     case: db.read.CaseDetail, state: CaseState, neighbors: tuple[db.read.CaseNeighbor, ...]
 ) -> votes.Decided | None:
     """The decision about the case at the k and threshold in use; None before tuning."""

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
-from dash.exceptions import PreventUpdate
+from dash import Dash, Output, html
 from sqlalchemy import Engine
 
 import db.read
@@ -12,53 +11,22 @@ from dashapp import ids
 from dashapp.decide import twins
 from dashapp.draw import activation_maps
 from dashapp.pages.case.overview import class_name, image_address
-from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState, case_state
+from dashapp.pages.case.parts import Part
+from dashapp.pages.case.scene import Scene
+from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState
 from dashapp.words import decisions
 from dashapp.words import twins as twin_words
 
 
 def twin_part() -> html.Section:
-    """The place of the twin view; a callback fills it."""
+    """The place of the twin view, still empty."""
     return html.Section(
         id=ids.TWIN,
         className="card twin",
         hidden=True,
-        children=[html.Div(id=ids.TWIN_BODY), dcc.Store(id=ids.TWIN_SHOWN)],
+        children=[html.Div(id=ids.TWIN_BODY)],
         **{"aria-label": "The attacked image beside its original"},
     )
-
-
-def register(app: Dash, engine: Engine) -> None:
-    """Keep the twin view in step with the address and the theme."""
-
-    app.clientside_callback(
-        ClientsideFunction("pairView", "twinOpened"),
-        Output(ids.PAIR_DONE, "data", allow_duplicate=True),
-        Input(ids.TWIN_SHOWN, "data"),
-        prevent_initial_call=True,
-    )
-
-    @app.callback(
-        Output(ids.TWIN, "hidden"),
-        Output(ids.TWIN_BODY, "children"),
-        Output(ids.TWIN_SHOWN, "data"),
-        Input(ids.LOCATION, "search"),
-        Input(ids.THEME, "data"),
-        State(ids.CASE_ID, "data"),
-        State(ids.TWIN_SHOWN, "data"),
-    )
-    def show_twin(search: str | None, theme: str | None, case_id: int | None, shown: str | None) -> tuple:
-        if case_id is None:  # the page is being left
-            raise PreventUpdate
-        case = db.read.case_detail(engine, case_id)
-        state = case_state(engine, case, search or "")
-        view = state.view
-        now = f"{case_id}/{view.twin}/{view.layer}/{view.metric}/{state.k}/{theme}"
-        if now == shown:
-            raise PreventUpdate
-        if not view.twin:
-            return True, [], now
-        return False, body(app, engine, case, state, theme or "light"), now
 
 
 def original_softmax(engine: Engine, case: db.read.CaseDetail) -> list[float] | None:
@@ -219,3 +187,27 @@ def _spread(
         ]
     )
     return html.Table([html.Thead(columns), html.Tbody(rows)], className="twin-spread")
+
+
+def _key(scene: Scene) -> str | None:
+    view = scene.view
+    return f"{view.layer}/{view.metric}/{scene.state.k}/{scene.theme}" if view.twin else None
+
+
+def _draw_twin(scene: Scene) -> dict:
+    if not scene.view.twin:
+        return {"hidden": True, "body": []}
+    return {
+        "hidden": False,
+        "body": body(scene.app, scene.engine, scene.case, scene.state, scene.theme),
+    }
+
+
+PARTS = (
+    Part(
+        "twin",
+        {"hidden": Output(ids.TWIN, "hidden"), "body": Output(ids.TWIN_BODY, "children")},
+        _key,
+        _draw_twin,
+    ),
+)

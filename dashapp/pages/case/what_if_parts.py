@@ -1,15 +1,14 @@
-"""What the sliders' callbacks draw: this case, the validation cases by outcome, those that flip."""
+"""What follows the sliders: this case, the validation cases by outcome, those that flip."""
 
 from typing import Any
 
 from dash import Dash, dcc, html
-from sqlalchemy import Engine
 
 import db.read
 from dashapp.decide import votes
 from dashapp.pages.case.address import other_case_search
 from dashapp.pages.case.overview import class_name, image_address
-from dashapp.pages.case.state import CaseState
+from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions
 from dashapp.words import what_if as said
 
@@ -141,39 +140,32 @@ def _better(now: int, before: int, *, up: bool) -> str:
     return "is-better" if (now > before) == up else "is-worse"
 
 
-def flips_part(
-    app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, search: str, *, moving: bool
-) -> list:
+def flips_part(scene: Scene) -> list:
     """The validation cases that flip, as small pictures that lead to them.
 
-    `moving`: a slider is being moved; very many cases then have to wait.
+    While a slider is being moved, very many cases have to wait.
     """
+    state, view = scene.point, scene.view
     if state.tuned is None or state.k is None or state.threshold is None:
         return []
     if not state.moved:
         return [html.P(said.at_tuned_sentence(*state.tuned), className="muted")]
-    view = state.view
-    if moving:
-        other = db.read.what_if_outcomes(
-            engine, state.layer_id, state.tuned, state.k, metric=view.metric, rule=view.rule
-        )
-        cases = 0 if other is None else sum(other.tuned[2:])
+    if scene.moving:
+        cases = 0 if scene.outcomes is None else sum(scene.outcomes.tuned[2:])
         if cases > FOLLOWED:
             return [html.P(said.many_sentence(cases), className="muted")]
-    found = db.read.flips(
-        engine,
-        case.network_id,
+    flips = db.read.flips(
+        scene.engine,
+        scene.case.network_id,
         state.layer_id,
         state.k,
         state.threshold,
         metric=view.metric,
         rule=view.rule,
     )
-    text = said.flips_sentence(found.now_alarm, found.no_longer, len(found.shown))
-    return [
-        html.P(text, className="what-if-flipped"),
-        html.Ul([html.Li(_flip(app, case, one, search)) for one in found.shown], className="flip-list"),
-    ]
+    text = said.flips_sentence(flips.now_alarm, flips.no_longer, len(flips.shown))
+    links = [html.Li(_flip(scene.app, scene.case, one, scene.search)) for one in flips.shown]
+    return [html.P(text, className="what-if-flipped"), html.Ul(links, className="flip-list")]
 
 
 def _flip(app: Dash, case: db.read.CaseDetail, one: db.read.Flip, search: str) -> dcc.Link:

@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Engine
 
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
 from db.read.case_list.options import CaseOptions, case_options
+from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
 
 PAGE_SIZE = 50
@@ -101,8 +101,7 @@ class CaseQuery:
             fields.append(("view", self.view))
         if self.page != 1:
             fields.append(("page", self.page))
-        text = urlencode(fields, safe=",")
-        return f"?{text}" if text else ""
+        return write_search(fields)
 
     def but(self, **changes: Any) -> "CaseQuery":
         """The same with `changes`, back on the first page unless a page is given."""
@@ -165,7 +164,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     Raises `QueryError` for a name, a value or a repetition that means nothing.
     """
     given: dict[str, list[str]] = {}
-    for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
+    for name, value in read_fields(search):
         if "\0" in value:
             raise QueryError(f"The address has a value of {name} that is no text", "text")
         if name == "layer" and not others:

@@ -6,12 +6,12 @@ near SQL, and a wrong one raises `QueryError`.
 
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Connection, Engine, select
 
 from db import schema, vocabulary
 from db.read.case_list.options import NetworkOption
+from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
 from db.vocabulary import METRIC, RULE
 
@@ -67,8 +67,7 @@ class EvidenceQuery:
         """The query string, '?...' in a fixed order and without what is default, or ''."""
         values = {name: getattr(self, name) for name in NAMES} | {"sort": self.sort_value}
         texts = {name: str(value) for name, value in values.items() if value is not None}
-        text = urlencode({name: value for name, value in texts.items() if value != self.defaults.get(name)})
-        return f"?{text}" if text else ""
+        return write_search(item for item in texts.items() if item[1] != self.defaults.get(item[0]))
 
     @property
     def sort_value(self) -> str:
@@ -102,7 +101,7 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
     evaluated, as then nothing could be asked for.
     """
     fields: dict[str, str] = {}
-    for name, value in parse_qsl(search.removeprefix("?"), keep_blank_values=True):
+    for name, value in read_fields(search):
         if name not in NAMES:
             raise QueryError(f"There is no filter '{name}'", NAMES)
         if name in fields:

@@ -221,7 +221,10 @@ def _scores(connection: Connection, case_id: int) -> tuple[CaseScore, ...]:
 def _layers(connection: Connection, network_id: int) -> tuple[CaseLayer, ...]:
     layers = schema.layers.c
     statement = (
-        select(layers.id, layers.name, layers.kind, layers.position, layers.shape, layers.compared)
+        select(
+            *(layers.id, layers.name, layers.kind, layers.position),
+            *(layers.shape, layers.compared, layers.title, layers.note),
+        )
         .where(layers.network_id == network_id)
         .order_by(layers.position)
     )

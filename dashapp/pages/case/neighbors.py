@@ -1,15 +1,17 @@
-"""Part C of the case view (paper, 4.3: bottom row): charts first, then the neighbors as graph and list."""
+"""Part C of the case view (paper, 4.3: bottom row): the neighbors as a graph and as a list."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import dash_cytoscape as cyto
-from dash import Dash, dcc, html
+from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
 
 import db.read
 from dashapp import ids
-from dashapp.draw import figures, graph_elements
+from dashapp.draw import graph_elements
 from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.parts import Part
+from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions
 from dashapp.words.glossary import about
 
@@ -22,35 +24,13 @@ HELP = (
 )
 
 
-def charts_part() -> html.Div:
-    """The two bar charts; the page's callback fills them."""
-
-    def chart(title: str, explained: str, figure_id: str, text_id: str) -> html.Section:
-        return html.Section(
-            className="card chart",
-            children=[
-                html.Div(
-                    [html.H2(title), about(explained), html.Span(id=text_id, className="muted")],
-                    className="part-head",
-                ),
-                dcc.Graph(id=figure_id, config=figures.CONFIG, className=f"chart-figure {figure_id}"),
-            ],
-        )
-
-    return html.Div(
-        className="charts",
-        children=[
-            chart("Softmax output", "softmax", ids.CASE_SOFTMAX, ids.CASE_SOFTMAX_TEXT),
-            chart("Neighbors distribution", "unexpected", ids.CASE_COUNTS, ids.CASE_COUNTS_TEXT),
-        ],
-    )
-
-
 def neighbors_part() -> html.Section:
-    """Heading, graph, legend and list of the neighbors; the page's callback fills them."""
+    """Heading, graph, legend and list of the neighbors, still empty."""
     return html.Section(
         className="card neighbors",
         children=[
+            dcc.Store(id=ids.CASE_GRAPH_VERSION),
+            dcc.Store(id=ids.CASE_GRAPH_PLACED),
             html.Div(
                 className="part-head neighbors-head",
                 children=[
@@ -129,12 +109,6 @@ def neighbors_part() -> html.Section:
 def range_text(shown: str, counted: int, stored: int) -> str:
     """Words of such a button: how many neighbors it shows."""
     return f"All {stored}" if shown == "all" else f"First {counted}"
-
-
-def class_counts(neighbors: Sequence[db.read.CaseNeighbor], classes: int) -> list[int]:
-    """(classes,) how many of the neighbors have each label."""
-    counts = Counter(neighbor.label for neighbor in neighbors)
-    return [counts[label] for label in range(classes)]
 
 
 def neighbor_key(neighbor: db.read.CaseNeighbor) -> str:
@@ -220,3 +194,89 @@ def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) 
         html.Li([class_name(case.class_names[label], label), html.Span(str(count), className="muted")])
         for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
+
+
+def _draw_range(scene: Scene) -> dict:
+    shown = [one["range"] for one in scene.listed["pressed_ranges"]]
+    counted, stored = len(scene.counted_neighbors), len(scene.neighbors)
+    return {
+        "pressed_ranges": [decisions.aria((one == "all") == scene.view.show_all) for one in shown],
+        "range_texts": [range_text(one, counted, stored) for one in shown],
+    }
+
+
+def _key(scene: Scene) -> str:
+    view = scene.view
+    return f"{scene.case.case_id}/{view.layer}/{view.metric}/{view.show_all}/{scene.state.k}"
+
+
+def _draw_neighbors(scene: Scene) -> dict:
+    app, case, view, k = scene.app, scene.case, scene.view, scene.state.k
+    neighbors = scene.shown_neighbors
+    text = decisions.NO_NEIGHBORS
+    if neighbors:
+        text = decisions.scale_sentence(
+            metric=view.metric,
+            layer=view.layer,
+            nearest=neighbors[0].distance,
+            farthest=neighbors[-1].distance,
+        )
+    return {
+        "title": decisions.neighbors_title(view.layer, len(neighbors)),
+        "no_neighbors": not neighbors,
+        "elements": graph(app, case, neighbors, k=k, metric=view.metric, layer=view.layer),
+        "version": _key(scene),
+        "graph_text": text,
+        "legend": legend(case, neighbors),
+        "list": ranked_list(app, case, neighbors, k=k),
+        "list_head": f"rank · label · distance ({view.metric})",
+    }
+
+
+PARTS = (
+    Part(
+        "ranges",
+        {
+            "pressed_ranges": Output(ids.case_range(ALL), "aria-pressed"),
+            "range_texts": Output(ids.case_range(ALL), "children"),
+        },
+        _key,
+        _draw_range,
+    ),
+    Part(
+        "neighbors",
+        {
+            "title": Output(ids.CASE_LAYER_TITLE, "children"),
+            "no_neighbors": Output(ids.CASE_NEIGHBORS, "hidden"),
+            "elements": Output(ids.CASE_GRAPH, "elements"),
+            "version": Output(ids.CASE_GRAPH_VERSION, "data"),
+            "graph_text": Output(ids.CASE_GRAPH_TEXT, "children"),
+            "legend": Output(ids.CASE_LEGEND, "children"),
+            "list": Output(ids.CASE_LIST, "children"),
+            "list_head": Output(ids.CASE_LIST_HEAD, "children"),
+        },
+        _key,
+        _draw_neighbors,
+    ),
+    Part(
+        "graph_colors",
+        {"stylesheet": Output(ids.CASE_GRAPH, "stylesheet")},
+        lambda scene: scene.theme,
+        lambda scene: {"stylesheet": graph_elements.graph_stylesheet(scene.theme)},
+    ),
+)
+
+
+def register(app: Dash) -> None:
+    """Place the graph in the browser when its elements have come, and by the button."""
+    app.clientside_callback(
+        ClientsideFunction("neighborGraph", "place"),
+        Output(ids.CASE_GRAPH_PLACED, "data"),
+        Input(ids.CASE_GRAPH_VERSION, "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("neighborGraph", "fit"),
+        Output(ids.CASE_GRAPH_PLACED, "data", allow_duplicate=True),
+        Input(ids.CASE_FIT, "n_clicks"),
+        prevent_initial_call=True,
+    )

@@ -1,0 +1,127 @@
+"""One reading of a case and of what its address asks: every part of the page is drawn from it."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from dash import Dash
+from sqlalchemy import Engine
+
+import db.read
+from dashapp.decide import votes
+from dashapp.pages.case.address import CaseView, list_search
+from dashapp.pages.case.maps_address import MapsView, maps_view
+from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState, case_state, decide_case
+from dashapp.theme import Theme
+from dashapp.words import decisions as words
+from db.read.query_string import read_fields, write_search
+
+
+class Scene:
+    """A case and its address, read once; what only some parts need is read when the first of them asks."""
+
+    def __init__(
+        self,
+        app: Dash,
+        engine: Engine,
+        case_id: int,
+        search: str,
+        theme: Theme = "light",
+        live: Mapping[str, int] | None = None,
+    ) -> None:
+        """Read the case.
+
+        Args:
+            app, engine: the app and its database.
+            case_id: the case.
+            search: query string of the address, '?...' or ''.
+            theme: colors of figures.
+            live: k and threshold while a slider is being moved; None: it is not.
+
+        Raises:
+            LookupError: there is no such case.
+        """
+        self.app, self.engine, self.search, self.theme = app, engine, search, theme
+        self.case = db.read.case_detail(engine, case_id)
+        self.state = case_state(engine, self.case, search)
+        self.maps: MapsView = maps_view(
+            search, [layer.name for layer in self.case.layers if layer.kind == "conv"]
+        )
+        self.moving = live is not None and self.state.tuned is not None
+        self.point: CaseState = self.state  # k and threshold by the sliders, else by the address
+        if live is not None and self.moving:
+            self.point = self.state.at(int(live["k"]), int(live["threshold"]))
+        # What is on the page, where a pattern of ids may mean several components: by the output's name.
+        self.listed: dict[str, list[dict]] = {}
+        self.hrefs: Sequence[str] = ()  # of the page's links
+        self.sliders: Mapping[str, int | None] = {}  # where they stand: 'k' and 'threshold'
+
+    @property
+    def view(self) -> CaseView:
+        """What the address asks the page to show."""
+        return self.state.view
+
+    @property
+    def drawn_for(self) -> str:
+        """What every decision of the page follows: when it changes, the whole page is drawn anew."""
+        return f"{self.view.metric}/{self.view.rule}"
+
+    @cached_property
+    def decisions(self) -> tuple[db.read.CaseDecision, ...]:
+        """The stored decision in each layer; empty before tuning."""
+        return db.read.case_decisions(
+            self.engine, self.case.case_id, metric=self.view.metric, rule=self.view.rule
+        )
+
+    @cached_property
+    def neighbors(self) -> tuple[db.read.CaseNeighbor, ...]:
+        """All stored neighbors in the chosen layer, nearest first."""
+        return db.read.case_neighbors(
+            self.engine, self.case.case_id, self.view.layer, metric=self.view.metric
+        )
+
+    @property
+    def counted_neighbors(self) -> tuple[db.read.CaseNeighbor, ...]:
+        """The first k of them, by the address."""
+        return self.neighbors[: self.state.k or UNTUNED_SHOWN]
+
+    @property
+    def shown_neighbors(self) -> tuple[db.read.CaseNeighbor, ...]:
+        """Those that graph and list show."""
+        return self.neighbors if self.view.show_all else self.counted_neighbors
+
+    @cached_property
+    def decision_here(self) -> votes.Decided | None:
+        """What would be decided at the k and threshold of the sliders; None before tuning."""
+        return decide_case(self.case, self.point, self.neighbors)
+
+    @cached_property
+    def outcomes(self) -> db.read.WhatIf | None:
+        """The validation cases by outcome, at the tuned point and at the k of the sliders."""
+        if self.point.tuned is None or self.decision_here is None:
+            return None
+        return db.read.what_if_outcomes(
+            self.engine,
+            self.point.layer_id,
+            self.point.tuned,
+            self.decision_here.k,
+            metric=self.view.metric,
+            rule=self.view.rule,
+        )
+
+    @cached_property
+    def place(self) -> tuple[db.read.CasePlace, list[str]]:
+        """The case's place in the list, and a complaint when the address's filters are not understood.
+
+        An address that names no partition means the case's own: a typed case number leads to either.
+        """
+        filters, complaints = list_search(self.search), []
+        try:
+            place = db.read.neighbor_cases(self.engine, filters, self.case.case_id)
+        except db.read.QueryError as error:
+            filters, complaints = "", [words.unknown_filter_sentence(str(error))]
+            place = db.read.neighbor_cases(self.engine, filters, self.case.case_id)
+        fields = read_fields(filters)
+        if place.position is None and "partition" not in dict(fields):
+            own = write_search([*fields, ("partition", self.case.partition)])
+            place = db.read.neighbor_cases(self.engine, own, self.case.case_id)
+        return place, complaints
