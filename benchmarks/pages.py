@@ -150,7 +150,9 @@ class Visit:
         for component in components(tree):
             found = component.get("id")
             if found is not None:
-                key = found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))
+                key = found
+                if not isinstance(found, str):  # as an answer names it
+                    key = json.dumps(found, separators=(",", ":"), sort_keys=True)
                 self.components[key] = dict(component)
 
 

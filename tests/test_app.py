@@ -41,26 +41,24 @@ def client(app):
     return app.server.test_client()
 
 
-def routed(app, pathname, search="", shown=None):
+def routed(app, pathname, search="", theme="light"):
     """What the router answers for an address: the response's values by component id."""
-    outputs = [(ids.PAGE, "children"), (ids.PAGE_TITLE, "data"), (ids.SHOWN_PATH, "data")]
+    outputs = [(ids.PAGE, "children"), (ids.PAGE_TITLE, "data"), (ids.FOLLOWED_PATH, "data")]
     outputs.append((ids.FACTS, "children"))
     prefix = app.config.routes_pathname_prefix
+    asked = {"pathname": pathname, "search": search, "theme": theme}
     response = app.server.test_client().post(
         f"{prefix}_dash-update-component",
         json={
             "output": f"..{'...'.join(f'{i}.{p}' for i, p in outputs)}..",
             "outputs": [{"id": i, "property": p} for i, p in outputs],
-            "inputs": [
-                {"id": ids.LOCATION, "property": "pathname", "value": pathname},
-                {"id": ids.LOCATION, "property": "search", "value": search},
-            ],
-            "state": [{"id": ids.SHOWN_PATH, "property": "data", "value": shown}],
-            "changedPropIds": [f"{ids.LOCATION}.pathname"],
+            "inputs": [{"id": ids.ROUTE, "property": "data", "value": asked}],
+            "state": [],
+            "changedPropIds": [f"{ids.ROUTE}.data"],
         },
     )
-    assert response.status_code in (200, 204), response.data
-    return response.json["response"] if response.status_code == 200 else {}
+    assert response.status_code == 200, response.data
+    return response.json["response"]
 
 
 def text_of(node):
@@ -127,9 +125,11 @@ def test_every_address_the_list_links_to_can_be_shown(app, engine):
             db.read.list_cases(engine, *db.read.case_query(engine, link.partition("?")[2]))
 
 
-def test_within_a_case_a_new_query_string_does_not_draw_the_page_again(app):
-    assert routed(app, "/case/3", "?layer=dense", shown="/case/3") == {}
-    assert routed(app, "/case/4", "?layer=dense", shown="/case/3")[ids.SHOWN_PATH]["data"] == "/case/4"
+def test_a_case_follows_its_query_string_itself_and_other_pages_are_drawn_anew(app):
+    """The browser asks the router again unless the path is FOLLOWED_PATH (assets/shell.js)."""
+    assert routed(app, "/case/4", "?layer=dense")[ids.FOLLOWED_PATH]["data"] == "/case/4"
+    for pathname in ("/", "/detectors", "/case/65", "/nothing"):
+        assert routed(app, pathname)[ids.FOLLOWED_PATH]["data"] is None
 
 
 def test_a_tuning_case_has_its_place_among_the_tuning_cases(app):

@@ -358,6 +358,12 @@ def with_values(chance, body):
             value = one["value"]
             if one["property"] == "search" or one["id"] == ids.DETECTORS_SEARCH:
                 one["value"] = search(chance)
+            elif one["id"] == ids.ROUTE:
+                one["value"] = {**value, "pathname": chance.choice(PATHS), "search": search(chance)}
+            elif one["id"] == ids.FOLLOWED_PATH or (one["property"] == "pathname" and chance.random() < 0.8):
+                continue  # else the page is being left, and nothing more is looked at
+            elif one["id"] == ids.CASE_SHOWN:
+                one["value"] = chance.choice((None, {}, {"drawn": 1}, {**value, "what_if": [text(chance)]}))
             elif chance.random() < 0.5 or one["property"] in ("id", "href"):
                 continue
             elif one["property"] == "pathname":
@@ -377,7 +383,7 @@ def with_values(chance, body):
 
 
 def test_bodies_as_the_pages_send_them_are_taken(dashboard, real):
-    assert len({body["output"] for body in real}) == 18
+    assert len({body["output"] for body in real}) == 10
     for number, body in enumerate(real):
         answer = dashboard.call(f"real/{number}", body)
         assert answer.status_code in (200, 204), (body, answer.text)
@@ -410,9 +416,9 @@ def test_pages_are_drawn_or_refused_whatever_their_address_asks_for(dashboard, r
         chance = of("page", number)
         body = copy.deepcopy(route)
         paths = PATHS if chance.random() < 0.3 else ("/", "/", "/detectors", f"/case/{CASE}")
-        body["inputs"][0]["value"], body["inputs"][1]["value"] = chance.choice(paths), search(chance)
-        body["state"][0]["value"] = chance.choice((None, "/", "/case/2"))
-        assert dashboard.call(f"page/{number}", body).status_code in (200, 204)
+        asked = {"pathname": chance.choice(paths), "search": search(chance)}
+        body["inputs"][0]["value"] = {**asked, "theme": chance.choice(("light", "dark"))}
+        assert dashboard.call(f"page/{number}", body).status_code == 200
 
 
 def test_callbacks_take_every_value_of_the_right_kind(dashboard, real):
@@ -467,13 +473,14 @@ def test_what_is_no_body_is_refused_in_one_line(dashboard, body, words):
         ((ids.THEME, "data"), "red", "theme.data is \"red\"; expected 'light', 'dark'"),
         ((ids.LOCATION, "search"), ["?"], 'location.search is ["?"]; expected a text'),
         ((ids.WHAT_IF_LIVE, "data"), {"k": "5"}, "expected k and threshold as whole numbers"),
+        ((ids.CASE_SHOWN, "data"), "all", 'case-shown.data is "all"; expected an object'),
     ],
-    ids=["text", "bool", "theme", "list", "point"],
+    ids=["text", "bool", "theme", "list", "point", "shown"],
 )
 def test_a_value_of_another_kind_is_named_with_what_was_expected(dashboard, real, place, value, words):
-    body = copy.deepcopy(next(one for one in real if one["output"].startswith("..what-if.hidden")))
+    body = copy.deepcopy(next(one for one in real if one["output"].startswith("..case-page.children")))
     for one in [*body["inputs"], *body["state"]]:
-        if (one["id"], one["property"]) == place:
+        if isinstance(one, dict) and (one["id"], one["property"]) == place:
             one["value"] = value
     answer = dashboard.call("fixed", body)
     assert answer.status_code == 400
@@ -481,8 +488,9 @@ def test_a_value_of_another_kind_is_named_with_what_was_expected(dashboard, real
 
 
 def test_a_case_that_is_not_there_is_said_in_one_line(dashboard, real):
-    body = copy.deepcopy(next(one for one in real if one["output"] == "case-toolbar.children"))
-    body["state"][0]["value"] = 9999
+    body = copy.deepcopy(next(one for one in real if one["output"].startswith("..case-page.children")))
+    (number,) = [one for one in body["state"] if isinstance(one, dict) and one["id"] == ids.CASE_ID]
+    number["value"] = 9999
     answer = dashboard.call("fixed", body)
     assert (answer.status_code, answer.text.count("\n")) == (404, 1)
     assert "9999" in answer.text
@@ -495,7 +503,7 @@ def test_a_mistake_of_ours_is_one_line_and_its_traceback_is_in_the_log_alone(
         raise KeyError("a secret of ours")
 
     monkeypatch.setattr("db.read.case_detail", fails)
-    body = next(one for one in real if one["output"] == "case-toolbar.children")
+    body = next(one for one in real if one["output"].startswith("..case-page.children"))
     answer = dashboard.client.post("/_dash-update-component", json=body)
     assert (answer.status_code, answer.mimetype) == (500, "text/plain")
     assert answer.text == "This could not be answered. The log of the server has the details.\n"

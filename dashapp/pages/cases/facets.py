@@ -1,13 +1,12 @@
 """The filters of the case list: every value with the number of cases that choosing it would leave."""
 
-from urllib.parse import quote
-
 import db.read
 from dashapp import ids
 from dashapp.draw.html_parts import Element, element, link
 from dashapp.theme import class_color
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
+from db.read.query_string import write_search
 
 AT_MOST = 12  # values of a filter that has as many as there are combinations or tags
 SECTIONS = [facet for facet in on_page(FACETS) if facet.on_page and facet.kind is not Kind.PLACE]
@@ -113,7 +112,7 @@ def _networks(options: db.read.CaseOptions, home: str) -> Element:
             link(
                 element("span", network.title, className="facet-name"),
                 id=ids.list_link("network", str(network.id)),
-                href=f"{home}?network={quote(str(network.id))}",
+                href=home + write_search([("network", network.id)]),
                 className="facet-option" + " facet-on" * (network.id == options.network_id),
             ),
             **({"aria-current": "true"} if network.id == options.network_id else {}),
