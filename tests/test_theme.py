@@ -1,4 +1,4 @@
-"""The class colors, measured: apart for every color vision, visible on both themes; the style sheets."""
+"""Colors of classes, apart for every kind of color vision and visible on both themes; the style sheets."""
 
 import re
 from itertools import combinations
@@ -31,6 +31,7 @@ COLOR_NAMES = {
     "silver",
     "purple",
 }
+BUILT = ("badge-", "d-", "is-", "layer-", "mark-", "shows-", "strip-", "swatch-")  # f"mark-{outcome}"
 OF_DASH = ("dash-", "_dash-")  # classes of Dash's own components
 
 
@@ -89,7 +90,7 @@ def test_a_class_beyond_the_tenth_has_a_color_and_a_figure_has_the_theme():
 
 @pytest.fixture(scope="module")
 def style_sheets(pytestconfig):
-    """Path below assets -> its rules as (selector, declarations), without comments and :root blocks."""
+    """Path below assets -> its rules (selector, declarations), without comments and blocks of variables."""
     folder = pytestconfig.rootpath / "dashapp/assets"
     sheets = {}
     for path in sorted(folder.rglob("*.css")):
@@ -139,7 +140,7 @@ def test_what_several_pages_use_is_in_no_folder_of_a_page(style_sheets):
         for selector, _ in rules:
             for name in re.findall(r"\.([a-zA-Z_][\w-]*)", selector):
                 homes.setdefault(name, set()).add(path.parent.name)
-    # In a folder beside the top level: a part of one page changes what all use.
+    # A page may place what is styled at the top level; two pages may not share a class without that.
     assert not {name: home for name, home in homes.items() if len(home - {""}) > 1 and "" not in home}
 
 
@@ -147,9 +148,8 @@ def test_a_style_sheet_has_no_class_and_no_id_that_nothing_has(style_sheets, pyt
     sources = [*pytestconfig.rootpath.glob("dashapp/**/*.py"), *pytestconfig.rootpath.glob("dashapp/**/*.js")]
     code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     words = set(re.findall(r"[\w-]+", code))
-    starts = tuple(re.findall(r"(?<![\w-])([a-z-]+-)\{", code))  # f"mark-{outcome}"
     for path, rules in style_sheets.items():
         for selector, _ in rules:
             for name in re.findall(r"[.#]([a-zA-Z_][\w-]*)", selector):
-                there = name in words or name.startswith((*starts, *OF_DASH))
+                there = name in words or name.startswith((*BUILT, *OF_DASH))
                 assert there, (path, selector, name)

@@ -111,8 +111,8 @@ def network_part(
                     html.H2("Network"),
                     html.Span(
                         [
-                            html.Span("alarm", className="key key-alarm"),
-                            html.Span("no alarm", className="key key-clear"),
+                            html.Span("alarm", className="key is-alarm"),
+                            html.Span("no alarm", className="key is-clear"),
                         ],
                         className="network-key",
                     )

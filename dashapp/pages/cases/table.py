@@ -8,19 +8,19 @@ from dashapp.draw.html_parts import Element, element, link
 from dashapp.theme import class_color
 from dashapp.words.decisions import OUTCOME_NAMES, percent
 
-COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column
-    ("case", "Case", "c-id"),
-    (None, "Image", "c-image"),
-    (None, "Before", "c-image"),
-    ("kind", "Kind", "c-kind"),
-    ("true", "True class", "c-class"),
-    ("predicted", "Predicted", "c-class"),
-    ("confidence", "Confidence", "c-confidence"),
-    ("alarms", "Alarms", "c-alarms"),
-    ("outcome", "Outcome", "c-outcome"),
-    ("unexpected", "Score", "c-score"),
-    ("queries", "Queries", "c-queries"),
-    ("pixel", "Attacked pixel", "c-pixel"),
+COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column, its width in pixels
+    ("case", "Case", "c-id", 62),
+    (None, "Image", "c-image", 70),
+    (None, "Before", "c-image", 70),
+    ("kind", "Kind", "c-kind", 90),
+    ("true", "True class", "c-class", 118),
+    ("predicted", "Predicted", "c-class", 118),
+    ("confidence", "Confidence", "c-confidence", 100),
+    ("alarms", "Alarms", "c-alarms", 78),
+    ("outcome", "Outcome", "c-outcome", 120),
+    ("unexpected", "Score", "c-score", 68),
+    ("queries", "Queries", "c-queries", 84),
+    ("pixel", "Attacked pixel", "c-pixel", 116),
 )
 DESCENDING_FIRST = ("confidence", "alarms", "unexpected", "queries")
 
@@ -38,7 +38,7 @@ def table(
         "queries": "Candidates that the attack asked the network about",
         "pixel": "Row and column from the top left (0, 0), color before and after",
     }
-    head = [_header(sort, title, name, hints.get(sort), query, home) for sort, title, name in COLUMNS]
+    head = [_header(*column, hints.get(column[0]), query, home) for column in COLUMNS]
     return element(
         "div",
         element(
@@ -90,10 +90,17 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Eleme
 
 
 def _header(
-    sort: str | None, title: str, name: str, hint: str | None, query: db.read.CaseQuery, home: str
+    sort: str | None,
+    title: str,
+    name: str,
+    width: int,
+    hint: str | None,
+    query: db.read.CaseQuery,
+    home: str,
 ) -> Element:
+    look = {"className": name, "style": {"width": f"{width}px"}}
     if sort is None:
-        return element("th", title, scope="col", className=name)
+        return element("th", title, scope="col", **look)
     place = next((place for place, key in enumerate(query.order) if key.name == sort), None)
     order = None if place is None else ("ascending", "descending")[query.order[place].descending]
     arrow = {"ascending": "↑", "descending": "↓", None: ""}[order]
@@ -109,7 +116,7 @@ def _header(
             title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second, with Shift first",
         ),
         scope="col",
-        className=name,
+        **look,
         **{"data-shift": home + query.then_sorted_by(sort, descending_first=down).search()},
         **({"aria-sort": order} if place == 0 else {}),
     )

@@ -19,22 +19,24 @@ class Column(NamedTuple):
     sort: str
     title: str
     help: str | None  # None: the title says it
+    widths: tuple[int, ...] = ()  # pixels: from a narrow page to a wide one; none: what the others leave
     best: Callable | None = None  # max or min; None: no value is better than another
 
 
 COLUMNS = (
     Column("detector", "Detector", None),
-    Column("k", "k", "k"),
-    Column("threshold", "Threshold", "threshold"),
-    Column("auc", "AUC", "auc", max),
-    Column("paired", "AUC, paired", "paired", max),
-    Column("accuracy", "Accuracy", "accuracy", max),
-    Column("eer", "EER", "eer", min),
-    Column("tpr", "TPR", "tpr", max),
-    Column("fpr", "FPR", "fpr", min),
-    Column("recovered", "Recovered", "recovered", max),
-    Column("located", "Located", "located", max),
+    Column("k", "k", "k", (62, 84)),
+    Column("threshold", "Threshold", "threshold", (112, 116)),
+    Column("auc", "AUC", "auc", (134, 238, 310), max),
+    Column("paired", "AUC, paired", "paired", (124, 238, 310), max),
+    Column("accuracy", "Accuracy", "accuracy", (124, 238, 310), max),
+    Column("eer", "EER", "eer", (79, 84), min),
+    Column("tpr", "TPR", "tpr", (79, 84), max),
+    Column("fpr", "FPR", "fpr", (79, 84), min),
+    Column("recovered", "Recovered", "recovered", (134, 238, 310), max),
+    Column("located", "Located", "located", (112, 116), max),
 )
+WIDTHS = ("--width", "--wide", "--widest")  # what the style sheet calls them
 MEASURED = {"auc": "auc", "paired": "paired_auc", "accuracy": "accuracy", "recovered": "recovered"}
 BETTER_FIRST = {column.sort: column.best is max for column in COLUMNS}  # whether descending comes first
 BADGES = {"repair": ("ours, not the paper’s", "badge-ours"), "baseline": ("baseline", "badge-baseline")}
@@ -104,6 +106,7 @@ def _header(column: Column, query: EvidenceQuery, home: str) -> Component:
         [link, about(column.help) if column.help else None],
         scope="col",
         className=f"d-{column.sort}",
+        style={name: f"{width}px" for name, width in zip(WIDTHS, column.widths, strict=False)},
         **({"aria-sort": order} if order else {}),
     )
 
