@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
     return shares
 
 
-def encode_activation(activation: np.ndarray) -> dict:
+def encode_activation(activation: np.ndarray) -> dict[str, Any]:
     """Shape and float16 bytes of one activation; conv maps, (H, W, C), compressed."""
     data = activation.astype(STORED).tobytes()
     if activation.ndim == 1:
@@ -44,7 +45,7 @@ def make_neighbor_rows(
     reference_ids: np.ndarray,
     distances: np.ndarray,
     indices: np.ndarray,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Rows of `neighbors` for distances and indices (N, k) into reference_ids (M,), nearest first."""
     chosen = reference_ids[indices]
     return [
@@ -61,7 +62,7 @@ def make_neighbor_rows(
     ]
 
 
-def make_tuning_rows(sweep: tuning.Sweep) -> list[dict]:
+def make_tuning_rows(sweep: tuning.Sweep) -> list[dict[str, Any]]:
     """k, threshold and confusion counts of every valid point of a sweep."""
     row, column = np.nonzero(sweep.valid)
     names = ("k", "threshold", "tp", "fp", "tn", "fn")
@@ -70,7 +71,7 @@ def make_tuning_rows(sweep: tuning.Sweep) -> list[dict]:
     return [dict(zip(names, values, strict=True)) for values in np.stack(columns, axis=1).tolist()]
 
 
-def make_operating_row(report: tuning.Report) -> dict:
+def make_operating_row(report: tuning.Report) -> dict[str, Any]:
     """The columns of `operating_points` that a report on one partition gives."""
     names = ("k", "threshold", "tp", "fp", "tn", "fn", "accuracy", "tpr", "fpr", "eer", "auc")
     return {name: getattr(report, name) for name in names}

@@ -28,6 +28,7 @@ from model.network.layers import SCALED
 
 if TYPE_CHECKING:
     from ingest.task import Crew, Task
+    from model.data.dataset import Dataset
 
 NEAR_MEDIAN_IMAGES = 96
 
@@ -91,9 +92,9 @@ def study(
     from model.data import registry
     from model.network import checkpoint
 
-    options = {"weights": weights or checkpoint.BUNDLED, "load": load or registry.load, "crew": crew}
-    lacking = {}
-    with turn_on(engine, options["load"]) as turn:
+    weights, load = weights or checkpoint.BUNDLED, load or registry.load
+    lacking: dict[tuple[str, str, str], int] = {}
+    with turn_on(engine, load) as turn:
         for set_, batch in plan.batches().items():
             naming = Naming(plan.names()[set_], f"study {set_}")
             found = add_cases(engine, batch, weights=weights, load=load, crew=crew, turn=turn, naming=naming)

@@ -11,11 +11,11 @@ from sqlalchemy import Connection
 from db import write
 from db.schema import attack_images, attack_pixels, attacks
 from ingest.record.samples import Row, write_images, write_samples
-from model.attacks.one_pixel import AttackResult
+from model.attacks.loop import AttackResult
 from model.data.dataset import Dataset
 
-KEY = ("network_id", "sample_id", "target_class", "method", "variant", "pixel_count", "population", "budget")
-KEY += ("seed",)  # of an attack
+ATTACK = ("method", "variant", "pixel_count", "population", "budget", "seed")
+KEY = ("network_id", "sample_id", "target_class", *ATTACK)  # of an attack
 
 
 class WrittenAttacks(NamedTuple):

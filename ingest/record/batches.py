@@ -56,7 +56,8 @@ def register_batch(
         "seed": batch.seed,
         "created_at": now(),
     }
-    return connection.execute(batches.insert(), facts).inserted_primary_key[0]
+    new_id: int = connection.execute(batches.insert().returning(batches.c.id), facts).scalar_one()
+    return new_id
 
 
 def discard_batch(connection: Connection, batch_id: int) -> None:

@@ -110,9 +110,9 @@ def _find_alike(
 
 def _write_test_samples(task: Task, indices: np.ndarray) -> dict[int, int]:
     """Write test images as samples where they are missing; gives their ids by index."""
-    wanted = np.unique(indices)
+    wanted = np.unique(indices).tolist()
     with writing(task.engine) as connection:
-        return dict(zip(wanted.tolist(), task.write_samples(connection, wanted), strict=True))
+        return dict(zip(wanted, task.write_samples(connection, wanted), strict=True))
 
 
 def _write_pairs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,7 +18,7 @@ from model.attacks.loop import AttackResult
 WRITTEN_TOGETHER = 16  # attacks a transaction
 
 
-def attack_images(task: Task, run_id: int, items: list[list], *, batch: dict) -> Iterator[Done]:
+def attack_images(task: Task, run_id: int, items: list[Any], *, batch: dict[str, Any]) -> Iterator[Done]:
     """Attack images, each an index into the test split and its target classes ([None]: any wrong one).
 
     What is told is written, or will be when the iteration ends, however it ends. The targets of an image are
@@ -74,7 +75,7 @@ def count_in_flight() -> int:
 class _Writer:
     """Gathers finished attacks and writes them a few at a time, each group in one transaction."""
 
-    def __init__(self, task: Task, run_id: int, columns: dict) -> None:
+    def __init__(self, task: Task, run_id: int, columns: dict[str, Any]) -> None:
         self.task = task
         self.shared = {"run_id": run_id, "network_id": task.network_id, **columns}
         self.found: list[tuple[Pair, AttackResult]] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from model.attacks.parameters import STARTS, STRATEGIES, Parameter, choice, whole
 
@@ -38,6 +38,7 @@ class Stream(Protocol):
         function: Callable[[Array], Array],
         images: np.ndarray,
         labels: np.ndarray,
+        /,
         *,
         targets: np.ndarray | None,
         key: Array,
@@ -79,7 +80,7 @@ class Method:
 def _load_evolution() -> Stream:
     from model.attacks.one_pixel import attack_stream
 
-    return attack_stream
+    return cast(Stream, attack_stream)  # whose parameters are those of EVOLUTION
 
 
 def _name_evolution(values: Values) -> str:
