@@ -27,7 +27,7 @@ COLOR_NAMES = {
     "yellow",
     "orange",
     "gray",
-    "grey",
+    "gray",
     "silver",
     "purple",
 }
