@@ -24,6 +24,8 @@ class Rule(NamedTuple):
 
     name: str
     meaning: str  # continues "Rule NAME: ..."
+    # What `count` of the `k` nearest neighbors are, for a network that predicts `predicted`.
+    reading: str = "{count} of the {k} nearest neighbors are unexpected"
 
 
 class Outcome(NamedTuple):
@@ -53,7 +55,10 @@ class Detector(NamedTuple):
     scale: str = "logits"  # of what people read: "logits", or "share", a percentage
     offset: float = 0.0  # what people read is offset + sign * score ...
     sign: int = 1  # ... and -1 where an alarm is for less than a limit
-    reading: str = "{title}: {value}"  # what is read, of {predicted} and {other}, classes; {value} as above
+    # What people read, of {value}, the classes {predicted} and {other}, the pixel {row}, {column}, the
+    # {title}; and the same where the value is not above 0, if that is another sentence.
+    reading: str = "The {title} is {value}"
+    reading_below: str | None = None
     dash: str = "5px,3px"  # of its line in figures
 
 
@@ -96,7 +101,11 @@ METRICS = _by_name(
 )
 RULES = _by_name(
     Rule("total", "all neighbors that are not of the predicted class are counted"),
-    Rule("max-class", "only the most frequent other class is counted"),
+    Rule(
+        "max-class",
+        "only the most frequent other class is counted",
+        "The most frequent class other than {predicted} has {count} of the {k} nearest neighbors",
+    ),
 )
 METRIC, RULE = "euclidean", "total"  # the paper's, and those of the decisions that lists show
 
@@ -118,6 +127,10 @@ DETECTORS = _by_name(
         "each pixel in turn",
         "Replaces one pixel at a time by the median of its neighbors; not in the paper",
         "the class after the repair",
+        reading="Replacing the pixel at row {row}, column {column} by the median of its neighbors lets the "
+        "network answer {other} instead: margin {value}",
+        reading_below="No single pixel, replaced by the median of its neighbors, changes the answer "
+        "{predicted}; row {row}, column {column} brings {other} nearest: margin {value}",
     ),
     Detector(
         "confidence",
@@ -129,7 +142,7 @@ DETECTORS = _by_name(
         scale="share",
         offset=1.0,
         sign=-1,
-        reading="{predicted} has {value}",
+        reading="The network gives {predicted} {value}",
     ),
     Detector(
         "logit-margin",
@@ -139,7 +152,7 @@ DETECTORS = _by_name(
         "Baseline: alarm when the two largest logits are close",
         "the network's second choice",
         sign=-1,
-        reading="{predicted} leads {other} by {value}",
+        reading="The network puts {predicted} ahead of {other} by {value} in logits",
         dash="1.5px,2.5px",
     ),
 )

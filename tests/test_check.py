@@ -165,9 +165,9 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     assert [line.split()[0] for line in lines] == names
     assert {line[19:24] for line in lines} == {"alarm", "quiet"}
     assert "neighbors" in lines[0]
-    assert "threshold -1" in lines[0]
+    assert "alarms above -1" in lines[0]
     assert [line.endswith("to compare") for line in lines] == [False] * 4 + [True] * 3 + [False]
-    assert "repairing row " in lines[7]
+    assert ": margin " in lines[7]
 
 
 def test_quiet_is_status_0(copy, png, capsys):

@@ -3,7 +3,7 @@
 import pytest
 
 from db.number_text import digits_apart, percents_apart
-from ingest.check import verdict
+from db.reasons import ScoreFacts, score_reason
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,18 @@ def test_numbers_however_near_are_told_apart_and_in_order(step):
     assert float(low) < float(high)
 
 
-def test_what_a_check_says_shows_the_side_that_a_score_is_on():
-    assert verdict.confidence_reason(0.64127, 1 - 0.64131, "cat") == "cat has 64.127 %, alarm below 64.131 %"
-    assert verdict.lead_reason(1.0142, -1.0143, "cat", "dog") == "cat leads dog by 1.0142, alarm below 1.0143"
-    said = verdict.repair_reason(3, 4, -0.512, -0.514, "cat", "dog")
-    assert said == "repairing row 3, column 4 leaves it cat, dog 0.512 behind, threshold -0.514"
+def test_a_reason_shows_the_side_that_a_score_is_on():
+    def say(detector, score, threshold, **place):
+        return score_reason(detector, ScoreFacts(score, threshold, "cat", "dog", **place))
+
+    given = say("confidence", 1 - 0.64127, 1 - 0.64131)
+    assert given == "The network gives cat 64.127 %; alarms below 64.131 %"
+    lead = say("logit-margin", -1.0142, -1.0143)
+    assert lead == "The network puts cat ahead of dog by 1.0142 in logits; alarms below 1.0143"
+    said = say("repair", -0.5122, -0.5144, row=3, column=4)
+    assert said.endswith("row 3, column 4 brings dog nearest: margin -0.512; alarms above -0.514")
+
+
+def test_a_reason_of_a_detector_that_is_not_known_here_has_its_numbers():
+    said = score_reason("later", ScoreFacts(0.25, 0.5, "cat", "dog"))
+    assert said == "The later is 0.25; alarms above 0.50"

@@ -8,6 +8,7 @@ from sqlalchemy import select
 import db.read
 from dashapp.words import detectors as words
 from db import facets, schema
+from db.reasons import ScoreFacts
 from tests.support import small_database
 from tests.support.small_database import CAT
 
@@ -76,32 +77,32 @@ def test_scores_and_outcomes_are_those_of_the_evaluation(ingested):
 @pytest.mark.parametrize(
     ("score", "threshold", "alarm", "parts"),
     [
-        (4.914, 0.03, True, ("answer cat instead", "margin 4.91", "the threshold is 0.03: alarm.")),
-        (0.3, 0.5, False, ("answer cat instead", "margin 0.30", "the threshold is 0.50: no alarm.")),
+        (4.914, 0.03, True, ("answer cat instead", "margin 4.91", "alarms above 0.03: alarm.")),
+        (0.3, 0.5, False, ("answer cat instead", "margin 0.30", "alarms above 0.50: no alarm.")),
         (-12.34, 0.5, False, ("No single pixel", "answer bird", "brings cat nearest", "margin −12.3")),
-        (-0.2, -0.5, True, ("No single pixel", "margin −0.20", "the threshold is −0.50: alarm.")),
+        (-0.2, -0.5, True, ("No single pixel", "margin −0.20", "alarms above −0.50: alarm.")),
     ],
 )
 def test_the_repair_sweeps_reason_has_place_class_and_numbers(score, threshold, alarm, parts):
-    place = {"row": 12, "column": 7, "predicted": "bird", "other": "cat"}
-    sentence = words.repair_reason(**place, score=score, threshold=threshold, alarm=alarm)
+    facts = ScoreFacts(score, threshold, "bird", "cat", 12, 7)
+    sentence = words.reason_sentence("repair", facts, alarm=alarm)
     for part in (*parts, "row 12, column 7"):
         assert part in sentence
 
 
 def test_the_baselines_say_below_what_they_alarm():
-    sentence = words.confidence_reason(confidence=0.572, threshold=0.641, alarm=True, predicted="bird")
-    assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
-        "The network gives bird 57.2 %; alarms below 64.1 %: alarm."
-    )
-    sentence = words.lead_reason(lead=6.57, threshold=1.01, alarm=False, predicted="bird", second="cat")
+    def say(detector, score, threshold, *, alarm):
+        facts = ScoreFacts(score, threshold, "bird", "cat")
+        return words.reason_sentence(detector, facts, alarm=alarm).replace("\N{NO-BREAK SPACE}", " ")
+
+    sentence = say("confidence", 1 - 0.572, 1 - 0.641, alarm=True)
+    assert sentence == "The network gives bird 57.2 %; alarms below 64.1 %: alarm."
+    sentence = say("logit-margin", -6.57, -1.01, alarm=False)
     assert "bird ahead of cat by 6.57 in logits" in sentence
     assert sentence.endswith("alarms below 1.01: no alarm.")
-    near = {"alarm": True, "predicted": "bird"}
-    sentence = words.confidence_reason(confidence=0.64127, threshold=0.64131, **near)
-    assert "64.127 %; alarms below 64.131 %" in sentence.replace("\N{NO-BREAK SPACE}", " ")
-    sentence = words.lead_reason(lead=1.0142, threshold=1.0143, second="cat", **near)
-    assert "by 1.0142 in logits; alarms below 1.0143" in sentence
+    assert "64.127 %; alarms below 64.131 %" in say("confidence", 1 - 0.64127, 1 - 0.64131, alarm=True)
+    near = say("logit-margin", -1.0142, -1.0143, alarm=True)
+    assert "by 1.0142 in logits; alarms below 1.0143" in near
     ends = [
         words.recovery_sentence(detector="repair", recovered="cat", true=true)
         for true in ("cat", "dog", None)

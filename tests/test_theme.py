@@ -27,7 +27,6 @@ COLOR_NAMES = {
     "yellow",
     "orange",
     "gray",
-    "gray",
     "silver",
     "purple",
 }

@@ -23,14 +23,15 @@ def test_an_unknown_outcome_is_refused_by_name():
 
 def test_a_reason_has_its_numbers_and_its_verdict():
     alarm = decisions.reason_sentence(rule="total", k=13, threshold=6, count=9, alarm=True, predicted="bird")
-    assert alarm == "9 of 13 neighbors are not labeled bird, more than the threshold of 6: alarm."
+    assert alarm == "9 of the 13 nearest neighbors are not labeled bird: alarm (9 of 13; alarms above 6)."
     quiet = decisions.reason_sentence(rule="total", k=13, threshold=6, count=1, alarm=False, predicted="bird")
-    assert quiet == "1 of 13 neighbors is not labeled bird, not more than the threshold of 6: no alarm."
+    assert quiet == ("1 of the 13 nearest neighbors is not labeled bird: no alarm (1 of 13; alarms above 6).")
     largest = decisions.reason_sentence(
         rule="max-class", k=13, threshold=-1, count=0, alarm=True, predicted="cat"
     )
     assert largest == (
-        "The most frequent class other than cat has 0 of 13 neighbors, more than the threshold of −1: alarm."
+        "The most frequent class other than cat has 0 of the 13 nearest neighbors: alarm (0 of 13; alarms "
+        "above −1)."
     )
     with pytest.raises(ValueError, match="'median'"):
         decisions.reason_sentence(rule="median", k=1, threshold=0, count=0, alarm=False, predicted="cat")
@@ -54,7 +55,11 @@ def test_a_single_neighbor_is_spoken_of_as_one():
     assert decisions.neighbors_title("dense", 7) == "The 7 nearest neighbors in dense"
     assert decisions.neighbors_title("dense", 0) == "No neighbors in dense"
     reason = decisions.reason_sentence(rule="total", k=1, threshold=0, count=1, alarm=True, predicted="cat")
-    assert reason.startswith("1 of 1 neighbor is not labeled cat,")
+    assert reason == "The nearest neighbor is not a cat: alarm (1 of 1; alarms above 0)."
+    reason = decisions.reason_sentence(
+        rule="total", k=1, threshold=0, count=0, alarm=False, predicted="airplane"
+    )
+    assert reason == "The nearest neighbor is an airplane too: no alarm (0 of 1; alarms above 0)."
     alone = decisions.scale_sentence(metric="euclidean", layer="dense", nearest=4.5, farthest=4.5)
     assert alone == "The euclidean distance in dense is 4.500."
 

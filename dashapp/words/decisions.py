@@ -6,7 +6,7 @@ has a plain name and every decision its numbers. Pure functions: numbers and nam
 
 from collections.abc import Sequence
 
-from db import number_text
+from db import number_text, reasons
 from db.vocabulary import ATTACKS, OUTCOMES, RULES
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -51,15 +51,8 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
         ValueError: an unknown rule.
     """
     verdict = "alarm" if alarm else "no alarm"
-    if rule == "total":
-        neighbors = "neighbor" if k == 1 else "neighbors"
-        counted = f"{count} of {k} {neighbors} {'is' if 1 in (count, k) else 'are'} not labeled {predicted}"
-    elif rule == "max-class":
-        counted = f"The most frequent class other than {predicted} has {count} of {k} neighbors"
-    else:
-        raise ValueError(f"rule must be one of {', '.join(RULE_NOTES)}, not {rule!r}")
-    more = "more" if alarm else "not more"
-    return f"{counted}, {more} than the threshold of {signed(threshold)}: {verdict}."
+    reading = reasons.neighbors_reading(rule, k, count, predicted)
+    return f"{reading}: {verdict} ({count} of {k}; alarms above {signed(threshold)})."
 
 
 def recovery_sentence(
@@ -238,7 +231,7 @@ def attack_text(method: str, target: str | None, queries: int) -> str:
 
 def article(name: str) -> str:
     """A class name with its article: 'an automobile', 'a bird'."""
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+    return f"{reasons.article(name)} {name}"
 
 
 def percent(share: float) -> str:

@@ -17,8 +17,8 @@ from db.opening import opened
 from db.read.for_ingest.detectors import KnownNetwork, known_networks
 from db.read.for_ingest.kept import KeptCase, kept_cases, written_about_kept
 from db.schema import datasets, samples
-from ingest.check.kept import KEPT_DATASETS
 from ingest.check.tuned import named_networks
+from ingest.kept_cases import KEPT_DATASETS
 from ingest.workers.lease import Turn
 from model.data.pictures import files
 from model.data.pictures.files import own_name, shown

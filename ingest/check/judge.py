@@ -13,13 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector
+from db.reasons import ScoreFacts, score_reason
 from ingest import decide, rows
 from ingest.check import verdict as verdicts
 from ingest.check.reference_set import ReferenceSet, single_layers
 from ingest.check.verdict import Finding, Verdict
 from ingest.stages.repair import TOGETHER
 from model.attacks.step import Function
-from model.detectors import baselines, votes
+from model.detectors import votes
+from model.detectors.registry import DETECTORS, Evidence
 from model.detectors.repair import Repair, repair_stream
 from model.detectors.repair_screen import screened_stream
 from model.network.checkpoint import Checkpoint
@@ -71,10 +73,8 @@ class Checker:
         for detector in self.detectors:
             if detector.kind == "neighbors":
                 columns.append(self._votes(detector, labels[detector.name], predicted))
-            elif repair is not None and detector.kind == "repair":
-                columns.append(self._repair(detector, repair))
             else:
-                columns.append(self._baseline(detector, logits, shares))
+                columns.append(self._score(detector, logits, repair))
         names = self.network.class_names
         found = [
             Verdict(names[one], float(shares[i, one]), tuple(column[i] for column in columns))
@@ -120,51 +120,40 @@ class Checker:
 
     def _votes(self, tuned: TunedDetector, labels: np.ndarray, predicted: np.ndarray) -> list[Finding]:
         at = {"k": tuned.search()[2], "threshold": int(tuned.threshold)}
-        classes = len(self.network.class_names)
-        decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=classes)
+        names = self.network.class_names
+        decided = decide.decide_votes(labels, predicted, rule=self.rule, **at, classes=len(names))
         reasons = [
-            verdicts.neighbors_reason(self.rule, **at, count=count) for count in decided.scores.tolist()
+            verdicts.neighbors_reason(self.rule, **at, count=count, predicted=names[one])
+            for count, one in zip(decided.scores.tolist(), predicted.tolist(), strict=True)
         ]
         return self._findings(tuned, decided, reasons)
 
-    def _repair(self, tuned: TunedDetector, found: Repair) -> list[Finding]:
-        names = self.network.class_names
-        decided = decide.decide_scores(found.scores, found.recovered, tuned.threshold)
-        columns = (found.scores, found.predicted, found.recovered, found.positions)
+    def _score(self, tuned: TunedDetector, logits: np.ndarray, repair: Repair | None) -> list[Finding]:
+        """What a detector without neighbors says of N images with logits (N, K) and repair sweeps."""
+        names, detector = self.network.class_names, DETECTORS[tuned.name]
+        evidence = Evidence(logits)
+        places: list[tuple[int | None, int | None]] = [(None, None)] * len(logits)
+        if detector.repairs and repair is not None:
+            evidence = Evidence(logits, repair.scores, repair.recovered)
+            places = [(row, column) for row, column in repair.positions.tolist()]
+        found = detector.score(evidence)
+        decided = decide.decide_scores(found.scores, found.named, tuned.threshold)
+        columns = (found.scores.tolist(), logits.argmax(1).tolist(), found.named.tolist(), places)
         reasons = [
-            verdicts.repair_reason(row, column, score, tuned.threshold, names[predicted], names[recovered])
-            for score, predicted, recovered, (row, column) in zip(
-                *(column.tolist() for column in columns), strict=True
+            score_reason(
+                tuned.name, ScoreFacts(score, tuned.threshold, names[predicted], names[other], *place)
             )
+            for score, predicted, other, place in zip(*columns, strict=True)
         ]
         return [
             replace(one, row=row, column=column) if one.alarm else one
-            for one, (row, column) in zip(
-                self._findings(tuned, decided, reasons), found.positions.tolist(), strict=True
-            )
+            for one, (row, column) in zip(self._findings(tuned, decided, reasons), places, strict=True)
         ]
 
     def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
         if self.all_pixels:
             return repair_stream(self.function, images, together=TOGETHER)
         return screened_stream(self.function, images)
-
-    def _baseline(self, tuned: TunedDetector, logits: np.ndarray, shares: np.ndarray) -> list[Finding]:
-        names, second = self.network.class_names, baselines.runner_up(logits)
-        decided = decide.decide_scores(baselines.scores(logits)[tuned.name].scores, second, tuned.threshold)
-        reasons = [
-            verdicts.confidence_reason(share, tuned.threshold, names[first])
-            if tuned.name == baselines.CONFIDENCE
-            else verdicts.lead_reason(-score, tuned.threshold, names[first], names[other])
-            for share, score, first, other in zip(
-                shares.max(1).tolist(),
-                decided.scores.tolist(),
-                logits.argmax(1).tolist(),
-                second.tolist(),
-                strict=True,
-            )
-        ]
-        return self._findings(tuned, decided, reasons)
 
     def _findings(
         self, tuned: TunedDetector, decided: decide.Decided, reasons: Sequence[str]

@@ -23,8 +23,8 @@ from db.read.for_ingest.kept import kept_votes
 from db.schema import decisions, detector_decisions
 from db.vocabulary import RULES
 from ingest import record
-from ingest.check.kept import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.decide import decide_votes, vote_rows
+from ingest.kept_cases import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.runs import stage
 from ingest.stages.neighbors import find_neighbors
 from model.detectors.repair import Repair

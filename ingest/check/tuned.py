@@ -11,9 +11,8 @@ from sqlalchemy import Connection
 from db.address import hide_passwords
 from db.read.for_ingest import batches
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn, tuned_detectors
-from model.detectors import baselines
+from db.vocabulary import DETECTORS
 
-OTHERS = ("repair", baselines.CONFIDENCE, baselines.MARGIN)  # besides those that count neighbors
 FEW_CASES = 20  # of a kind: below, thresholds say little
 
 
@@ -79,7 +78,7 @@ def asked_detectors(
     """
     tuned = tuned_detectors(connection, network_id, metric, rule)
     compared = [row.name for row in batches.layer_rows(connection, network_id) if row.compared]
-    known = list(dict.fromkeys((*compared, *(detector.name for detector in tuned), *OTHERS)))
+    known = list(dict.fromkeys((*compared, *(detector.name for detector in tuned), *DETECTORS)))
     for name in chosen or ():
         if name not in known:
             raise LookupError(f"--detector {name}: expected one of {', '.join(known)}")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from db.number_text import digits_apart, percent, percents_apart
+from db.number_text import percent
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn
+from db.reasons import neighbors_reading
 from ingest.check.tuned import tuned_words
 
 
@@ -41,38 +42,9 @@ class Verdict:
         return any(finding.alarm and finding.counts for finding in self.findings)
 
 
-def neighbors_reason(rule: str, k: int, threshold: int, count: int) -> str:
+def neighbors_reason(rule: str, k: int, threshold: int, count: int, predicted: str) -> str:
     """Why a layer alarms or not: `count` of the first k neighbors are unexpected."""
-    single = count == 1 or rule != "total"
-    verb, whose = "is" if count == 1 else "are", "another class" if single else "other classes"
-    return f"{count} of {k} neighbors {verb} of {whose}, threshold {threshold}"
-
-
-def repair_reason(row: int, column: int, score: float, threshold: float, predicted: str, other: str) -> str:
-    """What the best repair of one pixel does. Scores are logits by which `other` leads."""
-    found, limit = _logits_apart(score, threshold)
-    what = (
-        f"makes it {other} by {found}"
-        if score > 0
-        else f"leaves it {predicted}, {other} {found.removeprefix('-')} behind"
-    )
-    return f"repairing row {row}, column {column} {what}, threshold {limit}"
-
-
-def confidence_reason(confidence: float, threshold: float, predicted: str) -> str:
-    """The softmax probability beside the one below which there is an alarm; threshold: of 1 - confidence."""
-    found, limit = percents_apart(confidence, 1 - threshold)
-    return f"{predicted} has {found}, alarm below {limit}"
-
-
-def lead_reason(lead: float, threshold: float, predicted: str, second: str) -> str:
-    """The lead in logits beside the one below which there is an alarm; threshold: of the negative lead."""
-    found, limit = _logits_apart(lead, -threshold)
-    return f"{predicted} leads {second} by {found}, alarm below {limit}"
-
-
-def _logits_apart(value: float, other: float) -> tuple[str, str]:
-    return digits_apart(value, other, lambda number, digits: f"{number:.{digits}f}", 1)
+    return f"{neighbors_reading(rule, k, count, predicted)}; alarms above {threshold}"
 
 
 def heading(network: KnownNetwork, metric: str, rule: str, tuned_on: TunedOn | None) -> str:

@@ -13,20 +13,21 @@ from typing import Any, cast
 import numpy as np
 from sqlalchemy import Engine
 
-from db import facets, write
+from db import facets, vocabulary, write
 from db.engine import writing
 from db.read.for_ingest import batches, evaluated
 from db.read.for_ingest.likeness import hub_references, near_duplicate_references
 from db.schema import detectors, neighbors, original_neighbors
 from db.vocabulary import METRIC, PAPER_K, RULE
-from ingest.check.kept import kept_rows
+from ingest.kept_cases import kept_rows
 from ingest.runs import stage
 from ingest.spaces import WHOLE, Space, input_vectors, reference_vectors, spaces
 from ingest.stages import evaluation_rows
 from ingest.stages.evaluation_rows import Judged, Scored
 from ingest.stages.neighbors import CASES, ORIGINALS
-from model.detectors import baselines, tuning, votes
+from model.detectors import tuning, votes
 from model.detectors.neighbors import nearest
+from model.detectors.registry import DETECTORS, Evidence, Originals
 from model.network.layers import POOLED
 from model.progress import progress
 
@@ -47,11 +48,6 @@ class Detector:
     def row(self) -> dict[str, Any]:
         """The columns besides the network and the name."""
         return {name: getattr(self, name) for name in ("kind", "layer", "metric", "rule", "reference")}
-
-
-REPAIR = Detector("repair", "repair")
-CONFIDENCE = Detector(baselines.CONFIDENCE, "baseline")
-MARGIN = Detector(baselines.MARGIN, "baseline")
 
 
 def knn_detector(layer: str, metric: str, rule: str, reference: str) -> Detector:
@@ -117,7 +113,7 @@ def evaluate_detectors(
     }
     facts["originals"] = len(known.originals.case_ids)
     done = {name for name, parameters in before.items() if facts.items() <= parameters.items()}
-    done -= {detector.name for detector in (CONFIDENCE, MARGIN, REPAIR)} - decided
+    done -= DETECTORS.keys() - decided
     done = set() if again else done
     wanted = [
         knn_detector(layer, metric, rule, reference)
@@ -167,10 +163,17 @@ def _read(engine: Engine, network_id: int) -> _Known:
 
 
 def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
-    """The detectors without neighbors. The runner-up is what a baseline takes for the true class."""
-    cases, originals = known.cases, known.originals
-    attacked, before = cases.adversarial, originals if known.paired else None
-    found, second = baselines.scores(cases.logits), baselines.runner_up(cases.logits)
+    """The detectors without neighbors that these cases can be put to, and what they say of them."""
+    cases, attacked = known.cases, known.cases.adversarial
+    with known.engine.connect() as connection:
+        repairs = evaluated.case_repairs(connection, known.network_id)
+    swept = np.array_equal(repairs.case_ids, cases.ids)
+    evidence, before = Evidence(cases.logits), None
+    if swept:
+        evidence = Evidence(cases.logits, repairs.scores, repairs.recovered)
+        before = repairs.original_scores[attacked]
+        before = None if np.isnan(before).any() else before
+    originals = Originals(known.originals.confidence, known.originals.margin, before)
 
     def spread(values: np.ndarray | None) -> np.ndarray:
         if values is None:
@@ -179,18 +182,15 @@ def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
         whole[attacked] = values
         return whole
 
-    of_originals = {CONFIDENCE: before and 1 - before.confidence, MARGIN: before and -before.margin}
-    for detector, values in of_originals.items():
-        scores, noise = found[detector.name]
-        yield detector, Scored(scores, spread(values), second, noise=noise)
-    with known.engine.connect() as connection:
-        repairs = evaluated.case_repairs(connection, known.network_id)
-    if np.array_equal(repairs.case_ids, cases.ids):
-        pairs = np.where(attacked, repairs.original_scores, np.nan)
-        complete = not np.isnan(pairs[attacked]).any()
-        pairs = pairs if complete else np.zeros(0)
-        noise = 2 * baselines.logit_noise(cases.logits)  # of repaired images, whose logits are as large
-        yield REPAIR, Scored(repairs.scores, pairs, repairs.recovered, repairs.located, noise)
+    for detector in DETECTORS.values():
+        if detector.repairs and not swept:
+            continue
+        found = detector.score(evidence)
+        known_before = known.paired or detector.repairs  # the repairs are those of the same images
+        scores = spread(detector.score_originals(originals) if known_before else None)
+        located = repairs.located if detector.repairs else None
+        row = Detector(detector.name, vocabulary.DETECTORS[detector.name].kind)
+        yield row, Scored(found.scores, scores, found.named, located, found.noise)
 
 
 def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:

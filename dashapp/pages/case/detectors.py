@@ -8,13 +8,14 @@ import db.read
 from dashapp.pages.case.decisions import outcome_line, recovered_line
 from dashapp.pages.case.overview import alarm_state
 from dashapp.words import detectors as words
-
-ORDER = ("repair", "confidence", "logit-margin")
+from db.reasons import ScoreFacts
+from db.vocabulary import DETECTORS
 
 
 def detectors_part(case: db.read.CaseDetail, decisions: Sequence[db.read.ScoreDecision]) -> html.Section:
     """One card a detector, the repair sweep first; `decisions` is empty before an evaluation."""
-    found = sorted(decisions, key=lambda one: ORDER.index(one.detector) if one.detector in ORDER else 9)
+    places = {name: place for place, name in enumerate(DETECTORS)}
+    found = sorted(decisions, key=lambda one: places.get(one.detector, len(places)))
     if found:
         body = [
             html.P(words.SECTION_NOTE, className="muted decisions-rule"),
@@ -63,20 +64,12 @@ def _explanation(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> l
 
 
 def _reason(decision: db.read.ScoreDecision, names: Sequence[str], predicted: str) -> str:
-    given = {"alarm": decision.alarm, "predicted": predicted}
-    if decision.kind == "repair":
-        return words.repair_reason(
-            row=decision.row,
-            column=decision.column,
-            score=decision.score,
-            threshold=decision.threshold,
-            other=names[decision.other],
-            **given,
-        )
-    if decision.detector == "confidence":  # its score is the doubt
-        return words.confidence_reason(
-            confidence=1 - decision.score, threshold=1 - decision.threshold, **given
-        )
-    return words.lead_reason(
-        lead=-decision.score, threshold=-decision.threshold, second=names[decision.other], **given
+    facts = ScoreFacts(
+        score=decision.score,
+        threshold=decision.threshold,
+        predicted=predicted,
+        other="" if decision.other is None else names[decision.other],
+        row=decision.row,
+        column=decision.column,
     )
+    return words.reason_sentence(decision.detector, facts, alarm=decision.alarm)

@@ -1,0 +1,38 @@
+"""What detectors without neighbors decide about kept cases, whose truth nobody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from db.read.for_ingest.kept import KeptScores, kept_scores
+from ingest.decide import decide_scores, score_rows
+from model.detectors.registry import DETECTORS, Detector, Evidence, Scores
+
+PARTITION = "checked"
+KEPT_DATASETS = "checked, as "  # what the names of data sets of kept images begin with
+
+
+def kept_rows(
+    connection: Connection, network_id: int, detector: str, threshold: float
+) -> list[dict[str, Any]]:
+    """Rows of `detector_decisions`, but for network and detector, of the kept cases that it can judge."""
+    kept = kept_scores(connection, network_id)
+    ids, scored = _score(kept, DETECTORS[detector])
+    decided = decide_scores(scored.scores, scored.named, threshold)
+    return score_rows(ids, [PARTITION] * len(ids), decided, [None] * len(ids), threshold)
+
+
+def _score(kept: KeptScores, detector: Detector) -> tuple[list[int], Scores]:
+    """The cases that the detector can judge, and what it says of them."""
+    can = [case_id in kept.repaired or not detector.repairs for case_id in kept.case_ids]
+    ids = [case_id for case_id, able in zip(kept.case_ids, can, strict=True) if able]
+    if not ids:
+        return [], Scores(np.zeros(0), np.zeros(0, int), np.zeros(0))
+    logits = kept.logits[np.array(can)]
+    if not detector.repairs:
+        return ids, detector.score(Evidence(logits))
+    scores, classes = zip(*(kept.repaired[case_id] for case_id in ids), strict=True)
+    return ids, detector.score(Evidence(logits, np.array(scores, float), np.array(classes, int)))
