@@ -371,8 +371,8 @@ def twice(fresh):
             "INSERT INTO samples (id, dataset_id, split, position, label, image_id) "
             "SELECT 9000, 2, split, position, label, image_id FROM samples "
             "WHERE id = (SELECT min(sample_id) FROM cases WHERE kind = 'clean')",
-            "INSERT INTO layers (network_id, name, kind, position, shape, compared) "
-            "SELECT 2, name, kind, position, shape, compared FROM layers WHERE network_id = 1",
+            "INSERT INTO layers (network_id, name, kind, position, shape, compared, title, note) "
+            "SELECT 2, name, kind, position, shape, compared, title, note FROM layers WHERE network_id = 1",
             f"INSERT INTO cases (id, network_id, sample_id, {of_case}) SELECT 900, 2, 9000, {of_case} "
             "FROM cases WHERE id = (SELECT min(id) FROM cases WHERE kind = 'clean')",
         ):

@@ -11,7 +11,7 @@ from dashapp import ids
 from dashapp.app import create_app
 from tests.support import database
 
-CASE = 20  # attacked
+CASE = 19  # attacked, with neighbors by two metrics
 READ_ONCE = ("case_detail", "case_metrics", "tuned_rules", "tuned_point", "case_neighbors")
 
 
@@ -119,7 +119,7 @@ def test_only_what_changes_is_sent(page):
         "?metric=cosine&rule=max-class",
         "?layer=dense&k=3&threshold=1&twin=1",
         "?map=repair&activations=conv1&difference=original",
-        "?pair=7&order=stored&kind=adversarial",
+        "?layer=flatten&pair=7&order=stored",
     ],
 )
 def test_a_page_that_was_changed_is_the_page_that_comes_with_the_address(client, page, search):

@@ -48,7 +48,7 @@ def class_counts(neighbors: Sequence[db.read.CaseNeighbor], classes: int) -> lis
 
 
 def _softmax_text(case: db.read.CaseDetail) -> str:
-    true_probability = 0.0 if case.true_class is None else case.scores[case.true_class].probability
+    true_probability = next((one.probability for one in case.scores if one.class_id == case.true_class), 0.0)
     return decisions.softmax_text(
         predicted=case.class_names[case.predicted_class],
         true=case.true_name,

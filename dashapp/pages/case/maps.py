@@ -40,9 +40,9 @@ def switch(view: MapsView) -> html.Div:
     )
 
 
-def pictures_part() -> list:
+def pictures_part() -> html.Div:
     """The place of the images and of what lies over them."""
-    return [html.Div(id=ids.CASE_PICTURES)]
+    return html.Div(id=ids.CASE_PICTURES)
 
 
 def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:

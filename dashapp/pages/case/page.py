@@ -64,7 +64,7 @@ def draw_case(scene: Scene, *, writable: bool) -> list:
             html.Div(
                 className="card case-overview",
                 children=[
-                    input_part(case, maps.switch(scene.maps), maps.pictures_part()),
+                    input_part(case, maps.switch(scene.maps), [maps.pictures_part()]),
                     network_part(
                         case,
                         {decision.layer: decision.alarm for decision in scene.decisions},
