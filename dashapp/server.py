@@ -15,7 +15,7 @@ from dashapp.http.password import LARGEST_REQUEST, require_password
 
 
 def serve(
-    database_url: str | os.PathLike,
+    database_url: str | os.PathLike[str],
     host: str = "127.0.0.1",
     port: int = 8050,
     base_path: str = "/",

@@ -1,6 +1,7 @@
 """What is read off a detector's points: the corners of a curve, the equal error rate, the best k. Pure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from db.read import CurvePoint, DetectorRow, KPoint
 from db.vocabulary import METRIC, PAPER_K, RULE
@@ -9,14 +10,14 @@ from db.vocabulary import METRIC, PAPER_K, RULE
 def paper_k(row: DetectorRow) -> int | None:
     """The k that the paper gives for a detector; None: it has none for this layer, metric or rule."""
     as_there = row.metric == METRIC and row.rule == RULE
-    return PAPER_K.get(row.layer) if as_there else None
+    return PAPER_K.get(row.layer or "") if as_there else None
 
 
 def corners(points: Sequence[CurvePoint]) -> tuple[list[float], list[float], list[float | None]]:
     """FPR, TPR and threshold of a curve from (0, 0) to (1, 1), without the points inside straight lines."""
     found = [(point.fpr, point.tpr, point.threshold) for point in reversed(points)]
     path = [(0.0, 0.0, None), *found, (1.0, 1.0, None)]
-    kept: list[tuple] = []
+    kept: list[tuple[Any, ...]] = []
     for point in path:
         if kept and kept[-1][:2] == point[:2]:
             kept[-1] = kept[-1] if point[2] is None else point
@@ -46,5 +47,5 @@ def best_k(points: Sequence[KPoint]) -> int:
     return min(judged, key=lambda point: (-point.accuracy, point.k)).k
 
 
-def _straight(a: tuple, b: tuple, c: tuple) -> bool:
-    return abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) < 1e-12
+def _straight(a: tuple[Any, ...], b: tuple[Any, ...], c: tuple[Any, ...]) -> bool:
+    return bool(abs((b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])) < 1e-12)

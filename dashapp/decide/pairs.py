@@ -4,7 +4,7 @@ Axes: D units.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -47,9 +47,9 @@ def contributions(a: np.ndarray, b: np.ndarray, metric: str, mean: np.ndarray | 
     a, b = a.astype(np.float64), b.astype(np.float64)
     match metric:
         case "euclidean":
-            return np.square(a - b)
+            return cast(np.ndarray, np.square(a - b))
         case "manhattan":
-            return np.abs(a - b)
+            return cast(np.ndarray, np.abs(a - b))
         case "chebyshev":
             differences = np.abs(a - b)
             return np.where(np.arange(len(a)) == differences.argmax(), differences, 0.0)
@@ -61,7 +61,7 @@ def contributions(a: np.ndarray, b: np.ndarray, metric: str, mean: np.ndarray | 
             lengths = np.linalg.norm(a), np.linalg.norm(b)
             if 0.0 in lengths:  # by definition 0 from another zero vector, 1 from any other
                 return np.full(len(a), (lengths[0] != lengths[1]) / len(a))
-            return np.square(a / lengths[0] - b / lengths[1]) / 2
+            return cast(np.ndarray, np.square(a / lengths[0] - b / lengths[1]) / 2)
     raise ValueError(f"metric must be one of {', '.join(METRICS)}, not {metric!r}")
 
 
@@ -81,4 +81,4 @@ def carried(added: np.ndarray) -> np.ndarray:
     total = added.sum()
     if not total > 0:
         return np.zeros(len(added))
-    return np.minimum(np.cumsum(added[largest_first(added)]) / total, 1.0)
+    return cast(np.ndarray, np.minimum(np.cumsum(added[largest_first(added)]) / total, 1.0))

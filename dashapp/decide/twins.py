@@ -47,7 +47,7 @@ def moves(before: Sequence[int], after: Sequence[int], k: int) -> Moves:
 def softmax(logits: np.ndarray) -> list[float]:
     """(C,) probabilities in [0, 1] of logits (C,)."""
     powers = np.exp(logits.astype(np.float64) - float(logits.max()))
-    return (powers / powers.sum()).tolist()
+    return [float(share) for share in powers / powers.sum()]
 
 
 def lines(found: Moves, k: int, theme: themes.Theme) -> str:

@@ -3,7 +3,7 @@ ROC curves (12).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -251,7 +251,7 @@ def curve_color(row: DetectorRow, theme: themes.Theme) -> str:
     return themes.COLORS[theme]["text" if row.kind == "repair" else "text-muted"]
 
 
-def _line(curve: Curve, theme: themes.Theme) -> dict:
+def _line(curve: Curve, theme: themes.Theme) -> dict[str, Any]:
     width = 3.2 if curve.chosen else 2.4 if curve.row.kind == "repair" else 1.8
     baseline = curve.row.kind == "baseline"
     dash = DETECTORS[curve.row.detector].dash if baseline else "solid"

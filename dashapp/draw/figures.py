@@ -7,7 +7,7 @@ they follow a slider, and plotly's own classes take a hundred times as long to m
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from dashapp import theme as themes
 from dashapp.words import decisions
@@ -25,9 +25,9 @@ Figure = dict[str, Any]
 
 
 @cache
-def template(theme: themes.Theme) -> dict:
+def template(theme: themes.Theme) -> dict[str, Any]:
     """The theme's figure template as plotly.js takes it."""
-    return themes.template(theme).to_plotly_json()
+    return cast(dict[str, Any], themes.template(theme).to_plotly_json())
 
 
 def softmax_bars(
@@ -165,7 +165,7 @@ def _sum(
     threshold: int | None,
     level: float,
     color: dict[str, str],
-) -> tuple[dict, dict, dict]:
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The classes but the predicted one end to end at height `level`, their sum, and the rule above."""
     others = [c for c in range(len(counts)) if c != predicted and counts[c]]
     starts = [sum(counts[d] for d in others[:i]) for i in range(len(others))]
@@ -181,7 +181,7 @@ def _sum(
     alarm = threshold is not None and total > threshold
     hidden = threshold is not None and total <= threshold + 0.5 < total + 0.08 * k  # by the line
     note = {
-        "x": threshold + 0.5 if hidden else total,
+        "x": threshold + 0.5 if hidden and threshold is not None else total,
         "y": level,
         "text": f"<b>{total}</b>",
         "showarrow": False,
@@ -203,7 +203,7 @@ def _sum(
 
 def _threshold(
     threshold: int, k: int, summed: bool, classes: int, color: dict[str, str]
-) -> tuple[dict, dict]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     at = threshold + 0.5
     top, bottom = (classes - 0.15, classes + SUM_ROWS - 0.6) if summed else (-0.5, classes + WORDS_ROWS - 0.5)
     line = {
@@ -230,7 +230,7 @@ def _threshold(
     return line, note
 
 
-def _bars(x: list, y: list, **options: Any) -> dict[str, Any]:
+def _bars(x: list[Any], y: list[Any], **options: Any) -> dict[str, Any]:
     return {
         "type": "bar",
         "x": x,
@@ -245,7 +245,7 @@ def _bars(x: list, y: list, **options: Any) -> dict[str, Any]:
     } | options
 
 
-def _figure(data: list[dict], *, rows: float, theme: themes.Theme) -> Figure:
+def _figure(data: list[dict[str, Any]], *, rows: float, theme: themes.Theme) -> Figure:
     axis = {"fixedrange": True, "automargin": False}
     return {
         "data": data,
@@ -273,7 +273,7 @@ def _add_key(figure: Figure, text: str, theme: themes.Theme) -> None:
     layout["margin"] |= {"b": AXIS_HEIGHT + KEY_HEIGHT}
 
 
-def _title(text: str, theme: themes.Theme) -> dict:
+def _title(text: str, theme: themes.Theme) -> dict[str, Any]:
     font = {"size": 11, "color": themes.COLORS[theme]["text-muted"]}
     return {"text": text, "standoff": 6, "font": font}
 

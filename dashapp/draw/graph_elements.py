@@ -8,7 +8,7 @@ lengths while nodes are dragged. Selectors use data only: Dash drops an element'
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dashapp import theme as themes
 
@@ -92,7 +92,7 @@ def graph_elements(
     class_names: Sequence[str],
     number: Callable[[float], str],
     place: str,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Nodes and edges for these neighbors, in rank order.
 
     Args:
@@ -163,7 +163,7 @@ def node_size(shown: int, *, counted: bool) -> int:
     return round(size if counted else 0.7 * size)
 
 
-def _rings(scale: Lengths, number: Callable[[float], str]) -> list[dict]:
+def _rings(scale: Lengths, number: Callable[[float], str]) -> list[dict[str, Any]]:
     """The nearest and the farthest distance as rings around the case; none when they are the same.
 
     Each is labeled at its top, where no image lies: the outer one outside, the inner one inside.
@@ -185,7 +185,7 @@ def _rings(scale: Lengths, number: Callable[[float], str]) -> list[dict]:
     ]
 
 
-def graph_stylesheet(theme: themes.Theme) -> list[dict]:
+def graph_stylesheet(theme: themes.Theme) -> list[dict[str, Any]]:
     """Looks of the graph; sizes in pixels at zoom 1."""
     color = themes.COLORS[theme]
     return [

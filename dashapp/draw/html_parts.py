@@ -25,12 +25,12 @@ class Element(NamedTuple):
     attributes: dict[str, Any]
 
 
-def element(tag: str, inside: Any = None, **attributes) -> Element:
+def element(tag: str, inside: Any = None, **attributes: Any) -> Element:
     """An element; attributes are named as those of dash.html are (`className`, ...)."""
     return Element(tag, inside, attributes)
 
 
-def drawn(part: Component | list, **attributes) -> html.Div:
+def drawn(part: Component | list[Any], **attributes: Any) -> html.Div:
     """The part, as one component; `attributes` are of the element around it.
 
     It may hold components of dash.html, links, texts and fields, with ids or without.
@@ -38,12 +38,12 @@ def drawn(part: Component | list, **attributes) -> html.Div:
     return html.Div(**attributes, **{"data-html": to_html(part)})
 
 
-def link(inside: Any, href: str, **attributes) -> Element:
+def link(inside: Any, href: str, **attributes: Any) -> Element:
     """A link to a page of this app, followed without loading it anew."""
     return Element("a", inside, {"href": href, "data-link": "", **attributes})
 
 
-def to_html(part) -> str:
+def to_html(part: Any) -> str:
     """A component and what is in it as HTML; texts and values escaped.
 
     Raises:
@@ -72,12 +72,12 @@ def to_html(part) -> str:
     return _element(tag, props, to_html(given["props"].get("children")))
 
 
-def _element(tag: str, props: dict, inside: str) -> str:
+def _element(tag: str, props: dict[str, Any], inside: str) -> str:
     written = "".join(_attribute(name, value) for name, value in props.items())
     return f"<{tag}{written}>" if tag in VOID else f"<{tag}{written}>{inside}</{tag}>"
 
 
-def _attribute(name: str, value) -> str:
+def _attribute(name: str, value: Any) -> str:
     if value is None or value is False:
         return ""
     name = NAMES.get(name, name)

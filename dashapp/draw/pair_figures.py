@@ -1,6 +1,7 @@
 """The figures of a pair: both activation vectors, and how few units carry the distance; pure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def overlay(
     place_of[order] = places
     labels = [names[unit] for unit in order]
     few = len(order) <= 40
-    data: list[dict] = []
+    data: list[dict[str, Any]] = []
     for values, name, ink, dash, shape in (
         (theirs, theirs_name, color["text-muted"], "solid", "circle-open"),
         (mine, "this case", color["accent"], "solid", "circle"),
@@ -135,7 +136,7 @@ def carried_curve(shares: np.ndarray, *, count: int, quantity: str, theme: theme
     return {"data": [line, marked], "layout": layout | {"showlegend": False, "dragmode": False}}
 
 
-def _layout(theme: themes.Theme) -> dict:
+def _layout(theme: themes.Theme) -> dict[str, Any]:
     small = {"size": 11, "color": themes.COLORS[theme]["text-muted"]}
     axis = {"automargin": False, "tickfont": small}
     return {
@@ -147,7 +148,7 @@ def _layout(theme: themes.Theme) -> dict:
     }
 
 
-def _title(text: str, theme: themes.Theme) -> dict:
+def _title(text: str, theme: themes.Theme) -> dict[str, Any]:
     return {
         "text": text,
         "standoff": 4,

@@ -1,6 +1,7 @@
 """The ROC chart beside the sliders; pure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dashapp import theme as themes
 from dashapp.draw.figures import Figure, template
@@ -88,7 +89,7 @@ def roc(
     return {"data": data, "layout": layout}
 
 
-def _points(places: Sequence[tuple[float, float, int]], hover: str) -> dict:
+def _points(places: Sequence[tuple[float, float, int]], hover: str) -> dict[str, Any]:
     return {
         "type": "scatter",
         "x": [place[0] for place in places],

@@ -7,7 +7,7 @@ inputs, and each value has to be of the kind that the property has: callbacks re
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flask
 from dash import Dash
@@ -135,7 +135,7 @@ def require_body(known: Mapping[str, Callback], body: Any) -> None:
         _require_parts(part, asked, body.get(part, []), values=True)
     outputs = body.get("outputs")
     _require_parts("outputs", callback.outputs, outputs if callback.several else [outputs], values=False)
-    _require_same(callback, body, outputs if callback.several else [outputs])
+    _require_same(callback, body, cast(list[Any], outputs) if callback.several else [outputs])
     changed = body.get("changedPropIds", [])
     if not isinstance(changed, list) or not all(isinstance(one, str) for one in changed):
         raise Wrong(f"changedPropIds is {shown(changed)}; expected a list of texts.")
@@ -211,14 +211,14 @@ def _require_part(part: str, wanted: Asked, given: Any, *, values: bool) -> None
         kind = Kind("the component's own id", lambda value: value == given["id"])
     else:
         place = (wanted.id, wanted.property) if isinstance(wanted.id, str) else None
-        kind = BY_PLACE.get(place) or BY_PROPERTY.get(wanted.property, TEXT)
+        kind = (BY_PLACE.get(place) if place else None) or BY_PROPERTY.get(wanted.property, TEXT)
     if not kind.holds(value):
         raise Wrong(f"{_name(wanted)} is {shown(value)}; expected {kind.words}.")
 
 
-def _require_same(callback: Callback, body: dict[str, Any], outputs: list) -> None:
+def _require_same(callback: Callback, body: dict[str, Any], outputs: list[Any]) -> None:
     """Lists of one pattern name the same components: callbacks go through them side by side."""
-    listed: dict[str, list] = {}
+    listed: dict[str, list[Any]] = {}
     asked = (*callback.inputs, *callback.state, *callback.outputs)
     given = (*body.get("inputs", []), *body.get("state", []), *outputs)
     for wanted, ones in zip(asked, given, strict=True):
@@ -231,7 +231,7 @@ def _require_same(callback: Callback, body: dict[str, Any], outputs: list) -> No
 def _is_id(given: Any, wanted: str | dict[str, Any]) -> bool:
     """Whether an id is the wanted one, or one of the wanted pattern."""
     if isinstance(wanted, str) or not isinstance(given, dict):
-        return given == wanted
+        return bool(given == wanted)
     return given.keys() == wanted.keys() and all(
         given[key] == one if not isinstance(one, list) else _fits(key, given[key])
         for key, one in wanted.items()

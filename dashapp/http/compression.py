@@ -46,7 +46,7 @@ def library(request: flask.Request) -> str:
     """
     if "/_dash-component-suites/" not in request.path:
         return UNKEPT
-    return check_fingerprint(request.path)[0]
+    return str(check_fingerprint(request.path)[0])
 
 
 def add_compression(app: Dash) -> None:

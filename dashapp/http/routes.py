@@ -1,10 +1,12 @@
 """The answers that are no pages: images, redirects, the status of a first answer."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import flask
 from dash import Dash
 from sqlalchemy import Engine
+from werkzeug.wrappers import Response
 
 import db.read
 from dashapp.http.headers import keep_for_ever
@@ -24,12 +26,12 @@ def register_routes(app: Dash, engine: Engine, pages: Sequence[Page]) -> None:
         response = flask.Response(png, mimetype="image/png")
         response.set_etag(sha256)
         keep_for_ever(response)
-        return response.make_conditional(flask.request)
+        return cast(flask.Response, response.make_conditional(flask.request))
 
     if prefix != "/":
 
         @server.get(prefix.rstrip("/"))
-        def with_slash() -> flask.Response:
+        def with_slash() -> Response:
             # Relative, so that it holds whatever name and scheme a proxy gives the server outside.
             query = flask.request.query_string.decode("ascii", "replace")
             return flask.redirect(prefix + (f"?{query}" if query else ""), code=308)

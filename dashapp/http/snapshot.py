@@ -6,6 +6,7 @@ tuned anew beside a decision of before, a count that its rows do not come to.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import cast
 
 import flask
 from sqlalchemy import Connection, Engine
@@ -27,15 +28,15 @@ class Moments:
     def connect(self) -> Iterator[Connection]:
         """The request's connection; elsewhere, as while an answer is sent in parts, one of its own."""
         if not flask.has_request_context():
-            with snapshot(self.database) as connection:
+            with snapshot(cast(Engine, self.database)) as connection:
                 yield connection
             return
         if "moment" not in flask.g:
             moment = ExitStack()
-            flask.g.moment = moment, moment.enter_context(snapshot(self.database))
+            flask.g.moment = moment, moment.enter_context(snapshot(cast(Engine, self.database)))
         yield flask.g.moment[1]
 
-    def end(self, *_) -> None:
+    def end(self, *_: object) -> None:
         """Let the moment go: what is read next is of a new one."""
         if flask.has_app_context() and "moment" in flask.g:
             with suppress(SQLAlchemyError):  # of a connection that is lost: it has nothing to end

@@ -7,6 +7,7 @@ Every sentence and number comes from the database, so that the same database giv
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -130,7 +131,7 @@ def _paper(engine: Engine, query: EvidenceQuery) -> str:
     )
 
 
-def _figures(figures: list, written: list[Path], hint: str, case_set: str) -> str:
+def _figures(figures: list[Any], written: list[Path], hint: str, case_set: str) -> str:
     names = {path.stem: path.name for path in written}
     parts = ["## The paper's figures 4 to 12, with our numbers", f"Attacks: {case_set}."]
     if hint:

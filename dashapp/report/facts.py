@@ -61,8 +61,11 @@ def matched(
 ) -> list[tuple[DetectorRow, DetectorRow]]:
     """k-NN detectors of the same layer, metric and rule, in network order."""
     found = {(row.layer, row.metric, row.rule): row for row in parts if row.reference == "distinct"}
-    pairs = [(row, found.get((row.layer, row.metric, row.rule))) for row in whole if row.layer]
-    pairs = [pair for pair in pairs if pair[1] is not None]
+    pairs = [
+        (row, other)
+        for row in whole
+        if row.layer and (other := found.get((row.layer, row.metric, row.rule))) is not None
+    ]
     return sorted(pairs, key=lambda pair: (pair[0].rule, pair[0].metric, *layer_order(pair[0])))
 
 
@@ -127,7 +130,7 @@ def _likeness(engine: Engine, query: EvidenceQuery) -> str:
             + markdown(head, lines)
         )
     if hubs:
-        head = (
+        hub_head = (
             "metric",
             "layer",
             "ever a neighbor",
@@ -135,11 +138,12 @@ def _likeness(engine: Engine, query: EvidenceQuery) -> str:
             "most frequent one: cases",
             "%",
         )
-        lines = [
+        hub_lines = [
             (h.metric, h.layer, h.references, h.hubs, h.largest, f"{100 * h.largest_share:.1f}") for h in hubs
         ]
         parts.append(
-            "Reference images that are among the 50 nearest of a case:\n\n" + markdown(head, lines, texts=2)
+            "Reference images that are among the 50 nearest of a case:\n\n"
+            + markdown(hub_head, hub_lines, texts=2)
         )
     return "\n\n".join(parts) if len(parts) > 1 else ""
 

@@ -135,12 +135,13 @@ body {{ max-width: 800px; margin: 32px auto; padding: 0 16px; font: 15px/1.5 sys
 
 
 def _thresholds(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure:
-    number, _, name = NUMBERED[row.layer]
+    layer = row.layer or ""
+    number, _, name = NUMBERED[layer]
     points = db.read.evidence_curves(engine, query.but(partition="tuning"), [row])[row.detector]
     at = decisions.threshold(equal_error(points)) if points else "none"
     caption = (
         f"Determination of the EER and the corresponding threshold for {name} using k = {row.k} (the paper: "
-        f"{PAPER_K[row.layer]}), on the tuning cases. The ACC, FPR and FNR are calculated for every possible "
+        f"{PAPER_K[layer]}), on the tuning cases. The ACC, FPR and FNR are calculated for every possible "
         f"threshold. The red vertical line represents the threshold that yields the EER: {at}, "
         f"with an EER of {decisions.percent(row.eer)}."
     )
@@ -152,8 +153,9 @@ def _by_k(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure
     points = db.read.evidence_by_k(engine, query, row.detector)
     if not points:
         return None
-    _, number, name = NUMBERED[row.layer]
-    best, paper = best_k(points), PAPER_K[row.layer]
+    layer = row.layer or ""
+    _, number, name = NUMBERED[layer]
+    best, paper = best_k(points), PAPER_K[layer]
     accuracy = {(point.partition, point.k): point.accuracy for point in points}
 
     def reached(k: int) -> str:

@@ -1,6 +1,6 @@
 """Rows as tables of Markdown; pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dashapp.words import decisions
 from db.read import DetectorRow, Measure
@@ -30,10 +30,11 @@ def shown_first(rows: Sequence[DetectorRow]) -> list[DetectorRow]:
 
 def best_sentence(rows: Sequence[DetectorRow]) -> str:
     """The best k-NN detector beside the best baseline and the repair sweep, in a line."""
-    best = {}
+    tops: dict[str, tuple[float, DetectorRow]] = {}  # by kind, with the AUC
     for row in rows:
-        if row.auc is not None and (row.kind not in best or row.auc.value > best[row.kind].auc.value):
-            best[row.kind] = row
+        if row.auc is not None and (row.kind not in tops or row.auc.value > tops[row.kind][0]):
+            tops[row.kind] = row.auc.value, row
+    best = {kind: row for kind, (_, row) in tops.items()}
     said = {"neighbors": "best k-NN detector", "baseline": "best baseline", "repair": "repair sweep"}
     parts = [
         f"{what}: {best[kind].detector}, AUC {_share(best[kind].auc)}, paired {_share(best[kind].paired_auc)}"
@@ -44,7 +45,7 @@ def best_sentence(rows: Sequence[DetectorRow]) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def ways(found: dict[str, Sequence[DetectorRow]]) -> str:
+def ways(found: Mapping[str, Sequence[DetectorRow]]) -> str:
     """The paper's detectors, a line for each way their k was chosen."""
     lines = []
     for layer in PAPER_K:
@@ -118,7 +119,7 @@ def _share(measure: Measure | None, *, percent: bool = False) -> str:
     def text(share: float) -> str:
         return f"{100 * share:.1f}" if percent else f"{share:.3f}".removeprefix("0")
 
-    if measure.low is None:
+    if measure.low is None or measure.high is None:
         return text(measure.value)
     return f"{text(measure.value)} [{text(measure.low)}, {text(measure.high)}]"
 

@@ -190,7 +190,7 @@ ORDER BY MIN(id)
 T = TypeVar("T")
 
 
-def facts(engine: Engine, kind: type[T], network: int, **values: float) -> list[T]:
+def facts(engine: Engine, kind: type[T], network: int | None, **values: float) -> list[T]:
     """The rows of one of this module's types, for a network.
 
     `values`: what else its question asks for, as `activation` and `pixels` of `Duplicates`.
@@ -200,6 +200,6 @@ def facts(engine: Engine, kind: type[T], network: int, **values: float) -> list[
         return [kind(*row) for row in question.ask(connection)]
 
 
-def fact_question(kind: type, network: int, **values: float) -> Question:
+def fact_question(kind: type, network: int | None, **values: float) -> Question:
     """The question behind such rows."""
     return Question(QUESTIONS[kind].strip(), {"network": network, **values})
