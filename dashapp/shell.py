@@ -1,6 +1,7 @@
 """What is around every page: the header, the menu, and the places that callbacks fill."""
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
@@ -92,7 +93,7 @@ def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None) -> list[
 def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writable: bool) -> None:
     """Connect the router, the page's title, the field for a case's number and the theme toggle."""
 
-    def answer_failure(error: Exception) -> tuple:
+    def answer_failure(error: Exception) -> tuple[Any, ...]:
         if reason(error, engine):
             raise error
         app.server.logger.error("A page could not be drawn", exc_info=error)
@@ -117,7 +118,7 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         Input(ids.ROUTE, "data"),
         on_error=answer_failure,
     )
-    def route(asked: dict[str, str]) -> tuple:
+    def route(asked: dict[str, str]) -> tuple[Any, ...]:
         pathname = asked["pathname"]
         visit = Visit(asked["search"], theme=asked["theme"], writable=writable)
         page = draw_page(app, engine, pages, pathname, visit)
@@ -126,7 +127,7 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         return page.body, f"{page.title} · {APP_NAME}", followed, facts
 
     @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
-    def mark_page(pathname: str | None) -> list:
+    def mark_page(pathname: str | None) -> list[Any]:
         return menu(app, pages, pathname)
 
     @app.callback(

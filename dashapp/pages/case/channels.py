@@ -3,6 +3,7 @@ them.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from dash import ALL, Output, html
@@ -24,7 +25,7 @@ def channels_part() -> html.Div:
     return html.Div(id=ids.CASE_CHANNELS)
 
 
-def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:
+def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[Any]:
     """What the panel holds; a line where the address asks for something else than it can show."""
     lines = [view.complaints[name] for name in ("activations", "difference") if name in view.complaints]
     notices = [html.P(line, className="notice-line", role="status") for line in lines]
@@ -75,7 +76,7 @@ def _switch(case: db.read.CaseDetail, layer: str, difference: bool) -> html.Butt
     )
 
 
-def _grid(values: np.ndarray, difference: bool) -> list:
+def _grid(values: np.ndarray, difference: bool) -> list[Any]:
     """Maps (H, W, C) beside one another, and the bar of their colors."""
     means = values.mean((0, 1))
     order = np.argsort(-np.abs(values).mean((0, 1)) if difference else -means, kind="stable")
@@ -114,7 +115,7 @@ def _decoded(stored: db.read.CaseActivation) -> np.ndarray:
     return activation_maps.decode(stored.data, stored.encoding, stored.shape)
 
 
-def _draw_channels(scene: Scene) -> dict:
+def _draw_channels(scene: Scene) -> dict[str, Any]:
     buttons = scene.listed["expanded_layers"]
     return {
         "channels": channels(scene.engine, scene.case, scene.maps),

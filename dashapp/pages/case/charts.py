@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from dash import Output, dcc, html
 
@@ -57,7 +58,7 @@ def _softmax_text(case: db.read.CaseDetail) -> str:
     )
 
 
-def _draw_softmax(scene: Scene) -> dict:
+def _draw_softmax(scene: Scene) -> dict[str, Any]:
     case = scene.case
     figure = figures.softmax_bars(
         [score.probability for score in case.scores],
@@ -70,7 +71,7 @@ def _draw_softmax(scene: Scene) -> dict:
     return {"softmax": figure}
 
 
-def _draw_counts(scene: Scene) -> dict:
+def _draw_counts(scene: Scene) -> dict[str, Any]:
     """Labels of the neighbors that are counted, by the sliders, and what is counted."""
     case, view, decision = scene.case, scene.view, scene.decision_here
     counted = scene.neighbors[: UNTUNED_SHOWN if decision is None else decision.k]

@@ -4,8 +4,10 @@ The buttons say in `data-field` and `data-value` what they write into the addres
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
+from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
@@ -29,7 +31,7 @@ def toolbar_part(state: CaseState) -> html.Div:
     return html.Div(_switches(state), id=ids.CASE_TOOLBAR, className="insight-toolbar")
 
 
-def _switches(state: CaseState) -> list:
+def _switches(state: CaseState) -> list[Any]:
     """A choice of one is words."""
     view = state.view
     return [
@@ -59,7 +61,7 @@ def _switches(state: CaseState) -> list:
     ]
 
 
-def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list:
+def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list[Any]:
     """How the neighbors are shown; the graph as a picture; the view of both images."""
     view = state.view
     name = f"case-{case.case_id}-{view.layer}-{view.metric}.png"
@@ -92,7 +94,7 @@ def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list:
 def _switch(label: str, field: str, known: Sequence[str], chosen: str, notes: dict[str, str]) -> html.Div:
     names = {one: one for one in known}
     if len(known) < 2:
-        control = html.Strong(chosen, title=notes.get(chosen))
+        control: Component = html.Strong(chosen, title=notes.get(chosen))
     else:
         control = segmented(label, field, known, chosen, names, notes)
     return html.Div([html.Span(label, className="muted"), control], className="insight-switch")
@@ -128,7 +130,7 @@ def segmented(
     )
 
 
-def _pressed_layers(scene: Scene) -> dict:
+def _pressed_layers(scene: Scene) -> dict[str, Any]:
     buttons = scene.listed["pressed_layers"]
     return {"pressed_layers": [decisions.aria(one["layer"] == scene.view.layer) for one in buttons]}
 

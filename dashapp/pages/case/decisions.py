@@ -4,6 +4,7 @@ The detectors without neighbors follow in `case_detectors`.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import html
 
@@ -89,7 +90,7 @@ def _decision(
     )
 
 
-def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list:
+def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list[Any]:
     names = case.class_names
     predicted = names[case.predicted_class]
     reason = words.reason_sentence(

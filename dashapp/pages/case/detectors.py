@@ -1,6 +1,7 @@
 """Part B of the case view, second half: what the repair sweep and the baselines decide about the case."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import html
 
@@ -49,7 +50,7 @@ def _card(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> html.Art
     )
 
 
-def _explanation(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> list:
+def _explanation(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> list[Any]:
     if decision.alarm is None:
         return [html.P(words.NO_SWEEP, className="muted")]
     names = case.class_names

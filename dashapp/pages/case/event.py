@@ -30,7 +30,7 @@ PARTS: tuple[Part, ...] = (
 )
 
 
-def register_event(app: Dash, engine: Engine, draw_page: Callable[[Scene], list]) -> None:
+def register_event(app: Dash, engine: Engine, draw_page: Callable[[Scene], list[Any]]) -> None:
     """Connect the page.
 
     Args:

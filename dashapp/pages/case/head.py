@@ -1,6 +1,7 @@
 """The head of a case's page: the way back, the case in one sentence, the verdict, lines about the address."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import ALL, Dash, Output, dcc, html
 
@@ -94,7 +95,7 @@ def notice(lines: Sequence[str]) -> list[html.P]:
     return [html.P(line, className="notice-line", role="status") for line in lines]
 
 
-def _draw_links(scene: Scene) -> dict:
+def _draw_links(scene: Scene) -> dict[str, Any]:
     """The page's links keep what the address chooses: to the list its filters, to other cases all."""
     here, other = {"list": list_search(scene.search)}, other_case_search(scene.search)
     return {
@@ -105,7 +106,7 @@ def _draw_links(scene: Scene) -> dict:
     }
 
 
-def _draw_verdict(scene: Scene) -> dict:
+def _draw_verdict(scene: Scene) -> dict[str, Any]:
     chosen = next((one for one in scene.decisions if one.layer == scene.view.layer), None)
     alarms = [(one.layer, one.alarm) for one in scene.decisions]
     return {"verdict": words.verdict_text(alarms, scene.view.layer, chosen and chosen.outcome)}

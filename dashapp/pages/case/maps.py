@@ -4,6 +4,7 @@ repair of it does.
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
@@ -45,7 +46,7 @@ def pictures_part() -> html.Div:
     return html.Div(id=ids.CASE_PICTURES)
 
 
-def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list:
+def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[Any]:
     """The image that the network saw, beside the original when it was attacked; then what the map says."""
     over, original, scale, legend = _maps(engine, case, view)
     address = image_address(app, case.image.sha256)
@@ -71,7 +72,7 @@ def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView
 
 def _maps(
     engine: Engine, case: db.read.CaseDetail, view: MapsView
-) -> tuple[db.read.PixelMap | None, db.read.PixelMap | None, map_pictures.Scale | None, list]:
+) -> tuple[db.read.PixelMap | None, db.read.PixelMap | None, map_pictures.Scale | None, list[Any]]:
     """The maps over the image and over the original, the scale of both, and the legend."""
     if view.over == PLAIN:
         return None, None, None, []
@@ -112,7 +113,7 @@ def _maps(
     return over, original, scale, _legend(scale, sentences)
 
 
-def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list:
+def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list[Any]:
     """`sentences`: what the map means, then what it says of this image."""
     meaning, *said = sentences
     zero = 100 * (min(max(0.0, scale.low), scale.high) - scale.low) / max(scale.high - scale.low, 1e-6)
@@ -211,7 +212,7 @@ def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
-def _draw_pictures(scene: Scene) -> dict:
+def _draw_pictures(scene: Scene) -> dict[str, Any]:
     buttons = scene.listed["pressed_maps"]
     return {
         "pictures": pictures(scene.app, scene.engine, scene.case, scene.maps),

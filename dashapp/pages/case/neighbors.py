@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import dash_cytoscape as cyto
 from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
@@ -124,7 +125,7 @@ def graph(
     k: int | None,
     metric: str,
     layer: str,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Elements of the neighbor graph."""
     if not neighbors:
         return []
@@ -196,7 +197,7 @@ def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) 
     ]
 
 
-def _draw_range(scene: Scene) -> dict:
+def _draw_range(scene: Scene) -> dict[str, Any]:
     shown = [one["range"] for one in scene.listed["pressed_ranges"]]
     counted, stored = len(scene.counted_neighbors), len(scene.neighbors)
     return {
@@ -210,7 +211,7 @@ def _key(scene: Scene) -> str:
     return f"{scene.case.case_id}/{view.layer}/{view.metric}/{view.show_all}/{scene.state.k}"
 
 
-def _draw_neighbors(scene: Scene) -> dict:
+def _draw_neighbors(scene: Scene) -> dict[str, Any]:
     app, case, view, k = scene.app, scene.case, scene.view, scene.state.k
     neighbors = scene.shown_neighbors
     text = decisions.NO_NEIGHBORS

@@ -4,6 +4,7 @@ Ids hold the number of the case: an answer that comes when the reader is on the 
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from dash import ALL, MATCH, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
@@ -103,7 +104,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
     ]
 
 
-def _texts(said: db.read.CaseAnnotations) -> list:
+def _texts(said: db.read.CaseAnnotations) -> list[Any]:
     nothing = html.Span("none", className="muted")
     tags = html.Ul([html.Li(tag, className="tag") for tag in said.tags], className="tags")
     shown = (
@@ -115,7 +116,7 @@ def _texts(said: db.read.CaseAnnotations) -> list:
     return [*parts, html.P(READ_ONLY, className="muted notes-why")]
 
 
-def _state(case_id: int, part: str, text: str | list = "") -> html.Span:
+def _state(case_id: int, part: str, text: str | list[Any] = "") -> html.Span:
     """Where a field tells how its last change went."""
     return html.Span(text, id=ids.case_notes(case_id, part), className="notes-state muted", role="status")
 
@@ -143,7 +144,7 @@ def _options(known: Sequence[db.read.TagCount]) -> list[html.Option]:
     return [html.Option(value=one.tag, label=f"{one.tag} ({one.cases:,})") for one in known]
 
 
-def _saved(said: db.read.CaseAnnotations) -> list:
+def _saved(said: db.read.CaseAnnotations) -> list[Any]:
     if said.note_at is None:
         return []
     when = f"{said.note_at[:10]} {said.note_at[11:16]} UTC"
@@ -169,7 +170,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
             return f"Not saved: {error}"
         return ""
 
-    def part(name: str) -> dict:
+    def part(name: str) -> dict[str, Any]:
         return ids.case_notes(MATCH, name)
 
     @app.callback(
@@ -198,7 +199,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         State(part("tag"), "value"),
         prevent_initial_call=True,
     )
-    def tag(_submits: int | None, removals: list[int | None], typed: str | None) -> tuple:
+    def tag(_submits: int | None, removals: list[int | None], typed: str | None) -> tuple[Any, ...]:
         cause = ctx.triggered_id
         if cause is None:
             raise PreventUpdate

@@ -1,6 +1,7 @@
 """Part A of the case view (paper, 4.3: upper row): the input, the network layer by layer, the output."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dash import Dash, html
 from dash.development.base_component import Component
@@ -19,7 +20,7 @@ def class_name(name: str, class_id: int) -> html.Span:
 
 def image_address(app: Dash, sha256: str) -> str:
     """Where the image of this content is served."""
-    return app.get_relative_path(f"/images/{sha256}.png")
+    return str(app.get_relative_path(f"/images/{sha256}.png"))
 
 
 def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[Component]) -> html.Section:
@@ -159,7 +160,7 @@ def alarm_state(alarm: bool | None) -> tuple[str, str]:
     return ("is-alarm", "alarm") if alarm else ("is-clear", "no alarm")
 
 
-def _maps(layer: db.read.CaseLayer, activations) -> html.Span:
+def _maps(layer: db.read.CaseLayer, activations: Any) -> html.Span:
     """A conv layer as a stack of its strongest maps, each as large as the layer's sides ask."""
     side = {"--side": layer.shape[0]}
     if activations is None:
@@ -173,7 +174,7 @@ def _maps(layer: db.read.CaseLayer, activations) -> html.Span:
     return html.Span(planes, className="maps", style=side)
 
 
-def _strip(activations, name: str) -> html.Span | html.Img:
+def _strip(activations: Any, name: str) -> html.Span | html.Img:
     """A vector as a strip of its values."""
     look = f"strip strip-{name}"
     if activations is None:

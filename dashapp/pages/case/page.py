@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from dash import Dash, dcc, html
 from sqlalchemy import Engine
@@ -53,7 +54,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> html.Div:
     )
 
 
-def draw_case(scene: Scene, *, writable: bool) -> list:
+def draw_case(scene: Scene, *, writable: bool) -> list[Any]:
     """All that is drawn anew for another metric or rule, complete."""
     case, view = scene.case, scene.view
     page = html.Div(
@@ -104,7 +105,7 @@ def draw_case(scene: Scene, *, writable: bool) -> list:
         ]
     )
     fill(page, PARTS, scene)
-    return page.children
+    return list(page.children)
 
 
 def validation_layout() -> html.Div:

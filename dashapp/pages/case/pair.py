@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from dash import Dash, Output, dcc, html
@@ -69,7 +69,7 @@ def _key(scene: Scene) -> str | None:
     return view.pair and f"{view.pair}/{view.layer}/{view.metric}/{view.order}/{scene.theme}"
 
 
-def _draw_pair(scene: Scene) -> dict:
+def _draw_pair(scene: Scene) -> dict[str, Any]:
     if scene.view.pair is None:
         return {"hidden": True, "body": []}
     statistics = scene.app.server.extensions[STATISTICS]
@@ -89,7 +89,7 @@ PARTS = (
 
 def body(
     app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str, statistics: Mean
-) -> list:
+) -> list[Any]:
     """Everything about the pair that the address names."""
     view = state.view
     sample = db.read.pair_sample(engine, case.network_id, view.pair)
@@ -239,7 +239,7 @@ def _table(columns: Sequence[str], rows: list[html.Tr]) -> html.Table:
     return html.Table([html.Thead(head), html.Tbody(rows)], className="pair-table")
 
 
-def _head(children: list) -> html.Div:
+def _head(children: list[Any]) -> html.Div:
     close = html.Button(
         "Close ✕",
         type="button",

@@ -49,7 +49,7 @@ def leave_all(parts: Iterable[Part], scene: Scene) -> dict[str, dict[str, Any]]:
     }
 
 
-def _leave(output: Output, listed: Sequence[dict] | None) -> Any:
+def _leave(output: Output, listed: Sequence[dict[str, Any]] | None) -> Any:
     return [no_update] * len(listed or ()) if _is_pattern(output) else no_update
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from dash import Dash
 from sqlalchemy import Engine
@@ -51,7 +52,7 @@ class Scene:
         if live is not None and self.moving:
             self.point = self.state.at(int(live["k"]), int(live["threshold"]))
         # What is on the page, where a pattern of ids may mean several components: by the output's name.
-        self.listed: dict[str, list[dict]] = {}
+        self.listed: dict[str, list[dict[str, Any]]] = {}
         self.hrefs: Sequence[str] = ()  # of the page's links
         self.sliders: Mapping[str, int | None] = {}  # where they stand: 'k' and 'threshold'
 

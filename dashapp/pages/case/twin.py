@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from dash import Dash, Output, html
 from sqlalchemy import Engine
@@ -39,7 +40,7 @@ def original_softmax(engine: Engine, case: db.read.CaseDetail) -> list[float] | 
     return twins.softmax(logits) if logits.size == len(case.class_names) else None
 
 
-def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str) -> list:
+def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str) -> list[Any]:
     """Both rankings with what became of each neighbor, and how their classes spread."""
     view = state.view
     head = html.Div(
@@ -194,7 +195,7 @@ def _key(scene: Scene) -> str | None:
     return f"{view.layer}/{view.metric}/{scene.state.k}/{scene.theme}" if view.twin else None
 
 
-def _draw_twin(scene: Scene) -> dict:
+def _draw_twin(scene: Scene) -> dict[str, Any]:
     if not scene.view.twin:
         return {"hidden": True, "body": []}
     return {

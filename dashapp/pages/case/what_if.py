@@ -145,7 +145,7 @@ def _draw_what_if(scene: Scene) -> dict[str, Any]:
     return values
 
 
-def _key_of_flips(scene: Scene) -> list:
+def _key_of_flips(scene: Scene) -> list[Any]:
     view, point = scene.view, scene.point
     search = scene.search if point.moved else ""  # the links to the cases hold it
     return [view.layer, point.k, point.threshold, scene.moving and point.moved, search]

@@ -30,7 +30,7 @@ def marks(lowest: int, highest: int, tuned: int) -> dict[str, Any]:
     return {str(at): found[at] for at in sorted(found)}
 
 
-def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> list:
+def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> list[Any]:
     """This case's alarm, why, what is recovered and how it turned out."""
     names = case.class_names
     predicted = names[case.predicted_class]
@@ -73,7 +73,7 @@ def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> l
     return [html.Div(parts, className="what-if-decision " + ("is-alarm" if decision.alarm else "is-clear"))]
 
 
-def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list:
+def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list[Any]:
     """The validation cases by outcome, with the change from the tuned point."""
     head = html.H3("All validation cases", title="the cases that k and the threshold were not chosen on")
     now = None if other is None else next((row for row in other.at_k if row.threshold == threshold), None)
@@ -81,7 +81,7 @@ def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list:
         return [head, html.P("There are no validation cases with neighbors yet.", className="muted")]
 
     def count(point: db.read.Outcomes, outcome: str) -> int:
-        return getattr(point, outcome.lower())
+        return int(getattr(point, outcome.lower()))
 
     def accuracy(point: db.read.Outcomes) -> float:
         return (point.tp + point.tn) / max(1, point.tp + point.fp + point.tn + point.fn)
@@ -140,7 +140,7 @@ def _better(now: int, before: int, *, up: bool) -> str:
     return "is-better" if (now > before) == up else "is-worse"
 
 
-def flips_part(scene: Scene) -> list:
+def flips_part(scene: Scene) -> list[Any]:
     """The validation cases that flip, as small pictures that lead to them.
 
     While a slider is being moved, very many cases have to wait.

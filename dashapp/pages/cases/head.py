@@ -154,7 +154,7 @@ def outcomes(
             f"No decisions of {query.detector} about these cases yet ({METRIC} distances, rule {RULE}): "
             f"run “xpixels tune”, or “xpixels ingest --metric {METRIC}” where it is not stored; then reload."
         )
-        shown = html.P(text, className="untuned muted")
+        shown: Component = html.P(text, className="untuned muted")
     else:
         shown = html.Ul([_outcome(outcome, counts, query, home) for outcome in OUTCOMES], className="tiles")
     return html.Div(

@@ -4,6 +4,8 @@ Every control leads to the list's next address, so reload, back, forward, a new 
 show the same. What is typed is written into the address by `assets/cases/cases.js`.
 """
 
+from typing import Any
+
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dash.development.base_component import Component
 from sqlalchemy import Engine
@@ -97,7 +99,9 @@ def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
         State(ids.LOCATION, "search"),
         prevent_initial_call=True,
     )
-    def change_saved(_clicks, _submits, _removed, name: str | None, search: str | None) -> list:
+    def change_saved(
+        _clicks: Any, _submits: Any, _removed: Any, name: str | None, search: str | None
+    ) -> list[Any]:
         if writer is None or not any(one["value"] for one in ctx.triggered):
             return no_update
         forgotten = ctx.triggered_id["view"] if isinstance(ctx.triggered_id, dict) else None

@@ -5,6 +5,7 @@ is around it; the callback fills the charts, as figures need the theme.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from dash import Dash, Input, Output, dcc, html
 from dash.development.base_component import Component
@@ -74,13 +75,13 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
         Input(ids.DETECTORS_SEARCH, "data"),
         Input(ids.THEME, "data"),
     )
-    def draw(search: str | None, theme: str | None) -> tuple:
+    def draw(search: str | None, theme: str | None) -> tuple[Any, ...]:
         if search is None:  # the page is being left
             raise PreventUpdate
         return drawn(engine, search, theme or "light")
 
 
-def drawn(engine: Engine, search: str, theme: str) -> tuple:
+def drawn(engine: Engine, search: str, theme: str) -> tuple[Any, ...]:
     """The three figures of an address that `layout` has found good."""
     query, _ = db.read.evidence_query(engine, search)
     rows = db.read.evidence_summary(engine, query)

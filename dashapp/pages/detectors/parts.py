@@ -131,7 +131,7 @@ def divergence(found: Sequence[Divergence], question: Question) -> Component:
     )
     if not found:
         text = "No decisions under this metric and rule yet: run “xpixels tune” and reload."
-        body = html.P(text, className="muted")
+        body: Component = html.P(text, className="muted")
     else:
         body = _heat(found)
     return html.Section(

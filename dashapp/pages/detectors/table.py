@@ -1,7 +1,7 @@
 """The table of the detectors' page: one row a detector, shares with their intervals, the best ones marked."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -20,7 +20,7 @@ class Column(NamedTuple):
     title: str
     help: str | None  # None: the title says it
     widths: tuple[int, ...] = ()  # pixels: from a narrow page to a wide one; none: what the others leave
-    best: Callable | None = None  # max or min; None: no value is better than another
+    best: Callable[..., Any] | None = None  # max or min; None: no value is better than another
 
 
 COLUMNS = (
