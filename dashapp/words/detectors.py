@@ -1,6 +1,7 @@
 """Plain sentences for the detectors that look at no neighbors: the repair sweep and the two baselines."""
 
 from dashapp.words.decisions import NO_BREAK
+from db import reasons
 from db.reasons import ScoreFacts, score_reason
 from db.vocabulary import DETECTORS
 
@@ -23,6 +24,11 @@ def reason_sentence(detector: str, facts: ScoreFacts, *, alarm: bool) -> str:
     """Why a detector without neighbors alarms or not, with its numbers."""
     reason = score_reason(detector, facts, space=NO_BREAK, minus="−")
     return f"{reason}: {'alarm' if alarm else 'no alarm'}."
+
+
+def margin(value: float) -> str:
+    """A margin of logits with a typographic minus, '0.03', '4.91', '−12.3'."""
+    return reasons.margin(value, minus="−")
 
 
 def recovery_sentence(*, detector: str, recovered: str, true: str | None) -> str:
