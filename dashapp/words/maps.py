@@ -6,12 +6,6 @@ import numpy as np
 
 from dashapp.words.detectors import margin
 
-MAP_NAMES = {"plain": "Plain", "vulnerability": "Vulnerability", "repair": "Repair"}
-MAP_NOTES = {
-    "plain": "The images as they are",
-    "vulnerability": "What the best color at each position would do to the image before any attack",
-    "repair": "What replacing each pixel by the median of its neighbors does",
-}
 POINT = "Point at a position for its numbers."
 BRIGHTEST = "all on one scale, brightest first; the number is the channel, then its mean"
 CHANGED = "attacked minus original, the largest change first; the number is the channel, then its mean change"
@@ -25,9 +19,8 @@ NO_ORIGINAL = (
 )
 
 
-def missing_sentence(over: str) -> str:
+def missing_sentence(what: str) -> str:
     """What the database lacks to lay a map over the images, and the way there."""
-    what = "vulnerability map" if over == "vulnerability" else "repair sweep"
     return f"There is no {what} of this image. Run “xpixels ingest”, without --no-maps, and reload this page."
 
 

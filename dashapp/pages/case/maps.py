@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import ids, theme
 from dashapp.draw import map_pictures
-from dashapp.pages.case.maps_address import MAPS, PLAIN, VULNERABILITY, MapsView
+from dashapp.pages.case.map_register import MAPS
+from dashapp.pages.case.maps_address import MapsView
 from dashapp.pages.case.overview import image_address
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
@@ -27,13 +28,13 @@ def switch(view: MapsView) -> html.Div:
     return html.Div(
         [
             html.Button(
-                maps.MAP_NAMES[over],
-                id=ids.case_map(over),
+                one.title,
+                id=ids.case_map(one.name),
                 type="button",
-                title=maps.MAP_NOTES[over],
-                **{"aria-pressed": words.aria(over == view.over)},
+                title=one.note,
+                **{"aria-pressed": words.aria(one.name == view.over)},
             )
-            for over in MAPS
+            for one in MAPS.values()
         ],
         className="range-switch map-switch",
         role="group",
@@ -74,41 +75,14 @@ def _maps(
     engine: Engine, case: db.read.CaseDetail, view: MapsView
 ) -> tuple[db.read.PixelMap | None, db.read.PixelMap | None, map_pictures.Scale | None, list[Any]]:
     """The maps over the image and over the original, the scale of both, and the legend."""
-    if view.over == PLAIN:
+    chosen = MAPS[view.over]
+    if chosen.read is None:
         return None, None, None, []
-    names, predicted = case.class_names, case.class_names[case.predicted_class]
-    if view.over == VULNERABILITY:
-        found = db.read.vulnerability_map(engine, case.case_id)
-        attacked = case.attack is not None
-        over, original = (None, found) if attacked else (found, None)
-        sentences = (
-            []
-            if found is None
-            else maps.vulnerability_sentences(
-                margins=found.margins,
-                classes=found.classes,
-                levels=found.levels,
-                true=case.true_name or predicted,
-                names=names,
-                attacked=attacked,
-            )
-        )
-    else:
-        over, original = db.read.repair_maps(engine, case.case_id)
-        sentences = (
-            []
-            if over is None
-            else maps.repair_sentences(
-                margins=over.margins,
-                classes=over.classes,
-                predicted=predicted,
-                names=names,
-                before=None if original is None else original.margins,
-            )
-        )
+    content = chosen.read(engine, case)
+    if content is None:
+        return None, None, None, [html.P(maps.missing_sentence(chosen.what), className="notice-line")]
+    over, original, sentences = content
     there = [one for one in (over, original) if one is not None]
-    if not there:
-        return None, None, None, [html.P(maps.missing_sentence(view.over), className="notice-line")]
     scale = map_pictures.margin_scale(np.concatenate([one.margins.ravel() for one in there]))
     return over, original, scale, _legend(scale, sentences)
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dashapp.pages.case.map_register import MAPS, PLAIN
 from db.read.query_string import read_fields
 
 NAMES = ("map", "activations", "difference")  # of the case view alone: the list knows none of them
-PLAIN, VULNERABILITY, REPAIR = "plain", "vulnerability", "repair"
-MAPS = (PLAIN, VULNERABILITY, REPAIR)
 ORIGINAL = "original"
 
 
@@ -23,7 +22,11 @@ class MapsView(NamedTuple):
 def maps_view(search: str, layers: Sequence[str]) -> MapsView:
     """Read a query string ('?...' or ''); `layers` are the names of the conv layers."""
     fields = dict(read_fields(search))
-    allowed = {"map": MAPS[1:], "activations": tuple(layers), "difference": (ORIGINAL,)}
+    allowed = {
+        "map": tuple(name for name in MAPS if name != PLAIN),
+        "activations": tuple(layers),
+        "difference": (ORIGINAL,),
+    }
     complaints = {
         name: f"The address asks for {name} “{fields[name]}”; it can be {' or '.join(values)}."
         for name, values in allowed.items()
