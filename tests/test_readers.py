@@ -78,6 +78,8 @@ def test_an_answer_is_of_one_moment_though_all_is_written_anew_between_its_state
     for visit in VISITS:
         browser = Recorded(client)
         browser.open(*visit)
+        if "/case/" in visit[0]:
+            browser.follow("?layer=logits&pair=1&map=vulnerability")
         asked += browser.asked
     asked += [("GET", f"/export/cases.{form}?partition=all", {}) for form in ("csv", "parquet")]
 

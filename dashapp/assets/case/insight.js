@@ -26,13 +26,15 @@
     waiting.timer = window.setTimeout(ask, Math.max(0, wait));
   }
 
-  /* dcc.Slider has no way to name its thumb and its number. */
+  /* dcc.Slider has no way to name its thumb and its number; it comes later than the page that it is in. */
   function nameSliders() {
-    document.querySelectorAll(".what-if-slider").forEach((slider) => {
-      const name = slider.querySelector("strong").textContent;
-      slider.querySelectorAll("[role=slider], input").forEach((one) => one.setAttribute("aria-label", name));
-    });
+    for (const one of document.querySelectorAll(
+      ".what-if-slider [role=slider]:not([aria-label]), .what-if-slider input:not([aria-label])",
+    )) {
+      one.setAttribute("aria-label", one.closest(".what-if-slider").querySelector("strong").textContent);
+    }
   }
+  new MutationObserver(nameSliders).observe(document, { childList: true, subtree: true });
 
   let chosen = null; // the switch above part C that the reader has just pressed
   let opening = null; // the neighbor whose pair the reader has just asked for
@@ -106,7 +108,6 @@
   document.addEventListener("caseshown", (event) => {
     settle(event.detail);
     window.requestAnimationFrame(() => {
-      nameSliders();
       keepSwitch();
       showPair(event.detail);
       showTwin(event.detail);

@@ -29,7 +29,8 @@ class CaseState(NamedTuple):
         return self.tuned is not None and (self.k, self.threshold) != self.tuned
 
     def at(self, k: int, threshold: int) -> "CaseState":
-        """The same at another point; the threshold is at most k."""
+        """The same at another point; k is at least 1, the threshold at most k."""
+        k = max(1, k)
         return self._replace(k=k, threshold=min(threshold, k))
 
 
