@@ -16,7 +16,7 @@ NETWORK = KnownNetwork(1, "network", "0" * 64, "cifar10", ("cat", "dog"))
 def place(connection, shade):
     """Write an image of one gray as a kept sample; gives its id."""
     image = np.full((1, 32, 32, 3), shade, np.uint8)
-    ((sample_id, _),) = keep._samples(connection, NETWORK, image, [None], [0])
+    ((sample_id, _),) = keep.write_kept_samples(connection, NETWORK, image, [None], [0])
     return sample_id
 
 

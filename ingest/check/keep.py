@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from db import facets, write
 from db.engine import writing
@@ -72,10 +72,7 @@ def write_kept_cases(
     logits, predicted = outputs[last], outputs[last].argmax(1).tolist()
     activations = record.encode_activations(outputs, layer_ids)
     with writing(engine) as connection:
-        dataset_id = record.register_dataset_named(
-            connection, _name_dataset(network), "images given to `xpixels check --keep`", network.class_names
-        )
-        kept = record.write_kept_samples(connection, dataset_id, SPLIT, images, predicted, names)
+        kept = write_kept_samples(connection, network, images, names, predicted)
         new = [record.NewCase(*pair, kind="unknown", partition=PARTITION) for pair in kept]
         ids = record.write_cases(connection, network.id, run_id, new, logits, activations)
         if repair is not None:
@@ -110,6 +107,24 @@ def decide_kept_cases(engine: Engine, network: KnownNetwork, checkpoint: Checkpo
             found = kept_rows(connection, network.id, score.name, score.threshold)
             write.insert_missing(connection, detector_decisions, [key | row for row in found])
         facets.refresh(connection, network.id, PARTITION)
+
+
+def write_kept_samples(
+    connection: Connection,
+    network: KnownNetwork,
+    images: np.ndarray,
+    names: Sequence[str | None],
+    predicted: Sequence[int],
+) -> list[tuple[int, int]]:
+    """Write images (N, H, W, 3) uint8 as samples of the data set of kept images, which is made if need be.
+
+    Gives of each image the ids of its sample and of its row in `images`.
+    """
+    source = "images given to `xpixels check --keep`"
+    dataset_id = record.register_dataset_named(
+        connection, _name_dataset(network), source, network.class_names
+    )
+    return record.write_kept_samples(connection, dataset_id, SPLIT, images, predicted, names)
 
 
 def _name_dataset(network: KnownNetwork) -> str:
