@@ -103,6 +103,8 @@ def draw_page(app: Dash, engine: Engine, pages: Sequence[Page], pathname: str, v
     try:
         title = place.title(engine)
     except LookupError as error:
-        return Answer("Not found", not_found.layout(app, pathname, f"leads nowhere: {error}."))
+        said = str(error)
+        reason = f"leads nowhere. {said[:1].upper()}{said[1:]}."
+        return Answer("Not found", not_found.layout(app, pathname, reason))
     body = place.page.layout(app, engine, visit._replace(numbers=place.numbers))
     return Answer(title, body, getattr(place.page, "FOLLOWS_ADDRESS", False))

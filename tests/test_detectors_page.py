@@ -65,7 +65,7 @@ def test_the_table_has_the_layers_and_always_repair_and_the_baselines(app):
     found = rows_of(page(app))
     layers = {f"{layer} euclidean total" for layer in ("flatten", "dense", "logits", "composed")}
     assert set(found) == layers | OTHERS
-    assert "ours, not the paper’s" in text_of(found["repair"])
+    assert "added here" in text_of(found["repair"])
     assert "baseline" in text_of(found["confidence"])
     assert "baseline" not in text_of(found["dense euclidean total"])
     assert set(rows_of(page(app, "?metric=cosine&reference=distinct"))) >= OTHERS

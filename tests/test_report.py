@@ -82,7 +82,7 @@ def test_the_report_has_the_numbers_of_the_database(engine, drawn, tmp_path):
     assert f"| dense euclidean total | {dense.k} |" in text
     assert f"{dense.auc.value:.3f}".removeprefix("0") in text
     assert "| dense | paper | 23 |" in text
-    assert "repair *(ours, not the paper's)*" in text
+    assert "repair (added here)" in text
     assert "confidence *(baseline)*" in text
     assert "| within 8 | 8 |" in text
 

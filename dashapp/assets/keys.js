@@ -1,5 +1,5 @@
 /* Keys for what is done often. A key clicks the link or button that does the same, so that keys and mouse
-   never differ; the table below is also the help that "?" opens. Keys rest while something is typed and with
+   never differ; the table below is also the help that "?" opens. They are off while something is typed and with
    Ctrl, Alt or Meta. A control can ask for a key of its own: <button data-key="x">. */
 (function () {
   "use strict";
@@ -138,7 +138,7 @@
     }
     const note = document.createElement("p");
     note.className = "muted";
-    note.textContent = "Keys rest while you type. Pressing on the attacked image shows the original, too.";
+    note.textContent = "Shortcuts are off while you type. Pressing on the attacked image shows the original, too.";
     const head = document.createElement("header");
     head.append(title, close);
     dialog.append(head, list);

@@ -171,7 +171,7 @@ def _repair(engine: Engine, query: EvidenceQuery) -> str:
         for row in counts
     ]
     text = (
-        "## The repair sweep\n\n"
+        "## Repair (added here)\n\n"
         "Ours, not the paper's. Each pixel in turn becomes the median of its neighbors; where the answer "
         "changes, that pixel is suspected. Where none does, the pixel and the class that come nearest are "
         "still named. Numbers of cases:\n\n"

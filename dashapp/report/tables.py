@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dashapp.words import decisions
 from db.read import DetectorRow, Measure
-from db.vocabulary import COMPOSITIONS, METRIC, PAPER_K, RULE
+from db.vocabulary import COMPOSITIONS, DETECTORS, METRIC, PAPER_K, RULE
 
-NAMES = {"repair": "repair *(ours, not the paper's)*"}
+NAMES = {detector.name: detector.title for detector in DETECTORS.values()}
 SUMMARY = ("detector", "k", "alarm above", "AUC", "paired AUC", "accuracy", "EER", "TPR", "FPR", "recovered")
 
 
@@ -35,7 +35,7 @@ def best_sentence(rows: Sequence[DetectorRow]) -> str:
         if row.auc is not None and (row.kind not in tops or row.auc.value > tops[row.kind][0]):
             tops[row.kind] = row.auc.value, row
     best = {kind: row for kind, (_, row) in tops.items()}
-    said = {"neighbors": "best k-NN detector", "baseline": "best baseline", "repair": "repair sweep"}
+    said = {"neighbors": "best k-NN detector", "baseline": "best baseline", "repair": "repair (added here)"}
     parts = [
         f"{what}: {best[kind].detector}, AUC {_share(best[kind].auc)}, paired {_share(best[kind].paired_auc)}"
         for kind, what in said.items()

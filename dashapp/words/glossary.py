@@ -27,7 +27,7 @@ GLOSSARY: dict[str, Entry] = {
     "paired": Entry(
         "AUC, paired",
         "The same against the very same images before the attack. Attacks succeed on images near a class "
-        "boundary; what only tells those from other images falls back here.",
+        "boundary; a detector that merely spots borderline images drops here.",
     ),
     "accuracy": Entry(
         "Accuracy", "The share of right decisions, alarm or none, at the threshold that is set."
@@ -37,9 +37,10 @@ GLOSSARY: dict[str, Entry] = {
         "Equal error rate: the rate at the threshold where false alarms and misses are equally frequent. "
         "Smaller is better.",
     ),
-    "tpr": Entry("TPR", "True positive rate: the share of the attacked images that alarm."),
+    "tpr": Entry("TPR", "True positive rate: the share of the attacked images that raise an alarm."),
     "fpr": Entry(
-        "FPR", "False positive rate: the share of the clean images that alarm, though nothing is wrong."
+        "FPR",
+        "False positive rate: the share of the clean images that raise an alarm, though nothing is wrong.",
     ),
     "interval": Entry(
         "95 % interval",
@@ -114,9 +115,9 @@ GLOSSARY: dict[str, Entry] = {
         "changed. Above 0 the pixel alone fools the network.",
     ),
     "repair": Entry(
-        "Repair sweep",
+        "Repair (added here)",
         "Each pixel in turn is replaced by the median of its neighbors. Where that brings another class far "
-        "ahead, the pixel is the suspect, and that class is the recovered one. Ours, not the paper’s.",
+        "ahead, the pixel is the suspect, and that class is the recovered one. It is not in the paper.",
     ),
     "metric": Entry(
         "Metric",
@@ -135,8 +136,7 @@ GLOSSARY: dict[str, Entry] = {
     ),
     "layer": Entry(
         "Layer",
-        "A place in the network whose activations are compared: flatten (image features), dense (the hidden "
-        "layer), logits (the class scores), composed (the three joined).",
+        "A place in the network whose activations are compared. Composed: several of them, concatenated.",
     ),
 }
 

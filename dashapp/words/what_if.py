@@ -14,8 +14,8 @@ THRESHOLD_NOTE = (
 )
 OUTCOME_NOTES = {outcome.name: outcome.meaning for outcome in OUTCOMES.values()}
 ROC_NOTE = (
-    "Each threshold of this k is a point: the share of attacked images that alarm against the share of "
-    "clean images that do. Up and to the left is better; the diagonal is guessing."
+    "Each threshold of this k is a point: the share of attacked images that raise an alarm "
+    "against the share of clean images that do. Up and to the left is better; the diagonal is guessing."
 )
 
 

@@ -92,15 +92,16 @@ def network_part(
         opened: name of the conv layer whose maps are open.
     """
     stored = {a.layer: activation_maps.decode(a.data, a.encoding, a.shape) for a in activations}
-    parts = [layer.name for layer in case.compared_layers if layer.kind != "composed"]
+    parts = [layer for layer in case.compared_layers if layer.kind in ("flatten", "dense")]
+    strips = {layer.name: _strip(stored.get(layer.name), layer.kind, layer is parts[-1]) for layer in parts}
     drawn = []
     for layer in case.layers:
         if layer.kind == "conv":
             drawing = _maps(layer, stored.get(layer.name))
         elif layer.kind == "composed":
-            drawing = html.Span([_strip(stored.get(name), name) for name in parts], className="layer-joined")
+            drawing = html.Span(list(strips.values()), className="layer-joined")
         else:
-            drawing = _strip(stored.get(layer.name), layer.name)
+            drawing = strips[layer.name]
         chosen = layer.name == (shown if layer.compared else opened)
         drawn.append(_layer(layer, drawing, alarms.get(layer.name), chosen))
     return html.Section(
@@ -174,9 +175,9 @@ def _maps(layer: db.read.CaseLayer, activations: Any) -> html.Span:
     return html.Span(planes, className="maps", style=side)
 
 
-def _strip(activations: Any, name: str) -> html.Span | html.Img:
-    """A vector as a strip of its values."""
-    look = f"strip strip-{name}"
+def _strip(activations: Any, kind: str, last: bool) -> html.Span | html.Img:
+    """A vector as a strip of its values; those of the last layer are the scores."""
+    look = f"strip strip-{'scores' if last else kind}"
     if activations is None:
         return html.Span(className=look)
     picture = activation_maps.picture(activation_maps.strip(activations))

@@ -23,7 +23,7 @@ def what_if_part() -> html.Section:
             html.Div(
                 className="part-head",
                 children=[
-                    html.H2("What if k or the threshold were others?"),
+                    html.H2("What if k or the threshold changed?"),
                     html.Button(
                         "Back to tuned",
                         id=ids.WHAT_IF_RESET,
@@ -69,7 +69,7 @@ def what_if_part() -> html.Section:
             ),
             html.Div(id=ids.WHAT_IF_FLIPS, className="what-if-flips"),
         ],
-        **{"aria-label": "What if k or the threshold were others"},
+        **{"aria-label": "What if k or the threshold changed"},
     )
 
 

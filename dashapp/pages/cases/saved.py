@@ -50,7 +50,11 @@ def views(app: Dash, engine: Engine, complaint: str | None = None) -> list[Compo
         )
         for view in db.saved_views.saved_views(engine)
     ]
-    shown = html.Ul(found) if found else html.P("None yet: a name keeps these filters.", className="muted")
+    shown = (
+        html.Ul(found)
+        if found
+        else html.P("No saved views. Name the current filters to save them.", className="muted")
+    )
     return [shown] if complaint is None else [shown, html.P(complaint, className="notice-line", role="alert")]
 
 

@@ -22,6 +22,7 @@ COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column
     ("queries", "Queries", "c-queries", 84),
     ("pixel", "Attacked pixel", "c-pixel", 116),
 )
+SORTING = "Click: sort by this first. Shift-click: add as next sort key"
 DESCENDING_FIRST = ("confidence", "alarms", "unexpected", "queries")
 
 
@@ -113,7 +114,7 @@ def _header(
             id=ids.list_link("sort", sort),
             href=home + query.sorted_by(sort, descending_first=down).search(),
             className="sort" + " sort-on" * (place is not None),
-            title=f"{hint or f'Sort by {title.lower()}'}; the order until now comes second, with Shift first",
+            title=f"{hint}. {SORTING}" if hint else SORTING,
         ),
         scope="col",
         **look,

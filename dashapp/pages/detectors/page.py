@@ -146,9 +146,9 @@ def _charts(
     if chosen is None:
         return [graph(one) for one in (ids.DETECTORS_ROC, ids.DETECTORS_THRESHOLDS, ids.DETECTORS_K)]
     compared = compared_rows(rows, chosen)
-    roc = "One curve a layer: its best, or the chosen one. A dot: as the detector is set."
+    roc = "One curve a layer: its best, or the chosen one. Dot: chosen threshold."
     if db.read.ANY not in (query.metric, query.rule, query.reference):
-        roc = "A dot: as the detector is set. Dashed: the baselines. The diagonal: chance."
+        roc = "Dot: chosen threshold. Dashed: the baselines. The diagonal: chance."
     return [
         parts.chart("ROC curves", roc, graph(ids.DETECTORS_ROC), db.read.curves_question(query, compared)),
         parts.chart(

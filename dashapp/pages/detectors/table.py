@@ -39,8 +39,8 @@ COLUMNS = (
 WIDTHS = ("--width", "--wide", "--widest")  # what the style sheet calls them
 MEASURED = {"auc": "auc", "paired": "paired_auc", "accuracy": "accuracy", "recovered": "recovered"}
 BETTER_FIRST = {column.sort: column.best is max for column in COLUMNS}  # whether descending comes first
-BADGES = {"repair": ("ours, not the paper’s", "badge-ours"), "baseline": ("baseline", "badge-baseline")}
-OUR_LAYERS = [one.name for one in COMPOSITIONS.values() if one.added]
+BADGES = {"repair": ("added here", "badge-ours"), "baseline": ("baseline", "badge-baseline")}
+ADDED = [one.name for one in COMPOSITIONS.values() if one.added]
 LABELS = ("metric", "rule", "reference")
 NONE = "–"
 
@@ -147,7 +147,7 @@ def names(row: DetectorRow, query: EvidenceQuery) -> tuple[str, str]:
 
 
 def _badge(row: DetectorRow) -> Component | None:
-    text, kind = BADGES.get(row.kind, ("ours", "badge-ours") if row.layer in OUR_LAYERS else ("", ""))
+    text, kind = BADGES.get(row.kind, ("added here", "badge-ours") if row.layer in ADDED else ("", ""))
     return html.Span(text, className=f"badge {kind}") if text else None
 
 
