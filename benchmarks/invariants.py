@@ -16,8 +16,8 @@ from sqlalchemy import Connection, text
 
 from benchmarks.pages import components
 from dashapp import ids
-from db.commands import upkeep
 from db.read import PAGE_SIZE
+from db.soundness import contradictions
 from model.data.png import decode_png
 
 # What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
@@ -61,7 +61,7 @@ OWN = {
                 WHERE case_facets.network_id = facet_cells.network_id)) AS counted""",
 }
 ALWAYS = {what: text(count) for what, count in OWN.items()} | {
-    what: count for what, count in upkeep.CONTRADICTIONS.items() if not any(one in what for one in STAGED)
+    what: count for what, count in contradictions.CONTRADICTIONS.items() if not any(one in what for one in STAGED)
 }
 
 
