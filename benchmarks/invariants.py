@@ -61,7 +61,9 @@ OWN = {
                 WHERE case_facets.network_id = facet_cells.network_id)) AS counted""",
 }
 ALWAYS = {what: text(count) for what, count in OWN.items()} | {
-    what: count for what, count in contradictions.CONTRADICTIONS.items() if not any(one in what for one in STAGED)
+    what: count
+    for what, count in contradictions.CONTRADICTIONS.items()
+    if not any(one in what for one in STAGED)
 }
 
 
