@@ -55,7 +55,7 @@ def test_a_slider_moves_the_page_at_once_and_the_address_when_it_is_let_go(page)
     frames(page)
     k = number(page, "k")
     assert k > tuned[0]
-    expect(page.locator(REASON)).to_contain_text(f"of {k} neighbors")
+    expect(page.locator(REASON)).to_contain_text(f"of {k}; alarms above")
     page.wait_for_function(f"({AXIS})().endsWith(' {k}')")
     expect(page.locator("#what-if-counts tbody tr")).to_have_count(5)
     assert f"k={k}" not in page.url
@@ -66,22 +66,22 @@ def test_a_slider_moves_the_page_at_once_and_the_address_when_it_is_let_go(page)
     slider(page, "threshold").focus()
     page.keyboard.press("Home")
     expect(page).to_have_url(re.compile(r"threshold=-1\b"))
-    expect(page.locator(REASON)).to_contain_text("the threshold of −1: alarm")
+    expect(page.locator(REASON)).to_contain_text("alarms above −1)")
     expect(page.locator("#what-if-flips .what-if-flipped")).to_contain_text("now alarm")
     expect(page.locator(".flip").first).to_have_attribute("title", re.compile("now alarms"))
     assert page.evaluate("history.length") == entries
 
     page.reload()
     page.wait_for_selector(SETTLED)
-    expect(page.locator(REASON)).to_contain_text(f"of {k} neighbors")
+    expect(page.locator(REASON)).to_contain_text(f"of {k}; alarms above")
     assert (number(page, "k"), number(page, "threshold")) == (k, -1)
     page.locator(".layer[data-layer=logits]").click()
     expect(page.locator("#case-layer-title")).to_contain_text("in logits")
     assert "k=" not in page.url
     page.go_back()
-    expect(page.locator(REASON)).to_contain_text(f"of {k} neighbors")
+    expect(page.locator(REASON)).to_contain_text(f"of {k}; alarms above")
     page.get_by_role("button", name="Back to tuned").click()
-    expect(page.locator(REASON)).to_contain_text(f"of {tuned[0]} neighbors")
+    expect(page.locator(REASON)).to_contain_text(f"of {tuned[0]}; alarms above")
     expect(page).to_have_url(re.compile(r"\?layer=dense$"))
 
 

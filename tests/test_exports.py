@@ -95,7 +95,7 @@ def test_an_export_of_an_address_that_means_nothing_is_refused_in_one_line(clien
 
 def test_a_view_is_saved_or_the_reason_why_not_is_said(engine):
     app = create_app(engine, writer=engine)
-    assert "None yet" in str(saved.views(app, engine))
+    assert "No saved views" in str(saved.views(app, engine))
     assert "mine" in str(saved.changed(app, engine, engine, "mine", "?kind=clean", None))
     assert "expected 1 to 60" in str(saved.changed(app, engine, engine, "", "", None))
     reading = db.engine.create(db.migrate.name(engine), read_only=True)
