@@ -116,7 +116,9 @@ def test_a_click_on_a_layer_updates_everything_and_the_address_keeps_it(page):
     assert page.evaluate(EDGES) != before
     k = page.locator(".neighbor-row").count()
     assert page.evaluate(AXIS, "case-counts").endswith(f" {k}")
-    expect(page.locator(".decision[data-layer=dense] .decision-reason")).to_contain_text(f"of {k}; alarms above")
+    expect(page.locator(".decision[data-layer=dense] .decision-reason")).to_contain_text(
+        f"of {k}; alarms above"
+    )
 
     page.locator(".decision[data-layer=logits]").click()
     expect_layer(page, "logits")

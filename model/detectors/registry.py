@@ -68,15 +68,16 @@ def _score_baseline(name: str) -> Callable[[Evidence], Scores]:
     return score
 
 
+# In the order in which they are evaluated; that of menus is in `db.vocabulary`.
 DETECTORS: dict[str, Detector] = {
     detector.name: detector
     for detector in (
-        Detector("repair", score_repair, lambda originals: originals.repair_scores, repairs=True),
         Detector(
             baselines.CONFIDENCE,
             _score_baseline(baselines.CONFIDENCE),
             lambda originals: 1 - originals.confidence,
         ),
         Detector(baselines.MARGIN, _score_baseline(baselines.MARGIN), lambda originals: -originals.margin),
+        Detector("repair", score_repair, lambda originals: originals.repair_scores, repairs=True),
     )
 }
