@@ -93,12 +93,12 @@ def take_over(engine):
 
 on_a_server = pytest.param("postgresql", marks=pytest.mark.postgresql)
 STOPS = [
-    pytest.param("sqlite", {"stop_before": "evolve"}, id="sqlite, before it writes attacks"),
+    pytest.param("sqlite", {"stop_before": "search"}, id="sqlite, before it writes attacks"),
     pytest.param("sqlite", {"stop_before": "evaluation"}, id="sqlite, before it writes evaluations"),
     *(
         pytest.param("postgresql", stop, id=f"postgresql, {where}", marks=pytest.mark.postgresql)
         for stop, where in (
-            ({"stop_within": "evolve"}, "before it commits attacks"),
+            ({"stop_within": "search"}, "before it commits attacks"),
             ({"stop_within": "cases"}, "before it commits cases"),
         )
     ),
