@@ -33,7 +33,8 @@ def load(name: str, split: str) -> Dataset:
 
 def require_the_same(engine: Engine, expected: dict) -> None:
     """Returns where a database is sound, nobody is at work on it, and its contents are these."""
-    assert contents.differences(contents.contents(engine), expected) == []
+    different = contents.differences(contents.contents(engine), expected)
+    assert different == [], different
     assert upkeep.check(engine) == []
     with engine.connect() as connection:
         assert contents.running(connection) == 0
