@@ -162,11 +162,8 @@ def test_an_answer_that_comes_late_shows_nothing_on_the_next_case(page):
     page.route("**/_dash-update-component*", hold)
     with page.expect_request(lambda request: "case-pictures.children" in (request.post_data or "")):
         page.get_by_role("button", name="Repair", exact=True).click()
-    following = page.get_by_role("link", name="Next")
-    expect(following).to_have_attribute("href", re.compile("map=repair"))
-    following.click()
+    page.get_by_role("link", name="Next").click()
     expect(page.locator("h1")).to_have_text(f"Case {ATTACKED + 1}")
-    expect(page.locator(".map-over").first).to_be_visible()
     shown = page.locator(".case-images img").first
     image = shown.get_attribute("src")
     with page.expect_event("requestfinished", lambda request: request == held[0].request):
@@ -174,3 +171,4 @@ def test_an_answer_that_comes_late_shows_nothing_on_the_next_case(page):
     with page.expect_response("**/_dash-update-component*"):  # one more answer, after the late one
         page.get_by_role("button", name="Switch between light and dark").click()
     assert shown.get_attribute("src") == image
+    expect(page.locator(".map-over")).to_have_count(0)  # the map was asked for where nobody is any more

@@ -164,7 +164,7 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     names = [*LAYERS, "composed-pooled", "confidence", "logit-margin", "repair"]
     assert [line.split()[0] for line in lines] == names
     assert {line[19:24] for line in lines} == {"alarm", "quiet"}
-    assert "neighbors" in lines[0]
+    assert "nearest neighbor" in lines[0]
     assert "alarms above -1" in lines[0]
     assert [line.endswith("to compare") for line in lines] == [False] * 4 + [True] * 3 + [False]
     assert ": margin " in lines[7]

@@ -158,7 +158,7 @@ def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone
             assert line, "it ended"
         other.rename(path)
     else:
-        first = begin(empty, sign_of_life=FOR_EVER, stop_before="evolve", ignored=BACKGROUND)
+        first = begin(empty, sign_of_life=FOR_EVER, stop_before="search", ignored=BACKGROUND)
         wait_until_stopped(first)
         other.rename(path)
         first.send_signal(signal.SIGCONT)

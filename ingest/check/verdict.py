@@ -57,21 +57,15 @@ def as_lines(name: str, verdict: Verdict, read: Sequence[str] = (), case_id: int
     alarms = [finding.detector.name for finding in verdict.findings if finding.alarm and finding.counts]
     said = f"ALARM by {', '.join(alarms)}" if alarms else "quiet"
     kept = "" if case_id is None else f" (case {case_id})"
-    widths = [
-        max((len(text) for text in column), default=0)
-        for column in (
-            [finding.detector.name for finding in verdict.findings],
-            [finding.reason for finding in verdict.findings],
-        )
-    ]
+    width = max((len(finding.detector.name) for finding in verdict.findings), default=0)
     lines = [f"{name}: {verdict.predicted}, {percent(verdict.confidence)}: {said}{kept}"]
     lines += [f"  {'; '.join(read)}"] if read else []
     for finding in verdict.findings:
-        notes = [] if finding.recovered is None else [f"recovered: {finding.recovered}"]
+        notes = [] if finding.recovered is None else [f"recovers {finding.recovered}"]
         notes += [] if finding.counts else ["to compare"]
         state = "alarm" if finding.alarm else "quiet"
-        detector, reason = finding.detector.name.ljust(widths[0]), finding.reason.ljust(widths[1])
-        lines.append(f"  {detector}  {state}  {reason}  {'; '.join(notes)}".rstrip())
+        said = "; ".join((finding.reason, *notes))
+        lines.append(f"  {finding.detector.name.ljust(width)}  {state}  {said}")
     return "\n".join(lines)
 
 
