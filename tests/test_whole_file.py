@@ -152,7 +152,7 @@ OTHERWISE = {
     "model/terminal.py": "standard error",
     "db/commands/output.py": "what whole_file gives",
     "model/data/archive.py": "into a folder that becomes the cache when all is verified",
-    "model/data/cifar10.py": "the bundled sample, by maintainers",
+    "model/data/cifar10_sample.py": "the bundled sample, by maintainers",
     "model/data/fetch.py": "it makes that folder the cache",
     "model/data/sources.py": "into a folder for scratch",
     "model/network/train_command.py": "a log, to which every epoch adds a line",
