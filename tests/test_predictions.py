@@ -11,7 +11,7 @@ from db import engine as engines
 from db import schema
 from db.commands import upkeep
 from ingest.stages import predictions
-from model.data import cifar10
+from model.data import registry
 from model.network import checkpoint, cnn
 
 PREDICTED = schema.predictions.c
@@ -67,7 +67,7 @@ def test_what_is_lacking_is_written_and_the_rest_stays(copy, load):
 @pytest.fixture
 def small_dataset(load, monkeypatch):
     """The sample, cut, in the place of the whole one."""
-    monkeypatch.setattr(cifar10, "load", lambda name, split: load(name, split))
+    monkeypatch.setattr(registry, "load", lambda name, split: load(name, split))
 
 
 @pytest.mark.usefixtures("small_dataset")
