@@ -118,6 +118,12 @@ OUTCOMES = _by_name(
     Outcome("FN", "attack missed", "false negatives: attacked, but no alarm", attacked=True, alarm=False),
 )
 
+
+def outcome_of(*, attacked: bool, alarm: bool) -> str:
+    """The name of the outcome of an alarm, or none, for an image that was attacked, or not."""
+    return next(one.name for one in OUTCOMES.values() if (one.attacked, one.alarm) == (attacked, alarm))
+
+
 DETECTOR_KINDS = ("neighbors", "repair", "baseline")
 DETECTORS = _by_name(
     Detector(

@@ -106,7 +106,7 @@ def test_the_page_for_a_wrong_address_is_ours_and_names_the_case(app, client):
     assert "Explainable Pixels" in client.get("/case/65").text
     answer = routed(app, "/case/65")
     assert answer[ids.PAGE_TITLE]["data"] == "Not found · Explainable Pixels"
-    assert "there is no case 65" in text_of(answer[ids.PAGE]["children"])
+    assert "There is no case 65" in text_of(answer[ids.PAGE]["children"])
 
 
 def test_an_address_that_means_nothing_says_what_and_what_is_allowed(app):

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from db.vocabulary import outcome_of
+
 
 class Decided(NamedTuple):
     """A layer's decision about one case."""
@@ -52,7 +54,5 @@ def decide(
     leading = [label for label, count in counts.items() if count == most]
     majority = leading[0] if len(leading) == 1 else None
     recovered = majority if alarm and majority != predicted else None
-    outcome = None
-    if attacked is not None:
-        outcome = ("TP" if alarm else "FN") if attacked else ("FP" if alarm else "TN")
+    outcome = None if attacked is None else outcome_of(attacked=attacked, alarm=alarm)
     return Decided(k, threshold, unexpected, alarm, majority, recovered, outcome)

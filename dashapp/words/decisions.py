@@ -11,6 +11,10 @@ from db.vocabulary import ATTACKS, OUTCOMES, RULES
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 OUTCOME_NAMES = {outcome.name: outcome.title for outcome in OUTCOMES.values()}
+# The order of tiles and rows: attacked cases first, of each kind the right decisions first.
+ATTACKED_FIRST = tuple(
+    sorted(OUTCOMES, key=lambda name: (not OUTCOMES[name].attacked, not OUTCOMES[name].right))
+)
 RULE_NOTES = {rule.name: rule.meaning for rule in RULES.values()}
 
 

@@ -17,6 +17,7 @@ from db.reasons import ScoreFacts, score_reason
 from ingest import decide, rows
 from ingest.check import verdict as verdicts
 from ingest.check.reference_set import ReferenceSet, single_layers
+from ingest.check.tuned import needs_repairs
 from ingest.check.verdict import Finding, Verdict
 from ingest.stages.repair import TOGETHER
 from model.attacks.step import Function
@@ -66,7 +67,7 @@ class Checker:
         logits = outputs[self.checkpoint.network.architecture.layers[-1].name]
         shares, predicted = rows.probabilities(logits), logits.argmax(1)
         repair = None
-        if self.sweeps or any(detector.kind == "repair" for detector in self.detectors):
+        if self.sweeps or any(map(needs_repairs, self.detectors)):
             repair = _whole([found for _, found in self._repaired(images)])
         columns = []
         labels = self._neighbor_labels(self.reference, outputs) if self.reference else {}

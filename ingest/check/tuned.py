@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from db import vocabulary
 from db.address import hide_passwords
 from db.read.for_ingest import batches
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn, tuned_detectors
-from db.vocabulary import DETECTORS
+from model.detectors.registry import DETECTORS
 
 FEW_CASES = 20  # of a kind: below, thresholds say little
 
@@ -78,15 +79,20 @@ def asked_detectors(
     """
     tuned = tuned_detectors(connection, network_id, metric, rule)
     compared = [row.name for row in batches.layer_rows(connection, network_id) if row.compared]
-    known = list(dict.fromkeys((*compared, *(detector.name for detector in tuned), *DETECTORS)))
+    known = list(dict.fromkeys((*compared, *(detector.name for detector in tuned), *vocabulary.DETECTORS)))
     for name in chosen or ():
         if name not in known:
             raise LookupError(f"--detector {name}: expected one of {', '.join(known)}")
     wanted = chosen or known
     found = [detector for detector in tuned if detector.name in wanted]
     names = {detector.name for detector in found}
-    repairs = any(detector.kind == "repair" for detector in tuned)
+    repairs = any(map(needs_repairs, tuned))
     return Asked(found, [name for name in wanted if name not in names], repairs)
+
+
+def needs_repairs(detector: TunedDetector) -> bool:
+    """Whether a detector looks at the repair sweep, as its row in the register says."""
+    return detector.kind != "neighbors" and DETECTORS[detector.name].repairs
 
 
 def _listed(networks: Sequence[KnownNetwork]) -> str:

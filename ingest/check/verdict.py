@@ -9,7 +9,7 @@ from typing import Any
 from db.number_text import percent
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn
 from db.reasons import neighbors_reading
-from ingest.check.tuned import tuned_words
+from ingest.check.tuned import needs_repairs, tuned_words
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
     if detector.kind == "neighbors":
         setting = {"metric": finding.metric, "rule": finding.rule}
         entry |= {"layer": detector.layer, "reference": detector.reference, **setting, "k": detector.k}
-    if detector.kind == "repair":
+    if needs_repairs(detector):
         entry |= {"row": finding.row, "column": finding.column}
     return entry
 

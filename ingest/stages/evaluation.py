@@ -129,7 +129,7 @@ def evaluate_detectors(
         for metric in metrics
         for rule in rules
     ]
-    scored = dict(_scored(known))
+    scored = dict(_scored(known, repaired))
     left = [detector for detector in [*scored, *wanted] if detector.name not in done]
     if not left:
         return True
@@ -162,11 +162,9 @@ def _read(engine: Engine, network_id: int) -> _Known:
         )
 
 
-def _scored(known: _Known) -> Iterator[tuple[Detector, Scored]]:
+def _scored(known: _Known, repairs: evaluated.Repairs) -> Iterator[tuple[Detector, Scored]]:
     """The detectors without neighbors that these cases can be put to, and what they say of them."""
     cases, attacked = known.cases, known.cases.adversarial
-    with known.engine.connect() as connection:
-        repairs = evaluated.case_repairs(connection, known.network_id)
     swept = np.array_equal(repairs.case_ids, cases.ids)
     evidence, before = Evidence(cases.logits), None
     if swept:

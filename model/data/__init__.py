@@ -1,6 +1,9 @@
-"""Data sets as arrays of images and labels, registered in DATASETS, and image files of people."""
+"""Data sets as arrays of images and labels, registered in DATASETS, and image files of people.
 
-from model.data.dataset import DataMissingError, Dataset
-from model.data.registry import DATASETS, load
+What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: the register
+imports the other files of this folder.
+"""
 
-__all__ = ["DATASETS", "DataMissingError", "Dataset", "load"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,9 @@
-"""The page of one case, `/case/<id>`."""
+"""The page of one case, `/case/<id>`.
 
-from dashapp.pages.case.page import FOLLOWS_ADDRESS, PATH, TITLE, layout, register, title, validation_layout
+What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: the page
+imports the other files of this folder.
+"""
 
-__all__ = ["FOLLOWS_ADDRESS", "PATH", "TITLE", "layout", "register", "title", "validation_layout"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

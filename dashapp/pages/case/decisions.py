@@ -4,15 +4,16 @@ The detectors without neighbors follow in `case_detectors`.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from dash import html
 
 import db.read
 from dashapp import ids
+from dashapp.decide import votes
 from dashapp.pages.case.overview import alarm_state, class_name
 from dashapp.words import decisions as words
 from dashapp.words.glossary import about
+from db.vocabulary import OUTCOMES
 
 
 def decisions_part(
@@ -82,7 +83,7 @@ def _decision(
             html.Span(text, className=f"state {state}"),
         ],
     )
-    body = [] if decision is None else _explanation(case, decision)
+    body = [] if decision is None else explain_decision(case, decision, decision.rule)
     return html.Article(
         [head, *body],
         className=f"decision card {state}",
@@ -90,11 +91,14 @@ def _decision(
     )
 
 
-def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> list[Any]:
+def explain_decision(
+    case: db.read.CaseDetail, decision: db.read.CaseDecision | votes.Decided, rule: str
+) -> list[html.P]:
+    """Why a layer alarms or not, what it recovers, and how that turned out; stored, or by the sliders."""
     names = case.class_names
-    predicted = names[case.predicted_class]
+    predicted, recovered = names[case.predicted_class], decision.recovered_class
     reason = words.reason_sentence(
-        rule=decision.rule,
+        rule=rule,
         k=decision.k,
         threshold=decision.threshold,
         count=decision.unexpected_count,
@@ -105,15 +109,15 @@ def _explanation(case: db.read.CaseDetail, decision: db.read.CaseDecision) -> li
         alarm=decision.alarm,
         k=decision.k,
         majority=None if decision.majority_class is None else names[decision.majority_class],
-        recovered=None if decision.recovered_class is None else names[decision.recovered_class],
+        recovered=None if recovered is None else names[recovered],
         predicted=predicted,
         true=case.true_name,
     )
-    if decision.recovered_class is None:
-        recovered = html.P(recovery, className="muted")
+    if recovered is None:
+        second = html.P(recovery, className="muted")
     else:
-        recovered = recovered_line(names[decision.recovered_class], decision.recovered_class, recovery)
-    return [html.P(reason, className="decision-reason"), recovered, *outcome_line(decision.outcome)]
+        second = recovered_line(names[recovered], recovered, recovery)
+    return [html.P(reason, className="decision-reason"), second, *outcome_line(decision.outcome)]
 
 
 def recovered_line(name: str, class_id: int, why: str) -> html.P:
@@ -128,7 +132,7 @@ def outcome_line(outcome: str | None) -> list[html.P]:
     """The outcome by its plain name; nothing where nobody knows it."""
     if outcome is None:
         return []
-    right = outcome in ("TP", "TN")
+    right = OUTCOMES[outcome].right
     name, truth = words.outcome_sentence(outcome).split(": ")
     return [
         html.P(

@@ -7,12 +7,13 @@ from dash import Dash, dcc, html
 import db.read
 from dashapp.decide import votes
 from dashapp.pages.case.address import other_case_search
-from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.decisions import explain_decision
+from dashapp.pages.case.overview import image_address
 from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions
 from dashapp.words import what_if as said
+from db.vocabulary import OUTCOMES
 
-OUTCOMES = ("TP", "FN", "TN", "FP")
 FOLLOWED = 3000  # validation cases whose flips are found while a slider moves: about 0.2 s
 
 
@@ -32,44 +33,7 @@ def marks(lowest: int, highest: int, tuned: int) -> dict[str, Any]:
 
 def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> list[Any]:
     """This case's alarm, why, what is recovered and how it turned out."""
-    names = case.class_names
-    predicted = names[case.predicted_class]
-    recovered = decision.recovered_class
-    reason = decisions.reason_sentence(
-        rule=rule,
-        k=decision.k,
-        threshold=decision.threshold,
-        count=decision.unexpected_count,
-        alarm=decision.alarm,
-        predicted=predicted,
-    )
-    recovery = decisions.recovery_sentence(
-        alarm=decision.alarm,
-        k=decision.k,
-        majority=None if decision.majority_class is None else names[decision.majority_class],
-        recovered=None if recovered is None else names[recovered],
-        predicted=predicted,
-        true=case.true_name,
-    )
-    if recovered is None:
-        second = html.P(recovery, className="muted")
-    else:
-        found = class_name(names[recovered], recovered)
-        second = html.P(["Recovered class: ", found, html.Span(recovery, className="muted recovery-why")])
-    parts = [html.H3("This case"), html.P(reason, className="decision-reason"), second]
-    if decision.outcome is not None:
-        right = decision.outcome in ("TP", "TN")
-        name, truth = decisions.outcome_sentence(decision.outcome).split(": ")
-        parts.append(
-            html.P(
-                [
-                    html.Span("✓" if right else "✗", className="outcome-mark", **{"aria-hidden": "true"}),
-                    html.Strong(name),
-                    f": {truth}",
-                ],
-                className=f"outcome {'outcome-right' if right else 'outcome-wrong'}",
-            )
-        )
+    parts = [html.H3("This case"), *explain_decision(case, decision, rule)]
     return [html.Div(parts, className="what-if-decision " + ("is-alarm" if decision.alarm else "is-clear"))]
 
 
@@ -92,7 +56,7 @@ def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list[Any]:
                 html.Th(
                     [
                         html.Span(
-                            "✓" if outcome in ("TP", "TN") else "✗",
+                            "✓" if OUTCOMES[outcome].right else "✗",
                             className="outcome-mark",
                             **{"aria-hidden": "true"},
                         ),
@@ -103,10 +67,10 @@ def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list[Any]:
                     title=said.OUTCOME_NOTES[outcome],
                 ),
                 html.Td(f"{count(now, outcome):,}"),
-                _change(count(now, outcome), count(other.tuned, outcome), up=outcome in ("TP", "TN")),
+                _change(count(now, outcome), count(other.tuned, outcome), up=OUTCOMES[outcome].right),
             ]
         )
-        for outcome in OUTCOMES
+        for outcome in decisions.ATTACKED_FIRST
     ]
     points = round(1000 * accuracy(now)), round(1000 * accuracy(other.tuned))
     difference = (

@@ -6,15 +6,14 @@ from dash.development.base_component import Component
 import db.read
 from dashapp import ids
 from dashapp.draw.html_parts import drawn, element
-from dashapp.words.decisions import OUTCOME_NAMES, alarm_rule_text, percent
+from dashapp.words.decisions import ATTACKED_FIRST, OUTCOME_NAMES, alarm_rule_text, percent
 from db.facet_register import FACETS
-from db.vocabulary import DETECTORS, METRIC, RULE
+from db.vocabulary import DETECTORS, METRIC, OUTCOMES, RULE
 
 BY_NAME = {facet.name: facet for facet in FACETS}
 
-OUTCOMES = ("TP", "FN", "TN", "FP")  # attacked cases first, then clean ones
 POPULATION = "clean: correctly classified images; adversarial: successful attacks"
-GROUP = {"TP": "attacked", "FN": "attacked", "TN": "clean", "FP": "clean"}
+GROUP = {outcome.name: "attacked" if outcome.attacked else "clean" for outcome in OUTCOMES.values()}
 TITLE = {
     "validation": "Validation cases",
     "tuning": "Tuning cases",
@@ -156,7 +155,9 @@ def outcomes(
         )
         shown: Component = html.P(text, className="untuned muted")
     else:
-        shown = html.Ul([_outcome(outcome, counts, query, home) for outcome in OUTCOMES], className="tiles")
+        shown = html.Ul(
+            [_outcome(outcome, counts, query, home) for outcome in ATTACKED_FIRST], className="tiles"
+        )
     return html.Div(
         className="outcomes card",
         children=[

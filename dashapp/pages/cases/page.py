@@ -126,7 +126,7 @@ def _refused(error: db.read.QueryError, way_out: str) -> Component:
 
 def _named(allowed: str) -> str:
     """The allowed values, outcomes with their plain names."""
-    if allowed != ", ".join(("TP", "FP", "TN", "FN")):
+    if allowed != ", ".join(OUTCOME_NAMES):
         return allowed
     return ", ".join(f"{outcome} ({OUTCOME_NAMES[outcome]})" for outcome in allowed.split(", "))
 

@@ -72,7 +72,7 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Eleme
             [element("span", className=f"mark mark-{outcome}"), OUTCOME_NAMES[outcome]],
             className="legend-item",
         )
-        for outcome in ("TP", "FP", "TN", "FN")
+        for outcome in OUTCOME_NAMES
     ]
     pager = [
         _page_link("Previous", query.page - 1, query, listed.pages, home),

@@ -1,0 +1,7 @@
+from .page import FOLLOWS_ADDRESS as FOLLOWS_ADDRESS
+from .page import PATH as PATH
+from .page import TITLE as TITLE
+from .page import layout as layout
+from .page import register as register
+from .page import title as title
+from .page import validation_layout as validation_layout
