@@ -83,8 +83,8 @@ def roc(
         "margin": {"l": 42, "r": 20, "t": 6, "b": 36},
         "showlegend": False,
         "dragmode": False,
-        "xaxis": axis | {"title": {"text": "clean images that raise an alarm", "standoff": 4, "font": small}},
-        "yaxis": axis | {"title": {"text": "attacked that raise an alarm", "standoff": 4, "font": small}},
+        "xaxis": axis | {"title": {"text": "alarms of clean images", "standoff": 4, "font": small}},
+        "yaxis": axis | {"title": {"text": "alarms of attacked", "standoff": 4, "font": small}},
     }
     return {"data": data, "layout": layout}
 
