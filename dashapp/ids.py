@@ -116,9 +116,9 @@ def case_map(over: str) -> dict[str, str]:
     return {"type": "case-map", "over": over}
 
 
-def case_channels(part: str, layer: str) -> dict[str, str]:
-    """A button: 'open' the maps of a conv layer, show their 'difference', 'close' them."""
-    return {"type": "case-channels", "part": part, "layer": layer}
+def case_channels(layer: str) -> dict[str, str]:
+    """A button that opens all maps of a conv layer."""
+    return {"type": "case-channels", "layer": layer}
 
 
 # The detectors' page.

@@ -24,22 +24,20 @@ def path(tmp_path_factory):
     return path
 
 
-def test_the_process_needs_no_jax_and_less_than_two_seconds_of_work_until_it_answers(path, pytestconfig):
+def test_the_process_answers_without_what_only_computing_needs(path, pytestconfig):
     script = """
-import sys, time
+import sys
 import db.engine
 from dashapp.app import create_app
 import dashapp.server
 client = create_app(db.engine.create(sys.argv[1], read_only=True)).server.test_client()
 assert client.get("/").status_code == 200
-assert not {"jax", "flax", "model"} & set(sys.modules), "the dashboard imports the network"
-print(time.process_time())
+assert not {"jax", "flax", "optax", "model", "ingest", "pandas", "scipy"} & set(sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)], cwd=pytestconfig.rootpath, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 2
 
 
 @pytest.mark.parametrize(

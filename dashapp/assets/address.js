@@ -28,10 +28,12 @@
     return text === write(fields(search)) ? window.dash_clientside.no_update : text;
   }
 
-  /* Choose a value of this page: an entry in the history. */
-  function choose(name, value) {
+  /* Choose a value of this page, and forget what went with the one before: an entry in the history. */
+  function choose(name, value, forgotten = []) {
     const next = fields();
+    if ((next.get(name) || "") === value) return;
     set(next, name, value);
+    forgotten.forEach((one) => next.delete(one));
     window.dash_clientside.set_props(LOCATION, { search: write(next) });
   }
 

@@ -1,8 +1,7 @@
-/* The case view: choosing a layer writes the address, which everything else follows; a layer that is
-   pointed at is marked in the network and among the decisions alike. */
+/* The case view: a layer that is pointed at is marked in the network and among the decisions alike, and other
+   files are told when an answer of the server is shown. */
 (function () {
   "use strict";
-  const { address } = window.explainablePixels;
   const marked = (name) => document.querySelectorAll(`.case-page [data-layer="${CSS.escape(name)}"]`);
 
   function hint(event) {
@@ -25,21 +24,6 @@
       const { theme } = document.documentElement.dataset;
       if (theme && shown.theme !== theme) set_props("theme", { data: theme });
       return no_update;
-    },
-    /* A click on a layer or on "first k / all": the address it leads to. */
-    address: function (layerClicks, rangeClicks, search) {
-      const { callback_context: context, no_update } = window.dash_clientside;
-      const clicked = context.triggered_id;
-      if (!clicked || !context.triggered.some((one) => one.value)) return no_update;
-      return address.changed(search, (fields) => {
-        if (clicked.type === "case-range") {
-          address.set(fields, "neighbors", clicked.range === "all" ? "all" : "");
-          return;
-        }
-        // A k and a threshold are a layer's: the next one begins at its own tuned point.
-        if (fields.get("layer") !== clicked.layer) ["k", "threshold"].forEach((name) => fields.delete(name));
-        fields.set("layer", clicked.layer);
-      });
     },
   };
 })();

@@ -1,4 +1,5 @@
-/* Part C of the case view: what the reader chooses goes into the address, which everything follows.
+/* What the reader chooses in the case view goes into the address, which everything follows. Clicks are heard
+   here and not by Dash, which forgets one on a button that an answer of the server is just replacing.
    Sliders: while one moves the page follows at once; the address is written when it is let go, in place of
    the one before, so that "back" leaves the page and does not undo step by step. */
 (function () {
@@ -40,10 +41,16 @@
   let opening = null; // the neighbor whose pair the reader has just asked for
   let twinAsked = false; // the reader has just asked for the twin view
 
+  /* What goes when another value is chosen: a k and a threshold are a layer's, a difference is one of open maps. */
+  function forgotten(field, value) {
+    if (field === "layer") return ["k", "threshold"];
+    return field === "activations" && value === "" ? ["difference"] : [];
+  }
+
   /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */
   function choose(field, value) {
     opening = field === "pair" && value !== "" ? value : null;
-    address.choose(field, value);
+    address.choose(field, value, forgotten(field, value));
   }
 
   document.addEventListener("click", (event) => {
@@ -53,7 +60,8 @@
     const redraws = field === "metric" || field === "rule";
     twinAsked = field === "twin" && button.dataset.value !== "";
     chosen = redraws ? { field, until: window.performance.now() + REDRAWN_WITHIN } : null;
-    choose(button.dataset.field, button.dataset.value);
+    const closes = button.getAttribute("aria-expanded") === "true"; // what it has opened
+    choose(field, closes ? "" : button.dataset.value);
     if (button.classList.contains("pair-close")) backToList();
   });
 

@@ -1,8 +1,6 @@
-/* The maps of the case view: a click writes the address; a position that is pointed at, or reached with the
-   arrow keys, tells its numbers. */
+/* The maps of the case view: a position that is pointed at, or reached with the arrow keys, tells its numbers. */
 (function () {
   "use strict";
-  const { address } = window.explainablePixels;
   const parsed = new WeakMap(); // frame -> its values
   const at = new WeakMap(); // frame -> [row, column] of the keyboard
 
@@ -106,26 +104,4 @@
     mark.style.left = `${(100 * (Number(card.dataset.column) + 0.5)) / image.naturalWidth}%`;
     mark.style.top = `${(100 * (Number(card.dataset.row) + 0.5)) / image.naturalHeight}%`;
   });
-
-  window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.caseMaps = {
-    /* A click on a map's button or on a conv layer: the address it leads to. */
-    address: function (mapClicks, channelClicks, search) {
-      const { callback_context: context, no_update } = window.dash_clientside;
-      const clicked = context.triggered_id;
-      if (!clicked || !context.triggered.some((one) => one.value)) return no_update;
-      return address.changed(search, (fields) => {
-        if (clicked.type === "case-map") {
-          address.set(fields, "map", clicked.over === "plain" ? "" : clicked.over);
-        } else if (clicked.part === "difference") {
-          address.set(fields, "difference", fields.has("difference") ? "" : "original");
-        } else if (clicked.part === "open" && fields.get("activations") !== clicked.layer) {
-          fields.set("activations", clicked.layer);
-        } else {
-          fields.delete("activations");
-          fields.delete("difference");
-        }
-      });
-    },
-  };
 })();

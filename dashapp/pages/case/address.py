@@ -4,7 +4,7 @@ The rest of the query string is the case list's, kept for the way back and for t
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dashapp.pages.case.maps_address import NAMES as MAPS
 from dashapp.words import decisions
@@ -98,6 +98,13 @@ def case_view(
 
 def _complaint(name: str, value: str, expected: str) -> str:
     return f"The address asks for {name} “{value}”; {expected}."
+
+
+def chooses(field: str, value: str) -> dict[str, Any]:
+    """Attributes of a button that writes a value into the address; "" is the field's default, which is left
+    out. Heard by assets/case/insight.js; a button that is expanded takes its value back.
+    """
+    return {"data-field": field, "data-value": value}
 
 
 def other_case_search(search: str) -> str:

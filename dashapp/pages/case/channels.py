@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import ids
 from dashapp.draw import activation_maps, map_pictures
-from dashapp.pages.case.maps_address import MapsView
+from dashapp.pages.case.address import chooses
+from dashapp.pages.case.maps_address import ORIGINAL, MapsView
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions, maps
@@ -47,12 +48,12 @@ def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[A
         [
             html.H2(maps.channels_title(view.layer, count)),
             html.Span(maps.CHANGED if difference else maps.BRIGHTEST, className="muted"),
-            _switch(case, view.layer, difference),
+            _switch(case, difference),
             html.Button(
                 "Close",
-                id=ids.case_channels("close", view.layer),
                 className="button",
                 type="button",
+                **chooses("activations", ""),
             ),
         ],
         className="part-head channels-head",
@@ -63,15 +64,15 @@ def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[A
     return [*notices, panel]
 
 
-def _switch(case: db.read.CaseDetail, layer: str, difference: bool) -> html.Button:
+def _switch(case: db.read.CaseDetail, difference: bool) -> html.Button:
     attacked = case.attack is not None
     return html.Button(
         "Difference to the original",
-        id=ids.case_channels("difference", layer),
         className="button toggle",
         type="button",
         disabled=not attacked,
         title="" if attacked else maps.NOT_ATTACKED,
+        **chooses("difference", "" if difference else ORIGINAL),
         **{"aria-pressed": decisions.aria(difference)},
     )
 
@@ -128,7 +129,7 @@ PARTS = (
         "channels",
         {
             "channels": Output(ids.CASE_CHANNELS, "children"),
-            "expanded_layers": Output(ids.case_channels("open", ALL), "aria-expanded"),
+            "expanded_layers": Output(ids.case_channels(ALL), "aria-expanded"),
         },
         lambda scene: [
             scene.maps.layer,

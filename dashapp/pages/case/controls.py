@@ -1,17 +1,14 @@
-"""What the reader chooses in part C: metric and rule, and how the neighbors are shown.
-
-The buttons say in `data-field` and `data-value` what they write into the address (assets/case/insight.js).
-"""
+"""What the reader chooses in part C: metric and rule, and how the neighbors are shown."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
+from dash import ALL, Output, html
 from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
-from dashapp.pages.case.address import PANELS
+from dashapp.pages.case.address import PANELS, chooses
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.pages.case.state import CaseState
@@ -71,11 +68,8 @@ def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list[Any]:
         type="button",
         hidden=case.attack is None,
         title="The neighbors of the image before the attack beside these",
-        **{
-            "aria-pressed": decisions.aria(view.twin),
-            "data-field": "twin",
-            "data-value": "" if view.twin else "1",
-        },
+        **chooses("twin", "" if view.twin else "1"),
+        **{"aria-pressed": decisions.aria(view.twin)},
     )
     return [
         twin,
@@ -116,11 +110,8 @@ def segmented(
                 key=one,
                 type="button",
                 title=notes.get(one),
-                **{
-                    "aria-pressed": decisions.aria(one == chosen),
-                    "data-field": field,
-                    "data-value": "" if one == known[0] else one,
-                },
+                **chooses(field, "" if one == known[0] else one),
+                **{"aria-pressed": decisions.aria(one == chosen)},
             )
             for one in known
         ],
@@ -155,15 +146,3 @@ PARTS = (
         },
     ),
 )
-
-
-def register(app: Dash) -> None:
-    """A click on a layer or on "first k / all" writes the address."""
-    app.clientside_callback(
-        ClientsideFunction("caseView", "address"),
-        Output(ids.LOCATION, "search", allow_duplicate=True),
-        Input(ids.case_layer(ALL, ALL), "n_clicks"),
-        Input(ids.case_range(ALL), "n_clicks"),
-        State(ids.LOCATION, "search"),
-        prevent_initial_call=True,
-    )

@@ -10,6 +10,7 @@ from dash import html
 import db.read
 from dashapp import ids
 from dashapp.decide import votes
+from dashapp.pages.case.address import chooses
 from dashapp.pages.case.overview import alarm_state, class_name
 from dashapp.words import decisions as words
 from dashapp.words.glossary import about
@@ -76,6 +77,7 @@ def _decision(
                     id=ids.case_layer("decisions", layer.name),
                     className="decision-choose",
                     type="button",
+                    **chooses("layer", layer.name),
                     **{"aria-pressed": words.aria(chosen)},
                 )
             ),

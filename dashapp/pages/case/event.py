@@ -37,7 +37,7 @@ def register_event(app: Dash, engine: Engine, draw_page: Callable[[Scene], list[
         app, engine: the app and its database.
         draw_page: draws the whole page anew: for another metric or rule every decision is another.
     """
-    for file in (controls, maps, what_if, neighbors):
+    for file in (what_if, neighbors):
         file.register(app)
     pair.register(app, engine)
     app.clientside_callback(

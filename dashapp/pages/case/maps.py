@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
+from dash import ALL, Dash, Output, html
 from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids, theme
 from dashapp.draw import map_pictures
-from dashapp.pages.case.map_register import MAPS
+from dashapp.pages.case.address import chooses
+from dashapp.pages.case.map_register import MAPS, PLAIN
 from dashapp.pages.case.maps_address import MapsView
 from dashapp.pages.case.overview import image_address
 from dashapp.pages.case.parts import Part
@@ -32,6 +33,7 @@ def switch(view: MapsView) -> html.Div:
                 id=ids.case_map(one.name),
                 type="button",
                 title=one.note,
+                **chooses("map", "" if one.name == PLAIN else one.name),
                 **{"aria-pressed": words.aria(one.name == view.over)},
             )
             for one in MAPS.values()
@@ -205,15 +207,3 @@ PARTS = (
         _draw_pictures,
     ),
 )
-
-
-def register(app: Dash) -> None:
-    """A click on a map's button, or on a conv layer, writes the address."""
-    app.clientside_callback(
-        ClientsideFunction("caseMaps", "address"),
-        Output(ids.LOCATION, "search", allow_duplicate=True),
-        Input(ids.case_map(ALL), "n_clicks"),
-        Input(ids.case_channels(ALL, ALL), "n_clicks"),
-        State(ids.LOCATION, "search"),
-        prevent_initial_call=True,
-    )

@@ -10,6 +10,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
 import db.read
 from dashapp import ids
 from dashapp.draw import graph_elements
+from dashapp.pages.case.address import chooses
 from dashapp.pages.case.overview import class_name, image_address
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
@@ -39,7 +40,12 @@ def neighbors_part() -> html.Section:
                     about("neighbors"),
                     html.Div(
                         [
-                            html.Button(id=ids.case_range(shown), type="button", **{"aria-pressed": "false"})
+                            html.Button(
+                                id=ids.case_range(shown),
+                                type="button",
+                                **chooses("neighbors", "" if shown == "first" else shown),
+                                **{"aria-pressed": "false"},
+                            )
                             for shown in ("first", "all")
                         ],
                         className="range-switch",
@@ -171,11 +177,8 @@ def ranked_list(
                     className="neighbor-compare",
                     tabIndex=-1,
                     title="Compare both activations",
-                    **{
-                        "aria-label": f"Compare activations with the neighbor of rank {neighbor.rank}",
-                        "data-field": "pair",
-                        "data-value": str(neighbor.reference_sample_id),
-                    },
+                    **chooses("pair", str(neighbor.reference_sample_id)),
+                    **{"aria-label": f"Compare activations with the neighbor of rank {neighbor.rank}"},
                 ),
             ],
             **{"data-node": neighbor_key(neighbor)},

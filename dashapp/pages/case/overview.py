@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 import db.read
 from dashapp import ids, theme
 from dashapp.draw import activation_maps
+from dashapp.pages.case.address import chooses
 from dashapp.words import decisions
 from dashapp.words.glossary import about
 
@@ -138,10 +139,11 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
     if not layer.compared:
         return html.Button(
             [*inside, html.Span(f"all {layer.shape[-1]} maps", className="layer-more")],
-            id=ids.case_channels("open", layer.name),
+            id=ids.case_channels(layer.name),
             className=kind,
             type="button",
             title=f"{layer.name}: its strongest maps; a click shows all. The defense does not compare them.",
+            **chooses("activations", layer.name),
             **{"aria-expanded": decisions.aria(chosen)},
         )
     state, text = alarm_state(alarm)
@@ -150,6 +152,7 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
         id=ids.case_layer("network", layer.name),
         className=f"{kind} layer-compared {state}",
         type="button",
+        **chooses("layer", layer.name),
         **{"data-layer": layer.name, "aria-pressed": decisions.aria(chosen)},
     )
 

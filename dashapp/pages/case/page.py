@@ -127,7 +127,7 @@ def validation_layout() -> html.Div:
             maps.pictures_part(),
             html.Button(id=ids.case_map("")),
             channels.channels_part(),
-            html.Button(id=ids.case_channels("open", "")),
+            html.Button(id=ids.case_channels("")),
             notes.validation_layout(),
         ]
     )

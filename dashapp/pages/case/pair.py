@@ -12,7 +12,7 @@ import db.read
 from dashapp import ids
 from dashapp.decide import pairs
 from dashapp.draw import activation_maps, figures, pair_figures
-from dashapp.pages.case.address import ORDERS
+from dashapp.pages.case.address import ORDERS, chooses
 from dashapp.pages.case.controls import segmented
 from dashapp.pages.case.overview import class_name, image_address
 from dashapp.pages.case.parts import Part
@@ -245,7 +245,7 @@ def _head(children: list[Any]) -> html.Div:
         type="button",
         className="button pair-close",
         title="Close (Escape)",
-        **{"data-field": "pair", "data-value": ""},
+        **chooses("pair", ""),
     )
     return html.Div([*children, close], className="part-head pair-head")
 

@@ -11,6 +11,7 @@ import db.read
 from dashapp import ids
 from dashapp.decide import twins
 from dashapp.draw import activation_maps
+from dashapp.pages.case.address import chooses
 from dashapp.pages.case.overview import class_name, image_address
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
@@ -51,7 +52,7 @@ def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, 
                 type="button",
                 className="button pair-close",
                 title="Hide the original's neighbors",
-                **{"data-field": "twin", "data-value": ""},
+                **chooses("twin", ""),
             ),
         ],
         className="part-head pair-head",
