@@ -1,10 +1,10 @@
-"""A file whole or not at all: it is written beside its place, and takes it in one step.
+"""Write a file whole or not at all: it is written in a folder beside its place, then moved in one step.
 
     with whole_file(Path("cases.csv")) as path:
         path.write_bytes(b"...")
 
-What fails or is stopped on the way leaves what was there, and nothing else. A process that is killed outright
-leaves a folder beside it, whose name begins with a dot and the file's name.
+A write that fails or is stopped leaves what was there before, and nothing else. A process that is killed
+outright leaves a folder beside it, whose name begins with a dot and the file's name.
 """
 
 import errno
@@ -17,29 +17,29 @@ from tempfile import TemporaryDirectory
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit on the size of files
 ANOTHER = "choose another name"
-FORCE = "name another file, or give --force to replace it"  # of commands that have this option
+FORCE = "name another file, or give --force to replace it"  # for commands with this option
 
 
 @contextmanager
 def whole_file(path: Path, *, replace: bool = False, way_out: str = ANOTHER) -> Iterator[Path]:
-    """The path of a file to write, in a folder of its own; at the end it gets the name `path`.
+    """Yield a path to write to, in a folder of its own; at the end that file is moved to `path`.
 
     Args:
-        path: where the file belongs; of a symbolic link, where it leads.
-        replace: a file that is there gives way, and its permissions are kept.
-        way_out: what to do about a file that is there, for the message.
+        path: where the file belongs; a symbolic link is followed.
+        replace: replace an existing file, with its permissions.
+        way_out: what to do about an existing file, for the message.
 
     Raises:
-        OSError: the file cannot be written there, as `require_place` says, or the disk is full.
+        OSError: the file cannot be written there (see `require_place`), or the disk is full.
     """
     require_place(path, replace=replace, way_out=way_out)
     target = path.resolve()
     try:
         with _folder_beside(path, target) as folder:
-            made = folder / target.name
-            yield made
-            if not _publish(made, target, replace):
-                raise FileExistsError(_taken(path, way_out))
+            draft = folder / target.name
+            yield draft
+            if not _publish(draft, target, replace):
+                raise FileExistsError(_taken_message(path, way_out))
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
@@ -51,24 +51,24 @@ def whole_file(path: Path, *, replace: bool = False, way_out: str = ANOTHER) -> 
 
 def write_whole(path: Path, content: str | bytes, *, replace: bool = True) -> None:
     """Write a file in one step; text as UTF-8. Raises what `whole_file` raises."""
-    with whole_file(path, replace=replace) as made:
-        made.write_bytes(content.encode() if isinstance(content, str) else content)
+    with whole_file(path, replace=replace) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def require_place(path: Path, *, replace: bool = False, way_out: str = ANOTHER) -> None:
-    """Returns where a file can be written at the path.
+    """Check that a file can be written at the path.
 
     Raises:
-        FileExistsError: a file is there, and is not to be replaced.
-        IsADirectoryError: a folder is there; OSError: something else that is no file.
-        FileNotFoundError: the folder that it should be in is not there.
+        FileExistsError: a file is there, and `replace` is false.
+        IsADirectoryError: a folder is there; OSError: something else that is not a file.
+        FileNotFoundError: its folder does not exist.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it.")
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is no ordinary file: name another one.")
     if path.exists() and not replace:
-        raise FileExistsError(_taken(path, way_out))
+        raise FileExistsError(_taken_message(path, way_out))
     try:
         folder = path.resolve().parent if path.is_symlink() else path.parent
     except (OSError, RuntimeError):
@@ -82,34 +82,34 @@ def require_place(path: Path, *, replace: bool = False, way_out: str = ANOTHER) 
 @contextmanager
 def _folder_beside(path: Path, target: Path) -> Iterator[Path]:
     try:
-        made = TemporaryDirectory(prefix=f".{target.name[:20]}-", dir=target.parent)
+        temporary = TemporaryDirectory(prefix=f".{target.name[:20]}-", dir=target.parent)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise
         raise type(error)(f"{path} cannot be written: {error.strerror}.") from error
-    with made as folder:
+    with temporary as folder:
         yield Path(folder)
 
 
-def _publish(made: Path, target: Path, replace: bool) -> bool:
-    """Give the file its name; whether that could be done without taking the place of one that has to stay."""
-    with made.open("rb") as file:
-        os.fsync(file.fileno())  # a disk that has no room may say so only now
+def _publish(draft: Path, target: Path, replace: bool) -> bool:
+    """Give the file its name; False if that would replace a file that must stay."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())  # a full disk may raise only now
     if replace:
         if target.exists():
-            shutil.copymode(target, made)
-        made.replace(target)
+            shutil.copymode(target, draft)
+        draft.replace(target)
         return True
     try:
-        os.link(made, target)  # which, unlike a rename, never takes the place of a file
+        os.link(draft, target)  # unlike a rename, a link never replaces a file
     except FileExistsError:
         return False
     except OSError:  # a file system without links
         if target.exists():
             return False
-        made.rename(target)
+        draft.rename(target)
     return True
 
 
-def _taken(path: Path, way_out: str) -> str:
+def _taken_message(path: Path, way_out: str) -> str:
     return f"{path} is there already: {way_out}."

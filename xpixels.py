@@ -1,6 +1,6 @@
-"""The command line: it parses, delegates, and turns what went wrong into one clear line.
+"""The command line: parse arguments, run the command, and report an error in one clear line.
 
-Exit status: 0 done, 1 failed, 2 wrong usage; of `check` also 3, an alarm.
+Exit status: 0 done, 1 failed, 2 wrong usage; `check` also ends with 3 on an alarm.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import sys
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-TYPE_CHECKING = False  # as `typing` has it; what takes time is imported where a Ctrl-C is told in one line
-if TYPE_CHECKING:  # `run` makes sure first that these are our own packages
+TYPE_CHECKING = False  # as in `typing`; slow imports come later, where a Ctrl-C is reported in one line
+if TYPE_CHECKING:  # `run` first checks that these are our own packages
     import argparse
     from collections.abc import Sequence
     from types import SimpleNamespace
@@ -29,23 +29,23 @@ PACKAGES = (
     "ingest",
     "dashapp",
     "whole_file",
-)  # beside this file, whatever else has such a name
+)  # these have to lie beside this file; other packages may have the same names
 
-# What is true of a command that is stopped, or finds no room on a disk.
+# The state after a command was stopped or the disk was full.
 GOES_ON = "what was written is kept, and the same command goes on from there"
 NOTHING_WRITTEN = "nothing was written"
 ONLY_READS = "it only reads: nothing was changed"
 
 
 def run() -> NoReturn:
-    """The program `xpixels`: `main` with streams that bear everything, in a process of its own."""
+    """The program `xpixels`: run `main` in its own process, with streams that can show every character."""
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped job leaves as Ctrl-C does
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends a job as Ctrl-C does
         _prepare()
         status = main()
     except KeyboardInterrupt:
         status = _failed(f"stopped; {NOTHING_WRITTEN}")
-    finally:  # what is done is done, also for who stops it while Python ends
+    finally:  # a signal that arrives while Python exits must not change the status
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
     sys.exit(status)
@@ -56,7 +56,7 @@ def _prepare() -> None:
     import threading
     from types import SimpleNamespace
 
-    # Child processes find what this one found: neither their folder nor PYTHONPATH puts something before it.
+    # Child processes import the same packages: neither their folder nor PYTHONPATH may shadow them.
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ.pop("PYTHONPATH", None)
     line = _foreign_package()
@@ -65,7 +65,7 @@ def _prepare() -> None:
     from model.terminal import prepare_streams
 
     prepare_streams()
-    # Their complaints, with tracebacks, come beside the error that is told in one line.
+    # These libraries would log tracebacks in addition to our error in one line.
     for library in ("sqlalchemy", "psycopg"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
     threading.excepthook = lambda error: _failed(
@@ -74,12 +74,12 @@ def _prepare() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives its exit status."""
+    """Run one command; returns its exit status."""
     from types import SimpleNamespace
 
     options: argparse.Namespace | SimpleNamespace = SimpleNamespace(stopped=NOTHING_WRITTEN)
     try:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # also where `run` was not there before
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # also if `run` did not call this
         options = parser().parse_args(arguments)
         if getattr(options, "database", "") is None and not hasattr(options, "database_may_lack"):
             from db.address import default
@@ -87,13 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.database = default()
         from model.terminal import outlasting
 
-        # The reader of our output, `head` say, may have seen enough: who only reads ends then, others go on.
+        # The reader of our output, such as `head`, may close it: commands that only read end, others go on.
         with nullcontext() if options.stopped is ONLY_READS else outlasting():
             status: int = options.run(options) or 0
-            sys.stdout.flush()  # now, as a full disk is told in one line here, and not when Python ends
+            sys.stdout.flush()  # here a full disk is reported in one line, when Python exits it is not
         return status
     except KeyboardInterrupt:
-        return _failed(f"stopped; {_truth(options)}")
+        return _failed(f"stopped; {_describe_stop(options)}")
     except BrokenPipeError:
         _drop_output()
         return 0
@@ -144,20 +144,20 @@ def _run_demo(options: argparse.Namespace) -> None:
     from ingest.demo import DEMO, NAME, explain
 
     if not options.no_serve:
-        # A port in use, or a password that is missing, is told now, not after minutes.
+        # Report a port in use or a missing password now, not after minutes.
         with listen(options.host, options.port) as listening:
             require_password(listening, options.host, read_password(options.password_file))
     print(explain(DEMO), flush=True)
     run(options.database, DEMO, usual_name=NAME)
     if not options.no_serve:
-        # A process of its own serves: it never loads JAX, and gives back what the attacks used.
+        # The server replaces this process: it never loads JAX, and what the attacks used is freed.
         sys.stdout.flush()
         command = [*_own_command(), "serve", *as_arguments(options)]
         os.execve(sys.executable, command, os.environ | {ENVIRONMENT: str(options.database)})
 
 
 def _own_command() -> list[str]:
-    """What starts this program in a process of its own, whatever lies in the current folder."""
+    """The command that starts this program in a new process, whatever the current folder contains."""
     start = "import sys; sys.path.append({!r}); import xpixels; xpixels.run()"
     return [sys.executable, "-P", "-c", start.format(str(Path(__file__).resolve().parent))]
 
@@ -181,7 +181,7 @@ def _run_fetch(options: argparse.Namespace) -> None:
     if options.source is not None and hide_passwords(options.source) != options.source:
         raise ValueError(f"--from {options.source}: expected an archive or a folder of this machine")
     source = DATASETS[options.name]
-    assert source.fetch is not None  # the choices are those that can be fetched
+    assert source.fetch is not None  # the choices are only data sets that can be fetched
     print(f"{source.name} is in {source.fetch(from_path=options.source)}")
 
 
@@ -307,14 +307,14 @@ def _run_copy(options: argparse.Namespace) -> None:
 
 
 def _foreign_package() -> str | None:
-    """The line for another program's package that would be taken for one of ours."""
+    """The error line if another program's package would be imported instead of ours; else None."""
     from importlib.util import find_spec
 
     here = Path(__file__).resolve().parent
     for name in PACKAGES:
         spec = find_spec(name)
-        found: Sequence[str | None] = [] if spec is None else spec.submodule_search_locations or [spec.origin]
-        places = [Path(place).resolve() for place in found if place is not None]
+        paths: Sequence[str | None] = [] if spec is None else spec.submodule_search_locations or [spec.origin]
+        places = [Path(place).resolve() for place in paths if place is not None]
         if not {here / name, here / f"{name}.py"} & set(places):
             where = f"is taken from {places[0]}" if places else "is missing"
             way_out = "start xpixels in another folder, and without PYTHONPATH"
@@ -322,8 +322,8 @@ def _foreign_package() -> str | None:
     return None
 
 
-def _truth(options: argparse.Namespace | SimpleNamespace) -> str:
-    """What is true of a command that ends before it is done."""
+def _describe_stop(options: argparse.Namespace | SimpleNamespace) -> str:
+    """The state that a command leaves when it ends early."""
     return str(options.stopped(options) if callable(options.stopped) else options.stopped)
 
 
@@ -331,11 +331,11 @@ def _told(error: BaseException, options: argparse.Namespace | SimpleNamespace) -
     try:
         from db.address import shown
         from db.faults import describe, no_room
-    except ImportError:  # what they need is not installed
+    except ImportError:  # their dependencies are not installed
         return f"{error}: install explainable-pixels again, as its README says"
     database = getattr(options, "database", None)
     line = describe(error, "the database" if database is None else shown(database))
-    return f"{line}; make room: {_truth(options)}" if no_room(error) else line
+    return f"{line}; make room: {_describe_stop(options)}" if no_room(error) else line
 
 
 def _failed(line: str, *, status: int = 1) -> int:
@@ -349,7 +349,7 @@ def _failed(line: str, *, status: int = 1) -> int:
 
 
 def _drop_output() -> None:
-    """Let what is left in standard output go nowhere: it could not be written, and is not tried again."""
+    """Discard the rest of standard output: it could not be written, and is not tried again."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

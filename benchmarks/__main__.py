@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark in a process of its own, each saying what it measured.
+"""`make bench`: run every benchmark in a process of its own and print its title and results.
 
 `benchmarks.rivals` is left out: it needs PyTorch in another environment (`make rivals`).
 """

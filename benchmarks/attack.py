@@ -19,7 +19,7 @@ from model.network.incremental_pass import fastest
 
 
 def correct_images(network: cnn.Network, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first images (N, H, W, 3) of the sample's test part that the network gets right, with labels."""
+    """The first correctly classified images (N, H, W, 3) of the sample's test part, with labels."""
     test = registry.load("cifar10-sample", "test")
     right = np.flatnonzero(cnn.predict(network, test.images).argmax(1) == test.labels)[:count]
     return test.images[right], test.labels[right]
@@ -42,10 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
     devices.use_all_cores()
     network = checkpoint.load().network
     images, labels = correct_images(network, options.images)
-    rates, found = {}, {}
+    rates, results = {}, {}
     for form in ("incremental", "full"):
-        told = []
-        found[form] = one_pixel_attack(
+        reports = []
+        results[form] = one_pixel_attack(
             fastest(network, pixels=options.pixels, form=form)[0],
             images,
             labels,
@@ -55,16 +55,16 @@ def main(arguments: list[str] | None = None) -> None:
             generations=options.generations,
             strategy=options.strategy,
             key=jax.random.key(0),
-            progress=told.append,
+            progress=reports.append,
         )
-        last, success = told[-1], found[form].success
+        last, success = reports[-1], results[form].success
         rates[form] = last.evaluations / last.seconds
         print(
             f"{form} passes: {last.evaluations:,} evaluations in {last.seconds:.1f} s, {rates[form]:,.0f}/s; "
             f"{success.sum()} of {success.size} attacks succeeded",
             flush=True,
         )
-    same = np.array_equal(found["incremental"].images, found["full"].images)
+    same = np.array_equal(results["incremental"].images, results["full"].images)
     print(f"{rates['incremental'] / rates['full']:.1f} times as fast; the same images: {same}")
 
 

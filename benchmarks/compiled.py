@@ -1,10 +1,10 @@
-"""Where processes that a benchmark starts keep what XLA compiled, so that only the first one compiles it."""
+"""A cache of compiled XLA programs for the processes of a benchmark, so that only the first one compiles."""
 
 from pathlib import Path
 
 
 def compiled_in(folder: Path) -> dict[str, str]:
-    """Settings of the environment; the folder is made when it is needed."""
+    """Environment variables for a cache in the folder, which is made when it is needed."""
     return {
         "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

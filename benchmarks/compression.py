@@ -29,7 +29,7 @@ def shuffled(blob: bytes) -> bytes:
 
 
 def in_order(blob: bytes) -> bytes:
-    """What `shuffled` made of it, undone."""
+    """Undo `shuffled`."""
     return np.frombuffer(blob, "u1").reshape(2, -1).T.tobytes()
 
 
@@ -49,7 +49,7 @@ WAYS: dict[str, tuple[Callable, Callable]] = {  # how a BLOB is written, and how
 
 
 def compare(blobs: Sequence[bytes]) -> None:
-    """Print each way's bytes a vector, and its seconds for all vectors."""
+    """Print each way's bytes per vector, and its seconds for all vectors."""
     whole = decode_activations(blobs)
     for way, (write, read) in WAYS.items():
         began = time.process_time()

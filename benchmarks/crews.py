@@ -35,26 +35,26 @@ SERVER_INGESTS = 3
 
 
 class Bench:
-    """What is run, and how its end is judged."""
+    """Runs ingests, and checks the resulting databases."""
 
     def __init__(self, folder: Path, options: Sequence[str], seed: int) -> None:
-        """options: of the ingest, but for the database. seed: of the moments of kills."""
+        """options: of the ingest, except the database. seed: for the moments of kills."""
         self.folder, self.options, self.chance = folder, list(options), random.Random(seed)
         self.seconds, self.expected = 0.0, None
 
     def start(self, database: str, *more: str) -> subprocess.Popen:
-        """An ingest, begun; its output goes to a file."""
-        with (self.folder / "said").open("ab") as said:
+        """Start an ingest; its output goes to a file."""
+        with (self.folder / "said").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-m", "ingest", *self.options, *more],
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 cwd=Path(__file__).parents[1],
                 env=os.environ | compiled_in(self.folder / "compiled") | {ENVIRONMENT: database},
             )
 
     def alone(self) -> None:
-        """One process, twice: the first one compiles."""
+        """Run one process, twice: the first one compiles."""
         for name in ("compiles", "alone"):
             began = time.monotonic()
             self.finish(self.start(str(self.folder / f"{name}.db")))
@@ -63,18 +63,18 @@ class Bench:
         print(f"one process: {self.seconds:.0f} s", flush=True)
 
     def finish(self, process: subprocess.Popen) -> None:
-        """Wait for the end. Raises RuntimeError with what was said when it fails."""
+        """Wait for the end. Raises RuntimeError with the output if the process fails."""
         if process.wait():
             raise RuntimeError((self.folder / "said").read_text())
 
     def read(self, engine: Engine) -> tuple[Contents, list[str]]:
-        """What a database holds, and what is wrong with it."""
+        """The contents of a database, and its problems."""
         found = contents(engine), upkeep.check(engine)
         engine.dispose()
         return found
 
     def judge(self, name: str, engine: Engine, seconds: float, kills: int) -> list[str]:
-        """Print a line; gives what is wrong."""
+        """Print a line; returns the problems of a database."""
         found, wrong = self.read(engine)
         wrong += differences(found, self.expected)
         share = f"{seconds:.0f} s, {seconds / self.seconds:.2f} of one process's"
@@ -82,7 +82,7 @@ class Bench:
         return wrong
 
     def dask(self, kills: int) -> list[str]:
-        """A local Dask cluster, whose workers are killed now and then."""
+        """Run a local Dask cluster, and kill some of its workers."""
         path = self.folder / f"dask-{kills}.db"
         began = time.monotonic()
         process = self.start(str(path), "--scheduler", "local")
@@ -93,7 +93,7 @@ class Bench:
         return self.judge(name, engines.create(path, read_only=True), seconds, len(killed))
 
     def server(self, address: str, kills: int) -> list[str]:
-        """Three ingests on a server's new database; those that are killed are started anew."""
+        """Run three ingests on a server's new database; killed ones are started again."""
         url = make_url(address).set(database=f"xpixels_crews_{os.getpid()}_{kills}")
         with admin(address) as execute:
             execute(f'CREATE DATABASE "{url.database}"')
@@ -123,7 +123,7 @@ class Bench:
 
 
 def dask_workers(parent: int) -> list[int]:
-    """Processes below the nannies of a local cluster, which are threads of `parent`."""
+    """Worker processes of a local cluster, whose nannies are threads of `parent`."""
     listed = subprocess.run(
         ["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, encoding="utf-8", check=True
     ).stdout.splitlines()
@@ -135,7 +135,7 @@ def dask_workers(parent: int) -> list[int]:
 def killing(
     moments: Sequence[float], among: Callable[[], list[int]], chance: random.Random
 ) -> Iterator[list[int]]:
-    """Kill one of some processes at each moment; gives the list of those that were."""
+    """Kill one of some processes at each moment; yields the list of killed processes."""
     over, killed, began = threading.Event(), [], time.monotonic()
 
     def work() -> None:
@@ -157,7 +157,7 @@ def killing(
 
 @contextmanager
 def admin(address: str) -> Iterator[Callable]:
-    """Statements outside of transactions, as those that make databases have to be."""
+    """Execute statements outside of transactions, as CREATE DATABASE requires."""
     engine = create_engine(address, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         yield connection.exec_driver_sql

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.interruptions --kills 40` kills `xpixels ingest` by SIGKILL at random moments of every
 stage, gives the same command again, and compares the database with that of an undisturbed run, row for row.
-Options that it does not know are the ingest's, as `--targets all`.
+Unknown options are passed to the ingest, such as `--targets all`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STAGES = (
     *("neighbors", "tuning", "evaluation"),
 )
 BATCH = ("--dataset", "cifar10-sample", "--population", "16", "--generations", "3")
-# The command line, with a line in a file for every attack that is finished, written down or not.
+# The command line, with a line in a log for every finished attack, whether it is stored or not.
 CHILD = """
 import os, sys
 from model.attacks import one_pixel
@@ -50,19 +50,19 @@ sys.exit(xpixels.main(["ingest", *sys.argv[2:]]))
 
 
 class Bench:
-    """Where the databases lie, and what is run."""
+    """Runs ingests into the databases of a folder."""
 
     def __init__(self, folder: Path, options: Sequence[str]) -> None:
-        """`options`: of the ingest, but for the database."""
+        """`options`: of the ingest, except the database."""
         self.folder, self.options = folder, list(options)
 
     def start(self, name: str) -> subprocess.Popen:
-        """The ingest into database `name`, begun; its output is left in a file."""
-        with (self.folder / f"{name}.out").open("ab") as said:
+        """Start an ingest into database `name`; its output goes to a file."""
+        with (self.folder / f"{name}.out").open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", CHILD, str(self.folder / f"{name}.attacks"), *self.options],
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 cwd=Path(__file__).parents[1],
                 env=os.environ
                 | compiled_in(self.folder / "compiled")
@@ -70,12 +70,12 @@ class Bench:
             )
 
     def whole(self, name: str) -> None:
-        """An ingest to its end. Raises RuntimeError when it fails."""
+        """Run an ingest to its end. Raises RuntimeError if it fails."""
         if self.start(name).wait():
             raise RuntimeError((self.folder / f"{name}.out").read_text())
 
     def stage(self, name: str) -> tuple[int, str] | None:
-        """The run that is at work, and its stage; None: none is."""
+        """The active run, and its stage; None: there is none."""
         path = self.folder / f"{name}.db"
         if not path.exists():
             return None
@@ -87,9 +87,9 @@ class Bench:
             return None
 
     def kill(self, name: str, stage: str | None, after: float) -> str | None:
-        """Begin, and kill: `after` seconds from when a stage begins, or from the start where it is None.
+        """Start an ingest; kill it `after` seconds after a stage begins, or after the start if that is None.
 
-        Gives the stage that was at work ("-": none), or None where the ingest was done before.
+        Returns the stage that was active ("-": none), or None if the ingest was done before.
         """
         process = self.start(name)
         before = self.stage(name)
@@ -111,14 +111,14 @@ class Bench:
         return at_work[1] if at_work else "-"
 
     def attacks(self, name: str) -> tuple[int, int, int]:
-        """How many attacks were finished, how many of them twice or more, and the queries of all."""
+        """How many attacks were finished, how many were repetitions, and the queries of all."""
         path = self.folder / f"{name}.attacks"
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         counted = Counter(line.split()[0] for line in lines)
         return len(counted), sum(counted.values()) - len(counted), sum(int(x.split()[1]) for x in lines)
 
     def problems(self, name: str, expected: dict) -> list[str]:
-        """What is wrong with a database in the end."""
+        """The problems of a database in the end."""
         engine = engines.create(self.folder / f"{name}.db", read_only=True)
         found = upkeep.check(engine) + differences(expected, contents(engine))
         with engine.connect() as connection:
@@ -128,13 +128,13 @@ class Bench:
 
 
 def main() -> int:
-    """Kill until there were enough kills; a line each, then the sums. Exit status 1: something was wrong."""
+    """Kill until there were enough kills; prints a line for each, then sums. Exit status 1: problems."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--cases", default="40")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--weights", type=Path, help="npz of a network (default: the bundled one)")
-    options, further = parser.parse_known_args()  # of the ingest, as --targets all
+    options, further = parser.parse_known_args()  # of the ingest, such as --targets all
     chance, wrong, killed, databases = random.Random(options.seed), [], Counter(), 0
     again = queries = 0
     with tempfile.TemporaryDirectory() as name:
@@ -153,7 +153,7 @@ def main() -> int:
         while killed.total() < options.kills:
             databases += 1
             database = f"killed-{databases}"
-            for stage in STAGES:  # a kill in each, now and then at any other moment
+            for stage in STAGES:  # a kill in each, sometimes at any other moment
                 anywhere = chance.random() < 0.2
                 after = chance.uniform(0, seconds if anywhere else took[stage])
                 at = bench.kill(database, None if anywhere else stage, after)

@@ -1,6 +1,6 @@
-"""What is true of every state of a database that a reader may see, an ingest at work or not.
+"""Invariants of every database state that a reader may see, during an ingest or not.
 
-Of SQL: counts of what must not be, each 0 at any moment. Of the dashboard: what is wrong within one answer.
+In SQL: counts of violations, each 0 at any moment. In the dashboard: contradictions within one response.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from db.read import PAGE_SIZE
 from db.soundness import contradictions
 from model.data.png import decode_png
 
-# What `xpixels db check` wants of a database whose ingest is done; before, cases wait for these.
+# Checks of `xpixels db check` that hold only when an ingest is done: before, cases still lack these.
 STAGED = ("without neighbors", "decisions missing", "do not count every case")
 OWN = {
     "cases whose probabilities do not sum to 1": """
@@ -68,14 +68,14 @@ ALWAYS = {what: text(count) for what, count in OWN.items()} | {
 
 
 def broken(connection: Connection, names: list[str]) -> Iterator[str]:
-    """What is wrong now with the database, of what ALWAYS has under these names."""
+    """The current violations in the database of the invariants in ALWAYS with these names."""
     for name in names:
         if number := connection.scalar(ALWAYS[name]):
             yield f"{number:,} {name}"
 
 
 def torn(address: str, data: bytes) -> Iterator[str]:
-    """What does not fit together in an answer of the dashboard, unpacked."""
+    """The contradictions in a response of the dashboard, unpacked."""
     if address.startswith("/images/"):
         digest = hashlib.sha256(decode_png(data).tobytes()).hexdigest()
         if digest not in address:
@@ -94,7 +94,7 @@ def torn(address: str, data: bytes) -> Iterator[str]:
 
 
 def _torn_row(row: dict[str, str]) -> Iterator[str]:
-    """A case of an export: the layers that alarm are as many as it counts."""
+    """Check a case of an export: its count of alarming layers is the number that it lists."""
     named = row["alarming_layers"]
     alarming = [] if named in ("", "none") else named.split("+")
     if (named == "") != (row["alarms"] == "") or len(alarming) != int(row["alarms"] or 0):
@@ -104,38 +104,38 @@ def _torn_row(row: dict[str, str]) -> Iterator[str]:
 
 
 def _torn_list(page: dict) -> Iterator[str]:
-    """The first page of a list: each filter's counts come to its cases, and its rows are as many."""
-    drawn = "".join(one["data-html"] for one in components(page) if "data-html" in one)
-    if (found := re.search(r'list-count">([\d,]+) of ([\d,]+) cases', drawn)) is None:
+    """Check the first page of a list: each filter's counts add up to its cases, and it has as many rows."""
+    html = "".join(one["data-html"] for one in components(page) if "data-html" in one)
+    if (match := re.search(r'list-count">([\d,]+) of ([\d,]+) cases', html)) is None:
         return
-    total, stored = (int(number.replace(",", "")) for number in found.groups())
+    total, stored = (int(number.replace(",", "")) for number in match.groups())
     if total > stored:
         yield f"{total} cases of {stored}"
     for name in ("kind", "true", "predicted"):
-        section = re.search(rf'data-facet="{name}">(.*?)</details>', drawn, re.DOTALL)
+        section = re.search(rf'data-facet="{name}">(.*?)</details>', html, re.DOTALL)
         counts = [int(number.replace(",", "")) for number in re.findall(r'facet-count">([\d,]+)', section[1])]
         chosen = "facet-on" in section[1]  # then the others count what they would add
         if not chosen and sum(counts) != total:
             yield f"{total} cases, and by {name} {sum(counts)}"
-    rows = drawn.count('class="row-link"')  # of the table; a gallery has none
+    rows = html.count('class="row-link"')  # of the table; a gallery has none
     if rows and rows != min(total, PAGE_SIZE):
         yield f"{rows} rows of {total} cases"
 
 
 def _torn_case(page: dict) -> Iterator[str]:
-    """The case view: what the network's drawing says of a layer is what its decision says."""
+    """Check the case view: the network's drawing and the decisions agree on each layer."""
     states: dict[str, set[str]] = {}
     for one in components(page):
         classes = str(one.get("className", "")).split()
         if "data-layer" in one and ("layer-compared" in classes or "decision" in classes):
             states.setdefault(one["data-layer"], set()).update(c for c in classes if c.startswith("is-"))
-    for layer, said in states.items():
-        if len(said) != 1:
-            yield f"layer {layer} is {' and '.join(sorted(said))}"
+    for layer, layer_states in states.items():
+        if len(layer_states) != 1:
+            yield f"layer {layer} is {' and '.join(sorted(layer_states))}"
 
 
 def _torn_layer(answer: dict) -> Iterator[str]:
-    """A layer of a case: every rank of its neighbors once, and scores that sum to 1."""
+    """Check a layer of a case: every neighbor rank occurs once, and scores sum to 1."""
     listed = [one for one in components(answer[ids.CASE_LIST]) if one.get("className") == "neighbor-rank"]
     ranks = [int(one["children"]) for one in listed]
     if ranks != list(range(1, len(ranks) + 1)):

@@ -39,13 +39,13 @@ OF_REFERENCES = ("reference_samples", "reference_activations", "samples", "image
 
 
 def sizes(connection: Connection) -> dict[str, int]:
-    """Bytes of every table's pages, its indexes among them."""
+    """Bytes of every table's pages, including its indexes."""
     query = """SELECT tbl_name, SUM(pgsize) FROM dbstat JOIN sqlite_schema USING (name) GROUP BY tbl_name"""
     return dict(connection.exec_driver_sql(query).all())
 
 
 def print_sizes(engine: Engine) -> None:
-    """Bytes by table for a case and for a reference sample; of samples and images those of the latter."""
+    """Print bytes by table per case and per reference sample; samples and images count for the latter."""
     with engine.connect() as connection:
         found = sizes(connection)
         for name, table, parts in (
@@ -58,12 +58,12 @@ def print_sizes(engine: Engine) -> None:
                 counted = schema.metadata.tables[part] if part in ("samples", "images") else table
                 there = connection.scalar(select(func.count()).select_from(counted))
                 each[part] = found.get(part, 0) / there
-            told = ", ".join(f"{part} {size:,.0f}" for part, size in each.items() if size >= 1)
-            print(f"a {name} takes {sum(each.values()):,.0f} bytes ({number:,} there): {told}")
+            by_table = ", ".join(f"{part} {size:,.0f}" for part, size in each.items() if size >= 1)
+            print(f"a {name} takes {sum(each.values()):,.0f} bytes ({number:,} there): {by_table}")
 
 
 def multiply_references(connection: Connection, wanted: int) -> int:
-    """Copy the reference set with its activations until there are so many; pictures are shared."""
+    """Copy the reference set with its activations until it has `wanted` samples; images are shared."""
     samples, references = schema.samples, schema.reference_samples
     activations = schema.reference_activations
     there = connection.scalar(select(func.count()).select_from(references))
@@ -85,7 +85,7 @@ def multiply_references(connection: Connection, wanted: int) -> int:
 def _copy(
     connection: Connection, table: Table, moved: tuple[str, ...], numbers, which, *, offset: int
 ) -> None:
-    """INSERT of copies whose `moved` columns are other numbers than any that is there."""
+    """Insert copies whose `moved` columns have numbers that no row has yet."""
     values = [
         (column + offset + numbers.c.copy * STEP if column.name in moved else column).label(column.name)
         for column in table.c
@@ -97,7 +97,7 @@ def _copy(
 def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tuple[int, float, float]]:
     """Write neighbors of the cases that have none, in every compared layer.
 
-    Gives, for so many cases each time, rows, seconds, and seconds of the processor.
+    Yields the rows, seconds and CPU seconds of each chunk of cases.
     """
     random = np.random.default_rng(0)
     with engine.connect() as connection:
@@ -134,7 +134,7 @@ def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tu
 
 
 def timed(what: str, question: Callable):
-    """Print what a question takes; gives its answer."""
+    """Print the time of a query; returns its result."""
     began = time.perf_counter()
     answer = question()
     print(f"{what}: {time.perf_counter() - began:.2f} s", flush=True)
@@ -142,7 +142,7 @@ def timed(what: str, question: Callable):
 
 
 def measure(path: Path, source: Path, wanted: int, references: int) -> None:
-    """Make the large database at `path` from the one at `source`, and print all that is measured."""
+    """Make the large database at `path` from the one at `source`, and print all measurements."""
     small = db.engine.create(source, read_only=True)
     with small.connect() as connection:
         network_id = batches.network_ids(connection)[-1]

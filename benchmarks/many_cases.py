@@ -24,7 +24,7 @@ from dashapp.app import create_app
 from db import facets, schema
 from db.commands import upkeep
 
-MOVED = {  # table -> columns that name a sample, an attack or a case, or are part of such a name
+MOVED = {  # table -> columns that identify a sample, an attack or a case, or are part of such a key
     schema.samples: ("id", "position"),
     schema.attacks: ("id", "sample_id"),
     schema.attack_pixels: ("attack_id",),
@@ -34,7 +34,7 @@ MOVED = {  # table -> columns that name a sample, an attack or a case, or are pa
     schema.detector_decisions: ("case_id",),
 }
 CLASSES = ("label", "true_class", "predicted_class", "target_class", "recovered_class", "majority_class")
-STEP = 10_000_000  # between a row and its next copy; more than any id of the source
+STEP = 10_000_000  # between the ids of a row and of its next copy; more than any id of the source
 
 
 def multiply(source: Path, target: Path, cases: int) -> Engine:

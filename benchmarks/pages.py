@@ -21,16 +21,16 @@ import db.read
 from dashapp import ids
 from dashapp.app import create_app
 
-ACCEPTED = {"Accept-Encoding": "gzip"}  # what every browser and proxy takes
+ACCEPTED = {"Accept-Encoding": "gzip"}  # every browser and proxy accepts it
 IMAGE = re.compile(r"/images/[0-9a-f]{64}\.png")
 
 
 class Cost(NamedTuple):
-    """What one visit took."""
+    """The cost of one visit."""
 
     seconds: float  # all answers one after the other
     slowest: float  # the slowest of them, seconds
-    busy: float  # seconds of a processor for all of them: what others do on the machine does not count
+    busy: float  # CPU seconds for all of them: other work on the machine does not count
     requests: int  # without images
     text: int  # bytes of documents and JSON
     images: int  # bytes
@@ -38,7 +38,7 @@ class Cost(NamedTuple):
 
 
 class Visit:
-    """One browser that comes to an address and knows nothing yet."""
+    """A browser with an empty cache that opens an address."""
 
     def __init__(self, client, callbacks: list[dict]) -> None:
         self.client, self.callbacks = client, callbacks
@@ -54,7 +54,7 @@ class Visit:
         return Cost(sum(self.times), max(self.times), self.busy, count, self.text, sum(sizes), len(sizes))
 
     def timed(self, question: Callable):
-        """What a question answers; its time is taken."""
+        """Ask a question, record its time, and return its answer."""
         began, busy = time.perf_counter(), time.process_time()
         answer = question()
         self.times.append(time.perf_counter() - began)
@@ -63,7 +63,7 @@ class Visit:
         return answer
 
     def ask(self, method: str, address: str, **body) -> bytes | None:
-        """What a request answers, unpacked; None when a callback changes nothing."""
+        """Send a request; returns its response, unpacked, or None if a callback changes nothing."""
         answer = self.timed(
             lambda: self.client.open(address, method=method, headers=ACCEPTED, buffered=True, **body)
         )
@@ -75,7 +75,7 @@ class Visit:
         return gzip.decompress(answer.data) if packed else answer.data
 
     def open(self, pathname: str, search: str) -> None:
-        """Come to an address: the document, the shell, the page, the callbacks of what is in it."""
+        """Open an address: request the document, the shell, the page, and the callbacks of its components."""
         self.ask("GET", pathname + search)
         self._take(json.loads(self.ask("GET", "/_dash-layout")))
         self.ask("GET", "/_dash-dependencies")
@@ -96,7 +96,7 @@ class Visit:
                 self._call(callback, [])
 
     def follow(self, search: str) -> None:
-        """Stay on the page while the address's query changes."""
+        """Change the query string of the address on the same page."""
         self.components[ids.LOCATION]["search"] = search
         for callback in self.callbacks:
             if any(one["id"] == ids.LOCATION and one["property"] == "search" for one in callback["inputs"]):
@@ -123,7 +123,7 @@ class Visit:
                 self._take(values)
 
     def _fill(self, component: str, name: str, *, value: bool = True):
-        """The components that an id of a callback means, with their values; None: there is none."""
+        """The components that match an id of a callback, with their values; None: there is none."""
         found = []
         for key in self._matching(component):
             one = {"id": json.loads(key) if key.startswith("{") else key, "property": name}
@@ -145,19 +145,19 @@ class Visit:
         ]
 
     def _take(self, tree) -> None:
-        """Remember what has come: components by id, addresses of images."""
+        """Store the contents of a response: components by id, addresses of images."""
         self.seen |= set(IMAGE.findall(json.dumps(tree)))
         for component in components(tree):
             found = component.get("id")
             if found is not None:
                 key = found
-                if not isinstance(found, str):  # as an answer names it
+                if not isinstance(found, str):  # as responses write it
                     key = json.dumps(found, separators=(",", ":"), sort_keys=True)
                 self.components[key] = dict(component)
 
 
 def components(tree) -> Iterator[dict]:
-    """The properties of every component in a part of an answer."""
+    """The properties of every component in a part of a response."""
     if isinstance(tree, list):
         for one in tree:
             yield from components(one)
@@ -178,7 +178,7 @@ def _output(part: str) -> tuple[str, str]:
 
 
 def callbacks_of(client) -> list[dict]:
-    """The callbacks that the server answers."""
+    """The callbacks that run on the server."""
     return [
         one
         for one in json.loads(client.get("/_dash-dependencies").data)
@@ -187,7 +187,7 @@ def callbacks_of(client) -> list[dict]:
 
 
 def measured(database: str, repeats: int) -> Iterator[tuple[str, Cost]]:
-    """Each page with the medians of what it cost."""
+    """Yield each page with the medians of its costs."""
     engine = db.engine.create(database, read_only=True)
     client = create_app(engine).server.test_client()
     callbacks = callbacks_of(client)

@@ -34,7 +34,7 @@ ROUNDS = 5
 
 
 def rate(work: Sequence[Callable[[], jax.Array]], count: int, seconds: float) -> float:
-    """Evaluations a second of work on every device at once, each giving `count`; the best of some rounds."""
+    """Evaluations per second of work on all devices at once, `count` on each; the best of some rounds."""
     jax.block_until_ready([one() for one in work])
     began = time.perf_counter()
     jax.block_until_ready([one() for one in work])
@@ -59,7 +59,7 @@ def plain(function, images: np.ndarray, seconds: float) -> float:
 
 
 def grouped(function, images: np.ndarray, some_parts: Sequence[tuple], seconds: float) -> float:
-    """Whole sweeps of a block of images."""
+    """Evaluations per second of whole sweeps of a block of images."""
     labels, colors = np.zeros(len(images), np.int32), color_grid()
 
     def make(device: jax.Device):

@@ -40,7 +40,7 @@ def command(*arguments: str) -> list[str]:
 
 
 class Writer:
-    """Ingests one after the other, each with another seed and then tuned anew, until it is stopped."""
+    """Runs ingests one after the other, each with another seed and then a tuning, until it is stopped."""
 
     def __init__(self, path: Path, options: list[str]) -> None:
         self.path, self.options = path, options
@@ -53,7 +53,7 @@ class Writer:
         self.thread = threading.Thread(target=self._work, daemon=True)
 
     def ingest(self, seed: int) -> bool:
-        """Whether an ingest with this seed came to its end."""
+        """Run an ingest with this seed; returns whether it succeeded."""
         return self._run("ingest", *BATCH, *self.options, "--seed", str(seed))
 
     def _work(self) -> None:
@@ -66,9 +66,9 @@ class Writer:
                 return
 
     def _run(self, *arguments: str) -> bool:
-        with self.log.open("wb") as said:
+        with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                command(*arguments), stdout=said, stderr=said, cwd=ROOT, env=self.settings
+                command(*arguments), stdout=output, stderr=output, cwd=ROOT, env=self.settings
             )
         failed = self.process.wait() != 0
         if failed and not self.over.is_set():
@@ -76,7 +76,7 @@ class Writer:
         return not failed
 
     def __enter__(self) -> Writer:
-        """Return when it is at work."""
+        """Start, and return when an ingest is running."""
         before = rows(self.path)["runs"]
         self.thread.start()
         while rows(self.path)["runs"] == before and not self.failed:
@@ -92,7 +92,7 @@ class Writer:
 
 @contextmanager
 def served(path: Path) -> Iterator[str]:
-    """The address of a dashboard over a database, in a process of its own."""
+    """Serve a database's dashboard in a process of its own; yields its address."""
     settings = os.environ | {ENVIRONMENT: str(path)}
     arguments = command("serve", "--port", "0")
     with subprocess.Popen(
@@ -113,7 +113,7 @@ def rows(path: Path) -> dict[str, int]:
 
 
 def told(seconds: list[float]) -> str:
-    """Median, 95 % and largest, milliseconds."""
+    """Median, 95 %, 99 % and largest, in milliseconds."""
     if len(seconds) < 2:
         return "none"
     cuts = statistics.quantiles(seconds, n=100)
@@ -129,7 +129,7 @@ def told(seconds: list[float]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read while others write; exit status 1: something was wrong."""
+    """Read while others write; exit status 1: there were problems."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("database", type=Path, nargs="?", metavar="DATABASE", help="a path")
     parser.add_argument("--requests", type=int, default=10_000)

@@ -1,4 +1,4 @@
-"""Readers of one database, some in a browser and some in SQL, and what was wrong with what they were told."""
+"""Readers of one database, some in a browser and some in SQL, and the problems of the answers they got."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATEMENTS = (
 
 
 class Tally:
-    """What all readers together asked, and what was wrong with the answers; they stop when it is enough."""
+    """The requests of all readers, and the problems of the answers; readers stop when there are enough."""
 
     def __init__(self, wanted: int) -> None:
         self.wanted = wanted
@@ -56,12 +56,12 @@ class Tally:
 
     @property
     def sql_is_ahead(self) -> bool:
-        """Statements are quick: as many of them as requests are wanted, all the while."""
+        """Whether SQL readers must wait: statements are quick, but should be as many as HTTP requests."""
         return len(self.seconds["SQL"]) > len(self.seconds["HTTP"]) and not self.enough
 
     @contextmanager
     def asked(self, kind: str, what: str) -> Iterator[None]:
-        """One request: how long it took; whatever it raises is an error."""
+        """Measure one request; any exception that it raises is counted as an error."""
         began = time.perf_counter()
         try:
             yield
@@ -71,7 +71,7 @@ class Tally:
 
 
 class Client:
-    """What a `Visit` asks of a test client, over one HTTP connection that is kept."""
+    """The part of a test client that a `Visit` uses, over one persistent HTTP connection."""
 
     def __init__(self, address: str) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
@@ -89,7 +89,7 @@ class Client:
 
 
 class Watched(Visit):
-    """A browser whose every request is counted, and whose every answer is looked at."""
+    """A browser whose requests are all counted, and whose answers are all checked."""
 
     def __init__(self, client, callbacks: list[dict], tally: Tally) -> None:
         super().__init__(client, callbacks)
@@ -108,14 +108,14 @@ class Watched(Visit):
         return answer
 
     def note(self, callback: dict, text: str) -> None:
-        """Write a note about the case that is open, by the callback that keeps it."""
+        """Write a note about the open case, by the callback that stores it."""
         (field,) = self._matching(callback["inputs"][0]["id"])
         self.components[field]["value"] = text
         self._call(callback, [f"{field}.n_blur"])
 
 
 def browse(client, callbacks: list[dict], engine: Engine, tally: Tally, chance: random.Random) -> None:
-    """Visit pages until it was enough, of each a few images; now and then export a list, or write a note."""
+    """Visit pages with a few images each until there are enough; sometimes export a list or write a note."""
     *answered, keep = callbacks
     while not tally.enough:
         with engine.connect() as connection:
@@ -139,7 +139,7 @@ def browse(client, callbacks: list[dict], engine: Engine, tally: Tally, chance: 
 
 
 def query(engine: Engine, tally: Tally, chance: random.Random) -> None:
-    """Ask SQL until it was enough: statements of people, and what must be true, several in one snapshot."""
+    """Run SQL until there are enough requests: people's statements, and several invariants in a snapshot."""
     while not tally.enough:
         while tally.sql_is_ahead:
             time.sleep(0.02)
@@ -155,9 +155,9 @@ def query(engine: Engine, tally: Tally, chance: random.Random) -> None:
 def read(
     tally: Tally, readers: int, client: Callable, path: Path, *, seed: int = 0, meanwhile: Callable = list
 ) -> None:
-    """Let so many readers ask until it was enough, every other one by HTTP; `client()`: a client for each.
+    """Run so many readers until there are enough requests, every other one by HTTP; client(): makes a client.
 
-    `meanwhile` is called now and then.
+    `meanwhile` is called from time to time.
     """
     every = as_json.loads(client().get("/_dash-dependencies").data)
     keep = next(one for one in every if '"note-state"' in one["output"])

@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 
 
 def ours(network: cnn.Network, images: np.ndarray, labels: np.ndarray) -> list[dict]:
-    """Evolution alone, the sweep alone, and evolution on what the sweep left undecided."""
+    """Measure evolution alone, the sweep alone, and evolution on what the sweep left undecided."""
     function = incremental(network)
     budget = {"population": POPULATION, "generations": GENERATIONS, "key": jax.random.key(0)}
     one_pixel_attack(function, images, labels, **budget | {"generations": 0})  # compiles
@@ -80,7 +80,7 @@ def ours(network: cnn.Network, images: np.ndarray, labels: np.ndarray) -> list[d
 
 
 def theirs(tool: str, python: str, network: cnn.Network, images: np.ndarray, labels: np.ndarray) -> dict:
-    """A process in the other environment, which knows PyTorch and no JAX."""
+    """Run a tool in a process of the other environment, which has PyTorch but no JAX."""
     weights = {
         f"{name}.{kind}": np.asarray(getattr(getattr(network, name), kind)[...])
         for name in ("conv1", "conv2", "conv3", "conv4", "dense", "logits")

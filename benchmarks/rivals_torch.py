@@ -1,8 +1,8 @@
-"""torchattacks or ART on the images of `benchmarks.rivals`, in an environment of its own, without JAX.
+"""Run torchattacks or ART on the images of `benchmarks.rivals`, in an environment of its own, without JAX.
 
     python rivals_torch.py torchattacks|art GIVEN.npz ANSWER.npz POPULATION GENERATIONS
 
-One image after another, each timed; beforehand the network in PyTorch is held against our logits.
+Images are attacked one after another, each timed; before, the PyTorch network is compared with our logits.
 """
 
 import json

@@ -92,7 +92,7 @@ def _scikit_learn(queries: np.ndarray, reference: np.ndarray, metric: str) -> di
 
 
 def _compared(searches: dict[str, Callable], rounds: int) -> str:
-    """What each took at best, and ours as a part of each rival's."""
+    """The best time of each search, and the ratio of ours to each rival's."""
     times = {name: [] for name in searches}
     for number in range(rounds):
         for name, search in searches.items():
@@ -106,7 +106,7 @@ def _compared(searches: dict[str, Callable], rounds: int) -> str:
 
 
 def _seconds(work: Callable) -> tuple[float, float]:
-    """What work takes, and the CPU time of all its threads."""
+    """The seconds that work takes, and the CPU seconds of all its threads."""
     began, used = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - began, time.process_time() - used

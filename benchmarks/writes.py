@@ -20,11 +20,11 @@ import db.engine
 from db import schema, write
 from db.tables.columns import metadata
 
-CHUNK = 50_000  # rows a transaction
+CHUNK = 50_000  # rows per transaction
 
 
 def neighbor_rows(count: int) -> Iterator[dict]:
-    """Rows of `neighbors`: 50 a case, in the order of their key."""
+    """Rows of `neighbors`: 50 per case, in the order of their key."""
     draw = random.Random(0)
     for i in range(count):
         yield {
@@ -38,7 +38,7 @@ def neighbor_rows(count: int) -> Iterator[dict]:
 
 
 def score_rows(count: int) -> Iterator[dict]:
-    """Rows of `class_scores`: ten a case."""
+    """Rows of `class_scores`: ten per case."""
     draw = random.Random(1)
     for i in range(count):
         yield {
@@ -81,7 +81,7 @@ def ours(path: Path, table: Table, chunks: list[list[dict]]) -> float:
         for chunk in chunks:
             with connection.begin():
                 if table is schema.neighbors:
-                    write.add_neighbors(connection, table, chunk, run_id=1)  # and of each case the search
+                    write.add_neighbors(connection, table, chunk, run_id=1)  # also records each search
                 else:
                     write.insert_missing(connection, table, chunk)
         seconds = time.perf_counter() - began
@@ -90,7 +90,7 @@ def ours(path: Path, table: Table, chunks: list[list[dict]]) -> float:
 
 
 def bare(path: Path, table: Table, chunks: list[list[dict]]) -> float:
-    """Seconds that the driver takes, with named parameters, as the rows come."""
+    """Seconds that the bare driver takes, with positional parameters, for the rows as they are."""
     engine = db.engine.create(path)
     metadata.create_all(engine)
     engine.dispose()

@@ -32,7 +32,7 @@ DEMO_OPTIONS = (
 
 
 class Spent:
-    """Seconds of each stage, and of those the ones within transactions that write."""
+    """Seconds of each stage, and the part of them within transactions that write."""
 
     def __init__(self) -> None:
         self.stage = "(between stages)"
@@ -73,7 +73,7 @@ class Spent:
             self.began[self._driver(connection)] = time.perf_counter()
 
     def _commits(self, connection: Connection) -> None:
-        """From here to where the connection is given back, the disk is written."""
+        """From here until the connection is returned, the disk is written."""
         self.asked = time.perf_counter()
 
     def _ends(self, driver, _record) -> None:
@@ -93,17 +93,17 @@ class Spent:
             self.database[self.stage] += time.perf_counter() - self.asked
 
     def table(self, whole: float) -> Iterator[str]:
-        """A line a stage, the last one of the whole ingest, which took so many seconds."""
+        """Yield a line per stage, and a last one for the whole ingest, which took `whole` seconds."""
         self.seconds["(between stages)"] = whole - sum(self.seconds.values())
         yield f"{'stage':18}{'seconds':>10}{'writing':>10}{'share':>8}{'database':>10}" + (
             f"{'transactions':>14}{'longest':>10}"
         )
         for stage, seconds in (*self.seconds.items(), ("whole", whole)):
             parts = (self.writing, self.database, self.transactions, self.longest)
-            told = [part[stage] for part in parts]
+            figures = [part[stage] for part in parts]
             if stage == "whole":
-                told = [*(sum(part.values()) for part in parts[:3]), max(self.longest.values(), default=0)]
-            writing, database, count, longest = told
+                figures = [*(sum(part.values()) for part in parts[:3]), max(self.longest.values(), default=0)]
+            writing, database, count, longest = figures
             yield f"{stage:18}{seconds:10.2f}{writing:10.2f}{writing / seconds:8.1%}{database:10.2f}" + (
                 f"{count:14,}{longest:10.3f}"
             )

@@ -1,7 +1,7 @@
 """The app: `create_app` puts the shell, the router, the image route and the pages together.
 
-Nothing is global: every callback and route is registered on the app that is being made, so several
-apps, over several databases, live in one process.
+Nothing is global: every callback and route is registered on the app being created, so several apps,
+over several databases, can run in one process.
 """
 
 import re
@@ -22,8 +22,8 @@ from dashapp.http.unavailable import DATABASE, add_database_check
 from dashapp.pages import case, cases, detectors
 from dashapp.shell import APP_NAME, register_shell, shell
 
-# The pages, in the order of the menu; what each has to export is in dashapp/router.py. The first is the home
-# page. Router, menu, titles, callbacks and the status of a first answer derive from it.
+# The pages in menu order, the home page first; dashapp/router.py lists what each must export. The router, the
+# menu, titles, callbacks and the status of a first response are derived from this tuple.
 PAGES = (cases, detectors, case)
 
 # theme.js is loaded in <head>, before the first paint; Dash would load it after the body.
@@ -58,25 +58,24 @@ def create_app(
     """Make the dashboard over the database behind `engine`. The WSGI application is the attribute `server`.
 
     Args:
-        engine: pages read through it.
-        writer: what people write (annotations, saved views) goes through it; without one the pages show it
-            and offer no way to change it.
+        engine: for everything that the pages read.
+        writer: for writing annotations and saved views; without one the pages show them read-only.
         base_path: path that the browser sees the pages under, '/' or '/name/'.
-        proxy_strips: a proxy takes the base path off before it passes a request on, so requests come in
-            without it; links, images and scripts still go out with it.
-        password: asked on every address but the health check; None: nobody is asked.
-        hosts: names that it answers to beside addresses and localhost, '.example.org' for all below that.
+        proxy_strips: a proxy removes the base path before it forwards a request, so requests arrive
+            without it; links, images and scripts still include it.
+        password: required on every address but the health check; None: no password.
+        hosts: names to accept besides IP addresses and localhost; '.example.org' for it and all below it.
 
     Raises:
-        ValueError: the base path is no path.
+        ValueError: the base path is not a valid path.
     """
-    outside = base_prefix(base_path)
+    public_prefix = base_prefix(base_path)
     app = Dash(
         "dashapp",
         title=APP_NAME,
         update_title=None,
-        requests_pathname_prefix=outside,
-        routes_pathname_prefix="/" if proxy_strips else outside,
+        requests_pathname_prefix=public_prefix,
+        routes_pathname_prefix="/" if proxy_strips else public_prefix,
         use_pages=False,
         pages_folder="",
         assets_ignore=r"^theme\.js$",
@@ -93,7 +92,7 @@ def create_app(
         header=DATABASE,
         database=moments.database.token(),
     )
-    # Every id of every page, so that Dash can check the callbacks though one page shows at a time.
+    # All ids of all pages, so that Dash can validate the callbacks although it shows one page at a time.
     pages = PAGES
     of_pages = [page.validation_layout() for page in pages if hasattr(page, "validation_layout")]
     app.validation_layout = html.Div([shell(app, engine, pages), *of_pages])
@@ -111,7 +110,7 @@ def create_app(
 
 
 def base_prefix(base_path: str) -> str:
-    """A base path with its slashes, '/' or '/name/'. Raises ValueError when it is no path."""
+    """Normalize a base path to '/' or '/name/'. Raises ValueError if it is not a valid path."""
     if not BASE_PATH.fullmatch(base_path):
         raise ValueError(
             f"Base path '{base_path}' is no path; expected letters, digits, '-', '_', '.' and '~' between "

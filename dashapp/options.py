@@ -1,4 +1,4 @@
-"""The options of everything that serves the dashboard, in one place; imports nothing that takes time."""
+"""The command line options shared by all commands that serve the dashboard; imports nothing slow."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add where to listen, and how a proxy in front of the dashboard passes requests on."""
+    """Add the options for the address, a proxy in front of the dashboard, the password and host names."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port",
@@ -56,10 +56,10 @@ def _host_name(text: str) -> str:
 
 
 def serve_keywords(options: argparse.Namespace) -> dict[str, Any]:
-    """What these options mean to `dashapp.server.serve`.
+    """Convert these options to keyword arguments of `dashapp.server.serve`.
 
     Raises:
-        OSError, ValueError: the password cannot be read, or is none.
+        OSError, ValueError: the password cannot be read, or is not valid.
     """
     from dashapp.http.password import read_password
 
@@ -74,10 +74,10 @@ def serve_keywords(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def as_arguments(options: argparse.Namespace) -> list[str]:
-    """The same options as arguments of another command."""
-    given = ["--host", options.host, "--port", str(options.port), "--base-path", options.base_path]
+    """Convert the options back to arguments, for another command."""
+    arguments = ["--host", options.host, "--port", str(options.port), "--base-path", options.base_path]
     if options.password_file is not None:
-        given += ["--password-file", str(options.password_file)]
+        arguments += ["--password-file", str(options.password_file)]
     for name in options.allow_host:
-        given += ["--allow-host", name]
-    return [*given, "--proxy-strips"] if options.proxy_strips else given
+        arguments += ["--allow-host", name]
+    return [*arguments, "--proxy-strips"] if options.proxy_strips else arguments

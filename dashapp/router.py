@@ -1,4 +1,4 @@
-"""Which page an address leads to.
+"""Map addresses to pages.
 
 A page is a package (or anything else) with these names; `dashapp.app.PAGES` lists them:
 
@@ -7,7 +7,7 @@ A page is a package (or anything else) with these names; `dashapp.app.PAGES` lis
     layout(app, engine, visit) -> Component
     register(app, engine, writer)
     validation_layout() -> Component    optional: every id that its callbacks name, without data
-    title(engine, numbers) -> str       optional: what the tab says; raises LookupError where nothing is
+    title(engine, numbers) -> str       optional: the tab's title; LookupError if the numbers name nothing
     FOLLOWS_ADDRESS = True              optional: its own callback follows the query string
 
 A page without a number in its path is in the menu.
@@ -29,16 +29,16 @@ NUMBER = re.compile(r"<(\w+)>")
 
 
 class Visit(NamedTuple):
-    """What a browser asks of a page."""
+    """A browser's request for a page."""
 
     search: str = ""  # query string, '?...' or ''
     numbers: Mapping[str, int] = MappingProxyType({})  # those in the path: {'case_id': 17}
     theme: Theme = "light"
-    writable: bool = False  # what people write can be changed here
+    writable: bool = False  # annotations and saved views can be changed
 
 
 class Page(Protocol):
-    """What a page exports, but for the optional names."""
+    """The names that every page exports."""
 
     PATH: str
     TITLE: str
@@ -57,13 +57,13 @@ class Place(NamedTuple):
     numbers: Mapping[str, int]
 
     def title(self, engine: Engine) -> str:
-        """What the browser's tab says. Raises LookupError when there is nothing of these numbers."""
-        titled = getattr(self.page, "title", None)
-        return self.page.TITLE if titled is None else titled(engine, self.numbers)
+        """The title of the browser's tab. Raises LookupError if the numbers name nothing."""
+        make_title = getattr(self.page, "title", None)
+        return self.page.TITLE if make_title is None else make_title(engine, self.numbers)
 
 
 class Answer(NamedTuple):
-    """What the router puts in place."""
+    """A drawn page and its title."""
 
     title: str
     body: Component
@@ -71,23 +71,23 @@ class Answer(NamedTuple):
 
     @property
     def network_id(self) -> int | None:
-        """The network that the page is about, as its outermost part says; None: none in particular."""
+        """The network that the page is about, from its outermost component; None: none in particular."""
         return getattr(self.body, "data-network", None)
 
 
 def find_place(app: Dash, pages: Sequence[Page], pathname: str) -> Place | None:
-    """The page that a path (with the base path) leads to; None: there is no such page."""
+    """Find the page at a path (with the base path); None: there is no such page."""
     path = "/" + (app.strip_relative_path(pathname) or "")
     for page in pages:
         pattern = NUMBER.sub(r"(?P<\1>[1-9][0-9]{0,8})", re.escape(page.PATH))
-        found = re.fullmatch(pattern, path, re.ASCII)
-        if found:
-            return Place(page, {name: int(number) for name, number in found.groupdict().items()})
+        match = re.fullmatch(pattern, path, re.ASCII)
+        if match:
+            return Place(page, {name: int(number) for name, number in match.groupdict().items()})
     return None
 
 
 def leads_somewhere(app: Dash, engine: Engine, pages: Sequence[Page], pathname: str) -> bool:
-    """Whether there is a page at a path, and what its numbers name is in the database."""
+    """Whether there is a page at a path, and its numbers name something in the database."""
     place = find_place(app, pages, pathname)
     try:
         return place is not None and bool(place.title(engine))
@@ -96,15 +96,15 @@ def leads_somewhere(app: Dash, engine: Engine, pages: Sequence[Page], pathname: 
 
 
 def draw_page(app: Dash, engine: Engine, pages: Sequence[Page], pathname: str, visit: Visit) -> Answer:
-    """Draw the page at a path (with the base path), or say that there is none."""
+    """Draw the page at a path (with the base path), or a notice that there is none."""
     place = find_place(app, pages, pathname)
     if place is None:
         return Answer("Not found", not_found.layout(app, pathname, "is no page of this dashboard."))
     try:
         title = place.title(engine)
     except LookupError as error:
-        said = str(error)
-        reason = f"leads nowhere. {said[:1].upper()}{said[1:]}."
+        problem = str(error)
+        reason = f"leads nowhere. {problem[:1].upper()}{problem[1:]}."
         return Answer("Not found", not_found.layout(app, pathname, reason))
     body = place.page.layout(app, engine, visit._replace(numbers=place.numbers))
     return Answer(title, body, getattr(place.page, "FOLLOWS_ADDRESS", False))

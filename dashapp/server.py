@@ -1,4 +1,4 @@
-"""Serving the dashboard, by a production WSGI server."""
+"""Serve the dashboard with a production WSGI server."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def serve(
     allow_hosts: Sequence[str] = (),
     ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the dashboard over a database until interrupted, by a production WSGI server.
+    """Serve the dashboard of a database with a production WSGI server until interrupted.
 
     Args:
         database_url: URL or path. Pages read through a read-only connection; annotations and saved views
@@ -32,16 +32,16 @@ def serve(
         host: address to listen on.
         port: 1..65535, or 0 for any free one.
         base_path: path that browsers see the pages under, '/' or '/name/'.
-        proxy_strips: a proxy takes the base path off before it passes a request on.
-        password: asked of everybody; an address that others can reach has to have one.
-        allow_hosts: names that it answers to beside addresses, localhost, `host` and, where others reach it,
-            this machine's name; '.example.org' for that one and all below it.
-        ready: called with the address once it answers; without it the address is printed.
+        proxy_strips: a proxy removes the base path before it forwards a request.
+        password: required from every client; mandatory if other machines can reach the address.
+        allow_hosts: names to accept besides IP addresses, localhost, `host` and, if other machines can reach
+            the address, this machine's name; '.example.org' for it and all below it.
+        ready: called with the address once the server listens; without it the address is printed.
 
     Raises:
         FileNotFoundError: no such database.
-        ValueError: the port is taken or may not be used, no such host, no path, not a database of this
-            revision; others can reach the address and there is no password.
+        ValueError: the port is in use or not permitted, the host is unknown, the base path is not valid, the
+            database is not of this revision, or other machines can reach the address without a password.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"Port {port} does not exist; expected 1 to 65535, or 0 for any free one.")
@@ -58,7 +58,7 @@ def serve(
             password=password,
             hosts=known_names(host, listening, allow_hosts),
         )
-        # The socket listens already: who connects now is answered as soon as the server runs.
+        # The socket already listens: connections made now are served as soon as the server runs.
         server = waitress.create_server(
             app.server,
             sockets=[listening],
@@ -78,7 +78,7 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises ValueError when the host is unknown or the port cannot be had."""
+    """Open a listening socket. Raises ValueError if the host is unknown or the port is not available."""
     try:
         family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(place[:2], family=family)

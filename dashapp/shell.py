@@ -1,4 +1,4 @@
-"""What is around every page: the header, the menu, and the places that callbacks fill."""
+"""The frame around every page: the header, the menu, and the components that callbacks fill."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ APP_NAME = "Explainable Pixels"
 
 
 def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
-    """Header and the place of the page; counts are read anew at each load."""
+    """The header and the empty container of the page; counts are read again at each load."""
     return html.Div(
         children=[
             dcc.Location(id=ids.LOCATION, refresh="callback-nav"),
@@ -72,7 +72,7 @@ def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Di
 
 
 def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None) -> list[html.Span]:
-    """Links to the pages, the one at `pathname` marked; where the path has a number, the first one is."""
+    """Links to the pages, marking the one at `pathname`; a path with a number marks the first page."""
     listed = [page for page in pages if not NUMBER.search(page.PATH)]
     place = None if pathname is None else find_place(app, pages, pathname)
     here = None if place is None else listed[0] if place.numbers else place.page
@@ -99,8 +99,8 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         app.server.logger.error("A page could not be drawn", exc_info=error)
         return not_found.broken(app, error), f"Error · {APP_NAME}", None, no_update
 
-    # The browser asks for a page unless the one that is shown follows its address itself: within a case, a
-    # click on a layer is one request, to the case's own callback.
+    # The browser requests a page unless the current one follows its address itself: within a case, a click on
+    # a layer is one request, to the case's own callback.
     app.clientside_callback(
         ClientsideFunction("shell", "route"),
         Output(ids.ROUTE, "data"),
@@ -118,9 +118,9 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         Input(ids.ROUTE, "data"),
         on_error=answer_failure,
     )
-    def route(asked: dict[str, str]) -> tuple[Any, ...]:
-        pathname = asked["pathname"]
-        visit = Visit(asked["search"], theme=asked["theme"], writable=writable)
+    def route(address: dict[str, str]) -> tuple[Any, ...]:
+        pathname = address["pathname"]
+        visit = Visit(address["search"], theme=address["theme"], writable=writable)
         page = draw_page(app, engine, pages, pathname, visit)
         facts = network_facts(engine, page.network_id)
         followed = pathname if page.follows_address else None

@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 
 Theme = Literal["light", "dark"]
 
-# One color a class, in class order (0..9), the same in both themes. Found by a search for ten colors that
-# have a contrast of 3 : 1 with the surface of either theme, none of them a vivid red or green as alarms are,
-# and far from one another (in OKLab) for normal sight and for each of the three kinds of color blindness;
-# tests/test_theme.py measures it. Classes that are often taken for one another (cat and dog, automobile and
-# truck) have colors far apart. A class's name always stands beside its color.
+# One color per class, in class order (0..9), the same in both themes. A search chose ten colors that have a
+# contrast of 3 : 1 with the surface of either theme, are not vivid red or green (the colors of alarms), and
+# lie far apart (in OKLab) for normal sight and for each of the three kinds of color blindness;
+# tests/test_theme.py measures it. Classes that are often confused (cat and dog, automobile and truck) have
+# colors far apart. A class's name is always shown beside its color.
 CLASS_COLORS = (
     "#c67906",
     "#796500",

@@ -1,1 +1,1 @@
-"""Rows: the schema, engines, idempotent writes, reads and migrations. Knows no JAX, no Dash."""
+"""The database: schema, engines, idempotent writes, reads and migrations. Imports neither JAX nor Dash."""

@@ -1,6 +1,6 @@
-"""The address of a database: read from text, and shown without its password.
+"""The address of a database: parse it from text, and print it without its password.
 
-Whatever prints an address, or a text that may hold one, whole or malformed, takes it from here.
+All code that prints an address, or a text that may contain one, whole or malformed, uses this module.
 """
 
 import os
@@ -15,13 +15,13 @@ ENVIRONMENT = "XPIXELS_DATABASE_URL"
 DEFAULT = "xpixels.db"
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 EXPECTED = "a path, sqlite:///PATH or postgresql://USER@HOST/NAME"
-NAMES_OF_POSTGRESQL = ("postgres", "pg", "pgsql", "psql", "postgre")  # that people and other programs write
+NAMES_OF_POSTGRESQL = ("postgres", "pg", "pgsql", "psql", "postgre")  # as people and other programs write it
 
 HIDDEN = "***"
-# Our own words with an @ in them, behind an address whose password would seem to go on to there.
+# Texts of our messages that contain an @: after an address, its password would seem to extend to that @.
 _OWN_WORDS = ("://USER@HOST/NAME", "%40 for an @, %3A for a :", "%40 for an @ within user or password")
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{1,3})(?P<rest>[^\n]*)")
-# Without a scheme, or its slashes, or its colon.
+# An address that lacks its scheme, or the slashes or colon of the scheme.
 _BARE = re.compile(r"(?P<kept>((?<![\w.+/-])|(?<=//))[\w.+-]+:)[^\s@/]+@")
 _PARAMETER = re.compile(
     r"(?i)(?P<kept>\b\w*(?:password|passwd|pwd|secret|token)\w*\s*=\s*)"
@@ -35,19 +35,17 @@ def default() -> str:
 
 
 def shown(address: str | os.PathLike[str] | URL) -> str:
-    """An address as it may be printed: its password, in whatever part it stands, is hidden."""
+    """An address fit to be printed: its password is hidden, whichever part of it holds the password."""
     text = address.render_as_string(hide_password=False) if isinstance(address, URL) else os.fspath(address)
     return hide_passwords(text.replace("\n", " "))
 
 
 def hide_passwords(text: str) -> str:
-    """A text in which every address, whole or malformed, has lost its password; rather too much than too
-    little.
-    """
+    """Hide the password of every address in a text, whole or malformed; in doubt, hide too much."""
     for number, words in enumerate(_OWN_WORDS):
         text = text.replace(words, f"\0{number}\0")
     text = _hidden(text)
-    plain = unquote(text)  # as a URL is written with %3A for a colon
+    plain = unquote(text)  # a URL may have %3A for a colon
     if _hidden(plain) != plain:
         text = _hidden(plain)
     for number, words in enumerate(_OWN_WORDS):
@@ -57,13 +55,13 @@ def hide_passwords(text: str) -> str:
 
 def _hidden(text: str) -> str:
     text = _each_address(text)
-    text = _BARE.sub(lambda found: f"{found['kept']}{HIDDEN}@", text)
-    return _PARAMETER.sub(lambda found: found["kept"] + HIDDEN, text)
+    text = _BARE.sub(lambda match: f"{match['kept']}{HIDDEN}@", text)
+    return _PARAMETER.sub(lambda match: match["kept"] + HIDDEN, text)
 
 
 def _without_password(rest: str) -> str:
-    """What follows a scheme. A password may hold any character: it ends at the last @ of the line."""
-    hidden = re.match(rf"[^:@/\s]*:{re.escape(HIDDEN)}@", rest)  # already: what follows is of another
+    """Hide the password after a scheme. It may hold any character, and ends at the last @ of the line."""
+    hidden = re.match(rf"[^:@/\s]*:{re.escape(HIDDEN)}@", rest)  # the rest belongs to another address
     length = hidden.end() if hidden else len(rest)
     user, separator, place = rest[:length].rpartition("@")
     place += rest[length:]
@@ -72,25 +70,25 @@ def _without_password(rest: str) -> str:
     end = next((i for i, sign in enumerate(place) if sign in "/?#'\"`,;) \t"), len(place))
     host, colon, port = place[:end].rpartition(":")
     if colon and not port.isdigit() and not place[:end].endswith("]"):
-        # where the host was forgotten, a password stands in the place of the port
+        # if the host was forgotten, the password is where the port would be
         return f"{shown_user}{host}:{HIDDEN if port else ''}{_each_address(place[end:])}"
     return shown_user + place[:end] + _each_address(place[end:])
 
 
 def _each_address(text: str) -> str:
-    return _ADDRESS.sub(lambda found: found["scheme"] + _without_password(found["rest"]), text)
+    return _ADDRESS.sub(lambda match: match["scheme"] + _without_password(match["rest"]), text)
 
 
 class Address(str):
-    """An address that never shows its password in a representation, as in the log of another program."""
+    """An address whose repr() hides its password, for example in the log of another program."""
 
     def __repr__(self) -> str:
-        """As `shown` has it."""
+        """The repr() of what `shown` returns."""
         return repr(shown(self))
 
 
 def parse(address: str | os.PathLike[str]) -> URL:
-    """The URL of a database, of SQLite or PostgreSQL, from an address or the path of a SQLite file.
+    """The URL of a SQLite or PostgreSQL database, from an address or the path of a SQLite file.
 
     Raises ValueError, in one line without the password, for anything else.
     """
@@ -105,7 +103,7 @@ def parse(address: str | os.PathLike[str]) -> URL:
     _require_scheme(text, scheme.lower())
     try:
         url = make_url(f"{scheme.lower()}://{rest}")
-    except (ArgumentError, ValueError):  # the latter of a port; neither may be quoted
+    except (ArgumentError, ValueError):  # ValueError: a bad port; quote neither text
         raise ValueError(
             f"Not a database address: {shown(text)}; expected {EXPECTED}, a port in digits, and %40 for an "
             "@, %3A for a : or %2F for a / within user or password."
@@ -114,7 +112,7 @@ def parse(address: str | os.PathLike[str]) -> URL:
 
 
 def expand(path: str) -> str:
-    """A path with the home folder for `~`. Raises ValueError where there is none."""
+    """A path with `~` replaced by the home folder. Raises ValueError where there is none."""
     try:
         return str(Path(path).expanduser())
     except RuntimeError:
@@ -124,15 +122,13 @@ def expand(path: str) -> str:
 
 
 def _require_path(text: str) -> None:
-    """Refuse what is no path, but an address with a mistake, or a connection string of PostgreSQL's own."""
+    """Raise ValueError for a mistyped address or a connection string of PostgreSQL: neither is a path."""
     schemes = (*DRIVERS, *NAMES_OF_POSTGRESQL, "mysql", "mariadb")
     if text.partition(":")[0].lower() in schemes and ":" in text:
         raise ValueError(
             f"Not a database address: {shown(text)}; write two slashes after the colon: {EXPECTED}."
         )
-    lost = (
-        rf"({'|'.join(map(re.escape, schemes))})?//?[^/]*:.*@"  # the colon behind the scheme, or the scheme
-    )
+    lost = rf"({'|'.join(map(re.escape, schemes))})?//?[^/]*:.*@"  # lacks the scheme, or the colon after it
     if re.match(r"[\w.+-]+:[^/]*@", text) or re.match(lost, text, re.IGNORECASE):
         raise ValueError(f"Not a database address: {shown(text)}; expected {EXPECTED}.")
     if re.search(r"(?i)\b(host|hostaddr|dbname|user|passw(or)?d|pwd|service|server)\s*=", text):

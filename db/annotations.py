@@ -1,8 +1,8 @@
-"""What people say of a case: a verdict, tags, a note. Rows of `annotations`, kept free of contradictions.
+"""What people write about a case: a verdict, tags, a note. Rows of `annotations` without contradictions.
 
 A case has at most one verdict and one note, and each tag once. Every function takes a Connection and leaves
-the transaction to its caller (see `engine.writing`). Bad input is a ValueError of one line, and a case that
-is not there a LookupError.
+the transaction to its caller (see `engine.writing`). Bad input raises a ValueError of one line, and a
+missing case a LookupError.
 """
 
 from sqlalchemy import Connection, delete
@@ -11,14 +11,14 @@ from db.schema import annotations
 from db.tables.cases import VERDICTS
 from db.write import add_annotation
 
-VERDICT, TAG, NOTE = "verdict", "tag", "note"  # the kinds
+VERDICT, TAG, NOTE = "verdict", "tag", "note"  # the kinds of annotations
 TAG_LENGTH = 40  # characters
 NOTE_LENGTH = 4_000  # characters
-_IN_TAGS = " -_."  # besides letters and digits
+_IN_TAGS = " -_."  # allowed, besides letters and digits
 
 
 def set_verdict(connection: Connection, case_id: int, verdict: str | None) -> None:
-    """Say what an expert takes the case for, one of VERDICTS, in place of an earlier verdict; None: nothing.
+    """Set the expert's verdict on the case, one of VERDICTS, in place of an earlier one; None removes it.
 
     Raises:
         ValueError: no such verdict.
@@ -30,10 +30,10 @@ def set_verdict(connection: Connection, case_id: int, verdict: str | None) -> No
 
 
 def add_tag(connection: Connection, case_id: int, tag: str) -> str:
-    """Put a tag on the case, unless it has it; gives the tag as it is kept (see `normal_tag`).
+    """Add a tag to the case, unless it has it; returns the tag as stored (see `normal_tag`).
 
     Raises:
-        ValueError: no tag.
+        ValueError: not a valid tag.
         LookupError: no such case.
     """
     tag = normal_tag(tag)
@@ -42,12 +42,12 @@ def add_tag(connection: Connection, case_id: int, tag: str) -> str:
 
 
 def remove_tag(connection: Connection, case_id: int, tag: str) -> None:
-    """Take a tag off the case, if it has it."""
+    """Remove a tag from the case, if it has it."""
     _delete(connection, case_id, TAG, normal_tag(tag))
 
 
 def set_note(connection: Connection, case_id: int, text: str) -> None:
-    """Keep a plain text about the case, in place of the one before; nothing but white space removes it.
+    """Store a plain text about the case, in place of an earlier one; a blank text removes it.
 
     Raises:
         ValueError: longer than NOTE_LENGTH characters.
@@ -60,7 +60,7 @@ def set_note(connection: Connection, case_id: int, text: str) -> None:
 
 
 def normal_tag(text: str) -> str:
-    """A tag as it is kept: lower case, single spaces within.
+    """A tag as it is stored: lower case, single spaces within.
 
     Raises:
         ValueError: empty, too long, or with other characters than letters, digits, space and - _ .
@@ -82,7 +82,7 @@ def normal_tag(text: str) -> str:
 def _replace(
     connection: Connection, case_id: int, kind: str, body: str | None, *, only_same: bool = False
 ) -> None:
-    """Write a body in the place of those of its kind, or only of the same one, so that it is there once."""
+    """Replace all annotations of a kind, or only those with the same body, by one; None deletes them."""
     if body is None:
         _delete(connection, case_id, kind)
         return
@@ -92,7 +92,7 @@ def _replace(
         wanted.append(columns.body == body)
     there = connection.execute(annotations.select().where(*wanted)).all()
     if len(there) == 1 and there[0].body == body:
-        return  # and it keeps its time
+        return  # so it keeps its time
     connection.execute(delete(annotations).where(*wanted))
     add_annotation(connection, case_id, kind=kind, body=body)
 

@@ -1,4 +1,4 @@
-"""Why a database cannot be used at the moment, in one line for whoever asked for something from it."""
+"""Why a database cannot be used at the moment, in one line for the user."""
 
 from sqlalchemy.exc import TimeoutError as NoConnection
 
@@ -8,13 +8,13 @@ WAY_OUT = "The dashboard goes on when it answers again."
 
 
 class Unavailable(RuntimeError):
-    """The database cannot be used now; the text is one line that says why, and the way out."""
+    """The database cannot be used now; the message is one line with the reason and the way out."""
 
 
 def unavailable(error: BaseException, name: str) -> Unavailable | None:
-    """What to say of an error that a database raised; None when it was there and did not like the statement.
+    """The error to report for a database's error; None when the database only rejected a statement.
 
-    name: the database as whoever asks may see it, without its folder or server.
+    name: the name of the database for users, without its folder or server.
     """
     if isinstance(error, Unavailable):
         return error

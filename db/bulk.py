@@ -1,4 +1,4 @@
-"""Whole tables: every row written as fast as the database can, and the ids that come after them."""
+"""Whole tables: insert all rows as fast as the database can, and continue the ids after them."""
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -32,7 +32,7 @@ def insert_all(
     chunks: Iterable[Sequence[Any]],
     advance: Callable[[int], object],
 ) -> None:
-    """INSERT of rows with every column of the table, in its order, as fast as the database can.
+    """Insert rows with every column of the table, in its order, as fast as the database can.
 
     `advance` is called after each chunk with its number of rows.
     Raises ValueError for a row that PostgreSQL does not take.
@@ -50,8 +50,9 @@ def insert_all(
 
 
 def given_rows(connection: Connection, columns: Sequence[Column[Any]]) -> Subquery:
-    """Rows that come with the statement as its parameter `rows`, JSON of a list of lists: columns like these,
-    and `place`, each row's place in the list from 0.
+    """A subquery of rows that are passed in the statement's parameter `rows`, a JSON list of lists.
+
+    Its columns are like the given ones; `place` is each row's index in the list, from 0.
 
     It takes any number of rows, and is compiled once; a list of VALUES is compiled anew each time.
     """
@@ -72,7 +73,7 @@ def given_rows(connection: Connection, columns: Sequence[Column[Any]]) -> Subque
 
 
 def among(connection: Connection, column: Column[Any], values: Collection[int]) -> ColumnElement[bool]:
-    """Whether a column has one of any number of whole numbers, which go along as one parameter."""
+    """Whether the column's value is one of these integers, any number of them, passed as one parameter."""
     given = bindparam("among", json.dumps(list(values)), type_=Text, unique=True)
     if connection.dialect.name == "postgresql":
         each = func.json_array_elements_text(cast(given, JSON)).table_valued("value")
@@ -81,9 +82,9 @@ def among(connection: Connection, column: Column[Any], values: Collection[int]) 
 
 
 def last_id(connection: Connection, table: Table) -> int:
-    """The highest id of the table's rows, or of those it had where none is ever used twice; 0: none."""
+    """The highest id in the table, or ever used in it where ids are never reused; 0: none."""
     last = connection.scalar(select(func.max(table.c.id))) or 0
-    if not _never_twice(table):
+    if not _never_reuses_ids(table):
         return last
     if connection.dialect.name == "postgresql":
         query = f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {_sequence(connection, table)}"
@@ -93,24 +94,24 @@ def last_id(connection: Connection, table: Table) -> int:
 
 
 def go_on_after(connection: Connection, table: Table, last: int) -> None:
-    """Let the next row without an id get one above `last`, which is at least `last_id`."""
+    """Continue the ids of new rows above `last`, which is at least `last_id`."""
     if connection.dialect.name == "postgresql":
         moved = text("SELECT setval(CAST(:sequence AS regclass), :last, :used)")
         values = {"sequence": _sequence(connection, table), "last": max(last, 1), "used": last > 0}
         connection.execute(moved, values)
-    elif _never_twice(table):
+    elif _never_reuses_ids(table):
         connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
         row = {"name": table.name, "last": last}
         connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"), row)
 
 
 def take_statistics(connection: Connection, tables: Iterable[Table]) -> None:
-    """Let PostgreSQL plan by what the tables hold now; it would come to do so by itself, later."""
+    """Update PostgreSQL's statistics for its query plans now; by itself it would do so later."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
 
 
-def _never_twice(table: Table) -> bool:
+def _never_reuses_ids(table: Table) -> bool:
     return bool(table.dialect_options["sqlite"]["autoincrement"])
 
 

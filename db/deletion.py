@@ -1,6 +1,6 @@
-"""Deleting cases, and whole batches, with all that hangs on them and nothing else.
+"""Delete cases or whole batches with all rows that depend on them, and nothing else.
 
-Which rows these are is found out first (see `db.deletion_plan`), so that it can be said before.
+`db.deletion_plan` finds these rows first, so that they can be reported before the deletion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from db.schema import (
 
 
 def count_rows(connection: Connection, ids: Ids) -> dict[str, int]:
-    """How many rows go, parts included, by table; tables without any are left out."""
+    """How many rows will be deleted, parts included, by table; tables without any are left out."""
     rows = {}
     for table in metadata.sorted_tables:
         if table.name in ids or any(owner in ids for _, owner in owners(table)):
@@ -41,7 +41,7 @@ def count_rows(connection: Connection, ids: Ids) -> dict[str, int]:
 
 
 def room_of(connection: Connection, rows: Mapping[str, int]) -> int | None:
-    """About how many bytes so many rows of tables take, with indexes; None: SQLite cannot tell."""
+    """About how many bytes these numbers of rows take, with indexes; None: SQLite cannot report sizes."""
     known = sizes.table_sizes(connection)
     if known is None:
         return None
@@ -53,9 +53,9 @@ def room_of(connection: Connection, rows: Mapping[str, int]) -> int | None:
 
 
 def delete_cases(connection: Connection, case_ids: Sequence[int]) -> dict[str, int]:
-    """Delete cases with all that hangs on them, within the caller's transaction; gives the rows by table.
+    """Delete cases and all that depends on them, in the caller's transaction; returns row counts by table.
 
-    Lists stay true. Where cases of a tuning go, it has to be made anew: the way out is `xpixels tune`.
+    Lists stay correct. If cases of a tuning are deleted, it has to be made again with `xpixels tune`.
     """
     ids = rows_of_cases(connection, case_ids)
     gone = count_rows(connection, ids)
@@ -68,9 +68,9 @@ def delete_cases(connection: Connection, case_ids: Sequence[int]) -> dict[str, i
 
 
 def delete_batch(connection: Connection, batch_id: int) -> dict[str, int]:
-    """Delete a batch with all that hangs on it, within the caller's transaction; gives the rows by table.
+    """Delete a batch and all that depends on it, in the caller's transaction; returns row counts by table.
 
-    A run of it stays, as one of no batch, where it wrote a row that stays. As `delete_cases` otherwise.
+    A run of the batch that wrote a remaining row stays, without a batch. Otherwise like `delete_cases`.
     Raises LookupError where there is no such batch.
     """
     ids = rows_of_batch(connection, batch_id)
@@ -84,9 +84,9 @@ def delete_batch(connection: Connection, batch_id: int) -> dict[str, int]:
 
 
 def delete_tuning(connection: Connection, network_id: int) -> dict[str, int]:
-    """Delete what a network's detectors were tuned to, and decided: there is nothing left to tune by.
+    """Delete a network's tuning and its detectors' decisions: no cases are left to tune by.
 
-    Gives the rows by table.
+    Returns row counts by table.
     """
     of_layers = select(layers.c.id).where(layers.c.network_id == network_id)
     gone = {}

@@ -1,8 +1,8 @@
-"""Which rows go when cases or a batch are deleted, found out before anything is: by their ids.
+"""The ids of the rows to delete with cases or a batch, found before anything is deleted.
 
-Parts of a row that goes (see `db.schema`) go with it and are not named. Of what several share, samples,
-images, repair sweeps and vulnerability maps, goes what nothing that stays uses. The reference set,
-near-duplicates and predictions are the network's, and stay.
+Parts of a deleted row (see `db.schema`) are deleted with it and are not listed. Shared rows (samples, images,
+repair sweeps and vulnerability maps) are deleted if no remaining row uses them. The reference set,
+near-duplicates and predictions belong to the network, and stay.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,14 +36,14 @@ from db.schema import (
     vulnerability_maps,
 )
 
-Ids = dict[str, list[int]]  # table -> the keys of its rows that go
-WAY = ("method", "variant", "pixel_count", "population", "budget", "seed")  # of attacking an image
+Ids = dict[str, list[int]]  # table -> the keys of its rows to delete
+WAY = ("method", "variant", "pixel_count", "population", "budget", "seed")  # columns that define an attack
 
 
 def rows_of_cases(connection: Connection, case_ids: Sequence[int]) -> Ids:
-    """What goes with cases: also the maps that were made for them, with the attacks of the same sweep.
+    """The rows to delete with cases, including their maps and the attacks of the same sweeps.
 
-    An attack that a case came from stays: it is evidence of its own.
+    The attack that a case came from stays: it is evidence of its own.
     """
     ids = _with_originals(case_ids)
     networks = connection.scalars(select(cases.c.network_id).where(goes(connection, cases, ids)).distinct())
@@ -54,7 +54,7 @@ def rows_of_cases(connection: Connection, case_ids: Sequence[int]) -> Ids:
 
 
 def rows_of_batch(connection: Connection, batch_id: int) -> Ids:
-    """What goes with a batch: its cases, its attacks and sweeps but for those that are of use to what stays.
+    """The rows to delete with a batch: its cases, and those attacks and sweeps that no remaining row needs.
 
     Raises LookupError where there is no such batch.
     """
@@ -62,8 +62,8 @@ def rows_of_batch(connection: Connection, batch_id: int) -> Ids:
     if network_id is None:
         raise LookupError(f"no batch {batch_id}: it was deleted meanwhile")
     own = select(runs.c.id).where(runs.c.batch_id == batch_id)
-    made = connection.scalars(select(cases.c.id).where(cases.c.run_id.in_(own)))
-    ids = _with_originals(made) | {"batches": [batch_id]}
+    case_ids = connection.scalars(select(cases.c.id).where(cases.c.run_id.in_(own)))
+    ids = _with_originals(case_ids) | {"batches": [batch_id]}
     ways = _ways_of_all(connection, [network_id], batch_id)
     ids["vulnerability_maps"] = _maps(connection, ids, ways, batch_id)
     ids["attacks"] = _attacks(connection, ids, ways, batch_id)
@@ -76,7 +76,7 @@ def rows_of_batch(connection: Connection, batch_id: int) -> Ids:
 
 
 def _with_originals(case_ids: Iterable[int]) -> Ids:
-    """Originals have parts of their own, and the key of their case."""
+    """The cases and their originals, which have parts of their own and the same keys."""
     keys = list(case_ids)
     return {"cases": keys, "originals": keys}
 
@@ -84,8 +84,8 @@ def _with_originals(case_ids: Iterable[int]) -> Ids:
 def _maps(
     connection: Connection, ids: Ids, ways: Sequence[Mapping[str, Any]], batch_id: int | None
 ) -> list[int]:
-    """Vulnerability maps that the batch made, or that a sweep of no batch made of the cases' samples; but for
-    those of a case that stays, and those that an attack on every image needs.
+    """Vulnerability maps made by the batch, or of the cases' samples by a sweep without a batch; except those
+    of a remaining case and those that an attack on every image needs.
     """
     maps, going = vulnerability_maps, goes(connection, cases, ids)
     of_sample = and_(cases.c.network_id == maps.c.network_id, cases.c.sample_id == maps.c.sample_id)
@@ -100,8 +100,8 @@ def _maps(
 def _attacks(
     connection: Connection, ids: Ids, ways: Sequence[Mapping[str, Any]], batch_id: int | None
 ) -> list[int]:
-    """Attacks of the batch, and those of a sweep of no batch whose map goes; but for those of a case or a map
-    that stays, and those that an attack on every image needs.
+    """Attacks of the batch, and those of a sweep without a batch whose map is deleted; except those of a
+    remaining case or map, and those that an attack on every image needs.
     """
     maps, going = vulnerability_maps, goes(connection, vulnerability_maps, ids)
     same = and_(
@@ -122,7 +122,7 @@ def _attacks(
 def _ways_of_all(
     connection: Connection, networks: Sequence[int], batch_id: int | None
 ) -> list[Mapping[str, object]]:
-    """The ways in which other batches attack every image: any such attack counts there, whoever made it."""
+    """The ways in which other batches attack every image: there any such attack counts, from any run."""
     query = select(batches.c.id, batches.c.parameters).where(batches.c.network_id.in_(networks))
     whole = [id_ for id_, of in connection.execute(query) if of.get("all_test") and id_ != batch_id]
     made = select(*(attacks.c[name] for name in WAY)).join(runs, runs.c.id == attacks.c.run_id)
@@ -131,7 +131,7 @@ def _ways_of_all(
 
 
 def _shared(connection: Connection, ids: Ids) -> Ids:
-    """The same with the repair sweeps, samples and images that nothing that stays uses."""
+    """The ids with the repair sweeps, samples and images that no remaining row uses."""
     of_cases, of_attacks = goes(connection, cases, ids), goes(connection, attacks, ids)
     touched = list(
         connection.scalars(
@@ -154,10 +154,10 @@ def _shared(connection: Connection, ids: Ids) -> Ids:
 
 
 def _repairs(connection: Connection, image_ids: Sequence[int], ids: Ids) -> list[int]:
-    """Repair sweeps of images that are no case's that stays, before or after its attack, and of no attack."""
+    """Repair sweeps of images of no remaining case, before or after its attack, or remaining attack."""
     stays = not_(goes(connection, cases, ids))
     of_network = cases.c.network_id == repairs.c.network_id
-    shown = exists().where(of_network, cases.c.image_id == repairs.c.image_id, stays)
+    of_case = exists().where(of_network, cases.c.image_id == repairs.c.image_id, stays)
     was = and_(samples.c.id == cases.c.sample_id, samples.c.image_id == repairs.c.image_id)
     before = exists().where(of_network, was, stays)
     led = exists().where(
@@ -172,11 +172,11 @@ def _repairs(connection: Connection, image_ids: Sequence[int], ids: Ids) -> list
     )
     query = select(repairs.c.id).where(among(connection, repairs.c.image_id, image_ids))
     query = query.where(repairs.c.network_id.in_(networks))
-    return list(connection.scalars(query.where(not_(or_(shown, before, led)))))
+    return list(connection.scalars(query.where(not_(or_(of_case, before, led)))))
 
 
 def _unused(connection: Connection, table: Table, candidates: Sequence[int], ids: Ids) -> list[int]:
-    """Those of the rows of a table that no row refers to but rows that go."""
+    """The candidate rows of a table that no remaining row refers to."""
     query = select(table.c.id).where(among(connection, table.c.id, candidates))
     for column in references_to(table):
         stays = not_(goes(connection, column.table, ids))
@@ -193,7 +193,7 @@ def references_to(table: Table) -> Iterator[Column[Any]]:
 
 
 def goes(connection: Connection, table: Table, ids: Ids) -> ColumnElement[bool]:
-    """Whether a row of the table goes: one that is named, or a part of one."""
+    """Whether a row of the table is deleted: it is listed in `ids`, or a part of a listed row."""
     (key, *_) = table.primary_key.columns
     of = [among(connection, key, ids[table.name])] if table.name in ids else []
     of += [among(connection, column, ids[owner]) for column, owner in owners(table) if owner in ids]
@@ -201,5 +201,5 @@ def goes(connection: Connection, table: Table, ids: Ids) -> ColumnElement[bool]:
 
 
 def owners(table: Table) -> list[tuple[Column[Any], str]]:
-    """The columns by which a row is a part of another one, each with the table of that."""
+    """The columns that make a row a part of another one, each with the other row's table."""
     return [(key.parent, key.column.table.name) for key in table.foreign_keys if key.ondelete == "CASCADE"]

@@ -1,11 +1,11 @@
-"""From a URL to an Engine: pragmas, transactions, read-only opening.
+"""Make an Engine from a URL: pragmas, transactions, read-only opening.
 
-With db.bulk and db.commands.reading all that knows dialects, and with db.sqlite_file all that knows SQLite's
-files.
+Most code for dialects is here, in db.bulk and in db.commands.reading, and all code for SQLite's files here
+and in db.sqlite_file.
 
-SQLite, on every connection: foreign keys are checked, the journal is a write-ahead log (readers and one
-writer do not wait for one another), a lock is waited for, and a transaction covers DDL too.
-PostgreSQL goes through the same function.
+Every SQLite connection checks foreign keys, has a write-ahead log as its journal (readers and one writer do
+not wait for one another), waits for locks, and has transactions that cover DDL, too.
+The same function makes engines for PostgreSQL.
 """
 
 import os
@@ -39,18 +39,17 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.abc import Buffer
 
-# So that PostgreSQL lets go, after two minutes, what was locked by a machine that is gone without a word, and
-# not what is locked by one that computes.
+# After two minutes PostgreSQL releases the locks of a vanished machine, but not of a computing one.
 LOCKS = {"tcp_keepalives_idle": 60, "tcp_keepalives_interval": 20, "tcp_keepalives_count": 3}
 LOCKS |= {"idle_in_transaction_session_timeout": 0}
-# So that PostgreSQL writes values alike whatever its own settings are, and floats so that none is lost.
+# PostgreSQL writes values alike whatever the server's settings are, and floats without loss.
 WRITTEN = {"extra_float_digits": 1, "timezone": "UTC", "datestyle": "ISO", "intervalstyle": "iso_8601"}
-UPGRADE = 0x787069  # a number for the lock of upgrades, which no table stands for
-CONNECT_TIMEOUT = 10  # seconds that a PostgreSQL server has to let us in
+UPGRADE = 0x787069  # a number for the lock of upgrades, which has no table
+CONNECT_TIMEOUT = 10  # seconds to wait for a connection to a PostgreSQL server
 BUSY_TIMEOUT = 5000  # milliseconds a statement waits for another process's lock
-READS = "xpixels_reads"  # of a connection's execution options: what it does has nothing to commit
-FILE = "file"  # of a connection's `info`: which file it opened, as `sqlite_file.identity` has it
-PAGES_KEPT = 65_536  # KiB that a connection that writes keeps at most: indexes are written here and there
+READS = "xpixels_reads"  # execution option of a connection: it has nothing to commit
+FILE = "file"  # key of a connection's `info`: the `sqlite_file.identity` of the file that it opened
+PAGES_KEPT = 65_536  # KiB of a writing connection's cache: index writes are scattered
 
 
 def create(url: str | os.PathLike[str], *, read_only: bool = False, existing: bool = False) -> Engine:
@@ -59,10 +58,10 @@ def create(url: str | os.PathLike[str], *, read_only: bool = False, existing: bo
     Args:
         url: `sqlite:///xpixels.db`, `postgresql://...`, or a plain path (`~` is the home folder).
         read_only: nothing can be written through this engine; the file has to exist.
-        existing: the file has to exist, now and whenever a connection is made; this engine makes none.
+        existing: the file has to exist, now and whenever a connection is made; this engine never makes it.
 
-    Without either a SQLite file that does not exist is made by the first statement;
-    `migrate.require_current` tells beforehand.
+    Without either, the first statement makes a SQLite file that does not exist;
+    `migrate.require_current` detects that beforehand.
 
     Raises:
         FileNotFoundError: the file has to exist and does not; or its folder does not.
@@ -75,7 +74,7 @@ def create(url: str | os.PathLike[str], *, read_only: bool = False, existing: bo
     if path is not None and (read_only or existing):
         require_file(path)
         opener = sqlite_file.open_to_read if read_only else sqlite_file.open_to_write
-        # What is read is opened anew each time: a file that takes the place of another one is seen at once.
+        # A file is opened anew for each reading, so that its replacement by another one is seen at once.
         pool = {"poolclass": NullPool} if read_only else {}
         engine = create_engine(address, creator=partial(opener, path.absolute(), BUSY_TIMEOUT / 1000), **pool)
     else:
@@ -91,7 +90,7 @@ def create(url: str | os.PathLike[str], *, read_only: bool = False, existing: bo
     def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         if opened is not None:
             opened.require_same()
-        connection.isolation_level = None  # transactions are begun below, and by nobody else
+        connection.isolation_level = None  # transactions begin below, and nowhere else
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
         connection.execute("PRAGMA foreign_keys = ON")
         if read_only:
@@ -123,44 +122,44 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def locks_rows(engine: Engine) -> bool:
-    """Whether several can write at once, each holding locks on rows of its own."""
+    """Whether several processes can write at once, each with locks on its own rows."""
     return engine.dialect.name == "postgresql"
 
 
 def lock_writes(connection: Connection, table: Table) -> None:
-    """Keep others from writing to the table until the transaction ends; on SQLite `writing` does already."""
+    """Block other writers of the table until the transaction ends; on SQLite `writing` does already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
 
 
 def lock_row(connection: Connection, table: Table, id_: int) -> None:
-    """Wait for others that lock this row, and let them wait, until the transaction ends; on SQLite `writing`
-    does already. Who only refers to the row waits for nobody.
+    """Wait for locks on this row, and lock it until the transaction ends; on SQLite `writing` does already.
+    Transactions that only refer to the row do not wait.
     """
     connection.execute(select(table.c.id).where(table.c.id == id_).with_for_update(key_share=True))
 
 
 def lock_upgrades(connection: Connection) -> None:
-    """Let nobody else upgrade the database until the transaction ends; on SQLite `writing` does already."""
+    """Block other upgrades of the database until the transaction ends; on SQLite `writing` does already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({UPGRADE})")
 
 
 def insert_or_skip(connection: Connection, table: Table) -> Insert:
-    """INSERT of rows into the table that skips those whose key is there already, and no others."""
+    """An INSERT into the table that skips the rows whose key exists already, and no others."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement: Insert = dialect.insert(table).on_conflict_do_nothing()
     return statement
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows with the same columns, skipping those whose key is there; how many were added.
+    """Insert rows with the same columns, skip those whose key exists, and return how many were added.
 
-    On SQLite they go to the driver as tuples, past what SQLAlchemy does for each: half the time.
+    On SQLite they go to the driver as tuples, without SQLAlchemy's work for each row: in half the time.
     """
     statement, dialect = insert_or_skip(connection, table), connection.dialect
     if dialect.name != "sqlite":
-        counted = {"preserve_rowcount": True}  # as it otherwise is not of an INSERT
+        counted = {"preserve_rowcount": True}  # not the default for an INSERT
         return connection.execute(statement, rows, execution_options=counted).rowcount
     compiled = statement.compile(dialect=dialect, column_keys=list(rows[0]))
     columns = []
@@ -172,20 +171,20 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 
 def in_byte_order(connection: Connection, text: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A text to sort by, by the bytes of its UTF-8: PostgreSQL sorts as some language does otherwise."""
+    """A text to sort by its UTF-8 bytes; PostgreSQL would otherwise sort by the rules of some language."""
     return collate(text, "C") if connection.dialect.name == "postgresql" else text
 
 
 def look_before_commits(engine: Engine, require: Callable[[Connection], object]) -> None:
-    """Undo what would be committed through the engine wherever `require` raises."""
+    """Call `require` before each commit through the engine, and roll back where it raises."""
 
     @event.listens_for(engine, "commit")
     def look(connection: Connection) -> None:
         try:
             require(connection)
         except BaseException:
-            # SQLAlchemy takes a transaction for over when its commit was tried: here, and in no other place,
-            # it is undone for sure.
+            # SQLAlchemy considers a transaction over once its commit was tried: only here it is certain to be
+            # rolled back.
             connection.engine.dialect.do_rollback(connection.connection)
             raise
 
@@ -194,13 +193,13 @@ def look_before_commits(engine: Engine, require: Callable[[Connection], object])
 def snapshot(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that sees the database as it is now, whatever others write meanwhile.
 
-    It is there to read: PostgreSQL refuses a write in it.
+    It is for reading: PostgreSQL refuses a write in it.
     """
     on_server = engine.dialect.name == "postgresql"
     level = {"isolation_level": "REPEATABLE READ"} if on_server else {}
     with engine.connect().execution_options(**level, **{READS: True}) as connection, connection.begin():
         if on_server:
-            # By a statement: SQLAlchemy's option would let the connection write afterwards, come what may.
+            # By a statement: SQLAlchemy's option would always make the connection writable afterwards.
             connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         yield connection
 
@@ -213,13 +212,13 @@ def file(engine: Engine) -> Path | None:
 
 
 def remove(path: Path) -> None:
-    """Take away a SQLite file with whatever SQLite has put beside it."""
+    """Delete a SQLite file and the files that SQLite put beside it."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def require_file(path: Path) -> None:
-    """Raises OSError, naming the way out, when there is no file at the path."""
+    """Raises OSError, with the way out, when there is no file at the path."""
     _require_kind(path)
     if not path.is_file():
         raise FileNotFoundError(
@@ -241,7 +240,7 @@ def _require_place(path: Path | None) -> None:
 
 
 def _require_kind(path: Path) -> None:
-    """Raises OSError for what is there and is no file."""
+    """Raises OSError when something other than a file is at the path."""
     if path.is_dir():
         raise OSError(f"{shown(path)} is a folder: name a file for the database, as {path / 'xpixels.db'}.")
     if path.is_symlink() and not path.exists():
@@ -255,7 +254,7 @@ def _postgresql(address: URL, read_only: bool) -> Engine:
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     try:
         patience = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_TIMEOUT}
-        # With a ping: a server that was started anew has ended the connections that are kept.
+        # With a ping: a server that was restarted has closed the pooled connections.
         engine = create_engine(address, pool_pre_ping=True, connect_args={"options": options} | patience)
         from psycopg.adapt import Loader
     except ImportError as error:
@@ -266,7 +265,7 @@ def _postgresql(address: URL, read_only: bool) -> Engine:
         ) from None
 
     class Number(Loader):
-        """What sums of whole numbers, and roundings, are: int or float, as on SQLite, and not Decimal."""
+        """Loads sums and roundings of numbers as int or float, as on SQLite, and not as Decimal."""
 
         def load(self, data: "Buffer") -> int | float:
             text = bytes(data).decode("ascii")

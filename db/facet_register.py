@@ -1,11 +1,11 @@
-"""The facets of the case list: each thing that cases are filtered by and counted by is one row here.
+"""The facets of the case list: one row here for each property that cases are filtered and counted by.
 
-From a row follow the column of `case_facets` and its value, the name in an address, the filter as SQL, the
+A row defines the column of `case_facets` and its value, the name in an address, the filter as SQL, the
 choices and their counts, the section of the page, the chip, and the column of an export.
 
 To add a facet, add a row at the end of FACETS:
 
-- Its `column` is in `case_facets` (or, with `of_detector`, in `detector_decisions`): the row is all.
+- Its `column` is in `case_facets` (or, with `of_detector`, in `detector_decisions`): the row is enough.
 - It needs a new column: give the row its `value`, too, and write a migration that adds the column to
   `case_facets` with the index `ix_case_facets_network_id_partition_<column>`, fills it, and where the facet
   is `counted` adds it to `facet_cells`. `db.facets` writes it from then on.
@@ -28,7 +28,7 @@ def _spaced(value: str) -> str:
     return value.replace("+", " + ")
 
 
-# Which cases a list is of, before any filter: one value, or all.
+# The cases that a list covers before any filter: one value, or all.
 PARTITION = Facet(
     "partition",
     "Partition",
@@ -46,7 +46,7 @@ PARTITION = Facet(
     in_overview=True,
 )
 
-# Those that the tables were made with. Columns stand in this order, and new ones behind them.
+# The facets that the tables were created with. Their columns stay in this order, and new ones come after.
 FIRST = (
     PARTITION,
     Facet(
@@ -83,7 +83,7 @@ FIRST = (
         value=attack_goal(),
         counted=True,
         choices=("untargeted", "targeted"),
-        in_overview=True,  # as a target class or none
+        in_overview=True,  # as a target class, or none
     ),
     Facet(
         "target",

@@ -1,4 +1,4 @@
-"""What a facet of the case list is made of: see `db.facet_register` for those that there are."""
+"""The type of the facets of the case list; `db.facet_register` lists all facets."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from db.query_types import AnySelect
 
 
 class Kind(Enum):
-    """What the values of a facet are."""
+    """The kind of a facet's values."""
 
     TEXT = auto()
     NUMBER = auto()  # whole numbers, each a choice
@@ -23,7 +23,7 @@ class Kind(Enum):
     COUNT_RANGE = auto()  # whole numbers, filtered by low..high
     ANNOTATION = auto()  # what people wrote: the bodies of the annotations of this name
     ANNOTATED = auto()  # whether people wrote an annotation of this name
-    PLACE = auto()  # sorted by, and no filter
+    PLACE = auto()  # only to sort by, not a filter
 
 
 class Group(Enum):
@@ -46,23 +46,23 @@ class Facet:
     title: str  # of its section on the page
     kind: Kind
     group: Group
-    column: str = ""  # of `case_facets`; '': none
-    value: ColumnElement[Any] | None = None  # what `column` holds; None: it is there anyway
+    column: str = ""  # in `case_facets`; '': none
+    value: ColumnElement[Any] | None = None  # what `column` holds; None: the column exists anyway
     counted: bool = False  # in `facet_cells`, under the same column; others are counted case by case
     of_detector: bool = False  # `column` is one of `detector_decisions`, of the shown detector
     beside: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)  # further columns and their values
-    sort: tuple[str, ...] = ()  # columns that the list is sorted by under this name; (): it cannot be
+    sort: tuple[str, ...] = ()  # columns that the list is sorted by under this name; (): not sortable
     hint: str = ""  # shown over the title
-    choices: tuple[str, ...] | None = None  # values that can be asked for; None: those that cases have
+    choices: tuple[str, ...] | None = None  # values to choose from; None: those that cases have
     seldom: tuple[str, ...] = ()  # choices that the page leaves out while no case has them
     any_value: bool = False  # a value that no case has matches nothing; otherwise it is refused
-    labels: AnySelect | None = None  # (value, how it is shown), where the database has names for them
-    label: Callable[[str], str] = str  # how a value is shown otherwise
+    labels: AnySelect | None = None  # (value, label), where the database has labels
+    label: Callable[[str], str] = str  # makes the label of a value otherwise
     on_page: bool = True  # as a section of the page
-    is_open: bool = False  # as the page comes
-    at_least: int = 2  # values that cases have to have for the section to be of use
-    frequent_first: bool = False  # the most frequent values alone, by frequency
-    in_overview: bool = False  # `case_overview` tells it: an export needs no other column
+    is_open: bool = False  # when the page opens
+    at_least: int = 2  # how many values cases must have for the section to be useful
+    frequent_first: bool = False  # only the most frequent values, by frequency
+    in_overview: bool = False  # `case_overview` has it: an export needs no other column
 
     @property
     def is_range(self) -> bool:
@@ -71,7 +71,7 @@ class Facet:
 
     @property
     def is_choice(self) -> bool:
-        """Whether it is filtered by values, of which a case has to have one."""
+        """Whether it is filtered by a set of values: a case must have one of them."""
         return self.kind is not Kind.PLACE and not self.is_range
 
     @property
@@ -81,12 +81,12 @@ class Facet:
 
     @property
     def columns(self) -> dict[str, ColumnElement[Any]]:
-        """The columns of `case_facets` that come with it, and what they hold."""
+        """Its columns in `case_facets`, and what they hold."""
         own = {} if self.value is None else {self.column: self.value}
         return own | dict(self.beside)
 
 
 def on_page(facets: Iterable[Facet]) -> list[Facet]:
-    """In the order of the page: one group after the other, in each as they stand in the register."""
+    """The facets in the order of the page: group by group, each in the order of the register."""
     groups = list(Group)
     return sorted(facets, key=lambda facet: groups.index(facet.group))

@@ -1,7 +1,7 @@
 """What the columns of `case_facets` hold, as SQL over one case: `cases` and what belongs to it.
 
-Each expression stands in a SELECT from `cases` joined to its run, and where there are such to its batch, its
-attack and the attack's first pixel (see `db.facets`). What needs another table is a subquery for one case.
+Each expression is for a SELECT from `cases` joined to its run and, where they exist, its batch, its attack
+and the attack's first pixel (see `db.facets`). A value from another table is a subquery for one case.
 """
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, select
@@ -16,7 +16,7 @@ COMPOSED = "composed"  # the kind of a layer that joins others
 
 
 def listed_decisions() -> ColumnElement[bool]:
-    """Whether a row of `decisions` is one that lists are filtered by."""
+    """Whether lists are filtered by this row of `decisions`."""
     return and_(decisions.c.metric == METRIC, decisions.c.rule == RULE)
 
 
@@ -52,7 +52,7 @@ def first_divergence() -> ColumnElement[str]:
 
 
 def _deciding_layers() -> AnySelect:
-    """The layers that decided about the case, from the input on."""
+    """The layers with a decision about the case, in order from the input."""
     return (
         select(layers.c.name, layers.c.position)
         .join(decisions, decisions.c.layer_id == layers.c.id)

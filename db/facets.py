@@ -1,6 +1,6 @@
-"""Keeping `case_facets` and `detector_decisions` true: both follow from other tables, within one transaction.
+"""Update `case_facets` and `detector_decisions`, derived tables, in the transaction of their source tables.
 
-New cases get their row with `add_cases`; where decisions change, `refresh` makes the rows of a network anew.
+`add_cases` adds the rows of new cases; after decisions change, `refresh` rewrites the rows of a network.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def add_cases(connection: Connection, network_id: int) -> None:
 
 
 def refresh(connection: Connection, network_id: int, partition: str | None = None) -> None:
-    """Write the rows of a network, or of one partition of it, anew: what the layers decide has changed."""
+    """Rewrite the rows of a network, or of one partition of it, after decisions of its layers changed."""
 
     def among(table: Table) -> ColumnElement[bool]:
         mine = table.c.network_id == network_id
@@ -85,9 +85,9 @@ def refresh(connection: Connection, network_id: int, partition: str | None = Non
 
 
 def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:
-    """Put new decisions of a detector without neighbors in the place of the old ones.
+    """Replace the decisions of a detector without neighbors.
 
-    rows: without `network_id` and `detector`.
+    rows: the new decisions, without `network_id` and `detector`.
     """
     table = detector_decisions
     connection.execute(delete(table).where(table.c.network_id == network_id, table.c.detector == detector))
@@ -100,14 +100,14 @@ def replace_detector(connection: Connection, network_id: int, detector: str, row
 
 
 def _detectors(connection: Connection, network_id: int) -> list[str]:
-    """The compared layers, and the other detectors that have decided."""
+    """The compared layers, and the other detectors that have decisions."""
     compared = select(layers.c.name).where(layers.c.network_id == network_id, layers.c.compared)
     decided = select(detector_decisions.c.detector).where(detector_decisions.c.network_id == network_id)
     return list(connection.scalars(union(compared, decided)))
 
 
 def _add_cells(connection: Connection, network_id: int, detector: str, *which: ColumnElement[bool]) -> None:
-    """Count cases by all that lists count them by; a case that the detector has not decided counts too."""
+    """Count cases by every counted facet; a case without a decision of the detector counts, too."""
     facets, decided = case_facets.c, detector_decisions.c
     of_case = and_(
         decided.network_id == facets.network_id,
@@ -135,7 +135,7 @@ def _insert(connection: Connection, chosen: AnySelect) -> None:
 
 
 def facet_rows() -> AnySelect:
-    """SELECT of what `case_facets` should have, from the tables that it follows from."""
+    """SELECT of the rows that `case_facets` should have, from the tables that it is derived from."""
     columns = {name: value for facet in FACETS for name, value in facet.columns.items()}
     return (
         select(

@@ -1,4 +1,4 @@
-"""What a database's driver raised, in one line of ours: the thing, what was expected, the way out."""
+"""Describe a database driver's error in one line of ours: the object, what was expected, the way out."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LOCKED = "is locked by another process, and did not come free in time"
 
 
 class Fault(NamedTuple):
-    """What is so with a database; each part is the rest of a sentence."""
+    """A problem of a database; each text completes a sentence."""
 
-    what: str  # behind the database's name
-    way_out: str  # for whoever gave a command
-    of_writing: bool = False  # it can still be read
+    what: str  # after the database's name
+    way_out: str  # for the user of a command
+    of_writing: bool = False  # the database can still be read
 
 
 # By SQLite's primary result codes.
@@ -46,7 +46,7 @@ SQLITE = {
         "holds no value above 1,000,000,000 bytes", "make it smaller", of_writing=True
     ),
 }
-# Where no connection to PostgreSQL comes about, by what its library says.
+# Failed connections to PostgreSQL, by the message of its library.
 CONNECTING = (
     (
         r'database "(?P<name>.*?)" does not exist',
@@ -85,9 +85,9 @@ STATES = {
 
 
 def find(error: BaseException) -> Fault | None:
-    """What is so with the database when its driver raised this, wrapped by SQLAlchemy or not.
+    """The problem of the database when its driver raised this error, wrapped by SQLAlchemy or not.
 
-    None where nothing is: a statement was wrong, or the error is not a driver's.
+    None where it has none: a statement was wrong, or the error is not a driver's.
     """
     cause = driver_error(error)
     if cause is None:
@@ -101,12 +101,12 @@ def find(error: BaseException) -> Fault | None:
 
 
 def explain(error: BaseException, database: str = "the database") -> str | None:
-    """The line for what a driver raised; None as of `find`. database: as it may be shown."""
+    """The line for a driver's error; None where `find` has none. database: its name without a password."""
     fault = find(error)
     return None if fault is None else f"{database} {fault.what}: {fault.way_out}"
 
 
-OF_CONNECTION = ("OperationalError", "InterfaceError", "ConnectionTimeout")  # of PostgreSQL's driver
+OF_CONNECTION = ("OperationalError", "InterfaceError", "ConnectionTimeout")  # errors of PostgreSQL's driver
 FAULT = "a fault of this program; XPIXELS_TRACEBACK=1 shows where it came from"
 EXPECTED = (
     ValueError,
@@ -118,7 +118,7 @@ EXPECTED = (
     MemoryError,
     DBAPIError,
 )
-# What the file system says, by its numbers.
+# Errors of the file system, by their numbers.
 FILES = {
     errno.ENOENT: "there is no such file or folder",
     errno.EACCES: "this user may not read or write it",
@@ -157,14 +157,14 @@ def describe(error: BaseException, database: str = "the database") -> str:
 
 
 def driver_error(error: BaseException) -> BaseException | None:
-    """What the driver itself raised; None where the error is not a driver's."""
+    """The driver's own error; None where the error is not a driver's."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     is_driver = isinstance(cause, sqlite3.Error) or type(cause).__module__.partition(".")[0] == "psycopg"
     return cause if is_driver else None
 
 
 def no_room(error: BaseException | None) -> bool:
-    """Whether a write failed since the disk is full, or the file may not grow."""
+    """Whether a write failed because the disk is full, or the file may not grow."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     cause = None if error is None else driver_error(error)
@@ -175,7 +175,7 @@ def no_room(error: BaseException | None) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether a SQLite file has pages that are not what they were."""
+    """Whether the error is about damaged pages of a SQLite file."""
     code = getattr(driver_error(error), "sqlite_errorcode", None)
     return code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT
 
@@ -188,8 +188,8 @@ def _of_server(error: BaseException, cause: BaseException) -> Fault | None:
         return _filled(STATES[starts[-1]], said=said) if starts else None
     lost = getattr(error, "connection_invalidated", False) or type(cause).__name__ in OF_CONNECTION
     for pattern, fault in CONNECTING if lost else CONNECTING[:-1]:
-        if found := re.search(pattern, said):
-            return _filled(fault, said=said, **found.groupdict())
+        if match := re.search(pattern, said):
+            return _filled(fault, said=said, **match.groupdict())
     return None
 
 

@@ -1,6 +1,6 @@
-"""Revisions of the database: upgrade to today's, tell which one it is. Care of the content: db.commands.
+"""Revisions of the database: find the current one, upgrade to the latest. Upkeep of content: db.commands.
 
-The migrations are found beside this package, from any folder and when installed.
+The migrations lie beside this package: they are found from any folder, and when installed.
 """
 
 import re
@@ -28,7 +28,7 @@ MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
 class RevisionError(ValueError):
-    """The database is not one that this program can work with as it is; the text says the way out."""
+    """This program cannot work with the database as it is; the message gives the way out."""
 
 
 def head() -> str:
@@ -39,7 +39,7 @@ def head() -> str:
 def current(engine: Engine) -> str | None:
     """The revision of the database; None when it is empty or does not exist yet.
 
-    A file is only read: an engine that writes would first turn on its log, whoever's database it is.
+    A file is only read: a writing engine would first turn on its log, even in a foreign database.
 
     Raises:
         RevisionError: not an xpixels database, or one that cannot be read.
@@ -53,7 +53,7 @@ def current(engine: Engine) -> str | None:
 
 @contextmanager
 def _reading(engine: Engine) -> Iterator[Engine]:
-    """The engine, or one that only reads the same file."""
+    """An engine that only reads the same file; without a file, the engine itself."""
     path = file(engine)
     with nullcontext(engine) if path is None else opened(path, read_only=True) as reader:
         yield reader
@@ -128,7 +128,7 @@ def open_current(url: str) -> Iterator[Engine]:
 def make_or_require_current(engine: Engine) -> None:
     """Makes the tables of a new or empty database; leaves any other as it is.
 
-    Raises what `require_current` raises of one that is there, and `upgrade` of one that is made.
+    Raises what `require_current` raises for an existing database, and `upgrade` for a new one.
     """
     if current(engine) is None:
         upgrade(engine)
@@ -142,14 +142,14 @@ class Upgraded(NamedTuple):
     before: str | None  # the revision; None: the database was made
     after: str
     restored: list[Fault]  # views and indexes that were missing or changed
-    left: list[Fault]  # what else is not as this program makes it
+    left: list[Fault]  # other parts that are not as this program makes them
 
 
 def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     """Makes the database if need be and brings it to a revision; returns the revision before and after.
 
-    It is one transaction: when it fails, everything is as it was, and a file that was not there is not. At
-    today's revision, views and indexes that are missing or changed are made anew, in another one.
+    It is one transaction: when it fails, nothing is changed, and a new file is removed. At the latest
+    revision, views and indexes that are missing or changed are made anew, in another transaction.
 
     Raises:
         RevisionError: not an xpixels database, one of a newer revision than this program knows, or one
@@ -160,7 +160,7 @@ def upgrade(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
 
 
 def upgrade_and_restore(engine: Engine, revision: str = "head") -> Upgraded:
-    """The same, and what else it did. Raises what `upgrade` raises."""
+    """Like `upgrade`, but also returns the faults that it repaired or left. Raises what `upgrade` raises."""
     before = current(engine)
     if before is not None and before not in _revisions():
         raise RevisionError(_newer(engine, before))
@@ -169,7 +169,7 @@ def upgrade_and_restore(engine: Engine, revision: str = "head") -> Upgraded:
         _migrate(engine, revision)
         after = current(engine)
     if before is None or after != head():
-        return Upgraded(before, cast(str, after), [], [])  # one that was upgraded has a revision
+        return Upgraded(before, cast(str, after), [], [])  # an upgraded database has a revision
     return Upgraded(before, after, *restore(engine))
 
 
@@ -179,7 +179,7 @@ def _migrate(engine: Engine, revision: str) -> None:
     try:
         _run(engine, command.upgrade, revision)
     except OperationalError as error:
-        # A folder that may not be written, or somebody else at work on the file: it is theirs, and stays.
+        # A folder that may not be written, or a file that another process uses: it is not ours, and stays.
         line = faults.explain(error, name(engine)) or f"{name(engine)} cannot be upgraded: {error.orig}"
         raise RevisionError(f"{line}.") from error
     except BaseException:
@@ -190,26 +190,26 @@ def _migrate(engine: Engine, revision: str) -> None:
 
 
 def restore(engine: Engine) -> tuple[list[Fault], list[Fault]]:
-    """Makes views and indexes that are missing or changed anew; returns these, and the faults that are left.
+    """Makes missing or changed views and indexes anew; returns their faults, and the faults that are left.
 
     Raises:
-        RevisionError: one of them cannot be made; then none was.
+        RevisionError: one of them cannot be made; then none is.
         Also what `require_current` raises.
     """
     require_current(engine)
     with _reading(engine) as reader:
-        found = schema_faults.find_faults(reader)
-    lacking = [fault for fault in found if fault.can_be_restored]
+        differences = schema_faults.find_faults(reader)
+    lacking = [fault for fault in differences if fault.can_be_restored]
     if lacking:
         try:
             with writing(engine) as connection:
                 lock_upgrades(connection)
                 schema_faults.restore(connection, lacking)
-        except DatabaseError as error:  # rows that are there twice, a table that has the name, a lock
+        except DatabaseError as error:  # duplicate rows, a table that has the name, a lock
             names = ", ".join(fault.name for fault in lacking)
             line = faults.explain(error, name(engine)) or f"{name(engine)}: {error.orig}"
             raise RevisionError(f"{names} cannot be restored: {line}.") from error
-    return lacking, [fault for fault in found if not fault.can_be_restored]
+    return lacking, [fault for fault in differences if not fault.can_be_restored]
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -225,7 +225,7 @@ def _run(engine: Engine, step: Callable[[Config, str], None], revision: str) -> 
 
 
 def draft(message: str) -> Path:
-    """Writes the next revision: what the metadata has and the migrations lack; returns its file.
+    """Writes a draft of the next revision, with what the migrations lack of the metadata; returns its file.
 
     For authors of the schema, who then read and correct it: views, CHECKs, AUTOINCREMENT and WITHOUT ROWID
     are not compared, and a table that is rebuilt loses the last two unless `table_kwargs` repeat them.
@@ -258,7 +258,7 @@ def _revisions() -> list[str]:
 
 
 def name(engine: Engine) -> str:
-    """The database as people call it: the path of its file, or its URL without the password."""
+    """The database's name for people: the path of its file, or its URL without the password."""
     return str(file(engine) or shown(engine.url))
 
 

@@ -1,8 +1,8 @@
-"""Numbers as people read them, and two of them with enough digits to tell which one is larger."""
+"""Numbers as text for people, and pairs of numbers with enough digits to see which one is larger."""
 
 from collections.abc import Callable
 
-MOST_DIGITS = 17  # behind the point: as many as tell any two floats in [0, 1] apart
+MOST_DIGITS = 17  # after the point: enough to distinguish any two floats in [0, 1]
 
 
 def percent(share: float, space: str = " ") -> str:
@@ -25,7 +25,7 @@ def percents_apart(share: float, other: float, space: str = " ") -> tuple[str, s
 def digits_apart(
     value: float, other: float, write: Callable[[float, int], str], digits: int
 ) -> tuple[str, str]:
-    """Two numbers as `write` has them with so many digits, or with more where they would look alike."""
+    """Two numbers written by `write` with so many digits, or with more where they would look alike."""
     texts = write(value, digits), write(other, digits)
     while value != other and texts[0] == texts[1] and digits < MOST_DIGITS:
         digits += 1

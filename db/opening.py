@@ -1,4 +1,4 @@
-"""A database for the time of a block: opened by its URL, and closed whatever becomes of the work."""
+"""Open a database by its URL for a block of code, and close it in any case."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from db import engine
 def opened(
     url: str | os.PathLike[str], *, read_only: bool = False, existing: bool = False
 ) -> Iterator[Engine]:
-    """An engine as `engine.create` gives it, and raises what that raises."""
+    """An engine from `engine.create`, for the block. Raises what `engine.create` raises."""
     database = engine.create(url, read_only=read_only, existing=existing)
     try:
         yield database

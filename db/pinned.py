@@ -1,9 +1,9 @@
-"""An engine held to the one database that it was opened on: another one at the same address is not touched.
+"""An engine pinned to the database that it was opened on: it touches no other one at the same address.
 
 A file can be replaced, overwritten, moved or deleted while a server has it open, and a database on a server
-be dropped and made anew. Every transaction begins with a look whether the database is the same, and one that
-wrote is only committed when it still is. No connection to a file outlives its use: one that is kept would
-see the old file, or its own cache of it, and its log would be taken for the new file's.
+can be dropped and made anew. Every transaction first checks that the database is the same, and one that wrote
+is only committed if it still is. A connection to a file is closed after use: an open one would see the old
+file, or its own cache of it, and its log would be taken for the new file's.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from db.sqlite_file import empty_log
 
 
 class Identity(NamedTuple):
-    """What tells a database from another one: the file or the server's number of it, and its own row."""
+    """What identifies a database: its file or its number on the server, and the UUID in its own row."""
 
     file: tuple[int, int] | None  # device and inode
     number: int | None  # of the database, on a PostgreSQL server
@@ -32,10 +32,10 @@ class Identity(NamedTuple):
 
 
 class PinnedEngine:
-    """In the place of an Engine: connections to the database that was there at first, or none."""
+    """A replacement for an Engine: it connects only to the database that was there at first."""
 
     def __init__(self, engine: Engine, reader: "PinnedEngine | None" = None) -> None:
-        """Hold to the database that is there now; one that writes, to that of the engine that reads.
+        """Pin the database that is there now; an engine that writes pins the database of its `reader`.
 
         Raises:
             Unavailable: there is none.
@@ -49,10 +49,10 @@ class PinnedEngine:
         event.listen(self._engine, "begin", self._require_same)
         self.identity = None
         if self.path is not None:
-            engine.dispose()  # of what was opened before: it may be of a file before
+            engine.dispose()  # closes connections that may be to an earlier file
         if reader is None:
             if self.path is not None:
-                # While it is open no other file is given its number; nothing is read or locked by it.
+                # While it is open, no other file gets its number; it reads and locks nothing.
                 weakref.finalize(self, os.close, os.open(self.path, os.O_PATH))
             with self.connect() as connection, connection.begin():
                 self.identity = self._read(connection)
@@ -63,9 +63,9 @@ class PinnedEngine:
                 event.listen(engine, "close_detached", empty_log)
 
     def connect(self) -> Connection:
-        """A connection, as an Engine's; looked at when its transaction begins. Raises Unavailable."""
+        """A connection like an Engine's, checked when its transaction begins. Raises Unavailable."""
         if self.reader is not None:
-            # A writing connection may change what it opens (its journal): one that only reads looks before.
+            # A writing connection may change the file (its journal): a reading one checks it first.
             self.reader.check()
         self._require_file()
         try:
@@ -73,16 +73,16 @@ class PinnedEngine:
         except DBAPIError as error:
             raise unavailable(error, self.name) or error from error
         if self.path is not None:
-            connection.detach()  # from the pool: it is closed when it is not used any more
+            connection.detach()  # from the pool: it is closed after use
         return connection
 
     def check(self) -> None:
-        """Return when the database is there and the same. Raises Unavailable."""
+        """Check that the database is there and the same. Raises Unavailable."""
         with self.connect() as connection, connection.begin():
             pass
 
     def token(self) -> str:
-        """The identity as a short text that tells nothing else."""
+        """The identity as a short text that reveals nothing."""
         return hashlib.sha256(repr(self.identity).encode()).hexdigest()[:16]
 
     def _require_file(self, _connection: Connection | None = None) -> None:
@@ -102,7 +102,7 @@ class PinnedEngine:
         return there.st_dev, there.st_ino
 
     def _require_same(self, connection: Connection) -> None:
-        """At the beginning of a transaction: what it will see is of the same database."""
+        """Check, when a transaction begins, that it will see the same database."""
         self._require_file()
         if self.identity is None:
             return
@@ -117,7 +117,7 @@ class PinnedEngine:
         uuid = select(schema.database_identity.c.uuid).scalar_subquery()
         if self.dialect.name == "postgresql":
             here = table("pg_database", column("oid"), column("datname"))
-            # Locks are waited for as long as on SQLite, and not for ever.
+            # Wait for locks as long as on SQLite, and not forever.
             patience = func.set_config("lock_timeout", str(BUSY_TIMEOUT), True)
             query = select(here.c.oid, uuid, patience).where(here.c.datname == func.current_database())
             return Identity(None, *connection.execute(query).one()[:2])

@@ -1,4 +1,4 @@
-"""Which process wrote a run, and whether it is still there."""
+"""Which process wrote a run, and whether it still runs."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import psutil
 
 
 def name(pid: int) -> str:
-    """Host, process id and the process's start: another process that gets the same id is told apart."""
+    """Host, process id and start of the process, which distinguishes it from a later one with the same id."""
     return f"{platform.node()}/{pid}/{_start(pid)}"
 
 
@@ -23,7 +23,7 @@ def split(process: str) -> tuple[str, int]:
 
 
 def alive(process: str | None) -> bool:
-    """Whether a process is still there; one of another machine may well be."""
+    """Whether a process still runs; one of another machine is assumed to."""
     if process is None:
         return False
     host, pid = split(process)
@@ -39,7 +39,7 @@ class TakenForDead(RuntimeError):
 
 
 def taken_for_dead(run_id: int, successor: str = "another process") -> TakenForDead:
-    """What ends a process whose run another one has ended."""
+    """The error that ends a process whose run another process has ended."""
     return TakenForDead(
         f"run {run_id} is over: {successor} took this one for dead, as it gave no sign of life, and took its "
         "place; what was written before is kept"
@@ -62,8 +62,8 @@ def _start(pid: int) -> str:
 
 
 def _has_ended(pid: int) -> bool:
-    """Whether a process was killed, and its parent has not asked for its exit status."""
+    """Whether a process has ended, and its parent has not read its exit status."""
     try:
         return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.Error:  # it is another user's, or went just now: its name tells
+    except psutil.Error:  # it is another user's, or has just ended: its name decides
         return False

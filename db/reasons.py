@@ -1,6 +1,6 @@
-"""Why a detector alarms or not, in one sentence: said the same by the dashboard and by `xpixels check`.
+"""Why a detector alarms or not, in one sentence, the same in the dashboard and in `xpixels check`.
 
-What is said of a detector without neighbors is in its row of `db.vocabulary.DETECTORS`.
+The sentence for a detector without neighbors is in its row of `db.vocabulary.DETECTORS`.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from db.vocabulary import DETECTORS, RULES, Detector
 
 @dataclass(frozen=True)
 class ScoreFacts:
-    """What such a sentence is about: a score, and what the detector has seen."""
+    """The facts in such a sentence: a score, and the findings of the detector."""
 
     score: float
     threshold: float
-    predicted: str  # names of classes, as the next one
-    other: str  # that the detector would take for the true one
+    predicted: str  # name of the predicted class
+    other: str  # name of the class that the detector would take for the true one
     row: int | None = None  # the pixel that it suspects, where it names one
     column: int | None = None
 
@@ -24,15 +24,15 @@ class ScoreFacts:
 def score_reason(detector: str, facts: ScoreFacts, *, space: str = " ", minus: str = "-") -> str:
     """The sentence for a detector without neighbors, without a full stop.
 
-    space, minus: of numbers, as typesetting wants them.
+    space, minus: the characters to use in numbers.
     """
-    row = DETECTORS.get(detector, Detector(detector, "", detector, "", "", ""))  # of a later version, perhaps
+    row = DETECTORS.get(detector, Detector(detector, "", detector, "", "", ""))  # perhaps of a later version
     value = row.offset + row.sign * facts.score
     limit = row.offset + row.sign * facts.threshold
     if row.scale == "share":
         texts = percents_apart(value, limit, space)
     else:
-        texts = digits_apart(value, limit, lambda one, digits: margin(one, digits, minus), 2)
+        texts = digits_apart(value, limit, lambda number, digits: margin(number, digits, minus), 2)
     below = row.reading_below is not None and value <= 0
     reading = (row.reading_below if below else row.reading) or ""
     named = {"predicted": facts.predicted, "other": facts.other, "row": facts.row, "column": facts.column}
@@ -41,7 +41,7 @@ def score_reason(detector: str, facts: ScoreFacts, *, space: str = " ", minus: s
 
 
 def neighbors_reading(rule: str, k: int, count: int, predicted: str) -> str:
-    """What is counted among the first k neighbors, `count` of them being unexpected.
+    """The sentence about the first k neighbors, of which `count` are unexpected.
 
     rule: of `db.vocabulary.RULES`; predicted: the name of the class. Raises ValueError for an unknown rule.
     """

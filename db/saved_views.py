@@ -1,4 +1,4 @@
-"""Lists that people want to come back to: kept under a name, as the query string of their address."""
+"""Lists that people want to come back to, saved under a name as the query string of their address."""
 
 from typing import NamedTuple
 
@@ -18,16 +18,16 @@ class SavedView(NamedTuple):
 
 
 def saved_views(engine: Engine) -> tuple[SavedView, ...]:
-    """All of them, in the order of their names."""
+    """All saved views, in the order of their names."""
     views = schema.saved_views.c
     with engine.connect() as connection:
         query = select(views.id, views.name, views.search)
         found = [SavedView(*row) for row in connection.execute(query)]
-    return tuple(sorted(found, key=lambda view: view.name))  # alike on every database
+    return tuple(sorted(found, key=lambda view: view.name))  # the same order on every database
 
 
 def save_view(connection: Connection, name: str, search: str) -> None:
-    """Keep a list under a name; a view that has the name already gives way.
+    """Save a list under a name, in place of a view that has the name already.
 
     Raises:
         ValueError: the name is empty or too long.
@@ -41,5 +41,5 @@ def save_view(connection: Connection, name: str, search: str) -> None:
 
 
 def delete_view(connection: Connection, view_id: int) -> None:
-    """Forget a view; one that is gone already is no mistake."""
+    """Delete a view; no error if it is gone already."""
     connection.execute(delete(schema.saved_views).where(schema.saved_views.c.id == view_id))

@@ -7,10 +7,10 @@ Conventions
 - Rows and columns of pixels count from 0 at the top left; colors are 0..255; ranks count from 1.
 - Every constraint has a name, so that a migration can find it again.
 - Every result leads to the run that wrote it: by its `run_id`, or as `db.runs.provenance` says.
-- Parts of a thing (an attack's pixels, a case's scores) go when it goes; everything else that is still
+- Parts of a row (an attack's pixels, a case's scores) are deleted with it; any other row that is still
   referred to cannot be deleted.
 
-Tables that are only ever reached through a compound key have no rowid on SQLite, unless they hold BLOBs.
+Tables that are only accessed by a compound key have no rowid on SQLite, unless they hold BLOBs.
 """
 
 from sqlalchemy import Connection, MetaData, event

@@ -1,8 +1,7 @@
-"""What a database has beside its tables: the views, which belong to the program and not to a revision.
+"""The views of a database, which belong to the program and not to a revision.
 
-An upgrade takes all views away before the first migration, as SQLite builds tables anew to change them and
-wants no view to refer to one meanwhile, and makes today's after the last one. Views of other people are put
-back behind them.
+An upgrade drops all views before the first migration, as SQLite rebuilds tables to change them and allows no
+view to refer to one meanwhile. After the last one it makes the current views, then restores other people's.
 """
 
 from sqlalchemy import Connection
@@ -11,20 +10,20 @@ from db.schema import views
 
 
 def drop_views(connection: Connection) -> dict[str, str]:
-    """Take away every view; gives the definitions of those that are not this program's, in order."""
-    found = _definitions(connection)
-    if found:
-        names = [connection.dialect.identifier_preparer.quote(name) for name in found]
+    """Drop every view; returns the definitions of those that are not this program's, in order."""
+    definitions = _definitions(connection)
+    if definitions:
+        names = [connection.dialect.identifier_preparer.quote(name) for name in definitions]
         if connection.dialect.name == "postgresql":  # at once, as one may refer to another
             connection.exec_driver_sql(f"DROP VIEW {', '.join(names)}")
         else:
             for name in names:
                 connection.exec_driver_sql(f"DROP VIEW {name}")
-    return {name: definition for name, definition in found.items() if name not in views.tables}
+    return {name: definition for name, definition in definitions.items() if name not in views.tables}
 
 
 def create_views(connection: Connection, others: dict[str, str]) -> None:
-    """Make today's views, and then those that `drop_views` gave."""
+    """Make the current views, and then those that `drop_views` returned."""
     views.create_all(connection, checkfirst=False)
     for definition in others.values():
         connection.exec_driver_sql(definition)

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from db.availability import Unavailable
 
 UNWRITTEN = "what was to be written last was not. Put the old one back, and give the same command again."
-LOG_PATIENCE = 500  # milliseconds that emptying a log waits for those who read it
+LOG_PATIENCE = 500  # milliseconds to wait for readers when emptying a log
 
 
 def identity(path: Path) -> tuple[int, int] | None:
-    """Which file a path names, whatever becomes of the name: device and inode; None where there is none."""
+    """Device and inode of the file at a path, also valid after the file is renamed; None: no file."""
     try:
         there = path.stat()
     except OSError:
@@ -29,37 +29,37 @@ def replaced(path: Path) -> Unavailable:
 
 
 class OpenedFile:
-    """Which file an engine that writes has opened, so that it goes on with no other one of the same name."""
+    """The file that a writing engine has opened, so that it refuses another one of the same name."""
 
     def __init__(self, path: Path) -> None:
-        """None yet."""
+        """No file is opened yet."""
         self.path = path.absolute()
         self._number: tuple[int, int] | None = None
 
     def require_same(self) -> None:
-        """Go on with the file that is there, at first; raises Unavailable when it is another one later."""
+        """Accept any file on the first call; raises Unavailable when it is another one later."""
         number = identity(self.path)
         self._number = self._number or number
         if number is None or number != self._number:
             raise replaced(self.path)
 
     def require_kept(self, *_connecting: object) -> None:
-        """As `require_same`, of a file that was opened before: the next connection makes no new one."""
+        """Like `require_same`, if a file was opened before: the next connection must not make a new one."""
         if self._number is not None:
             self.require_same()
 
     def forget(self, _engine: object = None) -> None:
-        """Go on with whichever is there next."""
+        """Accept any file that is there next."""
         self._number = None
 
 
 def open_to_read(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection that cannot write, also where the folder cannot be written either.
+    """A connection that cannot write, even if the folder cannot be written.
 
-    To read a write-ahead log SQLite makes a file beside the database. Where it may not and there is no
-    log to read, the database is opened as one that nobody changes while it is open.
+    To read a write-ahead log, SQLite makes a file beside the database. If it may not and there is no log to
+    read, the database is opened as immutable: nobody may change it while it is open.
 
-    patience: seconds that a lock is waited for.
+    patience: seconds to wait for a lock.
     """
     connection = _open(path, "ro", patience)
     try:
@@ -76,12 +76,12 @@ def open_to_read(path: Path, patience: float) -> sqlite3.Connection:
 
 
 def open_to_write(path: Path, patience: float) -> sqlite3.Connection:
-    """A connection that writes into the file, and never makes one. patience: as of `open_to_read`."""
+    """A connection that writes to an existing file, and never makes one. patience: as for `open_to_read`."""
     return _open(path, "rw", patience)
 
 
 def write_ahead(connection: sqlite3.Connection, patience: float) -> None:
-    """Lets the journal be a write-ahead log; here SQLite does not wait for another process by itself.
+    """Turn on the write-ahead log; for this step SQLite does not wait for other processes by itself.
 
     patience: seconds.
     """
@@ -97,9 +97,9 @@ def write_ahead(connection: sqlite3.Connection, patience: float) -> None:
 
 
 def empty_log(connection: sqlite3.Connection) -> None:
-    """Take what stands in the write-ahead log into the file, as far as others let it; no error if not.
+    """Move the write-ahead log into the file, as far as other processes allow; no error if they do not.
 
-    A log that is left beside a file is read with whatever file has that name next.
+    SQLite reads a log that is left with the next file of that name.
     """
     with suppress(sqlite3.Error):
         connection.execute(f"PRAGMA busy_timeout = {LOG_PATIENCE}")

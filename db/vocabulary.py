@@ -1,11 +1,11 @@
-"""The names that rows hold, each declared once, with the words that people read for them.
+"""The names in rows, each declared once, with the words that people read for them.
 
-CHECKs of the tables, choices of commands, menus, help and texts of pages derive from these registers. What
-computes a metric, a rule, a detector or an attack is registered under the same name in `model`
+CHECKs of the tables, choices of commands, menus, help and texts of pages derive from these registers. The
+code for a metric, a rule, a detector or an attack is registered under the same name in `model`
 (`model.detectors.metrics`, `model.detectors.votes`, `model.detectors.DETECTORS`, `model.attacks.METHODS`);
 a test compares both. Imports nothing of ours.
 
-How one more is added is told in CONTRIBUTING.md.
+CONTRIBUTING.md explains how to add one.
 """
 
 from typing import NamedTuple, TypeVar
@@ -16,7 +16,7 @@ class Metric(NamedTuple):
 
     name: str
     meaning: str
-    summand: str = "distance"  # what the parts that single units add sum up to
+    summand: str = "distance"  # what the contributions of single units add up to
 
 
 class Rule(NamedTuple):
@@ -29,7 +29,7 @@ class Rule(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a detector's decision about an image turned out, whose truth is known."""
+    """How a detector's decision turned out, for an image that is known to be attacked or not."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
 
 
 class Detector(NamedTuple):
-    """A detector that does not use neighbors. Those that do are a layer, a metric and a rule."""
+    """A detector without neighbors. Those with neighbors are defined by a layer, a metric and a rule."""
 
     name: str
     kind: str  # one of DETECTOR_KINDS
@@ -54,9 +54,9 @@ class Detector(NamedTuple):
     recovered: str  # which class it takes for the true one: "This is ..."
     scale: str = "logits"  # of what people read: "logits", or "share", a percentage
     offset: float = 0.0  # what people read is offset + sign * score ...
-    sign: int = 1  # ... and -1 where an alarm is for less than a limit
-    # What people read, of {value}, the classes {predicted} and {other}, the pixel {row}, {column}, the
-    # {title}; and the same where the value is not above 0, if that is another sentence.
+    sign: int = 1  # ... and -1 where values below a limit raise an alarm
+    # The sentence that people read, with {value}, the classes {predicted} and {other}, the pixel {row},
+    # {column} and the {title}; and the sentence where the value is not above 0, if it is another one.
     reading: str = "The {title} is {value}"
     reading_below: str | None = None
     dash: str = "5px,3px"  # of its line in figures
@@ -77,7 +77,7 @@ class Attack(NamedTuple):
     name: str
     title: str
     meaning: str
-    tries_all: bool = False  # and then takes the best
+    tries_all: bool = False  # whether it tries everything and then takes the best
 
 
 Row = TypeVar("Row", Metric, Rule, Outcome, Detector, Composition, Attack)
@@ -120,8 +120,8 @@ OUTCOMES = _by_name(
 
 
 def outcome_of(*, attacked: bool, alarm: bool) -> str:
-    """The name of the outcome of an alarm, or none, for an image that was attacked, or not."""
-    return next(one.name for one in OUTCOMES.values() if (one.attacked, one.alarm) == (attacked, alarm))
+    """The name of the outcome, by whether the image was attacked and whether the detector alarmed."""
+    return next(row.name for row in OUTCOMES.values() if (row.attacked, row.alarm) == (attacked, alarm))
 
 
 DETECTOR_KINDS = ("neighbors", "repair", "baseline")
@@ -189,7 +189,7 @@ COMPOSITIONS = _by_name(
     Composition("composed-pooled", "the votes of the single layers' neighbors, taken in turn", added=True),
 )
 
-K_MAX = 50  # neighbors that are stored of a case (paper, section 4.4)
+K_MAX = 50  # neighbors that are stored for a case (paper, section 4.4)
 PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}  # by layer, of section 4.4
 
 SPLITS = ("train", "test")
@@ -200,7 +200,7 @@ CASE_PARTITIONS = (*PARTITIONS, "checked")  # checked: kept by a check, and neve
 SCREENINGS = (
     "reachable",
     "undecided",
-)  # what a sweep said of an attack: one of its candidates did it, or none
+)  # a sweep's result for an attack: one of its candidates succeeded, or none
 CHOICES = ("tuning", "validation")
 WAYS = (*CHOICES, "paper")  # how the k of an evaluation was chosen
 CASE_SETS = ("all", "targeted", "untargeted")  # cases by their batch

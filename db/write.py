@@ -1,8 +1,8 @@
-"""Idempotent bulk writes: what is there already stays as it is, what is missing is added.
+"""Idempotent bulk writes: existing rows stay as they are, missing ones are added.
 
 Every function takes a Connection and leaves the transaction to its caller (see `engine.writing`), so that
-a chunk of work is one transaction. Only the functions of runs take the Engine: a run is seen while it
-works, and its end is recorded whatever became of its work.
+a chunk of work is one transaction. Only the functions of runs take the Engine: a run is visible while it
+works, and its end is recorded even if the work failed.
 """
 
 import json
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 def insert_missing(connection: Connection, table: Table, rows: Iterable[Row]) -> int:
-    """Inserts the rows whose keys are not there yet; returns how many that were.
+    """Inserts the rows whose keys do not exist yet; returns how many were inserted.
 
     All rows have the same columns. A row that breaks any other constraint is an error, not skipped.
     """
@@ -40,7 +40,7 @@ def ids_by_key(
 
     Args:
         columns: names of the columns that together are unique, as `("dataset_id", "split", "position")`.
-        keys: one value a column each.
+        keys: each with one value for each column.
 
     Raises:
         LookupError: a key has no row.
@@ -49,12 +49,12 @@ def ids_by_key(
     given = given_rows(connection, [table.c[name] for name in columns])
     same = [_equal(table.c[name], given.c[name]) for name in columns]
     query = select(given.c.place, table.c.id).join_from(given, table, and_(*same))
-    found = {wanted[place]: id_ for place, id_ in connection.execute(query, {"rows": json.dumps(wanted)})}
-    missing = [key for key in wanted if key not in found]
+    ids = {wanted[place]: id_ for place, id_ in connection.execute(query, {"rows": json.dumps(wanted)})}
+    missing = [key for key in wanted if key not in ids]
     if missing:
         described = ", ".join(f"{name}={value!r}" for name, value in zip(columns, missing[0], strict=True))
         raise LookupError(f"No row in {table.name} with {described} ({len(missing)} such keys).")
-    return [found[tuple(key)] for key in keys]
+    return [ids[tuple(key)] for key in keys]
 
 
 def ensure(connection: Connection, table: Table, key: Row, others: Row | None = None) -> int:
@@ -81,7 +81,7 @@ def run(
     network_id: int | None = None,
     batch_id: int | None = None,
 ) -> Iterator[int]:
-    """A run around a stage's work, from `running` to done, failed or interrupted; gives its id.
+    """Records a run around a stage's work, from `running` to done, failed or interrupted; yields its id.
 
     An error's first line becomes the run's message, and the error goes on to the caller.
     """
@@ -112,7 +112,7 @@ def start_run(
 ) -> int:
     """Records that a stage is running, in a transaction of its own; returns the run's id.
 
-    Runs that died without a word are marked first (see `mark_interrupted`).
+    Runs whose process died are marked first (see `mark_interrupted`).
     """
     row = {
         "network_id": network_id,
@@ -165,10 +165,7 @@ def finish_run(
 
 
 def mark_interrupted(connection: Connection) -> list[int]:
-    """Marks runs that are `running` though their process is gone as `interrupted`; returns their ids.
-
-    A run of another machine may well be at work: it is left alone.
-    """
+    """Marks `running` runs as `interrupted` if their process, on this machine, is gone; returns their ids."""
     runs = schema.runs
     running = connection.execute(select(runs.c.id, runs.c.process).where(runs.c.status == "running"))
     dead = [id_ for id_, process in running if not processes.alive(process)]
@@ -182,11 +179,11 @@ def mark_interrupted(connection: Connection) -> list[int]:
 
 
 def add_neighbors(connection: Connection, table: Table, rows: Sequence[Row], run_id: int) -> None:
-    """Inserts neighbors that are not there yet, and that this run searched for them.
+    """Inserts missing neighbors, and records that this run searched for them.
 
     Args:
         table: `neighbors` of cases, or `original_neighbors`.
-        rows: of each case, layer and metric all neighbors.
+        rows: all neighbors of each case, layer and metric.
     """
     searched = "case" if table is schema.neighbors else "original"
     same = {"searched": searched, "run_id": run_id}
@@ -210,9 +207,9 @@ def replace_tuning(
     operating_points: Sequence[Row],
     decisions: Sequence[Row],
 ) -> None:
-    """Puts a new tuning of the layers, for one metric and rule, in the place of the old one.
+    """Replaces the tuning of the layers for one metric and rule.
 
-    Within the caller's transaction: nobody sees decisions beside operating points they do not follow from.
+    Within the caller's transaction: readers always see decisions with the operating points that made them.
     The rows leave out `run_id`.
 
     Raises:
@@ -250,7 +247,7 @@ def replace_evaluation(
     k_points: Sequence[Row],
     evaluations: Sequence[Row],
 ) -> None:
-    """Puts a new evaluation of a detector in the place of the old one, within the caller's transaction.
+    """Replaces the evaluation of a detector, within the caller's transaction.
 
     The rows leave out `detector_id` and `run_id`.
     """
@@ -267,7 +264,7 @@ def replace_evaluation(
 
 
 def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str) -> int:
-    """Keeps what somebody wrote about a case; returns the annotation's id.
+    """Stores an annotation of a case; returns its id.
 
     Raises:
         LookupError: there is no such case.
@@ -286,7 +283,7 @@ def add_annotation(connection: Connection, case_id: int, *, kind: str, body: str
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Row], same: Row) -> None:
-    """The values of `same` go into every row, as far as the table has a column for them."""
+    """Inserts the rows, each with those values of `same` that the table has a column for."""
     same = {name: value for name, value in same.items() if name in table.c}
     if rows:
         connection.execute(insert(table), [{**same, **row} for row in rows])
@@ -299,5 +296,5 @@ def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
 
 
 def _equal(target: Column[Any], value: object) -> ColumnElement[bool]:
-    # NULL equals NULL here; the plain comparison, where it will do, is the one that indexes serve best.
+    # NULL equals NULL here; indexes work best for the plain comparison, which is enough without NULLs.
     return target.is_not_distinct_from(value) if target.nullable else target == value

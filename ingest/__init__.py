@@ -1,1 +1,1 @@
-"""The ingest: the one place where arrays (`model`) and rows (`db`) meet."""
+"""The ingest: the only package that uses both arrays (`model`) and rows (`db`)."""

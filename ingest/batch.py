@@ -1,4 +1,4 @@
-"""What a batch is: which cases are wanted, from which data, by which attack, with which seed."""
+"""The parameters of a batch: which cases are wanted, from which data, by which attack, with which seed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from model.attacks.methods import EVOLUTION, METHODS, SWEEP, Method, all_paramet
 # Targets: any wrong class, one drawn for each image, every wrong one.
 ANY, RANDOM, ALL = ("none", "random", "all")
 
-# The random streams of a batch, by what is drawn from them. A stream keeps its number for good: with another
-# one, the same seed would make other cases. Attacks draw by keys of their own, from `jax.random.key(seed)`.
+# The random streams of a batch, by what is drawn from them. The number of a stream must never change: with
+# another one, the same seed would make other cases. Attacks draw by keys from `jax.random.key(seed)`.
 STREAMS = {
     "order": 0,  # the order in which test images are attacked
-    "targets": 1,  # the class, or the order of the classes, that an image is to be taken for
+    "targets": 1,  # the target class of an image, or the order of its target classes
     "case ids": 2,  # the order in which cases get their ids
 }
 
 
 @dataclass(frozen=True, init=False)
 class Batch:
-    """The parameters of one ingest; the same parameters are the same batch, and are never done twice.
+    """The parameters of one ingest. Equal parameters are the same batch, which is never done twice.
 
-    The parameters of attacks (`model.attacks.METHODS`) are read by their names, too: `batch.population`.
+    The parameters of attacks (`model.attacks.methods.METHODS`) are attributes, too: `batch.population`.
     """
 
     dataset: str = "cifar10"
@@ -35,7 +35,7 @@ class Batch:
     partitions: tuple[str, ...] = PARTITIONS
     attack: str = EVOLUTION.name
     targets: str = ANY  # "none", "random", "all", or a class name
-    # A sweep first; the attack then only where it left a pair "undecided" or "reachable".
+    # Sweep first, then attack only the pairs that the sweep left "undecided" or "reachable".
     screen: str | None = None
     seed: int = 0  # of the order of images, the random targets and the attack
     metrics: tuple[str, ...] = (METRIC,)
@@ -43,18 +43,18 @@ class Batch:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)  # of attacks, by name
 
     def __init__(self, *, parameters: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Values by their names, those of attacks among them or in `parameters`; the others by default.
+        """Set values by name; those of attacks may also be in `parameters`. The others get their defaults.
 
-        Raises TypeError for a name that is none, ValueError, in one line, for a value out of its range.
+        Raises TypeError for an unknown name and ValueError, in one line, for a value out of its range.
         """
         declared = all_parameters()
-        given = {**(parameters or {}), **{name: values.pop(name) for name in declared if name in values}}
-        chosen = {name: given.get(name, one.default) for name, one in declared.items()}
+        of_attacks = {**(parameters or {}), **{name: values.pop(name) for name in declared if name in values}}
+        chosen = {name: of_attacks.get(name, parameter.default) for name, parameter in declared.items()}
         for each in fields(self):
             if each.name != "parameters":
                 object.__setattr__(self, each.name, values.pop(each.name, each.default))
-        if values or given.keys() - declared.keys():
-            raise TypeError(f"a batch has no {', '.join((*values, *(given.keys() - declared.keys())))}")
+        if values or of_attacks.keys() - declared.keys():
+            raise TypeError(f"a batch has no {', '.join((*values, *(of_attacks.keys() - declared.keys())))}")
         object.__setattr__(self, "parameters", chosen)
         self._check_own()
         for parameter in declared.values():
@@ -62,7 +62,7 @@ class Batch:
         self._check_together()
 
     def __getattr__(self, name: str) -> Any:
-        """The parameter of an attack."""
+        """The attack parameter of this name."""
         if name.startswith("__") or name not in self.__dict__.get("parameters", {}):
             raise AttributeError(f"a batch has no {name}")
         return self.parameters[name]
@@ -103,7 +103,7 @@ class Batch:
 
     @property
     def method(self) -> Method:
-        """The attack, as the register has it."""
+        """The attack's entry in the register."""
         return METHODS[self.attack]
 
     @property
@@ -112,9 +112,9 @@ class Batch:
         return self.method.sweeps or self.screen is not None
 
     def identity(self) -> dict[str, Any]:
-        """What tells this batch from others: all but how many cases, where, in which metrics and layers.
+        """The parameters that identify a batch: all but cases, partitions, metrics and layers.
 
-        Asking for more cases, or for the other partition, goes on with the same batch.
+        A command with more cases, or with the other partition, continues the same batch.
         """
         own = {name: getattr(self, name) for name in ("dataset", "attack", "targets", "screen", "seed")}
         methods = [self.method, *(METHODS[name] for name in self.method.combined)]
@@ -123,7 +123,7 @@ class Batch:
         return own | {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     def title(self, *, all_test: bool = False) -> str:
-        """A name that tells it from most others, for one that nobody has named."""
+        """The default name of a batch, which differs from that of most others."""
         parts = [self.attack, *([f"screen {self.screen}"] if self.screen else [])]
         parts += [f"targets {self.targets}"] if self.targets != ANY else []
         parts += [f"{self.pixels} pixels"] if self.pixels > 1 else []
@@ -132,23 +132,23 @@ class Batch:
         return ", ".join((*parts, f"seed {self.seed}"))
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, for another process."""
+        """All parameters as JSON values, for another process."""
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "parameters"}
         values = {**own, **self.parameters}
         return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Batch:
-        """What `as_json` gave."""
+        """The batch that `as_json` encoded."""
         fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
         return cls(**fields)
 
     def settings(self, shape: Sequence[int]) -> dict[str, Any]:
-        """The columns of `attacks` that tell this way of attacking an image (H, W, C) from another."""
+        """The columns of `attacks` that identify this batch's settings on images of shape (H, W, C)."""
         return attack_settings(self.method, self.parameters, shape, self.seed)
 
     def random(self, stream: str) -> np.random.Generator:
-        """A new generator at the beginning of a stream of `STREAMS`; the same numbers for the same seed.
+        """A new generator at the start of a stream of `STREAMS`; the same seed gives the same numbers.
 
         Raises KeyError for a stream that is not in the register.
         """
@@ -162,7 +162,7 @@ class Batch:
 def attack_settings(
     method: Method, values: Mapping[str, Any], shape: Sequence[int], seed: int = 0
 ) -> dict[str, Any]:
-    """The columns of `attacks` that tell one way of attacking images (H, W, C) from another."""
+    """The columns of `attacks` that identify the settings of an attack on images of shape (H, W, C)."""
     positions = shape[0] * shape[1]
     return {
         "method": method.name,
@@ -175,12 +175,12 @@ def attack_settings(
 
 
 def sweep_settings(levels: int, shape: Sequence[int]) -> dict[str, Any]:
-    """The same of a sweep."""
+    """The same for a sweep."""
     return attack_settings(SWEEP, {"levels": levels}, shape)
 
 
 def check_possible(batch: Batch, images: int) -> None:
-    """ValueError where a partition cannot hold the wanted cases even if every attack succeeded."""
+    """Raise ValueError if a partition could not get the wanted cases even if every attack succeeded."""
     most = images // (2 * len(PARTITIONS))
     if batch.cases > most:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""`xpixels ingest` and `xpixels tune`: the options of a batch, and what is said when it is done."""
+"""`xpixels ingest` and `xpixels tune`: the options of a batch, and the summary that is printed at the end."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None:
     """The option of a parameter of an attack."""
     usual = parameter.default if isinstance(parameter.default, tuple) else (parameter.default,)
-    said = " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in usual)
+    usual_text = " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in usual)
     parser.add_argument(
         parameter.option,
         type=parameter.type,
@@ -112,12 +112,12 @@ def add_parameter(parser: argparse.ArgumentParser, parameter: Parameter) -> None
         nargs=len(usual) if isinstance(parameter.default, tuple) else None,
         choices=parameter.choices or None,
         metavar=parameter.metavar,
-        help=f"{parameter.help} (default: {said})",
+        help=f"{parameter.help} (default: {usual_text})",
     )
 
 
 def add_scheduler(parser: argparse.ArgumentParser) -> None:
-    """The option of those who do the long stages."""
+    """The option for the workers that do the long stages."""
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
@@ -140,7 +140,7 @@ def batch_of(options: argparse.Namespace) -> Batch:
 
 
 def run_options(options: argparse.Namespace) -> None:
-    """Do what parsed options ask for."""
+    """Run the ingest that parsed options describe."""
     how = {"evaluation": options.evaluation, "scheduler": options.scheduler}
     how["name"] = None if options.name is None else normal_name(options.name)
     if options.all_test:
@@ -160,12 +160,12 @@ def run(
     name: str | None = None,
     usual_name: str | None = None,
 ) -> None:
-    """Ingest the batch and say in a few lines what came of it.
+    """Ingest the batch and print a short summary.
 
-    name: of the batch; usual_name: of a new one for which no name is given.
+    name: of the batch; usual_name: of a new batch that is given no name.
     """
     from ingest.pipeline import Naming, ingest
-    from ingest.workers.dask import crew_at  # JAX is loaded only once the options have been understood
+    from ingest.workers.dask import crew_at  # JAX is loaded only after the options are parsed
     from model import devices
     from model.network.checkpoint import BUNDLED
 
@@ -211,7 +211,7 @@ def run_all(
     scheduler: str | None = None,
     name: str | None = None,
 ) -> None:
-    """Attack every test image and say how many fell."""
+    """Attack every test image and print how many fell."""
     from ingest.pipeline import Naming, attack_all
     from ingest.workers.dask import crew_at
     from model import devices
@@ -243,7 +243,7 @@ def run_all(
 
 
 def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool = False) -> None:
-    """Say which batch it was, if anything could be made of it."""
+    """Print which batch it was, if the database has it."""
     from ingest.record import find_batch
 
     with database.connect() as connection:
@@ -253,12 +253,12 @@ def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool
 
 
 def tune(options: argparse.Namespace) -> None:
-    """Tune every network of a database anew."""
+    """Retune every network of a database."""
     retune(options.database)
 
 
 def retune(url: str) -> None:
-    """Tune every network of a database anew and say so. Raises LookupError where nothing can be tuned."""
+    """Retune every network of a database and print which. Raises LookupError if nothing can be tuned."""
     from ingest.retune import retune_network
     from ingest.workers.lease import Turn
 

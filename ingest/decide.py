@@ -1,7 +1,7 @@
-"""Where scores become decisions: the only place that says whether a detector alarms. Pure functions.
+"""Turn scores into decisions: the only module that decides whether a detector alarms. Pure functions.
 
-A detector alarms when its score is strictly above its threshold. On an alarm it may name the class that it
-takes for the true one.
+A detector alarms when its score is strictly above its threshold. On an alarm it may also name a class: its
+guess of the true one.
 
 Axis letters: N images, k neighbors in the order of their rank.
 """
@@ -17,18 +17,18 @@ from model.detectors import votes
 
 
 class Decided(NamedTuple):
-    """What a detector decides about N images."""
+    """A detector's decisions about N images."""
 
     scores: np.ndarray  # (N,) int, unexpected neighbors, or float
     alarms: np.ndarray  # (N,) bool
-    named: np.ndarray  # (N,) int, the class that it takes for the true one, alarm or not; -1: none
-    recovered: np.ndarray  # (N,) int, the same on alarm, where it is not the predicted class; -1: none
+    named: np.ndarray  # (N,) int, the detector's guess of the true class, alarm or not; -1: none
+    recovered: np.ndarray  # (N,) int, the same on alarm, if it is not the predicted class; -1: none
 
 
 def decide_votes(
     labels: np.ndarray, predicted: np.ndarray, *, rule: str, k: int, threshold: int, classes: int
 ) -> Decided:
-    """By the labels (N, k or more) of neighbors and the predicted classes (N,)."""
+    """Decide by the labels (N, k or more) of neighbors and the predicted classes (N,)."""
     near = labels[:, :k]
     counts = votes.unexpected_counts(near, predicted, rule, classes=classes)[:, -1]
     majority = votes.majority_classes(near, classes=classes)[:, -1]
@@ -37,7 +37,7 @@ def decide_votes(
 
 
 def decide_scores(scores: np.ndarray, named: np.ndarray, threshold: float) -> Decided:
-    """By scores (N,) and the classes (N,) that a detector without neighbors takes for the true ones."""
+    """Decide by the scores (N,) of a detector without neighbors and its guesses (N,) of the true classes."""
     alarms = votes.alarms(scores, threshold)
     return Decided(scores, alarms, named, np.where(alarms, named, -1))
 
@@ -45,20 +45,22 @@ def decide_scores(scores: np.ndarray, named: np.ndarray, threshold: float) -> De
 def outcomes(
     alarms: np.ndarray, adversarial: np.ndarray, known: np.ndarray | None = None
 ) -> list[str | None]:
-    """TP, FP, TN or FN of each alarm (N,); None where nobody knows whether the image was attacked.
+    """TP, FP, TN or FN for each alarm (N,); None if it is unknown whether the image was attacked.
 
-    known: (N,) bool, whether somebody does; by default of all.
+    known: (N,) bool, whether that is known; by default for all images.
     """
-    found = votes.outcomes(alarms, adversarial).tolist()
+    every = votes.outcomes(alarms, adversarial).tolist()
     if known is None:
-        return list(found)
-    return [outcome if sure else None for outcome, sure in zip(found, known.tolist(), strict=True)]
+        return list(every)
+    return [outcome if sure else None for outcome, sure in zip(every, known.tolist(), strict=True)]
 
 
 def vote_rows(
     case_ids: Sequence[int], decided: Decided, outcomes: Sequence[str | None], shared: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Rows of `decisions`; shared: layer, metric, rule, k and threshold, and whatever else is the same."""
+    """Rows of `decisions`; shared: the columns that are equal in all rows, at least layer, metric, rule, k
+    and threshold.
+    """
     columns = (case_ids, *(column.tolist() for column in decided), outcomes)
     return [
         {
@@ -81,7 +83,7 @@ def score_rows(
     outcomes: Sequence[str | None],
     threshold: float,
 ) -> list[dict[str, Any]]:
-    """Rows of `detector_decisions` of a detector without neighbors, but for its name and network."""
+    """Rows of `detector_decisions` for a detector without neighbors, except its name and network."""
     columns = (case_ids, partitions, *(column.tolist() for column in decided), outcomes)
     return [
         {

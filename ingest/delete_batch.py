@@ -1,4 +1,4 @@
-"""The command `xpixels runs delete`: a batch goes with all that hangs on it; its network is tuned anew."""
+"""The command `xpixels runs delete`: delete a batch with all dependent rows, and retune its network."""
 
 import argparse
 
@@ -18,16 +18,16 @@ STOPPED = "nothing is deleted until that is said; then `xpixels tune` does the r
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Which batch goes, and whether somebody is asked."""
+    """Add the options: which batch to delete, and whether to ask first."""
     parser.add_argument("id", type=int, nargs="?", metavar="ID", help="any run of the batch")
     parser.add_argument("--batch", metavar="NAME", help="the batch by its name, in place of a run")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Say what goes, ask, delete, and tune the network anew.
+    """Print what will be deleted, ask, delete, and retune the network.
 
-    Raises UsageError, LookupError for a batch or a run that is not there, and what `require_current` raises.
+    Raises UsageError, LookupError for an unknown batch or run, and the errors of `require_current`.
     """
     if (options.id is None) == (options.batch is None):
         raise UsageError("give a run of the batch or --batch NAME, one of them")
@@ -47,12 +47,12 @@ def run(options: argparse.Namespace) -> None:
             print(f"deleted {sum(gone.values()):,} rows", flush=True)
             tuned = retune_network(database, batch.network_id)
         print("tuned anew" if tuned else "nothing is left to tune by: what was tuned is deleted, too")
-        if (said := upkeep.compact(database)) is not None:
-            print(said)
+        if (message := upkeep.compact(database)) is not None:
+            print(message)
 
 
 def tell(connection: Connection, batch: ListedBatch) -> list[str]:
-    """What goes with a batch, in lines."""
+    """Lines that list what is deleted with a batch."""
     ids = deletion_plan.rows_of_batch(connection, batch.id)
     rows = deletion.count_rows(connection, ids)
     room = deletion.room_of(connection, rows)
@@ -61,7 +61,7 @@ def tell(connection: Connection, batch: ListedBatch) -> list[str]:
         f"{batch}, runs {', '.join(map(str, batch.runs)) or 'none'}",
         f"  {rows.get('cases', 0):,} cases, {rows.get('attacks', 0):,} attacks; "
         f"{sum(rows.values()):,} rows in all{size}",
-        f"  {_written(connection, ids['cases'])}",
+        f"  {_count_annotations(connection, ids['cases'])}",
     ]
     of_batch = select(func.count()).join_from(attacks, runs).where(runs.c.batch_id == batch.id)
     going = among(connection, attacks.c.id, ids["attacks"])
@@ -70,10 +70,10 @@ def tell(connection: Connection, batch: ListedBatch) -> list[str]:
     return lines
 
 
-def _written(connection: Connection, case_ids: list[int]) -> str:
-    """What people have written about the cases, which nothing can bring back."""
+def _count_annotations(connection: Connection, case_ids: list[int]) -> str:
+    """A line with the counts of people's annotations of the cases, which cannot be restored."""
     kind = annotations.c.kind
     query = select(kind, func.count()).where(among(connection, annotations.c.case_id, case_ids))
-    found = connection.execute(query.group_by(kind).order_by(kind))
-    counts = [f"{number:,} {name}{'s' * (number > 1)}" for name, number in found]
+    rows = connection.execute(query.group_by(kind).order_by(kind))
+    counts = [f"{number:,} {name}{'s' * (number > 1)}" for name, number in rows]
     return f"what people wrote about them: {', '.join(counts) or 'nothing'}"

@@ -1,4 +1,4 @@
-"""What `xpixels demo` ingests: enough of the bundled sample to look at, in a few minutes on two cores."""
+"""The batch of `xpixels demo`: enough of the bundled sample to look at, in a few minutes on two cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`xpixels evaluate`: a network's accuracy on the test images, and its predictions into a database."""
+"""`xpixels evaluate`: measure a network's accuracy on the test images, and store its predictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model.data.registry import add_dataset_option
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What is evaluated, and where the predictions go."""
+    """Add the options: what to evaluate, and where to store the predictions."""
     parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
     add_dataset_option(parser)
     parser.add_argument(
@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_options(options: argparse.Namespace) -> None:
-    """Print the accuracy, and keep the predictions where there is a database for them."""
+    """Print the accuracy, and store the predictions if there is a database for them."""
     from model.data import registry
     from model.network import checkpoint
     from model.network.cnn import predict
@@ -60,12 +60,12 @@ def run_options(options: argparse.Namespace) -> None:
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """What is true of an evaluation that is stopped: it writes at its very end."""
+    """The message after an evaluation was stopped: it writes only at its very end."""
     return "no prediction was written"
 
 
 def _database(given: str | None) -> Engine | None:
-    """The database that is named, made if need be; else the usual one where it is there."""
+    """The database of the option or the environment, made if missing; else the default file if it exists."""
     usual = address.default()
     if given is None and usual == address.DEFAULT and not Path(usual).exists():
         return None

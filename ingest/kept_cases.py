@@ -1,4 +1,4 @@
-"""What detectors without neighbors decide about kept cases, whose truth nobody knows."""
+"""Decisions of detectors without neighbors about kept cases, for which the truth is unknown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ingest.decide import decide_scores, score_rows
 from model.detectors.registry import DETECTORS, Detector, Evidence, Scores
 
 PARTITION = "checked"
-KEPT_DATASETS = "checked, as "  # what the names of data sets of kept images begin with
+KEPT_DATASETS = "checked, as "  # prefix of the names of data sets of kept images
 
 
 def kept_rows(
     connection: Connection, network_id: int, detector: str, threshold: float
 ) -> list[dict[str, Any]]:
-    """Rows of `detector_decisions`, but for network and detector, of the kept cases that it can judge."""
+    """Rows of `detector_decisions`, except network and detector, for the kept cases that it can judge."""
     kept = kept_scores(connection, network_id)
     ids, scored = _score(kept, DETECTORS[detector])
     decided = decide_scores(scored.scores, scored.named, threshold)
@@ -26,7 +26,7 @@ def kept_rows(
 
 
 def _score(kept: KeptScores, detector: Detector) -> tuple[list[int], Scores]:
-    """The cases that the detector can judge, and what it says of them."""
+    """The ids of the cases that the detector can judge, and their scores."""
     can = [case_id in kept.repaired or not detector.repairs for case_id in kept.case_ids]
     ids = [case_id for case_id, able in zip(kept.case_ids, can, strict=True) if able]
     if not ids:

@@ -1,8 +1,8 @@
 """The stages in order: reference set, near-duplicates, attacks, cases, originals, sweeps, neighbors, tuning,
 evaluation.
 
-Each stage writes in chunks, a transaction each, and does only what is missing; so an ingest that was
-stopped goes on when the same command is given again, and one that is complete does nothing.
+Each stage writes in chunks, one transaction each, and does only what is missing. So the same command resumes
+an ingest that was stopped, and does nothing after one that is complete.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ from model.network.incremental_pass import fastest
 
 @dataclass(frozen=True)
 class Naming:
-    """What a batch is to be called: by its name, or where it is new and none is given, as usual."""
+    """The name of a batch, and the usual name if it is new and none is given."""
 
-    name: str | None = None  # as `db.runs.batch_names.normal_name` has it
-    usual: str | None = None  # None: as `Batch.title` says
+    name: str | None = None  # as from `db.runs.batch_names.normal_name`
+    usual: str | None = None  # None: as from `Batch.title`
 
 
 @dataclass(frozen=True)
 class Added:
-    """The cases of a batch: what came, and what could not."""
+    """The cases of a batch: those added, and those missing."""
 
     task: Task
     added: dict[tuple[str, str], int]  # cases by (partition, kind)
-    missing: dict[tuple[str, str], int]  # wanted but not to be had: every candidate was tried
+    missing: dict[tuple[str, str], int]  # wanted but not found: every candidate was tried
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Report:
 
     network_id: int
     added: dict[tuple[str, str], int]  # cases by (partition, kind)
-    missing: dict[tuple[str, str], int]  # wanted but not to be had: every candidate was tried
+    missing: dict[tuple[str, str], int]  # wanted but not found: every candidate was tried
     tuned: bool
 
 
@@ -80,14 +80,14 @@ def ingest(
     crew: Crew | None = None,
     naming: Naming = Naming(),
 ) -> Report:
-    """Bring the database to what the batch asks for.
+    """Ingest a batch: add to the database what it still lacks.
 
-    load: gives a split of a data set by name. evaluation: of candidates, as in
-    `model.network.incremental_pass.fastest`. maps, repairs: as in `explain_cases`. crew: who does the long
-    stages; by default this process, and on a
-        PostgreSQL server all that wait for their turn. naming: what the batch is to be called.
+    load: returns a split of a data set by name. evaluation: of candidates, as in
+        `model.network.incremental_pass.fastest`. maps, repairs: as in `explain_cases`.
+    crew: does the long stages; by default this process, and on a PostgreSQL server also all processes that
+        wait for their turn. naming: of the batch.
 
-    Raises ValueError, LookupError or OSError, in one line, before anything is written where it can be known.
+    Raises ValueError, LookupError or OSError, in one line; if possible, before anything is written.
     """
     with turn_on(engine, load) as turn:
         cases = add_cases(
@@ -115,12 +115,12 @@ def add_cases(
     crew: Crew | None = None,
     naming: Naming = Naming(),
 ) -> Added:
-    """The first half of an ingest: the reference set, the attacks, the cases. Raises what `ingest` raises.
+    """The first half of an ingest: the reference set, the attacks, the cases. Errors as in `ingest`.
 
-    turn: taken before anything is read or written; its holder lets it go when all is done.
+    turn: taken before anything is read or written; the caller releases it at the end.
     """
     test, training = load(batch.dataset, "test"), load(batch.dataset, "train")
-    check_possible(batch, len(test))  # what could not be even if the network were always right
+    check_possible(batch, len(test))  # fails if it is impossible even for a network without errors
     data_ = (test, lambda: training)
     task, batch_id = _task(engine, batch, weights, *data_, evaluation, turn, crew, naming.name)
     before = _counts(task, batch_id)
@@ -139,10 +139,10 @@ def add_cases(
 def explain_cases(
     task: Task, metrics: Sequence[str], *, levels: int = 2, maps: bool = True, repairs: bool = True
 ) -> bool:
-    """The second half, for every case of the network: all that is known of a case; whether it could tune.
+    """The second half: all further facts about every case of the network; returns whether it could tune.
 
-    maps: whether the source image of every case is swept for its vulnerability map. repairs: whether the
-        images of a case and before its attack are repaired pixel by pixel.
+    maps: whether to sweep the source image of every case for its vulnerability map. repairs: whether to
+        repair the image of every case and its original pixel by pixel.
     """
     engine, network_id = task.engine, task.network_id
     write_missing_originals(task)
@@ -152,7 +152,7 @@ def explain_cases(
         repair_cases(task)
     with engine.connect() as connection:
         stored = batches.neighbor_counts(connection, network_id)
-    metrics = tuple(dict.fromkeys((*metrics, *sorted(stored))))  # new cases get what old ones have
+    metrics = tuple(dict.fromkeys((*metrics, *sorted(stored))))  # new cases get the metrics of old ones
     find_neighbors(engine, network_id, metrics, task.checkpoint.network, share=share_searches(task))
     tuned = tuning.tune(engine, network_id, metrics, RULES)
     evaluate_detectors(engine, network_id, metrics, RULES)
@@ -169,9 +169,9 @@ def attack_all(
     crew: Crew | None = None,
     naming: Naming = Naming(),
 ) -> Task:
-    """Attack every test image that the network classifies correctly, as the batch says; makes no cases.
+    """Attack every test image that the network classifies correctly, as in the batch, without making cases.
 
-    Raises what `ingest` raises.
+    Errors as in `ingest`.
     """
     test = load(batch.dataset, "test")
     training = cache(partial(load, batch.dataset, "train"))
@@ -197,12 +197,11 @@ def _task(
     *,
     all_test: bool = False,
 ) -> tuple[Task, int | None]:
-    """What is worked on, and the id of the batch where it is written down: it gets its name at once."""
+    """The task, and the id of the batch if the database has it; the batch is then renamed at once."""
     loaded = checkpoint.load(weights)
-    candidates.target_classes(batch, test)  # an unknown class is told before any work, and so is
-    fastest(
-        loaded.network, pixels=batch.pixels, form=evaluation
-    )  # a network that cannot be asked in this way
+    # Before any work, report an unknown class, and a network that cannot be evaluated in this form.
+    candidates.target_classes(batch, test)
+    fastest(loaded.network, pixels=batch.pixels, form=evaluation)
     migrate.make_or_require_current(engine)
     if turn is not None:
         turn.take()
@@ -217,7 +216,7 @@ def _task(
 
 
 def turn_on(engine: Engine, load: Callable[[str, str], dataset.Dataset]) -> Turn:
-    """A turn; where several can write at once, those that wait for theirs take part in the work."""
+    """A turn; if the database allows several writers, processes that wait for theirs help with the work."""
     return Turn(engine, Helper(engine, load) if locks_rows(engine) else None)
 
 
@@ -230,7 +229,7 @@ def _correct(task: Task) -> np.ndarray:
 
 @contextmanager
 def _registered(task: Task, batch: Batch, naming: Naming, *, all_test: bool = False) -> Iterator[int]:
-    """The id of the batch, written down where it is new; one that got no run is not there afterwards."""
+    """Register the batch if it is new and yield its id; at the end, discard it if it has no run."""
 
     def discard() -> None:
         with writing(task.engine) as connection:
@@ -242,7 +241,7 @@ def _registered(task: Task, batch: Batch, naming: Naming, *, all_test: bool = Fa
     try:
         yield batch_id
     except BaseException:
-        with suppress(Exception):  # a full disk, say: what is told is why the work ended
+        with suppress(Exception):  # such as a full disk: report why the work ended
             discard()
         raise
     discard()
@@ -254,10 +253,10 @@ def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) ->
         others = batches.used_positions(connection, task.network_id, except_runs=own)
         attacks = batches.batch_runs(connection, batch_id, "attack")
         tried = batches.attacked_positions(connection, attacks)
-    # To have resisted an attack would be a choice: clean are only images that this batch has not tried.
+    # Clean cases must not be chosen for having resisted: only images that this batch has not tried.
     clean = candidates.clean_choices(batch, task.test, correct, others.keys() | tried)
-    kept = {task.position(candidate.index) for candidate in clean}
-    wanted = candidates.candidates(batch, task.test, correct, others.keys() | kept)
+    clean_positions = {task.position(candidate.index) for candidate in clean}
+    wanted = candidates.candidates(batch, task.test, correct, others.keys() | clean_positions)
     chosen = search(task, batch, batch_id, wanted)
     cases.write_planned_cases(task, batch, batch_id, cases.plan_cases(task, batch, chosen, clean))
 

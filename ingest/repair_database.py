@@ -1,4 +1,4 @@
-"""The command `xpixels db check`, which with `--repair` mends what it finds, as far as that can be done."""
+"""The command `xpixels db check`; with `--repair` it also repairs the faults, as far as possible."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from db.schema import database_identity, networks, now
 from db.soundness import orphans, schema_faults
 from ingest.workers.lease import Turn
 
-TUNE = "run `xpixels tune`"  # the way out that a check names where a tuning does not fit
+TUNE = "run `xpixels tune`"  # a check's advice where a tuning does not fit
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Whether it repairs, and whether somebody is asked."""
+    """Add the options: whether to repair, and whether to ask first."""
     help = "delete rows that refer to nothing, with all that refers to them; make lists and tunings anew; "
     help += "restore views and indexes"
     parser.add_argument("--repair", action="store_true", help=help)
@@ -29,16 +29,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """What is true when it is stopped."""
+    """The message after the command was stopped."""
     if options.repair:
         return "what it has said is done; the same command does the rest"
     return "it only reads: nothing was changed"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check, or say what a repair does, ask, and repair; the exit status.
+    """Check; or print what a repair does, ask, and repair. Returns the exit status.
 
-    Raises UsageError, ValueError for what cannot be repaired, and what `migrate.require_current` raises.
+    Raises UsageError, ValueError for faults that cannot be repaired, and the errors of
+    `migrate.require_current`.
     """
     if not options.repair:
         if options.yes:
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def require_repairable(engine: Engine) -> None:
-    """Raises ValueError where only a backup helps: damaged pages, tables or columns that are missing."""
+    """Raise ValueError if only a backup helps: damaged pages, or missing tables or columns."""
     with engine.connect() as connection:
         damage = upkeep.damage(connection)
     lost = [str(fault) for fault in schema_faults.find_faults(engine) if fault.hides_rows]
@@ -78,7 +79,7 @@ def require_repairable(engine: Engine) -> None:
 
 
 def repair(engine: Engine) -> None:
-    """Mend references, lists, views and indexes, and say what that came to."""
+    """Repair references, lists, views and indexes, and print what changed."""
     with writing(engine) as connection:
         gone, emptied = orphans.delete_orphans(connection)
         if connection.scalar(select(database_identity.c.id)) is None:
@@ -95,7 +96,7 @@ def repair(engine: Engine) -> None:
 
 
 def retune(engine: Engine) -> None:
-    """Tune every network anew."""
+    """Retune every network."""
     from ingest.retune import retune_network
 
     with engine.connect() as connection:

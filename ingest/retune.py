@@ -1,4 +1,4 @@
-"""Tuning a network anew, whatever was chosen before: for new cases, or when some are gone."""
+"""Retune a network, regardless of earlier choices: after cases were added or deleted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ingest.stages.tuning import tune
 
 
 def retune_network(engine: Engine, network_id: int) -> bool:
-    """Find neighbors that are lacking, tune and evaluate; whether there was anything to tune by.
+    """Find missing neighbors, tune and evaluate; returns whether there was anything to tune by.
 
-    Where there is not, what was tuned and decided before goes: nothing stands for it any more.
+    If there was not, earlier tunings and decisions are deleted: nothing supports them any more.
     """
     with engine.connect() as connection:
         metrics = sorted(batches.neighbor_counts(connection, network_id)) or Batch().metrics
-    find_neighbors(engine, network_id, metrics)  # what a stopped ingest left to do
+    find_neighbors(engine, network_id, metrics)  # those that a stopped ingest left out
     if tune(engine, network_id, metrics, RULES, again=True):
         evaluate_detectors(engine, network_id, metrics, RULES, again=True)
         return True

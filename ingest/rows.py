@@ -1,4 +1,4 @@
-"""Arrays to rows, and bytes back to arrays: pure functions, nothing is read or written here.
+"""Convert arrays to rows, and bytes back to arrays. Pure functions: nothing is read or written here.
 
 Axis letters: N items, H rows, W columns, C channels, K classes, P pixels of an attack.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from model.detectors import tuning
 
-STORED = "<f2"  # activations as they lie in the database: little-endian float16
+STORED = "<f2"  # data type of activations in the database: little-endian float16
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -33,7 +33,7 @@ def encode_activation(activation: np.ndarray) -> dict[str, Any]:
 
 
 def decode_activations(blobs: Iterable[bytes], encoding: str = "raw") -> np.ndarray:
-    """Float16 BLOBs of equal length back as (N, D) float32; conv maps row by row."""
+    """Decode float16 BLOBs of equal length to (N, D) float32; conv maps are flattened row by row."""
     joined = list(blobs) if encoding == "raw" else [zlib.decompress(blob) for blob in blobs]
     return np.frombuffer(b"".join(joined), STORED).reshape(len(joined), -1).astype(np.float32)
 
@@ -72,6 +72,6 @@ def make_tuning_rows(sweep: tuning.Sweep) -> list[dict[str, Any]]:
 
 
 def make_operating_row(report: tuning.Report) -> dict[str, Any]:
-    """The columns of `operating_points` that a report on one partition gives."""
+    """The columns of `operating_points` for a report on one partition."""
     names = ("k", "threshold", "tp", "fp", "tn", "fn", "accuracy", "tpr", "fpr", "eer", "auc")
     return {name: getattr(report, name) for name in names}

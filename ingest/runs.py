@@ -1,4 +1,4 @@
-"""Stages as runs: what `db.write.run` records, with the version of this program."""
+"""Record stages as runs, by `db.write.run`, with the version of this program."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def stage(
     seed: int | None = None,
     batch_id: int | None = None,
 ) -> Iterator[int]:
-    """A run of a stage around its work; gives the run's id and records how it ended.
+    """Wrap the work of a stage in a run: yields the run's id and records how it ended.
 
-    What has no lease, as `xpixels check --keep`, writes only while this run is at work.
+    A command without a lease, such as `xpixels check --keep`, can write only while this run is active.
     """
     run = write.run(
         engine,

@@ -1,7 +1,7 @@
-"""Where distances are taken: layers, and several side by side; the vectors of reference samples and inputs.
+"""Spaces for distances: a layer, or several side by side; and the vectors of reference samples and inputs.
 
-Vectors are what the database stores as float16; only the reference set's conv maps, too large for that, are
-computed anew from its images.
+Vectors come from the database, as float16; only the reference set's conv maps are too large to be stored and
+are recomputed from its images.
 
 Axis letters: N inputs, M reference samples, D dimensions of a space, P layers side by side.
 """
@@ -24,11 +24,11 @@ from model.network.cnn import Network, activate
 from model.network.layers import COMPOSED, SCALED
 
 WHOLE, DISTINCT = REFERENCES
-IMAGES = 500  # of the reference set whose conv maps are computed together
+IMAGES = 500  # of the reference set, in one batch of conv maps
 
 
 class Space(NamedTuple):
-    """Where distances are taken: a layer, or several side by side."""
+    """A space for distances: a layer, or several side by side."""
 
     layer: LayerRow
     parts: tuple[LayerRow, ...]
@@ -43,7 +43,7 @@ class Reference(NamedTuple):
     """The reference set in a space."""
 
     vectors: np.ndarray  # (M, D) float32
-    scales: np.ndarray  # (P,) float32, what each part was divided by
+    scales: np.ndarray  # (P,) float32, the divisor of each part
 
 
 def spaces(layers: Sequence[LayerRow]) -> list[Space]:
@@ -65,14 +65,14 @@ def reference_part(connection: Connection, network_id: int, layer: LayerRow) -> 
 
 
 def part_scales(space: Space, parts: Sequence[np.ndarray]) -> np.ndarray:
-    """What the parts of a space are divided by, (P,) float32; parts: of the reference set."""
+    """The divisors (P,) float32 of the parts of a space; parts: of the reference set."""
     if space.layer.name != SCALED:
         return np.ones(len(parts), np.float32)
     return np.array([np.sqrt(np.square(part, dtype=float).sum(1).mean()) for part in parts], np.float32)
 
 
 def side_by_side(parts: Sequence[np.ndarray], scales: np.ndarray) -> np.ndarray:
-    """Vectors (N, D) float32 of single layers as those of their space."""
+    """Divide vectors (N, D) float32 of single layers by their scales and join them to those of the space."""
     if len(parts) == 1 and scales[0] == 1:
         return parts[0]
     return np.concatenate([part / scale for part, scale in zip(parts, scales, strict=True)], 1)
@@ -81,7 +81,7 @@ def side_by_side(parts: Sequence[np.ndarray], scales: np.ndarray) -> np.ndarray:
 def input_vectors(
     connection: Connection, activations: Table, case_ids: Sequence[int], space: Space, scales: np.ndarray
 ) -> np.ndarray:
-    """Stored activations (N, D) float32 of cases or originals, as the reference set's are."""
+    """Stored activations (N, D) float32 of cases or originals, scaled like the reference set's."""
     encoding = "zlib" if space.streamed else "raw"
     parts = [
         rows.decode_activations(
@@ -93,13 +93,13 @@ def input_vectors(
 
 
 def output_vectors(outputs: dict[str, np.ndarray], space: Space, scales: np.ndarray) -> np.ndarray:
-    """The same of what a network has just given, by layer, rounded as stored activations are."""
+    """The same for new outputs of a network, by layer, rounded like stored activations."""
     parts = [stored_vectors(outputs[part.name]) for part in space.parts]
     return side_by_side(parts, scales)
 
 
 def stored_vectors(activations: np.ndarray) -> np.ndarray:
-    """Activations (N, ...) as vectors (N, D) float32 with the values that the database would have."""
+    """Activations (N, ...) as vectors (N, D) float32, rounded to the values that the database would store."""
     return activations.reshape(len(activations), -1).astype(rows.STORED).astype(np.float32)
 
 

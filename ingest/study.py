@@ -1,9 +1,9 @@
-"""`xpixels study`: the paper's section 4.4 and appendix at its own scale, and what it leaves open.
+"""`xpixels study`: the paper's section 4.4 and appendix at its own scale, and questions that it leaves open.
 
-Two sets of cases, targeted as in the paper and untargeted, found by sweeps; the originals of all attacked
-images; every layer, metric and rule beside the repair sweep and the baselines; all of it once more without
-near-duplicates and hubs; and the attacker who keeps the color near the median. Each stage does only what is
-missing.
+Sweeps find two sets of cases, targeted as in the paper and untargeted, with the originals of all attacked
+images. Every layer, metric and rule is evaluated beside the repair sweep and the baselines, and once more
+without near-duplicates and hubs. A further attack keeps the color near the median. Each stage does only what
+is missing.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ NEAR_MEDIAN_IMAGES = 96
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study is made of."""
+    """The parameters of a study."""
 
     dataset: str = "cifar10"
     cases: int = 248  # adversarial ones in each partition of each set, and as many clean ones (paper: 248)
     seed: int = 0
     metrics: tuple[str, ...] = tuple(METRICS)
     layers: tuple[str, ...] = (SCALED,)  # compared besides flatten, the dense ones and composed
-    distances: tuple[int, ...] = (16, 32, 64, 128)  # from the median, of the attacker who keeps near it
-    name: str | None = None  # what the sets are called, with their own behind it; None: as usual
+    distances: tuple[int, ...] = (16, 32, 64, 128)  # from the median, for the attack that stays near it
+    name: str | None = None  # of the sets, which add their own names; None: as usual
 
     def names(self) -> dict[str, str | None]:
-        """The name for each set; None: as usual. Raises ValueError where it cannot be one."""
+        """The name of each set; None: as usual. Raises ValueError for an invalid name."""
         if self.name is None:
             return dict.fromkeys(self.batches())
         return {set_: normal_name(f"{self.name} {set_}") for set_ in self.batches()}
@@ -70,10 +70,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a study."""
+    """The result of a study."""
 
     network_id: int
-    lacking: dict[tuple[str, str, str], int]  # cases by set, partition and kind that could not be had
+    lacking: dict[tuple[str, str, str], int]  # missing cases by set, partition and kind
     evaluated: bool
 
 
@@ -85,7 +85,7 @@ def study(
     load: Callable[[str, str], Dataset] | None = None,
     crew: Crew | None = None,
 ) -> Outcome:
-    """Do what is missing of the study. Raises what `ingest.pipeline.ingest` raises, and has its `crew`."""
+    """Do the missing parts of a study. Errors and `crew` as in `ingest.pipeline.ingest`."""
     from ingest.pipeline import Naming, add_cases, explain_cases, turn_on
     from ingest.stages.evaluation import evaluate_detectors
     from ingest.stages.near_median import attack_near_median
@@ -97,9 +97,9 @@ def study(
     with turn_on(engine, load) as turn:
         for set_, batch in plan.batches().items():
             naming = Naming(plan.names()[set_], f"study {set_}")
-            found = add_cases(engine, batch, weights=weights, load=load, crew=crew, turn=turn, naming=naming)
-            lacking |= {(set_, *key): count for key, count in found.missing.items()}
-        task = found.task
+            added = add_cases(engine, batch, weights=weights, load=load, crew=crew, turn=turn, naming=naming)
+            lacking |= {(set_, *key): count for key, count in added.missing.items()}
+        task = added.task
         explain_cases(task, plan.metrics, maps=False)
         attack_near_median(task, _fooled(task), plan.distances)
         done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)
@@ -107,7 +107,7 @@ def study(
 
 
 def _fooled(task: Task) -> list[int]:
-    """Some test images that a corner color fools, by index: the first adversarial cases of validation."""
+    """Indices of some test images that a corner color fools: the first adversarial cases of validation."""
     with task.engine.connect() as connection:
         positions = evaluated.attacked_case_positions(connection, task.network_id, PARTITIONS[1])
     places = {int(position): index for index, position in enumerate(task.test.positions)}
@@ -145,7 +145,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_options(options: argparse.Namespace) -> Outcome:
-    """Do what parsed options ask for, and say in a few lines what came of it."""
+    """Run the study that parsed options describe, and print a short summary."""
     from ingest.workers.dask import crew_at
     from model import devices
 
@@ -158,7 +158,7 @@ def run_options(options: argparse.Namespace) -> Outcome:
         layers=tuple(dict.fromkeys(options.layer or usual.layers)),
         name=options.name,
     )
-    plan.names()  # what cannot be a name is told before any work
+    plan.names()  # report an invalid name before any work
     devices.use_all_cores()
     database = databases.create(options.database)
     with crew_at(options.scheduler, database) as crew:

@@ -1,4 +1,4 @@
-"""What every stage of an ingest works with."""
+"""The types that all stages of an ingest use: a task, its crew, and reports of finished work."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from model.network.incremental_pass import Incremental, fastest
 
 
 class Done(NamedTuple):
-    """Some items of a stage, done and written."""
+    """A report of some items of a stage that are done and written."""
 
     items: int
-    queries: int = 0  # candidates that the network was asked about
+    queries: int = 0  # candidates that the network evaluated
     hits: int = 0  # of the items: images that fell
 
 
 class Crew(Protocol):
-    """Those who do a stage's work."""
+    """The workers that do a stage's work."""
 
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
-        """Have a function of `ingest.workers.local.WORK` do all items; tells of them as they are done, in any
+        """Run a function of `ingest.workers.local.WORK` on all items; yields reports of those done, in any
         order.
 
-        size: how many make a chunk, which one worker does, and which is lost when it dies.
+        size: items in a chunk, which one worker does, and which is lost if it dies.
         same: further arguments of the function.
         """
         ...
@@ -43,7 +43,7 @@ class Crew(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """A network and a data set, registered in a database, and who works on them."""
+    """A network and a data set, registered in a database, and the crew that works on them."""
 
     engine: Engine
     network_id: int
@@ -52,27 +52,25 @@ class Task:
     test: Dataset
     training: Callable[[], Dataset]  # the training split, which few stages need
     crew: Crew
-    weights: Path  # where the checkpoint was read
-    evaluation: str = (
-        "auto"  # how candidates are evaluated, as `model.network.incremental_pass.fastest` has it
-    )
+    weights: Path  # the file that the checkpoint was read from
+    evaluation: str = "auto"  # of candidates, as in `model.network.incremental_pass.fastest`
     pixels: int = 1
-    kept: dict[str, Any] = field(default_factory=dict, compare=False)  # by a stage, for its next chunk
+    kept: dict[str, Any] = field(default_factory=dict, compare=False)  # objects of a stage for its next chunk
 
     @cached_property
     def function(self) -> Partial | Incremental:
-        """The network as attacks ask it."""
+        """The network in the form that attacks evaluate."""
         return self.how[0]
 
     @cached_property
     def how(self) -> tuple[Partial | Incremental, str]:
-        """The same, and one sentence that says why in this way."""
+        """The same, and one sentence with the reason for this form."""
         return fastest(self.checkpoint.network, pixels=self.pixels, form=self.evaluation)
 
     def position(self, index: int) -> int:
-        """The place in its split of an image, by its index into the part that is loaded."""
+        """The position of an image in its split, by its index into the loaded part."""
         return int(self.test.positions[index])
 
     def write_samples(self, connection: Connection, indices: Sequence[int]) -> list[int]:
-        """Write test samples that are not there yet, by index; gives the id of each."""
+        """Write missing test samples, by index; returns the id of each."""
         return record.write_samples(connection, self.dataset_id, self.test, np.asarray(indices, int))

@@ -1,1 +1,1 @@
-"""Alembic: how a database of any older revision becomes one of today's. Run by db.migrate."""
+"""Alembic migrations: they upgrade a database of any older revision to today's. Run by db.migrate."""

@@ -1,4 +1,4 @@
-"""Which values a column may hold, in every table that has it: what a migration says of a new metric or rule.
+"""Set the values that a column may hold, in every table that has it: for a new metric or rule.
 
 from migrations.checks import allow
 
@@ -15,7 +15,7 @@ from alembic import op
 def allow(column: str, values: Sequence[str]) -> None:
     """Let a column hold these values and no others, in each table that has a constraint `ck_TABLE_COLUMN`.
 
-    Rows that are there are checked; SQLite builds the tables anew for it.
+    Existing rows are checked; SQLite rebuilds the tables for it.
     """
     inspector = sa.inspect(op.get_bind())
     listed = ", ".join(f"'{value}'" for value in values)

@@ -1,8 +1,8 @@
-"""How Alembic reaches the database: db.migrate hands a connection over; all of an upgrade is one transaction.
+"""Alembic's environment: db.migrate passes a connection; a whole upgrade is one transaction.
 
-Migrations are of tables alone: views are gone while they run, and made anew where the last one has run.
+Migrations change tables only: views are dropped before, and created again after the last revision.
 
-SQLite alters tables by building them anew. With foreign keys on, dropping the old table would delete every
+SQLite alters tables by rebuilding them. With foreign keys on, dropping the old table would delete every
 row that cascades from it: they are off meanwhile, and checked before the transaction is committed.
 """
 
@@ -16,7 +16,7 @@ sqlite = connection.dialect.name == "sqlite"
 
 
 def foreign_keys(state: str) -> None:
-    # Straight to the driver: inside a transaction, which SQLAlchemy would begin, the pragma does nothing.
+    # Sent to the driver: SQLAlchemy would begin a transaction, inside which the pragma does nothing.
     if sqlite:
         connection.connection.dbapi_connection.execute(f"PRAGMA foreign_keys = {state}")
 

@@ -1,1 +1,1 @@
-"""The model side: data, network, attack, neighbors, defense. Knows arrays and no SQL."""
+"""The model side: data, network, attack, neighbors, defense. It works on arrays, without SQL."""

@@ -1,4 +1,4 @@
-"""One CPU device a core: XLA's own threads do not keep several cores busy with small operations."""
+"""One CPU device per core: XLA's own threads do not keep several cores busy with small operations."""
 
 import math
 import os
@@ -11,15 +11,15 @@ import jax
 import numpy as np
 
 T = TypeVar("T")
-TWO = 2  # a block's least length where bits count: a single row is multiplied by another routine
+TWO = 2  # minimum length of a block where every bit counts: another routine multiplies a single row
 
 
 def use_all_cores(shares: int | None = None) -> None:
-    """Ask for one CPU device a core, each running on one thread; once JAX has computed it is too late.
+    """Ask for one CPU device per core, each running on one thread; call it before JAX computes anything.
 
-    It then stays as it is, with one device that every program here can do with, too.
-    shares: what the devices share equally, as the images of a training batch; then there are only so many
-        devices as divide it.
+    A later call changes nothing: there remains one device, with which every program here works, too.
+    shares: a number of items that the devices share equally, such as the images of a training batch; then
+        there are only as many devices as divide it.
     """
     cores = len(os.sched_getaffinity(0))
     try:
@@ -37,14 +37,14 @@ def in_blocks(
     *,
     least: int = 1,
 ) -> Iterator[tuple[np.ndarray, T]]:
-    """Yield (indices (n,), what work makes of them) for blocks of range(count), in order.
+    """Yield (indices (n,), what `work` returns for them) for blocks of range(count), in order.
 
-    Every device is at a block of its own, with a thread that compiles for it and waits for it. `work` gets
-    the function's copy on the device, the device, and the indices filled up to one length, a power of two of
-    at most `together`, so that few shapes are compiled: what is behind the first n is to be left out.
+    Every device works on a block of its own, with a thread that compiles for it and waits for it. `work` gets
+    the function's copy on the device, the device, and the indices padded to one length, a power of two of
+    at most `together`, so that few shapes are compiled: the caller drops results after the first n.
 
-    least: the least length; with `together` all blocks are of that shape, however few items there are, and
-        what comes of an item is the same to the last bit.
+    least: the minimum length; if it equals `together`, all blocks have that shape, however few items there
+        are, and an item's result is the same to the last bit.
     """
     devices = jax.local_devices()
     share = -(-count // len(devices))

@@ -13,18 +13,18 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress:
-    """Says how far a stage has come, on standard error."""
+    """Report the progress of a stage on standard error."""
 
     def __init__(self, title: str, total: int, unit: str, done: int = 0) -> None:
-        """Begin at `done` of `total` things called `unit`; the rate counts what comes from now on."""
+        """Begin at `done` of `total` items called `unit`; the rate counts the items from now on."""
         self.title, self.total, self.unit = title, total, unit
         self.done, self.start, self.note = done, done, ""
-        self.said: int | None = None  # what the last line told
+        self.said: int | None = None  # `done` in the last line printed
         self.began = self.last = time.monotonic()
         self.bar = tqdm(total=total, initial=done, desc=title, unit=unit) if sys.stderr.isatty() else None
 
     def to(self, done: int, note: str = "") -> None:
-        """Come to `done`, with a short note behind the numbers."""
+        """Update to `done`, with a short note after the numbers."""
         done, self.note = min(done, self.total), note
         if self.bar is not None:
             self.bar.update(done - self.done)
@@ -36,11 +36,11 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since it began."""
+        """Seconds since the start."""
         return time.monotonic() - self.began
 
     def close(self) -> None:
-        """Say where it ended."""
+        """Close the bar, or print the last line."""
         if self.bar is not None:
             self.bar.close()
         elif self.said != self.done:
@@ -60,9 +60,9 @@ class Progress:
 
 @contextmanager
 def progress(title: str, total: int, unit: str, *, done: int = 0) -> Iterator[Progress]:
-    """A `Progress` that ends with the block, whatever ends it."""
-    shown = Progress(title, total, unit, done)
+    """Yield a `Progress` that is closed at the end of the block, also after an error."""
+    reporter = Progress(title, total, unit, done)
     try:
-        yield shown
+        yield reporter
     finally:
-        shown.close()
+        reporter.close()

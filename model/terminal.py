@@ -1,4 +1,4 @@
-"""Standard streams that never end a program: a character that they cannot show is written in another way."""
+"""Standard streams that never stop a program: characters that they cannot show are replaced or escaped."""
 
 import codecs
 import io
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-# What is written for signs of ours where the terminal has no such character; others are escaped.
+# Replacements for our own signs where the terminal lacks them; other characters are escaped.
 PLAIN = str.maketrans(
     {
         "…": "...",
@@ -34,13 +34,13 @@ HANDLER = "xpixels"
 
 
 def prepare_streams() -> None:
-    """Let standard output and error show every character somehow, and let each stream be there.
+    """Make standard output and error accept every character, and replace streams that are closed.
 
-    A stream that the caller has closed is None in Python: reading and complaining then go nowhere, writing
-    results is an OSError.
+    A stream that the caller has closed is None in Python: input and error messages then use the null device,
+    and writing to standard output raises OSError.
     """
-    codecs.register_error(HANDLER, _show_somehow)
-    for number in range(3):  # or the next file that is opened, a database say, would be taken for the stream
+    codecs.register_error(HANDLER, _replace_characters)
+    for number in range(3):  # or the next file opened, such as a database, would get the stream's number
         with suppress(OSError):
             os.fstat(number)
             continue
@@ -52,13 +52,13 @@ def prepare_streams() -> None:
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(_Closed(), encoding="utf-8", write_through=True)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a caller's own kind of stream is the caller's affair
+        if isinstance(stream, io.TextIOWrapper):  # a caller's own kind of stream is left alone
             stream.reconfigure(errors=HANDLER)
 
 
 @contextmanager
 def outlasting() -> Iterator[None]:
-    """While the block runs, nobody needs to read what it says: it goes on when the reader has gone."""
+    """Keep the block running when the reader of its output has gone."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(_Outlasting, before)
     try:
@@ -68,43 +68,43 @@ def outlasting() -> Iterator[None]:
 
 
 class _Outlasting:
-    """A text stream whose words are lost, and nothing else, when its reader has gone."""
+    """A text stream that drops its text, and raises nothing, when its reader has gone."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Of what is written to this one."""
+        """Wrap this stream."""
         self._stream = stream
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else the stream can."""
+        """Pass everything else on to the stream."""
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """As the stream does."""
+        """Write to the stream, or drop the text."""
         try:
             return self._stream.write(text)
         except BrokenPipeError:
-            self._lose()
+            self._drop_text()
             return len(text)
 
     def flush(self) -> None:
-        """As the stream does."""
+        """Flush the stream, or drop its text."""
         try:
             self._stream.flush()
         except BrokenPipeError:
-            self._lose()
+            self._drop_text()
 
-    def _lose(self) -> None:
-        """Let what waits to be written, and all that comes, go nowhere."""
+    def _drop_text(self) -> None:
+        """Send waiting and later text to the null device."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
 
 
 class _Closed(io.RawIOBase):
-    """Standard output that is not there."""
+    """A standard output that is closed."""
 
     def writable(self) -> bool:
-        """So that a text stream is made of it."""
+        """True, so that a text stream can wrap it."""
         return True
 
     def write(self, _data: object) -> int:
@@ -112,7 +112,7 @@ class _Closed(io.RawIOBase):
         raise OSError("standard output is closed: open it, or name a file with --output where there is one")
 
 
-def _show_somehow(error: UnicodeError) -> tuple[str | bytes, int]:
+def _replace_characters(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(PLAIN)

@@ -1,4 +1,4 @@
-/* The address: what reads it, and the only code that changes it. Everything on a page follows the address. */
+/* Functions to read the address, and the only code that changes it. Everything on a page follows it. */
 (function () {
   "use strict";
   const LOCATION = "location"; // id of the dcc.Location
@@ -14,7 +14,7 @@
     return text ? `?${text}` : "";
   }
 
-  /* Set a field; "" and null take it out. */
+  /* Set a field; "" and null remove it. */
   function set(given, name, value) {
     if (value === "" || value === null) given.delete(name);
     else given.set(name, value);
@@ -28,7 +28,7 @@
     return text === write(fields(search)) ? window.dash_clientside.no_update : text;
   }
 
-  /* Choose a value of this page, and forget what went with the one before: an entry in the history. */
+  /* Choose a value of this page, and remove the fields in `forgotten`; adds an entry to the history. */
   function choose(name, value, forgotten = []) {
     const next = fields();
     if ((next.get(name) || "") === value) return;
@@ -37,14 +37,14 @@
     window.dash_clientside.set_props(LOCATION, { search: write(next) });
   }
 
-  /* Put a query string in the place of the one before, so that "back" leaves the page: dcc.Location then finds it
-     there already and adds nothing to the history. */
+  /* Replace the query string, so that "back" leaves the page: dcc.Location then finds it already there and
+     adds nothing to the history. */
   function replace(search) {
     window.history.replaceState(window.history.state, "", window.location.pathname + search);
     return search;
   }
 
-  /* Go to an address of this app, without loading the page anew. */
+  /* Go to an address of this app without a reload. */
   function follow(href) {
     window.history.pushState({}, "", href);
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));

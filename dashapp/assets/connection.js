@@ -1,20 +1,20 @@
-/* What one waits for, what the server says when it cannot answer, a server that is gone, and answers that come
-   too late. Dash says nothing on the page when a request fails; every request of the page passes here.
+/* Failed requests: error messages of the server, a server that cannot be reached, and responses that arrive
+   too late. Dash shows nothing on the page when a request fails; every request passes through here.
 
-   Others hear of it by events of the document: "unsaved" and "saved" with the callback that was asked for and
-   what was sent, "answers" when the database answers again. */
+   Other files listen to events of the document: "unsaved" and "saved" with the callback's request and what it
+   sent, "answers" when the database is available again. */
 (function () {
   "use strict";
-  const PROBE = 4000; // milliseconds until the first look whether all is well again; each waits half as long more
+  const PROBE = 4000; // milliseconds until the first check of the server; each wait is 1.5 times the last
   const SLOWEST = 30000;
-  const GONE = new Set([502, 503, 504]); // what a proxy answers for a server that is gone; 503 also the server
+  const GONE = new Set([502, 503, 504]); // sent by a proxy if the server is down; 503 also by the server
   const CHANGED = 409; // the server has another database than the page
-  const NO_UPDATE = 204; // how Dash is told to change nothing
-  const CASE_ID = "case-id"; // where a case's page keeps its number
+  const NO_UPDATE = 204; // status for which Dash changes nothing
+  const CASE_ID = "case-id"; // the store with the case's number on a case's page
   const WRITES = /case-notes|case-verdict|list-saved/; // outputs of the callbacks that write
   const TYPED = ".tag-input, .saved-form input"; // fields whose text is not in the address
   const DATABASE = "X-Xpixels-Database";
-  const RELOADED = "explainable-pixels:reloaded"; // when the page last loaded itself anew
+  const RELOADED = "explainable-pixels:reloaded"; // when the page last reloaded itself
   const LOST = "The server cannot be reached. What is shown may be out of date.";
   const INCOMPLETE = "What is shown may be incomplete.";
   const send = window.fetch.bind(window);
@@ -22,13 +22,13 @@
   let timer = null;
   let wait = PROBE;
   let leaving = false;
-  let incomplete = false; // something to be shown could not be
-  let lost = false; // something to be saved could not be
+  let incomplete = false; // something could not be loaded
+  let lost = false; // something could not be saved
 
   const notice = document.querySelector("[data-unavailable]"); // the page of a server without its database
   const shownDatabase = () => (document.querySelector(`meta[name="${DATABASE}"]`) || {}).content;
 
-  /* Where the app is, from the configuration that Dash has put into the page. */
+  /* The app's base path, from the configuration that Dash has put into the page. */
   function base() {
     const config = document.getElementById("_dash-config");
     if (notice) return notice.dataset.unavailable;
@@ -58,7 +58,7 @@
 
   const reload = () => window.location.reload();
 
-  /* Once in a while by itself: what never comes must not load the page for ever. */
+  /* Reload automatically, but not often: a lasting failure must not reload the page forever. */
   function reloadOnce() {
     try {
       if (Date.now() - Number(window.sessionStorage.getItem(RELOADED)) < 2 * SLOWEST) return false;
@@ -83,7 +83,7 @@
       }
       if (!notice && isLine(answer)) sayGone(await answer.text());
     } catch {
-      // still gone
+      // still not reachable
     }
     probeLater();
   }
@@ -123,7 +123,7 @@
 
   const isWrite = (asked) => asked !== null && WRITES.test(asked.output);
 
-  /* The server, or its database, is gone for a while. */
+  /* The server, or its database, is not available for a while. */
   function gone(reason, asked) {
     if (isWrite(asked)) lost = true;
     else incomplete = true;
@@ -131,7 +131,7 @@
     probeLater();
   }
 
-  /* Say why something could not be done: in the server's words where it has some. */
+  /* Show why a request failed: with the server's message if there is one. */
   async function tell(answer, asked) {
     const reason = isLine(answer) ? (await answer.clone().text()).trim() : "";
     if (GONE.has(answer.status)) gone(reason || LOST, asked);
@@ -149,13 +149,13 @@
     settle();
   }
 
-  /* What a callback's request asks for; null: it is none. */
+  /* The body of a callback's request; null: it is no callback. */
   function callback(address, options) {
     const body = options && options.body;
     return address.includes("_dash-update-component") && typeof body === "string" ? JSON.parse(body) : null;
   }
 
-  /* The case whose page asks; null: no page of a case. */
+  /* The case whose page sends the request; null: no page of a case. */
   function askingCase(asked) {
     const known = ((asked && asked.state) || []).flat().find((one) => one.id === CASE_ID);
     return known ? known.value : null;
@@ -178,11 +178,11 @@
       if (answer.status >= 400) await tell(answer, asked);
       if (isWrite(asked) && answer.status === 200) saved(asked);
       else if (isWrite(asked) && !answer.ok) report("unsaved", asked);
-      // The next case has parts of the same names: what comes late would show this one's there.
+      // The next case has parts with the same ids: a late response would show this case's data there.
       if (asking !== null && !isShown(asking)) return new Response(null, { status: NO_UPDATE });
       return answer;
     } catch (error) {
-      // A page that is being left gives its requests up; that is no fault of the server's.
+      // A page that is being left aborts its requests; that is not a failure of the server.
       if (error.name !== "AbortError" && !leaving) {
         gone(LOST, asked);
         if (isWrite(asked)) report("unsaved", asked);

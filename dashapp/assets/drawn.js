@@ -1,5 +1,5 @@
-/* Parts of a page that were sent as HTML (dashapp/draw/html_parts.py): into their place before the next paint, and
-   their links followed without loading the page anew, as Dash's own are. */
+/* Parts of a page that were sent as HTML (dashapp/draw/html_parts.py): insert them before the next paint, and
+   follow their links without a reload, like Dash's own links. */
 (function () {
   "use strict";
   function fill(element) {

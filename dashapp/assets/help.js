@@ -1,10 +1,10 @@
-/* Help: a "?" opens the text beside it as a popover of the browser, which closes it on Escape, on a click
+/* Help: a "?" opens the text beside it as a popover, which the browser closes on Escape, on a click
    elsewhere, and when another one opens. */
 (function () {
   "use strict";
   const GAP = 6; // pixels between button and text, and to the window's sides
 
-  /* Under its button, or above where there is no room; never out of the window. */
+  /* Place a text below its button, or above if there is no room; never outside the window. */
   function place(button, text) {
     const from = button.getBoundingClientRect();
     const { width, height } = text.getBoundingClientRect();
@@ -16,7 +16,7 @@
     text.style.top = `${below + height > clientHeight && above > 0 ? above : below}px`;
   }
 
-  /* Dash knows no popovers, so the two are tied at the first click, before the browser acts on it. */
+  /* Dash does not support popovers, so the first click connects the two, before the browser handles it. */
   function tie(button) {
     const text = button.nextElementSibling;
     text.popover = "auto";
@@ -36,7 +36,7 @@
     },
     { capture: true },
   );
-  // A text does not move with its button: it goes when the page is scrolled under it.
+  // A text does not move with its button: it closes when the page is scrolled.
   document.addEventListener(
     "scroll",
     (event) => {

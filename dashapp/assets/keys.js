@@ -1,6 +1,6 @@
-/* Keys for what is done often. A key clicks the link or button that does the same, so that keys and mouse
-   never differ; the table below is also the help that "?" opens. They are off while something is typed and with
-   Ctrl, Alt or Meta. A control can ask for a key of its own: <button data-key="x">. */
+/* Keyboard shortcuts. A key clicks the link or button that does the same, so that keys and mouse never
+   differ; the table below is also the help that "?" opens. They are off while the reader types and with
+   Ctrl, Alt or Meta. A control can define its own key: <button data-key="x">. */
 (function () {
   "use strict";
   const CASE = ".case-page";
@@ -59,7 +59,7 @@
 
   const layers = () => all(".layer-compared");
 
-  /* By the address, which is ahead of what is drawn when a key is pressed again at once. */
+  /* From the layer in the address, which is ahead of the page when a key is pressed again at once. */
   function stepLayer(by) {
     const asked = window.explainablePixels.address.fields().get("layer");
     const named = (one) => JSON.parse(one.id).layer === asked;
@@ -67,7 +67,7 @@
     else step(layers(), by);
   }
 
-  /* keys, what they do, the selector of the page that has them (none: every page), and how. */
+  /* keys, what they do, the selector of the page that has them (none: every page), and their action. */
   const KEYS = [
     ["n →", "next case of the list, under its filter", CASE, () => click(link("next"))],
     ["p ←", "previous case", CASE, () => click(link("previous"))],
@@ -144,7 +144,7 @@
     dialog.append(head, list);
     if (here(CASE)) dialog.append(note);
     dialog.addEventListener("click", (event) => {
-      if (event.target === dialog) dialog.close(); // beside it
+      if (event.target === dialog) dialog.close(); // a click outside it
     });
     document.body.append(dialog);
     dialog.showModal();
@@ -155,8 +155,8 @@
     return target.closest && target.closest("input, textarea, select, [contenteditable='true']");
   }
 
-  /* Out of a field, so that keys work again: the shell gives the keyboard back to the control that had it last,
-     and that is now the page itself. */
+  /* Leave a field, so that keys work again: the shell moves focus back to the control that had it last, and
+     that is now the page itself. */
   function leave() {
     const place = find("#page");
     if (!place) return;
@@ -175,7 +175,7 @@
     if (typing(event.target)) return;
     const open = find("dialog[open]");
     if (open && !(event.key === "?" && open.classList.contains("keys-help"))) return;
-    // Arrows belong to what has the keyboard where that moves by them: maps, lists, sliders.
+    // Arrow keys belong to the focused element if it uses them: maps, lists, sliders.
     const arrows = event.key.startsWith("Arrow");
     if (arrows && event.target.closest && event.target.closest("[tabindex='0'], [role='slider'], [role='radiogroup']")) return;
     const asked = /^[a-z0-9]$/.test(event.key) && find(`[data-key="${event.key}"]`);

@@ -1,8 +1,8 @@
-/* What happens in the browser when the router has put another page in place. */
+/* The browser's part of the router: requests of pages, the tab's title, the keyboard focus on a new page. */
 (function () {
   "use strict";
-  let focused = null; // id of the control that had the keyboard last
-  let pages = 0; // shown so far
+  let focused = null; // id of the control that last had focus
+  let pages = 0; // pages shown so far
 
   document.addEventListener("focusin", (event) => {
     focused = event.target.id || null;
@@ -10,7 +10,7 @@
 
   const main = () => document.getElementById("page");
 
-  // The way around the header; the address stays as it is.
+  // The link that skips the header; the address does not change.
   document.addEventListener("click", (event) => {
     if (!event.target.closest || !event.target.closest(".skip-link")) return;
     event.preventDefault();
@@ -19,15 +19,15 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.shell = {
-    /* The address that the router is asked for; none where the page that is shown follows its query string itself.
-       `asked`: what it was asked for last, which may still be on its way. */
+    /* The address for the router; no update if the current page follows its query string itself.
+       `asked`: the last request to the router, which may still be pending. */
     route: function (pathname, search, followed, asked) {
       if (asked && pathname === followed && pathname === asked.pathname) return window.dash_clientside.no_update;
       const { theme } = document.documentElement.dataset;
       return { pathname, search: search || "", theme: theme || "light" };
     },
-    /* The page's title into the browser's tab. And the keyboard back to where it was, as the control that was
-       used has been drawn anew; on another page, to the page's start. */
+    /* Set the title of the browser's tab. Also move focus back to the control that was used, as it has been
+       redrawn; on another page, to the page's start. */
     shown: function (title) {
       if (title) document.title = title;
       const first = pages === 0;

@@ -1,5 +1,5 @@
-/* Light or dark. Loaded in <head> so that the choice stands before the first paint; the choice is kept in
-   localStorage, and without one the system decides and is followed while it changes. */
+/* Light or dark. Loaded in <head> so that the theme is set before the first paint. The choice is stored in
+   localStorage; without one the theme follows the system's, also when that changes. */
 (function () {
   "use strict";
   const KEY = "explainable-pixels:theme";
@@ -10,7 +10,7 @@
       const value = window.localStorage.getItem(KEY);
       return value === "light" || value === "dark" ? value : null;
     } catch {
-      return null; // storage may be forbidden; the system's choice then holds
+      return null; // storage may be forbidden; the system's theme then applies
     }
   }
 
@@ -34,7 +34,7 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.theme = {
-    /* Click on the toggle, and once at the start: the theme now shown. */
+    /* On a click on the toggle, and once at the start: return the current theme. */
     toggle: function (clicks) {
       if (clicks) {
         const next = current() === "dark" ? "light" : "dark";

@@ -1,1 +1,1 @@
-"""What a page works out from stored rows: votes, pairs, curve points, twins; pure."""
+"""What the pages compute from stored rows: votes, pairs, curve points, twins; pure."""

@@ -1,4 +1,4 @@
-"""What is read off a detector's points: the corners of a curve, the equal error rate, the best k. Pure."""
+"""Computed from a detector's points: the corners of a curve, the equal error rate, the best k. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,24 +15,24 @@ def paper_k(row: DetectorRow) -> int | None:
 
 def corners(points: Sequence[CurvePoint]) -> tuple[list[float], list[float], list[float | None]]:
     """FPR, TPR and threshold of a curve from (0, 0) to (1, 1), without the points inside straight lines."""
-    found = [(point.fpr, point.tpr, point.threshold) for point in reversed(points)]
-    path = [(0.0, 0.0, None), *found, (1.0, 1.0, None)]
-    kept: list[tuple[Any, ...]] = []
+    inner = [(point.fpr, point.tpr, point.threshold) for point in reversed(points)]
+    path = [(0.0, 0.0, None), *inner, (1.0, 1.0, None)]
+    result: list[tuple[Any, ...]] = []
     for point in path:
-        if kept and kept[-1][:2] == point[:2]:
-            kept[-1] = kept[-1] if point[2] is None else point
+        if result and result[-1][:2] == point[:2]:
+            result[-1] = result[-1] if point[2] is None else point
             continue
-        while len(kept) > 1 and _straight(kept[-2], kept[-1], point):
-            kept.pop()
-        kept.append(point)
-    fpr, tpr, thresholds = zip(*kept, strict=True)
+        while len(result) > 1 and _straight(result[-2], result[-1], point):
+            result.pop()
+        result.append(point)
+    fpr, tpr, thresholds = zip(*result, strict=True)
     return list(fpr), list(tpr), list(thresholds)
 
 
 def equal_error(points: Sequence[CurvePoint]) -> float:
-    """The threshold where false alarms and misses are most alike; ties to accuracy, then the lower one.
+    """The threshold where the FPR and the FNR are closest; ties to accuracy, then the lower one.
 
-    So the thresholds of the tuning cases were found, too.
+    The thresholds of the tuning cases were chosen in the same way.
     """
 
     def order(point: CurvePoint) -> tuple[float, float, float]:
@@ -42,7 +42,7 @@ def equal_error(points: Sequence[CurvePoint]) -> float:
 
 
 def best_k(points: Sequence[KPoint]) -> int:
-    """The k of the highest accuracy on validation, the smallest of several; so the paper marks it."""
+    """The k with the highest accuracy on validation, the smallest on ties, as the paper marks it."""
     judged = [point for point in points if point.partition == "validation"] or points
     return min(judged, key=lambda point: (-point.accuracy, point.k)).k
 

@@ -1,4 +1,4 @@
-"""Two activation vectors compared: distances as the pipeline has them, and what each unit adds; pure.
+"""Compare two activation vectors: distances as in the pipeline, and what each unit adds; pure.
 
 Axes: D units.
 """
@@ -12,14 +12,14 @@ from db.vocabulary import METRICS
 
 
 class Statistics(NamedTuple):
-    """What a whole reference set says of a layer."""
+    """Statistics of a layer over the whole reference set."""
 
     mean: np.ndarray  # (D,) float64
     length: float  # root of the mean squared length
 
 
 def statistics(blocks: Iterable[list[bytes]]) -> Statistics:
-    """The mean and the usual length of stored vectors: little-endian float16, one `bytes` each.
+    """The mean and the root mean squared length of stored vectors: little-endian float16, one `bytes` each.
 
     Raises:
         ValueError: there are none.
@@ -39,7 +39,7 @@ def contributions(a: np.ndarray, b: np.ndarray, metric: str, mean: np.ndarray | 
     """What each unit adds, (D,) float64: to the squared distance for "euclidean", else to the distance.
 
     a, b (D,); mean (D,): of the reference set, for "centered-cosine". For the cosines it is half the squared
-    difference of both at length 1, as these add up to 1 - cos. "chebyshev" is the largest unit's alone.
+    difference of both at length 1, as these add up to 1 - cos. For "chebyshev" only the largest unit adds.
 
     Raises:
         ValueError: an unknown metric, or "centered-cosine" without a mean.
@@ -72,7 +72,7 @@ def distance(a: np.ndarray, b: np.ndarray, metric: str, mean: np.ndarray | None 
 
 
 def largest_first(added: np.ndarray) -> np.ndarray:
-    """(D,) the units by what they add, most first, ties by their place."""
+    """(D,) the units sorted by what they add, most first, ties by index."""
     return np.argsort(-added, kind="stable")
 
 

@@ -1,4 +1,4 @@
-"""Two rankings of neighbors compared, before and after an attack; pure."""
+"""Compare two rankings of neighbors, before and after an attack; pure."""
 
 import base64
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from dashapp import theme as themes
 
 ROW = 44  # pixels, of a neighbor in either column
 WIDTH = 110  # pixels between the columns
-STUB = 26  # pixels of a line that leads nowhere
+STUB = 26  # pixels of a line with only one end
 
 
 class Moves(NamedTuple):
-    """What an attack does to the first k neighbors; ranks count from 1."""
+    """How an attack changes the first k neighbors; ranks count from 1."""
 
     stays: tuple[tuple[int, int], ...]  # (rank before, rank after), by rank before
     leaves: tuple[tuple[int, int | None], ...]  # (rank before, rank after or None: not stored)
@@ -22,12 +22,12 @@ class Moves(NamedTuple):
 
     @property
     def moved(self) -> int:
-        """Those that stay at another rank."""
+        """How many stay at another rank."""
         return sum(before != after for before, after in self.stays)
 
 
 def moves(before: Sequence[int], after: Sequence[int], k: int) -> Moves:
-    """Compare two rankings of reference samples (by id, nearest first), each as far as it is stored."""
+    """Compare two rankings of reference samples (ids, nearest first), each as far as it is stored."""
     place_before = {sample: rank for rank, sample in enumerate(before, start=1)}
     place_after = {sample: rank for rank, sample in enumerate(after, start=1)}
     stays, leaves, enters = [], [], []
@@ -53,8 +53,8 @@ def softmax(logits: np.ndarray) -> list[float]:
 def lines(found: Moves, k: int, theme: themes.Theme) -> str:
     """The lines between both columns as a data URI of an SVG picture, WIDTH x k rows.
 
-    Who stays at a rank has a plain line, who changes rank a bold one; a dashed end is one who leaves, a
-    dotted beginning one who enters.
+    A neighbor that keeps its rank has a plain line, one that changes rank a bold line; one that leaves has
+    a dashed stub, one that enters a dotted stub.
     """
     color = themes.COLORS[theme]
     parts = []

@@ -1,7 +1,7 @@
-"""What the defense decides from the labels of stored neighbors, at any k and threshold; pure.
+"""Compute the defense's decision from the labels of stored neighbors, at any k and threshold; pure.
 
-The same rules as the pipeline's (paper, section 4.2): so at the tuned k and threshold this is the stored
-decision, and it needs no network.
+The rules are the pipeline's (paper, section 4.2), so at the tuned k and threshold this is the stored
+decision. It needs no network.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ class Decided(NamedTuple):
     alarm: bool
     majority_class: int | None  # None: several classes are most frequent
     recovered_class: int | None
-    outcome: str | None  # TP, FP, TN or FN; None: nobody knows whether it was attacked
+    outcome: str | None  # TP, FP, TN or FN; None: not known whether it was attacked
 
 
 def decide(

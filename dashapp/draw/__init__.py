@@ -1,1 +1,1 @@
-"""Rows to figures, small pictures and parts of a page; pure."""
+"""Convert rows to figures, small pictures and parts of a page; pure."""

@@ -1,4 +1,4 @@
-"""Stored activations to small pictures for the drawing of the network; pure."""
+"""Convert stored activations to small pictures for the drawing of the network; pure."""
 
 import base64
 import io
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-INK = (63, 125, 230)  # reads on light and on dark; the activation is its opacity
+INK = (63, 125, 230)  # readable on light and on dark; its opacity is the activation
 MAPS = 3  # channels drawn of a conv layer
 STRIP_COLUMNS = {2304: 24, 512: 8}  # a vector is drawn in rows of this many
 
 
 def decode(data: bytes, encoding: str, shape: Sequence[int]) -> np.ndarray:
-    """Stored little-endian float16 activations as float32, shape `shape`.
+    """Decode stored little-endian float16 activations to float32, shape `shape`.
 
     Raises:
         ValueError: an unknown encoding, or bytes that do not fill the shape.

@@ -13,7 +13,7 @@ from dashapp.words import decisions
 from db.read import CurvePoint, DetectorRow, KPoint
 from db.vocabulary import COMPOSITIONS, DETECTORS
 
-# A layer keeps its color whatever is shown beside it. None of them is a class's, or red or green of alarms.
+# A layer keeps its color whatever else is shown. None is a class's color, or the red or green of alarms.
 LAYER_COLORS: dict[themes.Theme, tuple[str, ...]] = {  # by place
     "light": ("#b35c00", "#1769c4", "#8a3fb8"),
     "dark": ("#ffab57", "#6fb2ff", "#cf9dff"),
@@ -22,12 +22,12 @@ COMPOSITION_COLORS: dict[themes.Theme, tuple[str, ...]] = {  # in the order of t
     "light": ("#0a7f78", "#c22a78", "#6f6a12"),
     "dark": ("#45d0c4", "#ff8cc0", "#d0ca58"),
 }
-FALSE_ALARMS, MISSES = 0, 2  # places of layers whose colors the rates have, too
-STAGGER = 15  # pixels between the words of one mark and the next
+FALSE_ALARMS, MISSES = 0, 2  # places of the layers whose colors these rates also use
+STAGGER = 15  # pixels between the labels of one mark and the next
 
 
 class Curve(NamedTuple):
-    """A detector's curve, the point it was set to, and whether it is the one that is looked at."""
+    """A detector with its operating point, its curve, and whether it is the chosen one."""
 
     row: DetectorRow
     points: Sequence[CurvePoint]
@@ -35,7 +35,7 @@ class Curve(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A vertical line with its words."""
+    """A vertical line with its label."""
 
     x: float
     text: str
@@ -47,9 +47,9 @@ def roc(curves: Sequence[Curve], *, theme: themes.Theme, by_layer: bool = True) 
     """ROC curves with their operating points and the diagonal of chance.
 
     Args:
-        curves: in the order of the legend; a layer's once, as its color tells it.
+        curves: in the order of the legend; one per layer, as only the color identifies it.
         theme: 'light' or 'dark'.
-        by_layer: name k-NN detectors by their layer alone, as what else they have is the same.
+        by_layer: name k-NN detectors by their layer alone, as everything else is the same.
     """
     color = themes.COLORS[theme]
     figure = go.Figure()
@@ -155,7 +155,7 @@ def threshold_rates(points: Sequence[CurvePoint], row: DetectorRow, *, theme: th
     counted = f"threshold, of {row.k} neighbors" if row.k else "threshold of the score"
     few = 1 if row.k and row.k <= 10 else None  # neighbors are counted in whole numbers
     figure.update_xaxes(title_text=counted, zeroline=False, dtick=few)
-    # Room above for the words of the marks.
+    # Room above for the labels of the marks.
     figure.update_yaxes(range=[-0.02, 1.2], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     figure.update_layout(hovermode="x unified")
     return figure
@@ -203,15 +203,15 @@ def accuracy_by_k(
     add_marks(figure, lines, 1, last, surface=color["surface"])
     low, high = (end(point.accuracy for point in points) for end in (min, max))
     figure.update_xaxes(range=[0, last + 1])
-    # Room above the lines for the words of the marks.
+    # Room above the lines for the labels of the marks.
     figure.update_yaxes(range=[low - 0.06 * (high - low), high + 0.5 * (high - low) + 0.005])
     return figure
 
 
 def add_marks(figure: go.Figure, marks: Sequence[Mark], low: float, high: float, *, surface: str) -> None:
-    """Draw the marks, their words one under the other so that none covers another.
+    """Draw the marks, with their labels one below the other so that none covers another.
 
-    `low` and `high` are the ends of the axis: the words stay inside. `surface`: the color behind the chart.
+    `low` and `high` are the ends of the axis: the labels stay inside. `surface`: the color behind the chart.
     """
     for i, mark in enumerate(sorted(marks, key=lambda mark: mark.x)):
         figure.add_shape(
@@ -236,13 +236,13 @@ def add_marks(figure: go.Figure, marks: Sequence[Mark], low: float, high: float,
             xanchor="right" if left else "left",
             xshift=-3 if left else 3,
             font={"size": 11, "color": mark.color},
-            bgcolor=surface,  # the lines of other marks do not run through the words
+            bgcolor=surface,  # so that lines of other marks do not cross the label
             borderpad=0,
         )
 
 
 def curve_color(row: DetectorRow, theme: themes.Theme) -> str:
-    """Color of a detector: its layer's; repair in the text's, baselines muted."""
+    """Color of a detector: its layer's color; the text color for repair, muted for baselines."""
     if row.layer is not None:
         composition = list(COMPOSITIONS).index(row.layer) if row.layer in COMPOSITIONS else None
         colors = LAYER_COLORS[theme] if composition is None else COMPOSITION_COLORS[theme]

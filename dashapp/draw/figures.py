@@ -1,8 +1,8 @@
-"""Rows to figures; pure. Horizontal bars, one row a class, in class order, on fixed axes.
+"""Convert rows to figures; pure. Horizontal bars, one row per class, in class order, on fixed axes.
 
 Both charts of a case (paper, section 4.3: "softmax output" and "neighbors distribution") share their
-rows, so that a class stands at the same height in both. They are plain dicts, as plotly.js takes them:
-they follow a slider, and plotly's own classes take a hundred times as long to make.
+rows, so that a class is at the same height in both. They are plain dicts, as plotly.js takes them: they
+follow a slider, and plotly's own classes take a hundred times as long to create.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from dashapp.words import decisions
 ROW_HEIGHT = 21  # pixels
 LABEL_WIDTH = 172  # pixels left of the bars
 AXIS_HEIGHT = 40  # pixels below the bars: ticks and title
-KEY_HEIGHT = 20  # pixels below the axis for a line of words
-WORDS_ROWS = 1.0  # rows below the last class for what the threshold is called, where nothing is summed
+KEY_HEIGHT = 20  # pixels below the axis for a line of text
+WORDS_ROWS = 1.0  # rows below the last class for the threshold's label, if there is no sum
 SUM_ROWS = 2.4  # rows below the last class for the sum of the unexpected neighbors
 
 CONFIG = {"displayModeBar": False, "showSendToCloud": False}
@@ -26,7 +26,7 @@ Figure = dict[str, Any]
 
 @cache
 def template(theme: themes.Theme) -> dict[str, Any]:
-    """The theme's figure template as plotly.js takes it."""
+    """The theme's figure template as a dict for plotly.js."""
     return cast(dict[str, Any], themes.template(theme).to_plotly_json())
 
 
@@ -61,7 +61,7 @@ def softmax_bars(
     )
     data = [bars]
     if original is not None:
-        # A number that would lie across the end of the outline stands after it.
+        # A number that would cross the end of the outline is placed after it.
         after = [now < was < now + 0.16 for now, was in zip(probabilities, original, strict=True)]
         bars["textposition"] = ["none" if over else "outside" for over in after]
         outline = _bars(
@@ -102,11 +102,11 @@ def neighbor_bars(
     rule: str,
     theme: themes.Theme,
 ) -> Figure:
-    """How the first k neighbors of a layer spread over the classes, with the threshold.
+    """How the first k neighbors of a layer are distributed over the classes, with the threshold.
 
     Under the rule `total` the threshold bounds the *sum* of all classes but the predicted one; that sum
-    gets a row of its own, and the line stands there. Under `max-class` it bounds each other class. The
-    line stands half way to the next count: a bar that passes it is an alarm.
+    and the line get a row of their own. Under `max-class` it bounds each other class. The line is halfway
+    to the next count: a bar that passes it is an alarm.
 
     Args:
         counts: (C,) neighbors of each class among the first k.
@@ -166,7 +166,7 @@ def _sum(
     level: float,
     color: dict[str, str],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The classes but the predicted one end to end at height `level`, their sum, and the rule above."""
+    """All classes but the predicted one end to end at height `level`, their sum, and the line above."""
     others = [c for c in range(len(counts)) if c != predicted and counts[c]]
     starts = [sum(counts[d] for d in others[:i]) for i in range(len(others))]
     total = sum(counts[c] for c in others)
@@ -215,7 +215,7 @@ def _threshold(
         "y1": bottom,
         "line": {"color": color["text"], "width": 2, "dash": "4px,3px"},
     }
-    left = at > 0.6 * k  # keep the words inside the chart
+    left = at > 0.6 * k  # keep the text inside the chart
     note = {
         "x": at,
         "y": classes + 0.5 if summed else classes + WORDS_ROWS - 0.55,
@@ -264,7 +264,7 @@ def _figure(data: list[dict[str, Any]], *, rows: float, theme: themes.Theme) -> 
 
 
 def _add_key(figure: Figure, text: str, theme: themes.Theme) -> None:
-    """A line of words below the axis."""
+    """Add a line of text below the axis."""
     layout = figure["layout"]
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "xanchor": "left", "yanchor": "top"}
     font = {"size": 11, "color": themes.COLORS[theme]["text-muted"]}

@@ -1,8 +1,8 @@
-"""Rows to elements of the neighbor graph, and its style sheet; pure.
+"""Convert rows to elements of the neighbor graph, with its style sheet; pure.
 
-A star: the case in the middle, its neighbors around it at a length that follows their distance, each
-class in a sector of its own. Positions are ready to show (layout `preset`); `assets/case/graph.js` keeps the
-lengths while nodes are dragged. Selectors use data only: Dash drops an element's classes after a drag.
+A star: the case is in the middle, its neighbors are around it, each class in its own sector. Edge lengths
+follow the distances. Positions are ready to show (layout `preset`); `assets/case/graph.js` keeps the lengths
+while nodes are dragged. Selectors use data only: Dash drops an element's classes after a drag.
 """
 
 import math
@@ -15,7 +15,7 @@ from dashapp import theme as themes
 CENTER = "case"  # id of the node in the middle
 NODE_SIZE = 46  # pixels at zoom 1
 CENTER_SIZE = 84
-LABEL_GAP = NODE_SIZE // 2 + 3  # pixels between a ring and its label: an image fits
+LABEL_GAP = NODE_SIZE // 2 + 3  # pixels between a ring and its label: room for an image
 
 
 class Lengths(NamedTuple):
@@ -35,9 +35,9 @@ class Lengths(NamedTuple):
 
 
 class GraphNeighbor(NamedTuple):
-    """What the graph needs to know of a neighbor."""
+    """The data of a neighbor that the graph needs."""
 
-    key: str  # stable over layers, so that an image that stays is the same node
+    key: str  # the same in every layer, so that an image that stays is the same node
     rank: int  # from 1
     label: int
     distance: float
@@ -47,8 +47,8 @@ class GraphNeighbor(NamedTuple):
 def lengths(distances: Sequence[float]) -> Lengths:
     """The scale for these distances (at least one); more neighbors get more room.
 
-    It magnifies differences, so that they can be seen, but at most eight times: neighbors that are as good
-    as equally far are drawn so.
+    It magnifies differences to make them visible, but at most eight times: neighbors at nearly equal
+    distances are drawn that way.
     """
     nearest, farthest = min(distances), max(distances)
     shortest = 105.0 + 1.3 * len(distances)
@@ -62,7 +62,7 @@ def angles(neighbors: Sequence[GraphNeighbor], first_class: int) -> list[float]:
     """Direction of each neighbor in radians: evenly spread, one sector a class.
 
     `first_class` (the predicted one) is centered at the top, the others follow clockwise by frequency.
-    Within a sector near and far neighbors take turns, so that images overlap less.
+    Within a sector near and far neighbors alternate, so that images overlap less.
     """
     if not neighbors:
         return []
@@ -98,12 +98,12 @@ def graph_elements(
     Args:
         neighbors: at least one; those of rank > `k` are drawn smaller.
         case_image: address of the image in the middle.
-        case_text: what hovering it says.
+        case_text: its hover text.
         predicted: class whose sector is at the top.
         k: neighbors that were counted; None when nothing is tuned yet: all of them.
         class_names: names by class id.
-        number: how a distance is written.
-        place: metric and layer, said with every distance ('euclidean, dense').
+        number: formats a distance.
+        place: metric and layer, shown with every distance ('euclidean, dense').
     """
     scale = lengths([neighbor.distance for neighbor in neighbors])
     nodes = _rings(scale, number)
@@ -186,7 +186,7 @@ def _rings(scale: Lengths, number: Callable[[float], str]) -> list[dict[str, Any
 
 
 def graph_stylesheet(theme: themes.Theme) -> list[dict[str, Any]]:
-    """Looks of the graph; sizes in pixels at zoom 1."""
+    """Style sheet of the graph; sizes in pixels at zoom 1."""
     color = themes.COLORS[theme]
     return [
         {

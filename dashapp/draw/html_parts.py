@@ -1,8 +1,8 @@
 """Parts of a page that no callback touches, sent as HTML in one component.
 
-Dash keeps a place in its store for every component, and when a page is replaced it tells every one of them
-about each other one: a list of 1,500 components took seconds to draw (plotly/dash issue 3846). `drawn` sends
-such a part as the text of its HTML; `assets/drawn.js` puts it in place and follows its links.
+Dash keeps a store entry for every component, and when a page is replaced it notifies each of them about every
+other one: a list of 1,500 components took seconds to draw (plotly/dash issue 3846). `drawn` sends such a part
+as HTML text; `assets/drawn.js` inserts it and follows its links.
 """
 
 from html import escape
@@ -18,7 +18,7 @@ SKIPPED = ("children", "key", "n_clicks", "disable_n_clicks", "refresh")
 
 
 class Element(NamedTuple):
-    """An element that only a drawn part can hold: one of dash.html takes thirty times as long to make."""
+    """An element for drawn parts only: a component of dash.html takes thirty times as long to create."""
 
     tag: str
     inside: Any
@@ -26,25 +26,25 @@ class Element(NamedTuple):
 
 
 def element(tag: str, inside: Any = None, **attributes: Any) -> Element:
-    """An element; attributes are named as those of dash.html are (`className`, ...)."""
+    """An element; its attributes have the names that dash.html uses (`className`, ...)."""
     return Element(tag, inside, attributes)
 
 
 def drawn(part: Component | list[Any], **attributes: Any) -> html.Div:
-    """The part, as one component; `attributes` are of the element around it.
+    """Wrap a part in one component; `attributes` belong to the element around it.
 
-    It may hold components of dash.html, links, texts and fields, with ids or without.
+    The part may contain components of dash.html, links, texts and fields, with ids or without.
     """
     return html.Div(**attributes, **{"data-html": to_html(part)})
 
 
 def link(inside: Any, href: str, **attributes: Any) -> Element:
-    """A link to a page of this app, followed without loading it anew."""
+    """A link to a page of this app, followed without a reload."""
     return Element("a", inside, {"href": href, "data-link": "", **attributes})
 
 
 def to_html(part: Any) -> str:
-    """A component and what is in it as HTML; texts and values escaped.
+    """Convert a component and its children to HTML; texts and values are escaped.
 
     Raises:
         TypeError: a component that is more than an element, such as a graph.
@@ -59,17 +59,17 @@ def to_html(part: Any) -> str:
         return "".join(map(to_html, part))
     if not isinstance(part, Component):
         return escape(str(part), quote=False)
-    given = part.to_plotly_json()
-    if given["namespace"] == "dash_html_components":
-        tag = given["type"].lower()
-    elif given["type"] == "Link":
+    entry = part.to_plotly_json()
+    if entry["namespace"] == "dash_html_components":
+        tag = entry["type"].lower()
+    elif entry["type"] == "Link":
         tag = "a"
     else:
-        raise TypeError(f"{given['type']} is more than an element: it cannot be drawn as HTML.")
-    props = {name: value for name, value in given["props"].items() if name not in SKIPPED}
-    if given["type"] == "Link":
-        props["data-link"] = ""  # followed without loading the page anew
-    return _element(tag, props, to_html(given["props"].get("children")))
+        raise TypeError(f"{entry['type']} is more than an element: it cannot be drawn as HTML.")
+    props = {name: value for name, value in entry["props"].items() if name not in SKIPPED}
+    if entry["type"] == "Link":
+        props["data-link"] = ""  # followed without a reload
+    return _element(tag, props, to_html(entry["props"].get("children")))
 
 
 def _element(tag: str, props: dict[str, Any], inside: str) -> str:
@@ -91,7 +91,7 @@ def _attribute(name: str, value: Any) -> str:
 
 
 def _css(name: str) -> str:
-    """A style's name as CSS has it: backgroundColor is background-color."""
+    """A style's name in CSS: backgroundColor becomes background-color."""
     if name.startswith("--"):
         return name
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)

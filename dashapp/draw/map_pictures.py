@@ -1,7 +1,7 @@
-"""Maps of margins, and conv maps beside one another, to small pictures with their scales; pure.
+"""Convert maps of margins, and the maps of a conv layer, to small pictures with their scales; pure.
 
-Two hues everywhere, told apart by every kind of sight: orange is above zero, blue below. Where blue or orange
-is clear the surface shows, so a picture reads on light and on dark.
+Two hues everywhere, distinguishable with every kind of color vision: orange is above zero, blue below. Where
+they are transparent the surface shows through, so a picture is readable on light and on dark.
 """
 
 import base64
@@ -13,12 +13,12 @@ from PIL import Image
 
 BELOW = (63, 125, 230)
 ABOVE = ((255, 178, 64), (206, 44, 12))  # from zero to the highest
-DIFFERENCE = (226, 104, 24)  # stronger than before, on a scale that is even on both sides
+DIFFERENCE = (226, 104, 24)  # stronger than before, on a scale that is symmetric about zero
 NEAREST = 0.78  # opacity of the largest value below zero
 
 
 class Scale(NamedTuple):
-    """What the colors of a picture mean."""
+    """The lowest and the highest value that a picture's colors stand for."""
 
     low: float
     high: float
@@ -32,7 +32,7 @@ def margin_scale(margins: np.ndarray) -> Scale:
 def margin_picture(margins: np.ndarray, scale: Scale) -> str:
     """Margins (H, W) as a data URI of a PNG, one pixel each, to lie over an image.
 
-    Below zero blue, the more the nearer to zero; above it from light to dark orange.
+    Below zero blue, more opaque toward zero; above zero from light to dark orange.
     """
     below = np.clip((margins - scale.low) / max(min(scale.high, 0.0) - scale.low, 1e-6), 0, 1)
     above = np.clip(margins / max(scale.high, 1e-6), 0, 1)[..., None]
@@ -43,13 +43,13 @@ def margin_picture(margins: np.ndarray, scale: Scale) -> str:
 
 
 def activation_picture(values: np.ndarray, highest: float) -> str:
-    """Activations (H, W) as a data URI of a PNG: blue, the more the higher; negative ones are clear."""
+    """Activations (H, W) as a data URI of a PNG: blue, more opaque if higher; transparent if negative."""
     opacity = np.clip(values / highest, 0, 1) if highest > 0 else np.zeros_like(values)
     return _png(np.broadcast_to(np.array(BELOW, float), (*values.shape, 3)), opacity)
 
 
 def difference_picture(values: np.ndarray, largest: float) -> str:
-    """Differences (H, W) as a data URI of a PNG: orange above zero, blue below, clear at zero."""
+    """Differences (H, W) as a data URI of a PNG: orange above zero, blue below, transparent at zero."""
     hue = np.where(values[..., None] > 0, np.array(DIFFERENCE, float), np.array(BELOW, float))
     opacity = np.clip(np.abs(values) / largest, 0, 1) if largest > 0 else np.zeros_like(values)
     return _png(hue, opacity)

@@ -9,7 +9,7 @@ from dashapp import theme as themes
 from dashapp.draw.figures import Figure, template
 
 HEIGHT = 260  # pixels
-FIRST = 96  # units in view at first, when they are sorted by difference
+FIRST = 96  # units in view at first, if they are sorted by difference
 
 
 def overlay(
@@ -30,7 +30,7 @@ def overlay(
         order: (D,) units from left to right.
         top: units whose difference is highlighted.
         names: (D,) of the units.
-        theirs_name: what the reference sample is called.
+        theirs_name: name of the reference sample.
         by_difference: `order` puts the largest differences first.
         theme: 'light' or 'dark'.
     """
@@ -76,12 +76,12 @@ def overlay(
         }
     )
     what = "units, the largest difference first" if by_difference else "units, as stored"
-    shown = min(FIRST, len(order)) if by_difference else len(order)
+    in_view = min(FIRST, len(order)) if by_difference else len(order)
     layout = _layout(theme)
     layout |= {"hovermode": "x unified", "dragmode": "zoom", "showlegend": True}
     layout["legend"] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}}
     layout["margin"] |= {"t": 28}
-    layout["xaxis"] |= {"title": _title(what, theme), "range": [0.2, shown + 0.8]}
+    layout["xaxis"] |= {"title": _title(what, theme), "range": [0.2, in_view + 0.8]}
     if few:
         layout["xaxis"] |= {"tickvals": places, "ticktext": labels}
     layout["yaxis"] |= {"title": _title("activation", theme), "fixedrange": True, "zeroline": True}
@@ -93,13 +93,13 @@ def carried_curve(shares: np.ndarray, *, count: int, quantity: str, theme: theme
 
     Args:
         shares: (D,) in [0, 1], of the top 1, 2, ... D.
-        count: the n of the sentence, marked.
+        count: the n of the sentence, marked in the chart.
         quantity: what is carried: 'squared distance' or 'distance'.
         theme: 'light' or 'dark'.
     """
     color = themes.COLORS[theme]
     units = len(shares)
-    # As many points as can be told apart on the axis.
+    # As many points as can be distinguished on the axis.
     places = np.unique(np.round(np.geomspace(1, units, 120)).astype(int))
     line = {
         "type": "scatter",

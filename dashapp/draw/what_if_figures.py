@@ -20,7 +20,7 @@ def roc(
     Args:
         curve: (threshold, tp, fp, tn, fn) at `k`.
         k, threshold: in use.
-        tuned, tuned_k: the tuned point, of its own k.
+        tuned, tuned_k: the tuned point, at its own k.
         theme: 'light' or 'dark'.
     """
     color = themes.COLORS[theme]
@@ -100,6 +100,6 @@ def _points(places: Sequence[tuple[float, float, int]], hover: str) -> dict[str,
 
 
 def rates(point: Point) -> tuple[float, float]:
-    """(false, true) positive rate; 0 where there is nothing that could alarm."""
+    """(false, true) positive rate; 0 if there are no cases of that kind."""
     _, tp, fp, tn, fn = point
     return fp / max(1, fp + tn), tp / max(1, tp + fn)

@@ -1,1 +1,1 @@
-"""Requests and answers: who may ask, what is refused, what every answer carries."""
+"""Requests and responses: access control, refusals, and what every response has: headers, compression."""

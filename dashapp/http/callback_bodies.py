@@ -1,7 +1,7 @@
-"""What a callback may be sent: everything else is refused in one line, before a callback sees it.
+"""Check callback requests: invalid ones are refused with one line before a callback runs.
 
-Dash trusts what the browser sends. Here a body has to name a callback of this app with that callback's own
-inputs, and each value has to be of the kind that the property has: callbacks rely on it.
+Dash trusts what the browser sends. Here a body must name a callback of this app with that callback's own
+inputs, and each value must be of its property's kind: callbacks rely on it.
 """
 
 import json
@@ -16,9 +16,9 @@ from werkzeug.exceptions import HTTPException
 from dashapp import ids
 from dashapp.http.errors import line
 
-LARGEST = 2**53 - 1  # the largest whole number that a browser tells from the next
-DEEPEST = 12  # lists and objects in one another; Dash's own bodies have four
-CUT = 60  # characters of a value that a line shows
+LARGEST = 2**53 - 1  # the largest safe integer of JavaScript
+DEEPEST = 12  # nesting of lists and objects; Dash's own bodies have four
+CUT = 60  # characters of a value in a message
 
 
 class Wrong(ValueError):
@@ -26,7 +26,7 @@ class Wrong(ValueError):
 
 
 class Kind(NamedTuple):
-    """What a value may be."""
+    """A kind of value: its description and its check."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
     property: str
 
     def is_list(self) -> bool:
-        """Whether several components may be meant, so that they come as a list."""
+        """Whether it can match several components, which are then sent as a list."""
         return isinstance(self.id, dict) and ["ALL"] in self.id.values()
 
 
@@ -106,7 +106,7 @@ def _is_path(value: Any) -> bool:
 
 
 def add_body_check(app: Dash) -> None:
-    """Refuse bodies that no page sends, with status 400; call it when every callback is there."""
+    """Refuse bodies that no page sends, with status 400; call it when all callbacks are registered."""
     known = {name: _callback(name, entry) for name, entry in app.callback_map.items() if "callback" in entry}
     address = f"{app.config.routes_pathname_prefix}_dash-update-component"
 
@@ -123,7 +123,7 @@ def add_body_check(app: Dash) -> None:
 
 
 def require_body(known: Mapping[str, Callback], body: Any) -> None:
-    """Raises Wrong when no page of the app sends such a body."""
+    """Raise Wrong if no page of the app sends such a body."""
     if not isinstance(body, dict):
         raise Wrong(f"The body is {shown(body)}; expected an object.")
     _require_plain(body)
@@ -140,12 +140,12 @@ def require_body(known: Mapping[str, Callback], body: Any) -> None:
     if not isinstance(changed, list) or not all(isinstance(one, str) for one in changed):
         raise Wrong(f"changedPropIds is {shown(changed)}; expected a list of texts.")
     for one in changed:
-        if not any(_names(one, asked) for asked in callback.inputs):
+        if not any(_is_input(one, asked) for asked in callback.inputs):
             raise Wrong(f"changedPropIds has {shown(one)}; expected inputs of the callback.")
 
 
 def shown(value: Any) -> str:
-    """A value as a line shows it, cut."""
+    """A value as JSON for a message, cut to `CUT` characters."""
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= CUT else f"{text[: CUT - 1]}…"
 
@@ -164,7 +164,7 @@ def _read() -> Any:
 
 
 def _require_plain(value: Any, depth: int = 0) -> None:
-    """Nothing but what a browser can send, of a size that a database takes."""
+    """Require values that a browser can send and a database can store."""
     if isinstance(value, str):
         _require_text(value)
     elif isinstance(value, float) and not math.isfinite(value):
@@ -217,19 +217,19 @@ def _require_part(part: str, wanted: Asked, given: Any, *, values: bool) -> None
 
 
 def _require_same(callback: Callback, body: dict[str, Any], outputs: list[Any]) -> None:
-    """Lists of one pattern name the same components: callbacks go through them side by side."""
+    """Require the same components in all lists of one pattern: callbacks iterate over them together."""
     listed: dict[str, list[Any]] = {}
     asked = (*callback.inputs, *callback.state, *callback.outputs)
     given = (*body.get("inputs", []), *body.get("state", []), *outputs)
     for wanted, ones in zip(asked, given, strict=True):
         if wanted.is_list():
-            found = [one["id"] for one in ones]
-            if listed.setdefault(json.dumps(wanted.id), found) != found:
-                raise Wrong(f"{_name(wanted)} is of {len(found)} components; expected the same everywhere.")
+            own_ids = [one["id"] for one in ones]
+            if listed.setdefault(json.dumps(wanted.id), own_ids) != own_ids:
+                raise Wrong(f"{_name(wanted)} is of {len(own_ids)} components; expected the same everywhere.")
 
 
 def _is_id(given: Any, wanted: str | dict[str, Any]) -> bool:
-    """Whether an id is the wanted one, or one of the wanted pattern."""
+    """Whether an id is the wanted one, or matches the wanted pattern."""
     if isinstance(wanted, str) or not isinstance(given, dict):
         return bool(given == wanted)
     return given.keys() == wanted.keys() and all(
@@ -242,7 +242,7 @@ def _fits(key: str, value: Any) -> bool:
     return _is_whole(value) and value >= 0 if key in WHOLE_IN_IDS else isinstance(value, str)
 
 
-def _names(text: str, asked: Asked) -> bool:
+def _is_input(text: str, asked: Asked) -> bool:
     """Whether 'id.property', as a browser writes it, is this input."""
     one, _, property = text.rpartition(".")
     if property != asked.property:

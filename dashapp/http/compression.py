@@ -1,6 +1,6 @@
-"""Answers go out compressed; libraries are compressed once for the process.
+"""Compress responses; libraries are compressed once per process.
 
-plotly's 4.8 MB would otherwise be compressed anew for every browser that asks for them.
+plotly's 4.8 MB would otherwise be compressed again for every browser that requests them.
 """
 
 import threading
@@ -10,28 +10,28 @@ import flask_compress
 from dash import Dash
 from dash.fingerprint import check_fingerprint
 
-UNKEPT = ""  # the address of what is made anew for every request
+UNKEPT = ""  # the address of every response that must not be cached
 MOST = 64  # libraries times encodings; there are some twenty libraries
 
 
 class KeptLibraries:
     """Cache for Flask-Compress that holds compressed libraries and nothing else.
 
-    Keys are 'encoding;address'. Flask-Compress asks for every answer; those without an address (pages,
-    callbacks) are never kept, as the next one differs.
+    Keys are 'encoding;address'. Flask-Compress looks up every response; those without an address (pages,
+    callbacks) are never cached, as the next one differs.
     """
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
+        """Start empty."""
         self._kept: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
-        """What is kept under a key, or None."""
+        """The compressed bytes under a key, or None."""
         return self._kept.get(key)
 
     def set(self, key: str, value: bytes) -> None:
-        """Keep a library's compressed bytes, if there is room."""
+        """Cache a library's compressed bytes, if there is room."""
         if key.partition(";")[2] == UNKEPT:
             return
         with self._lock:
@@ -40,9 +40,9 @@ class KeptLibraries:
 
 
 def library(request: flask.Request) -> str:
-    """A library's address without its fingerprint, which any text could stand for; '' for all else.
+    """A library's address without its fingerprint, where a client can put any text; '' for all else.
 
-    Only good answers are compressed, so the address is that of a file in an installed package.
+    Only successful responses are compressed, so the address always names a file in an installed package.
     """
     if "/_dash-component-suites/" not in request.path:
         return UNKEPT
@@ -50,7 +50,7 @@ def library(request: flask.Request) -> str:
 
 
 def add_compression(app: Dash) -> None:
-    """Compress what the app answers. Call it before other handlers of answers: the first one runs last."""
+    """Compress responses. Call it before other response handlers are added: the first one runs last."""
     app.server.config.update(
         COMPRESS_CACHE_BACKEND=KeptLibraries,
         COMPRESS_CACHE_KEY=library,

@@ -1,4 +1,4 @@
-"""What is answered when a request cannot be: one line of plain text; the log has the rest."""
+"""Error responses: one line of plain text; the log has the rest."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ import db.read
 
 
 def line(text: str, status: int, headers: Mapping[str, str] | None = None) -> flask.Response:
-    """An answer of one line."""
+    """A response of one line of plain text."""
     return flask.Response(f"{text}\n", status=status, mimetype="text/plain", headers=headers)
 
 
 def add_refusals(app: Dash) -> None:
-    """Answer everything that goes wrong in one line, without a traceback."""
+    """Respond to every error with one line, without a traceback."""
 
     @app.server.errorhandler(HTTPException)
-    def in_one_line(error: HTTPException) -> flask.Response | HTTPException:
+    def report_http_error(error: HTTPException) -> flask.Response | HTTPException:
         if error.code is None or error.code < 400:  # a redirect
             return error
         if error.code == 500:
@@ -28,15 +28,15 @@ def add_refusals(app: Dash) -> None:
         return line(f"{error.name}.", error.code, headers)
 
     @app.server.errorhandler(db.read.QueryError)
-    def meaningless(error: db.read.QueryError) -> flask.Response:
+    def report_bad_query(error: db.read.QueryError) -> flask.Response:
         return line(str(error), 400)
 
     @app.server.errorhandler(LookupError)
-    def nowhere(error: LookupError) -> flask.Response:
-        if type(error) is not LookupError:  # a KeyError is a mistake of this program
+    def report_not_found(error: LookupError) -> flask.Response:
+        if type(error) is not LookupError:  # a KeyError is a bug in this program
             raise error
         return line(" ".join(str(error).split()), 404)
 
     @app.server.errorhandler(DependencyException)
-    def no_library(_error: DependencyException) -> flask.Response:
+    def report_no_library(_error: DependencyException) -> flask.Response:
         return line("No library has such a file.", 404)

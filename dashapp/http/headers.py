@@ -1,4 +1,4 @@
-"""What every answer carries beside its content: the security policy, and how long it may be kept."""
+"""Headers of every response: the security policy, and how long it may be cached."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",  # no image and no export is of use to another site's page
+    "Cross-Origin-Resource-Policy": "same-origin",  # other sites' pages cannot use images or exports
 }
 
 
@@ -36,7 +36,7 @@ def policy(script_hashes: Sequence[str]) -> str:
 
 
 def add_headers(app: Dash) -> None:
-    """Put the headers on every answer; call it when all inline callbacks exist, as their hashes are taken."""
+    """Add the headers to every response; call it when all inline callbacks exist, as it hashes them."""
     headers = {**HEADERS, "Content-Security-Policy": policy(app.csp_hashes())}
     suites = f"{app.config.routes_pathname_prefix}_dash-component-suites/"
     assets = f"{app.config.routes_pathname_prefix}{app.config.assets_url_path.strip('/')}/"
@@ -45,20 +45,20 @@ def add_headers(app: Dash) -> None:
     def finish(response: flask.Response) -> flask.Response:
         response.headers.update(headers)
         path = flask.request.path
-        # Their addresses change with their content: libraries by version, our files by time of change (?m=).
+        # Addresses change with the content: libraries by version, our files by modification time (?m=).
         kept = path.startswith(suites) and response.cache_control.max_age
         kept = kept or (path.startswith(assets) and "m" in flask.request.args)
         if kept and response.status_code in (200, 304):
             keep_for_ever(response)
         if path.startswith(assets) and response.status_code == 200:
-            # As a whole: compressing a file in chunks would leave out gzip, and leave the file open.
+            # Read the file whole: compressing it in chunks would skip gzip and leave the file open.
             response.direct_passthrough = False
             response.make_sequence()
         return response
 
 
 def keep_for_ever(response: flask.Response) -> None:
-    """Let browsers and proxies keep an answer without ever asking again: its address names its content."""
+    """Let browsers and proxies cache a response without revalidation: its address identifies its content."""
     response.cache_control.no_cache = None
     response.cache_control.public = True
     response.cache_control.max_age = FOR_EVER

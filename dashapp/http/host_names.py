@@ -1,7 +1,7 @@
-"""By which names a dashboard may be asked, and from which pages it may be written to; imports no web library.
+"""Check which host names a dashboard accepts, and which pages may write to it; imports no web library.
 
-A web site can lead its own name to this machine's address (DNS rebinding), and a browser would then let its
-scripts read the dashboard as if it were a part of that site. Such a request has that site's name in it.
+A web site can resolve its own name to this machine's address (DNS rebinding); a browser would then let its
+scripts read the dashboard as if it were a part of that site. Such a request contains that site's name.
 """
 
 import ipaddress
@@ -14,15 +14,15 @@ NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.A
 )
 HEADER = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+?)\.?(:[0-9]{0,5})?", re.A)
-OWN = "localhost"  # beside every address: an address is nobody's name
-SAME = ("same-origin", "none")  # what browsers say of a request by our own page, or by a person
+OWN = "localhost"  # always accepted, as IP addresses are: no site can have one as its name
+SAME = ("same-origin", "none")  # Sec-Fetch-Site of requests by our own page, or by the user
 
 
 def allowed_name(text: str) -> str:
-    """A name as `--allow-host` takes it and as it is compared: lower case, without a final dot.
+    """Normalize a name of `--allow-host` for comparison: lower case, without a final dot.
 
     Raises:
-        ValueError: no name, but an address with scheme, port or path, say.
+        ValueError: not a host name, but for example an address with scheme, port or path.
     """
     below, name = ("." if text.startswith(".") else ""), text.removeprefix(".")
     try:
@@ -38,28 +38,28 @@ def allowed_name(text: str) -> str:
 
 
 def known_names(host: str, listening: socket.socket, allowed: Iterable[str] = ()) -> frozenset[str]:
-    """Every name that a dashboard answers to: the one it listens on, the allowed ones, the machine's own.
+    """All names that a dashboard accepts: the one it listens on, the allowed ones, the machine's own.
 
-    host: as `--host` gives it. The machine's name is of no use to others where only the machine is served.
+    host: the value of `--host`. On a loopback address the machine's name is left out: nobody else can use it.
     """
     names = [host]
     if not is_loopback(listening):
         names.append(socket.gethostname())
-    found = {allowed_name(name) for name in allowed}
+    known = {allowed_name(name) for name in allowed}
     for name in names:
         plain = name.lower().removesuffix(".")
         if NAME.fullmatch(plain) and not _is_address(plain):
-            found.add(plain)
-    return frozenset(found)
+            known.add(plain)
+    return frozenset(known)
 
 
 def is_loopback(listening: socket.socket) -> bool:
-    """Whether only this machine reaches a socket."""
+    """Whether only this machine can reach a socket."""
     return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def asked_name(header: str | None) -> str | None:
-    """The name or address in a Host header, without port and final dot; None when it is no such header."""
+    """The name or address in a Host header, without port and final dot; None if the header is not valid."""
     match = HEADER.fullmatch((header or "").lower())
     if match is None:
         return None
@@ -68,7 +68,7 @@ def asked_name(header: str | None) -> str | None:
 
 
 def is_known(name: str, known: Collection[str]) -> bool:
-    """Whether a dashboard that is known by these names answers to this one."""
+    """Whether a dashboard with these known names accepts this one."""
     return name == OWN or _is_address(name) or _is_named(name, known)
 
 
@@ -76,20 +76,20 @@ def is_foreign(site: str | None, source: str | None, name: str, known: Collectio
     """Whether a request that may change something comes from another site's page.
 
     Args:
-        site: the header Sec-Fetch-Site, which no page can set and no proxy changes; not every browser has it.
+        site: the header Sec-Fetch-Site, which no page can set and no proxy changes; some browsers lack it.
         source: the header Origin, else Referer; None: no page sent it.
-        name: what the request asks for, see `asked_name`.
-        known: the dashboard's names. A proxy may ask for another one than the browser did.
+        name: the host name of the request, see `asked_name`.
+        known: the dashboard's names. A proxy may use another one than the browser did.
     """
     if site is not None:
         return site not in SAME
     if source is None:
         return False
     try:
-        found = urlsplit(source).hostname
+        source_host = urlsplit(source).hostname
     except ValueError:
         return True
-    from_name = (found or "").removesuffix(".")
+    from_name = (source_host or "").removesuffix(".")
     return from_name != name and not _is_named(from_name, known)
 
 

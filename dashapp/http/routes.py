@@ -1,4 +1,4 @@
-"""The answers that are no pages: images, redirects, the status of a first answer."""
+"""Responses other than pages: images, redirects, status 404 for unknown addresses."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -14,7 +14,7 @@ from dashapp.router import Page, leads_somewhere
 
 
 def register_routes(app: Dash, engine: Engine, pages: Sequence[Page]) -> None:
-    """Add the images by content hash, and the status 404 to first answers for addresses that lead nowhere."""
+    """Add images by content hash, the redirect to the base path, and status 404 for unknown addresses."""
     server: flask.Flask = app.server
     prefix = app.config.routes_pathname_prefix
 
@@ -32,13 +32,13 @@ def register_routes(app: Dash, engine: Engine, pages: Sequence[Page]) -> None:
 
         @server.get(prefix.rstrip("/"))
         def with_slash() -> Response:
-            # Relative, so that it holds whatever name and scheme a proxy gives the server outside.
+            # Relative, so that it works under any host name and scheme that a proxy uses.
             query = flask.request.query_string.decode("ascii", "replace")
             return flask.redirect(prefix + (f"?{query}" if query else ""), code=308)
 
     @server.after_request
-    def missing(response: flask.Response) -> flask.Response:
-        # Dash answers every path with the same document and decides in the browser.
+    def set_not_found(response: flask.Response) -> flask.Response:
+        # Dash sends the same document for every path and chooses the page in the browser.
         rule = flask.request.url_rule
         if rule is not None and rule.rule == f"{prefix}<path:path>" and response.status_code == 200:
             pathname = app.config.requests_pathname_prefix + flask.request.path.removeprefix(prefix)

@@ -1,7 +1,7 @@
-"""One answer, one moment: all that a request reads is of the database as it was when it first read.
+"""One snapshot transaction per request: all its queries see the database as it was at the first one.
 
-A page asks a dozen questions. While an ingest writes, each of them alone would have its own answer: layers
-tuned anew beside a decision of before, a count that its rows do not come to.
+A page runs a dozen queries. Without a snapshot, an ingest that writes meanwhile would make their results
+inconsistent: newly tuned layers beside an older decision, a count that does not match its rows.
 """
 
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ from db.pinned import PinnedEngine
 
 
 class Moments:
-    """In the place of the Engine that pages read through: within a request, all its connections are one."""
+    """Replaces the Engine that pages read through: within a request, all its connections are one."""
 
     def __init__(self, engine: Engine, server: flask.Flask) -> None:
-        """Hold to the database that is there now; the moment of a request ends with it."""
+        """Pin the current database; the snapshot of a request ends with the request."""
         self.database, self.dialect = PinnedEngine(engine), engine.dialect
         server.teardown_appcontext(self.end)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """The request's connection; elsewhere, as while an answer is sent in parts, one of its own."""
+        """The request's connection; outside a request, as while a response is streamed, a separate one."""
         if not flask.has_request_context():
             with snapshot(cast(Engine, self.database)) as connection:
                 yield connection
@@ -37,24 +37,24 @@ class Moments:
         yield flask.g.moment[1]
 
     def end(self, *_: object) -> None:
-        """Let the moment go: what is read next is of a new one."""
+        """End the snapshot; the next read begins a new one."""
         if flask.has_app_context() and "moment" in flask.g:
-            with suppress(SQLAlchemyError):  # of a connection that is lost: it has nothing to end
+            with suppress(SQLAlchemyError):  # the connection is lost, so there is nothing to end
                 flask.g.pop("moment")[0].close()
 
 
 class Writer:
-    """In the place of the Engine that pages write through: the same database as that of the moments.
+    """Replaces the Engine that pages write through, with the same database as `Moments`.
 
-    The moment ends before it writes, so that what was written can be read, and that a file without a
-    write-ahead log is free.
+    The request's snapshot ends before a write, so that later reads see the change, and so that a file
+    without a write-ahead log is not locked.
     """
 
     def __init__(self, engine: Engine, moments: Moments) -> None:
-        """Write through `engine` what is read through `moments`."""
+        """Write through `engine` to the database that `moments` reads."""
         self.moments, self.database = moments, PinnedEngine(engine, moments.database)
 
     def connect(self) -> Connection:
-        """A connection; looked at when its transaction begins, and before it is committed."""
+        """A connection; the database is checked when its transaction begins and before it is committed."""
         self.moments.end()
         return self.database.connect()

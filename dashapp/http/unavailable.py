@@ -1,6 +1,7 @@
-"""What is said when the database cannot be used, or is not the one that a page shows: one line, status 503.
+"""Responses when the database cannot be used (one line, status 503) or is not the page's database (409).
 
-The health check says the same. `assets/connection.js` shows the line on the page and asks until all is well.
+The health check responds with 503, too. `assets/connection.js` shows the line on the page and retries until
+the database can be used again.
 """
 
 from html import escape
@@ -14,15 +15,15 @@ from dashapp.http.snapshot import Moments
 from db.availability import Unavailable, unavailable
 
 HEALTH = "healthz"  # the address, below the base path
-DATABASE = "X-Xpixels-Database"  # header: which database a page shows, or the health check is of
+DATABASE = "X-Xpixels-Database"  # header: identifies the database of a page or of a health check
 UNKEPT = {"Cache-Control": "no-store"}
 SOON = UNKEPT | {"Retry-After": "4"}  # seconds
 NEEDS_NONE = ("_dash-component-suites/", "_dash-dependencies", "_favicon.ico")
 OTHER = "This page shows another database than this server has now. Nothing was changed: load the page anew."
 
-STYLES = ("base.css", "components.css", "shell.css")  # what that page is drawn with
+STYLES = ("base.css", "components.css", "shell.css")  # the style sheets of DOCUMENT
 
-# For whoever opens a page while there is no database to show.
+# The response to a request for a page while the database cannot be used.
 DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
   <head>
@@ -48,19 +49,19 @@ DOCUMENT = """<!DOCTYPE html>
 
 
 def reason(error: BaseException, moments: Moments) -> Unavailable | None:
-    """The line about an error that means that the database cannot be used; None of any other error."""
+    """The message for an error that means that the database cannot be used; None for any other error."""
     return unavailable(error, moments.database.name)
 
 
 def add_database_check(app: Dash, moments: Moments) -> None:
-    """Look at the database before every answer that shows it, and say so when it cannot be used.
+    """Check the database before every request that needs it; respond with one line if it cannot be used.
 
-    Call it after other handlers of requests: what is refused for itself needs no database.
+    Call it after other request handlers are added: requests that those refuse need no database.
     """
     server, prefix = app.server, app.config.routes_pathname_prefix
     token = moments.database.token()
-    unasked = (f"{prefix}{HEALTH}", *(prefix + path for path in NEEDS_NONE))
-    unasked += (f"{prefix}{app.config.assets_url_path.strip('/')}/",)
+    unchecked = (f"{prefix}{HEALTH}", *(prefix + path for path in NEEDS_NONE))
+    unchecked += (f"{prefix}{app.config.assets_url_path.strip('/')}/",)
 
     @server.get(f"{prefix}{HEALTH}")
     def health() -> flask.Response:
@@ -68,29 +69,29 @@ def add_database_check(app: Dash, moments: Moments) -> None:
         return flask.Response("OK", mimetype="text/plain", headers={DATABASE: token, **UNKEPT})
 
     @server.before_request
-    def look() -> flask.Response | None:
-        if flask.request.path.startswith(unasked) or flask.request.routing_exception is not None:
+    def check_database() -> flask.Response | None:
+        if flask.request.path.startswith(unchecked) or flask.request.routing_exception is not None:
             return None
-        shown = flask.request.headers.get(DATABASE)
-        if shown is not None and shown != token:
+        page_token = flask.request.headers.get(DATABASE)
+        if page_token is not None and page_token != token:
             return line(OTHER, 409)
         with moments.connect():
             return None
 
     @server.errorhandler(SQLAlchemyError)
     @server.errorhandler(Unavailable)
-    def say(error: Exception) -> flask.Response:
-        found = reason(error, moments)
-        if found is None:
+    def report_unavailable(error: Exception) -> flask.Response:
+        fault = reason(error, moments)
+        if fault is None:
             raise error
         moments.end()
-        asks_health = flask.request.path == unasked[0]
-        if not asks_health:  # which is asked for every few seconds
-            server.logger.warning("%s: %s", moments.database.full_name, found)
+        asks_health = flask.request.path == unchecked[0]
+        if not asks_health:  # browsers request it every few seconds
+            server.logger.warning("%s: %s", moments.database.full_name, fault)
         wants_page = "text/html" in flask.request.headers.get("Accept", "")
         if wants_page and flask.request.method in ("GET", "HEAD") and not asks_health:
-            return flask.Response(_document(app, str(found)), status=503, mimetype="text/html", headers=SOON)
-        return line(str(found), 503, SOON)
+            return flask.Response(_document(app, str(fault)), status=503, mimetype="text/html", headers=SOON)
+        return line(str(fault), 503, SOON)
 
 
 def _document(app: Dash, text: str) -> str:

@@ -1,1 +1,1 @@
-"""One folder a page; `dashapp/router.py` says what each exports, `dashapp/app.py` lists them."""
+"""One folder per page; `dashapp/router.py` lists what each exports, `dashapp/app.py` lists the pages."""

@@ -4,7 +4,7 @@ from dash import Dash, dcc, html
 
 
 def layout(app: Dash, path: str, reason: str) -> html.Div:
-    """Say which `path` was asked for and why there is nothing, and offer the way back to the list."""
+    """A notice with the requested `path`, the reason why there is nothing, and a link to the list."""
     return html.Div(
         className="notice card",
         children=[
@@ -16,7 +16,7 @@ def layout(app: Dash, path: str, reason: str) -> html.Div:
 
 
 def refused(problem: str, allowed: str, label: str, way_out: str) -> html.Div:
-    """Say what is wrong with an address, what would be right, and offer the way on."""
+    """A notice with what is wrong with an address, what is expected, and a link to a page that works."""
     return html.Div(
         className="notice card",
         children=[
@@ -29,7 +29,7 @@ def refused(problem: str, allowed: str, label: str, way_out: str) -> html.Div:
 
 
 def broken(app: Dash, error: Exception) -> html.Div:
-    """Say that a page failed, with the first line of the error; the server's log has the rest."""
+    """A notice that a page failed, with the first line of the error; the server's log has the rest."""
     return html.Div(
         className="notice card",
         children=[

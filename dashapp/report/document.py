@@ -24,11 +24,11 @@ FOLDED = "<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
 def write_report(engine: Engine, folder: Path) -> list[Path]:
-    """Write `report.md` and its figures into a folder, which is made if need be; the files that were written.
+    """Write `report.md` and its figures into a folder, created if needed; return the written files.
 
-    They take the place of an earlier report when all of them are there; what fails leaves that one as it was.
+    They replace an earlier report once all of them are complete; a failure leaves that report unchanged.
 
-    The figures are pictures where the package kaleido and a Chromium are there; else one interactive page.
+    The figures are pictures if the package kaleido and a Chromium are installed, else one interactive page.
 
     Raises:
         ValueError: nothing has been evaluated yet; one line, with the command that does it.
@@ -44,27 +44,27 @@ def write_report(engine: Engine, folder: Path) -> list[Path]:
     figures = report_figures.paper_figures(engine, as_in_paper)
     require_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".report-", dir=folder) as made:
-        new = Path(made)
-        drawn, hint = report_figures.write_figures(figures, new)
+    with TemporaryDirectory(prefix=".report-", dir=folder) as temporary:
+        new = Path(temporary)
+        figure_files, hint = report_figures.write_figures(figures, new)
         parts = [
             _head(engine),
             _detectors(engine, query, sets),
             _paper(engine, as_in_paper),
-            _figures(figures, drawn, hint, as_in_paper.set),
+            _figures(figures, figure_files, hint, as_in_paper.set),
             *report_facts.sections(engine, query),
         ]
         report = new / REPORT
         report.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-        return _publish([report, *drawn], folder)
+        return _publish([report, *figure_files], folder)
 
 
 def require_folder(folder: Path) -> None:
-    """Returns where a report can be written into the folder.
+    """Raise an error unless a report can be written into the folder.
 
     Raises:
         NotADirectoryError: it is a file.
-        FileExistsError: its `report.md` is somebody's, and not of an earlier report.
+        FileExistsError: it has a `report.md` that is not of an earlier report.
     """
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file: name a folder for the report.")
@@ -74,7 +74,7 @@ def require_folder(folder: Path) -> None:
 
 
 def _publish(files: list[Path], folder: Path) -> list[Path]:
-    """Let files take the place of an earlier report's; those that have no successor go."""
+    """Replace an earlier report's files; delete its figures that have no successor."""
     names = [file.name for file in files]
     for old in report_figures.old_figures(folder):
         if old.name not in names:
@@ -98,7 +98,7 @@ def _head(engine: Engine) -> str:
 
 
 def _detectors(engine: Engine, query: EvidenceQuery, case_sets: tuple[str, ...]) -> str:
-    """The summary table of every set of cases: all metrics and rules, the whole reference set."""
+    """Summary tables, one per set of attacks: all metrics and rules, the whole reference set."""
     parts = ["## How well each detector does", report_facts.case_counts(engine, query)]
     for case_set in case_sets:
         asked = query.but(set=case_set, metric=db.read.ANY, rule=db.read.ANY, reference="all")
@@ -116,9 +116,9 @@ def _detectors(engine: Engine, query: EvidenceQuery, case_sets: tuple[str, ...])
 
 
 def _paper(engine: Engine, query: EvidenceQuery) -> str:
-    """Each way to choose k beside the others, for the paper's detectors."""
+    """A table that compares the ways to choose k, for the paper's detectors."""
     asked = query.but(metric=METRIC, rule=RULE, reference="all", sort="detector", descending=False)
-    found = {how: db.read.evidence_summary(engine, asked, how) for how in ("tuning", "validation", "paper")}
+    rows = {how: db.read.evidence_summary(engine, asked, how) for how in ("tuning", "validation", "paper")}
     return "\n\n".join(
         [
             "## Ways to choose k",
@@ -126,7 +126,7 @@ def _paper(engine: Engine, query: EvidenceQuery) -> str:
             "*validation*: the k with the highest accuracy on validation, as the paper's appendix picks it, "
             "which flatters; *paper*: the paper's k, 13, 23, 12 and 12. The threshold always comes from the "
             f"tuning cases. Attacks: {query.set}.",
-            tables.ways(found),
+            tables.ways(rows),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The report's sections beside the detectors: divergence, likeness, repairs, near-median attacks, timings."""
+"""The report's other sections: divergence, likeness, repairs, near-median attacks, timings."""
 
 import io
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ PAIRS = 10  # class pairs that are shown
 
 
 def sections(engine: Engine, query: EvidenceQuery) -> list[str]:
-    """Those that the database has something for."""
-    made = (_divergence, _likeness, _repair, _near_median, _timings)
-    return [text for make in made if (text := make(engine, query))]
+    """The sections that the database has data for."""
+    makers = (_divergence, _likeness, _repair, _near_median, _timings)
+    return [text for make in makers if (text := make(engine, query))]
 
 
 def case_counts(engine: Engine, query: EvidenceQuery) -> str:
@@ -31,7 +31,7 @@ def case_counts(engine: Engine, query: EvidenceQuery) -> str:
 
 
 def distinct_section(engine: Engine, query: EvidenceQuery) -> str:
-    """The reference set without near-duplicates and hubs beside the whole one; '' where it was not tried."""
+    """Compare the reference set without near-duplicates and hubs with the whole one; '' if not evaluated."""
     anything = dict.fromkeys(("metric", "rule"), db.read.ANY)
     rows = {
         reference: db.read.evidence_summary(engine, query.but(reference=reference, **anything))
@@ -59,12 +59,12 @@ def distinct_section(engine: Engine, query: EvidenceQuery) -> str:
 def matched(
     whole: Sequence[DetectorRow], parts: Sequence[DetectorRow]
 ) -> list[tuple[DetectorRow, DetectorRow]]:
-    """k-NN detectors of the same layer, metric and rule, in network order."""
-    found = {(row.layer, row.metric, row.rule): row for row in parts if row.reference == "distinct"}
+    """Pairs of k-NN detectors of the same layer, metric and rule, in network order."""
+    reduced = {(row.layer, row.metric, row.rule): row for row in parts if row.reference == "distinct"}
     pairs = [
         (row, other)
         for row in whole
-        if row.layer and (other := found.get((row.layer, row.metric, row.rule))) is not None
+        if row.layer and (other := reduced.get((row.layer, row.metric, row.rule))) is not None
     ]
     return sorted(pairs, key=lambda pair: (pair[0].rule, pair[0].metric, *layer_order(pair[0])))
 
@@ -92,10 +92,10 @@ def _divergence(engine: Engine, query: EvidenceQuery) -> str:
 
 
 def _pairs(engine: Engine, query: EvidenceQuery, layers: list[str]) -> str:
-    found: dict[tuple[str, str], dict[str | None, int]] = {}
+    cases: dict[tuple[str, str], dict[str | None, int]] = {}
     for row in db.read.facts(engine, ask.ClassPair, query.network):
-        found.setdefault((row.true_class, row.predicted_class), {})[row.layer] = int(row.cases)
-    top = sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:PAIRS]
+        cases.setdefault((row.true_class, row.predicted_class), {})[row.layer] = int(row.cases)
+    top = sorted(cases.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:PAIRS]
     lines = [
         (f"{true} → {seen}", sum(of.values()), *(of.get(layer, 0) for layer in (*layers, None)))
         for (true, seen), of in top
@@ -180,7 +180,7 @@ def _repair(engine: Engine, query: EvidenceQuery) -> str:
 
 
 def _missed(engine: Engine, query: EvidenceQuery) -> str:
-    """Attacked cases by how far their pixel is from its neighbors, and by whether it is at the edge."""
+    """Attacked cases by their pixel's distance from its neighbors, and by whether it is at the edge."""
     pixels = db.read.facts(engine, ask.RepairedPixel, query.network)
     judged = db.read.evidence_summary(engine, query.but(partition="validation"))
     threshold = next((row.threshold for row in judged if row.kind == "repair"), 0.0)
@@ -214,7 +214,7 @@ def _missed(engine: Engine, query: EvidenceQuery) -> str:
 def neighbor_distance(image: np.ndarray, row: int, column: int) -> int:
     """How far a pixel is from the median of its up to eight neighbors, in the channel that differs most.
 
-    image: (H, W, 3) uint8; the answer is 0..255.
+    image: (H, W, 3) uint8; the result is 0..255.
     """
     rows, columns = slice(max(row - 1, 0), row + 2), slice(max(column - 1, 0), column + 2)
     around = image[rows, columns].reshape(-1, image.shape[2]).astype(int)

@@ -1,4 +1,4 @@
-"""The paper's figures 4 to 12 from the database, and how they become files."""
+"""Draw the paper's figures 4 to 12 from the database, and write them to files."""
 
 import importlib.util
 import re
@@ -38,7 +38,7 @@ class PaperFigure(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its file without the ending; two digits, so that files stand in order."""
+        """Its file name without the ending; two digits, so that files sort in order."""
         return f"figure-{self.number:02}"
 
 
@@ -49,17 +49,17 @@ def paper_figures(engine: Engine, query: EvidenceQuery) -> list[PaperFigure]:
     judged = db.read.evidence_summary(engine, asked.but(partition="validation"))
     layers = [layer for layer in PAPER_K if layer in tuned]
     figures = [_thresholds(engine, asked, tuned[layer]) for layer in layers]
-    figures += [found for layer in layers if (found := _by_k(engine, asked, tuned[layer]))]
+    figures += [figure for layer in layers if (figure := _by_k(engine, asked, tuned[layer]))]
     figures.append(_roc(engine, asked.but(partition="validation"), judged))
     return sorted(figures, key=lambda figure: figure.number)
 
 
 def write_figures(figures: Sequence[PaperFigure], folder: Path) -> tuple[list[Path], str]:
-    """Write the figures as SVG, or as an interactive page where that cannot be; the files, and why not."""
+    """Write the figures as SVG, or else as an interactive page; return the files and why it is a page."""
     if kaleido_installed():
         try:
             return write_pictures(figures, folder), ""
-        except Exception as error:  # no Chrome, or one that does not start; kaleido has a type for each
+        except Exception as error:  # no Chrome, or it does not start; kaleido has an error type for each
             problem = " ".join(str(error).split(". ")[0].split())[:200]
             return write_page(
                 figures, folder
@@ -68,18 +68,18 @@ def write_figures(figures: Sequence[PaperFigure], folder: Path) -> tuple[list[Pa
 
 
 def old_figures(folder: Path) -> list[Path]:
-    """Files of figures that an earlier report left."""
-    there = (*folder.glob("figure-*.svg"), folder / PAGE_NAME, folder / SCRIPT_NAME)
-    return [path for path in there if path.exists()]
+    """Figure files of an earlier report."""
+    candidates = (*folder.glob("figure-*.svg"), folder / PAGE_NAME, folder / SCRIPT_NAME)
+    return [path for path in candidates if path.exists()]
 
 
 def kaleido_installed() -> bool:
-    """Whether the package that draws pictures is there; it needs a Chromium, too."""
+    """Whether the package that draws pictures is installed; it also needs a Chromium."""
     return importlib.util.find_spec("kaleido") is not None
 
 
 def write_pictures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
-    """An SVG a figure, by kaleido and Chromium."""
+    """Write one SVG per figure with kaleido and Chromium."""
     paths = [folder / f"{figure.name}.svg" for figure in figures]
     widths, heights = zip(*(figure.size for figure in figures), strict=True)
     drawn = [figure.figure for figure in figures]
@@ -90,7 +90,7 @@ def write_pictures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
 
 
 def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
-    """One interactive page, plotly.js beside it."""
+    """Write one interactive page, with plotly.js beside it."""
     page, script = folder / PAGE_NAME, folder / SCRIPT_NAME
     parts = []
     for figure in figures:
@@ -111,10 +111,10 @@ def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
 
 
 def settled(svg: str, name: str) -> str:
-    """The same picture without what changes from one drawing to the next: ids of clips and of traces."""
+    """Remove what changes from one drawing to the next: ids of clips and of traces."""
     svg = re.sub(r' trace[0-9a-f]{6}(?=")', "", svg)
-    drawn = re.search(r'id="defs-([0-9a-f]+)"', svg)
-    return svg.replace(drawn[1], name) if drawn else svg
+    match = re.search(r'id="defs-([0-9a-f]+)"', svg)
+    return svg.replace(match[1], name) if match else svg
 
 
 PAGE = """<!DOCTYPE html>
@@ -191,5 +191,5 @@ def _roc(engine: Engine, query: EvidenceQuery, rows: Sequence[DetectorRow]) -> P
 
 
 def _on_paper(figure: go.Figure) -> go.Figure:
-    """With a white ground: pictures are looked at on dark pages, too."""
+    """Give a figure a white background: pictures are viewed on dark pages, too."""
     return figure.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", margin={"l": 16, "r": 16})

@@ -1,4 +1,4 @@
-"""Rows as tables of Markdown; pure."""
+"""Convert rows to Markdown tables; pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -11,25 +11,25 @@ SUMMARY = ("detector", "k", "alarm above", "AUC", "paired AUC", "accuracy", "EER
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[object]], *, texts: int = 1) -> str:
-    """A table; the first `texts` columns stand left, the rest, numbers, right."""
+    """A table; the first `texts` columns are left-aligned, the rest, numbers, right-aligned."""
     lines = [head, ["---"] * texts + ["---:"] * (len(head) - texts), *rows]
     return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
 
 
 def summary(rows: Sequence[DetectorRow]) -> str:
-    """One line a detector, in the order given."""
+    """A table with one line per detector, in the order of `rows`."""
     best = {name: max((_value(row, name) for row in rows), default=0) for name in ("auc", "paired_auc")}
     return markdown(SUMMARY, [_summary_row(row, best) for row in rows])
 
 
 def shown_first(rows: Sequence[DetectorRow]) -> list[DetectorRow]:
-    """The detectors to show before all: of the paper's metric and rule, and those that have neither."""
+    """The detectors to show before all others: of the paper's metric and rule, or without any."""
     usual = [row for row in rows if row.metric in (None, METRIC) and row.rule in (None, RULE)]
     return usual or list(rows)
 
 
 def best_sentence(rows: Sequence[DetectorRow]) -> str:
-    """The best k-NN detector beside the best baseline and the repair sweep, in a line."""
+    """Compare the best k-NN detector with the best baseline and the repair sweep, in a line."""
     tops: dict[str, tuple[float, DetectorRow]] = {}  # by kind, with the AUC
     for row in rows:
         if row.auc is not None and (row.kind not in tops or row.auc.value > tops[row.kind][0]):
@@ -46,7 +46,7 @@ def best_sentence(rows: Sequence[DetectorRow]) -> str:
 
 
 def ways(found: Mapping[str, Sequence[DetectorRow]]) -> str:
-    """The paper's detectors, a line for each way their k was chosen."""
+    """The paper's detectors, one line for each way to choose k."""
     lines = []
     for layer in PAPER_K:
         for how, rows in found.items():
@@ -60,7 +60,7 @@ def ways(found: Mapping[str, Sequence[DetectorRow]]) -> str:
 
 
 def distinct(pairs: Sequence[tuple[DetectorRow, DetectorRow]]) -> str:
-    """Detectors with the whole reference set beside the same without near-duplicates and hubs."""
+    """Compare detectors with the whole reference set and without its near-duplicates and hubs."""
     head = ("layer", "metric", "rule", "AUC, all", "AUC, distinct", "accuracy, all", "accuracy, distinct")
     lines = [
         (
@@ -74,7 +74,7 @@ def distinct(pairs: Sequence[tuple[DetectorRow, DetectorRow]]) -> str:
 
 
 def layer_order(row: DetectorRow) -> tuple[int, int]:
-    """What detectors are sorted by: layers as in the network, then compositions, others and none last."""
+    """Sort key of a detector: layers as in the network, then compositions, others and none last."""
     if row.layer_place is not None:
         return 0, row.layer_place
     return (1, list(COMPOSITIONS).index(row.layer)) if row.layer in COMPOSITIONS else (2, 0)

@@ -1,7 +1,7 @@
-"""Plain sentences for what the defense decided and how that turned out.
+"""Plain sentences for the defense's decisions and their outcomes.
 
-Only 6 of the paper's 16 experts saw a false alarm for what it was (section 5.4.3), so every outcome
-has a plain name and every decision its numbers. Pure functions: numbers and names in, text out.
+Only 6 of the paper's 16 experts recognized a false alarm (section 5.4.3), so every outcome has a plain
+name and every decision its numbers. Pure functions: numbers and names in, text out.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ RULE_NOTES = {rule.name: rule.meaning for rule in RULES.values()}
 
 
 def aria(value: bool) -> str:
-    """A truth value as attributes such as `aria-pressed` have it."""
+    """A truth value for attributes such as `aria-pressed`: 'true' or 'false'."""
     return str(value).lower()
 
 
@@ -45,7 +45,7 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
 
     Args:
         rule: 'total' or 'max-class', what `count` counts.
-        k: neighbors looked at, 1..50.
+        k: neighbors counted, 1..50.
         threshold: -1..k; more unexpected neighbors than this are an alarm.
         count: unexpected neighbors, 0..k.
         alarm: the decision.
@@ -62,14 +62,14 @@ def reason_sentence(*, rule: str, k: int, threshold: int, count: int, alarm: boo
 def recovery_sentence(
     *, alarm: bool, k: int, majority: str | None, recovered: str | None, predicted: str, true: str | None
 ) -> str:
-    """What the neighbors say the class really is (paper, section 4.2).
+    """Which class the neighbors recover (paper, section 4.2).
 
     Args:
         alarm: the layer's decision; without an alarm nothing is recovered.
-        k: neighbors looked at.
+        k: neighbors counted.
         majority: the unique most frequent class among them, None on a tie.
         recovered: the recovered class, None when there is none.
-        predicted, true: names of the predicted and the true class; None: nobody knows it.
+        predicted, true: names of the predicted and the true class; None: not known.
     """
     if not alarm:
         return "No alarm, so the prediction stands."
@@ -91,7 +91,7 @@ def recovery_sentence(
 def summary_sentence(
     *, attacked: bool, pixels: int, predicted: str, true: str | None, confidence: float
 ) -> str:
-    """One line over the page: what was shown, what the network made of it."""
+    """One line above the page: what the image is, and what the network predicts."""
     sees = f"The network sees {article(predicted)} with a confidence of {percent(confidence)}"
     if true is None:
         return f"{sees}. What it truly is, and whether it was attacked, nobody has said."
@@ -115,7 +115,7 @@ def alarms_sentence(alarms: Sequence[tuple[str, bool]]) -> str:
 
 
 def verdict_text(alarms: Sequence[tuple[str, bool]], layer: str, outcome: str | None) -> str:
-    """The head of a case: how many layers alarm, and how the shown one did; '' before tuning."""
+    """The verdict of a case: how many layers alarm, and the chosen one's outcome; '' before tuning."""
     if not alarms:
         return ""
     if outcome is None:
@@ -124,7 +124,7 @@ def verdict_text(alarms: Sequence[tuple[str, bool]], layer: str, outcome: str | 
 
 
 def not_tuned_sentence(metric: str, rule: str) -> str:
-    """What a case without decisions lacks, and the way there."""
+    """The notice that a case has no decisions yet, and the command that adds them."""
     return (
         f"No decisions yet: no k and threshold have been chosen for {metric} distances and the rule {rule}. "
         "Run “xpixels tune” and reload this page."
@@ -132,7 +132,7 @@ def not_tuned_sentence(metric: str, rule: str) -> str:
 
 
 def unknown_layer_sentence(value: str, names: Sequence[str], shown: str) -> str:
-    """The address names a layer that is not compared."""
+    """The notice that the address names a layer that is not compared."""
     return (
         f"The address asks for layer “{value}”, which is not among the compared layers "
         f"({', '.join(names)}). Shown instead: {shown}."
@@ -140,23 +140,23 @@ def unknown_layer_sentence(value: str, names: Sequence[str], shown: str) -> str:
 
 
 def unknown_range_sentence(value: str) -> str:
-    """The address asks for a number of neighbors that is not offered."""
+    """The notice that the address asks for a number of neighbors that is not offered."""
     return f"The address asks for neighbors “{value}”; it can be “all”, or left out for the first k."
 
 
 def threshold_too_large_sentence(threshold: int, k: int) -> str:
-    """The address asks for a threshold that no count of k neighbors can pass."""
+    """The notice that the address has a threshold that no count of k neighbors can pass."""
     return f"The address asks for threshold “{threshold}”, more than the k of {k}. Shown instead: {k}."
 
 
 def unknown_filter_sentence(problem: str) -> str:
-    """The address's list filters mean nothing: `problem` says which."""
+    """The notice that the address's list filters are not understood; `problem` is the reason."""
     said = problem.rstrip(".")
     return f"The filter in the address is not understood: {said}. Previous and next follow the whole list."
 
 
 def place_text(position: int | None, total: int) -> str:
-    """Where a case stands in the list that the reader came from."""
+    """A case's position in the list that the reader came from."""
     if position is None:
         return "not in this list" if total else ""
     return f"{position:,} of {total:,}"
@@ -171,7 +171,7 @@ NO_NEIGHBORS = "No neighbors are stored for this layer yet. Run “xpixels inges
 
 
 def softmax_text(*, predicted: str, true: str | None, true_probability: float, rank: int) -> str:
-    """What the softmax output says of the true class; `rank` counts from 1, the predicted class."""
+    """The true class's rank and probability in the softmax output; `rank` 1 is the predicted class."""
     if true is None:
         return "the true class is not known"
     if predicted == true:
@@ -218,7 +218,7 @@ def beyond_text(k: int) -> str:
 
 
 def alarm_rule_text(metric: str, rule: str, k: int | None, threshold: int | None) -> str:
-    """What the decisions of a layer were made with; `k` and `threshold` None: not known here."""
+    """Metric, rule, k and threshold of a layer's decisions; `k` and `threshold` None: not known here."""
     if k is None or threshold is None:
         return f"{metric} · {rule}"
     return f"{metric} · {rule} · k {k} · alarm above {signed(threshold)}"
@@ -227,7 +227,7 @@ def alarm_rule_text(metric: str, rule: str, k: int | None, threshold: int | None
 def attack_text(method: str, target: str | None, queries: int) -> str:
     """How an attack was made; `target` is the name of the class it aimed at, None for any other."""
     aim = "untargeted" if target is None else f"targeted at {target}"
-    attack = ATTACKS.get(method)  # rows may hold what a later version wrote
+    attack = ATTACKS.get(method)  # None if a later version wrote the row
     name = method.replace("-", " ").capitalize()
     found = "the best of" if attack is not None and attack.tries_all else "found after"
     return f"{name}, {aim}: {found} {queries:,} {'query' if queries == 1 else 'queries'}"
@@ -239,7 +239,7 @@ def article(name: str) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] as a percentage that never rounds to a false 0 % or 100 %, in one piece."""
+    """A share in [0, 1] as a percentage that never rounds to a false 0 % or 100 %; no line break in it."""
     return number_text.percent(share, NO_BREAK)
 
 
@@ -249,7 +249,7 @@ def percents_apart(share: float, other: float) -> tuple[str, str]:
 
 
 def distance(value: float) -> str:
-    """A distance with four significant digits, without an exponent."""
+    """A distance with four significant digits; with an exponent only below 1e-4, then with three digits."""
     if value == 0:
         return "0"
     if abs(value) >= 1000:

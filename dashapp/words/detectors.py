@@ -1,4 +1,4 @@
-"""Plain sentences for the detectors that look at no neighbors: the repair sweep and the two baselines."""
+"""Plain sentences for the detectors that use no neighbors: the repair sweep and the two baselines."""
 
 from dashapp.words.decisions import NO_BREAK
 from db import reasons
@@ -32,7 +32,7 @@ def margin(value: float) -> str:
 
 
 def recovery_sentence(*, detector: str, recovered: str, true: str | None) -> str:
-    """What class a detector takes for the true one on an alarm, and whether it is."""
+    """Which class a detector recovers on an alarm, and whether it is the true one."""
     whose = DETECTORS[detector].recovered if detector in DETECTORS else "the class that it takes it for"
     if true is None:
         return f"This is {whose}; the true class is not known."

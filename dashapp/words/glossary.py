@@ -1,4 +1,4 @@
-"""Plain words for every measure, in one place, and the button that shows them where the measure stands.
+"""Plain explanations of all measures, and the button beside a measure that shows its explanation.
 
 `about("auc")` goes beside a heading or a column's title: a small button that opens the text (a click, Enter
 or Space), and closes it again (Escape, or a click anywhere). `assets/help.js` places it.
@@ -151,7 +151,7 @@ def about(key: str) -> html.Span:
 
 
 def explained(entry: Entry) -> html.Span:
-    """A '?' with a text of its own, where the glossary's would say less."""
+    """A '?' with its own text, for what a text of the glossary would not explain well enough."""
     return html.Span(
         [
             html.Button(

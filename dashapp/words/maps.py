@@ -20,19 +20,19 @@ NO_ORIGINAL = (
 
 
 def missing_sentence(what: str) -> str:
-    """What the database lacks to lay a map over the images, and the way there."""
+    """Which map is missing in the database, and the command that adds it."""
     return f"There is no {what} of this image. Run “xpixels ingest”, without --no-maps, and reload this page."
 
 
 def vulnerability_sentences(
     *, margins: np.ndarray, classes: np.ndarray, levels: int, true: str, names: Sequence[str], attacked: bool
 ) -> list[str]:
-    """What the vulnerability map means, and what it says of this image.
+    """What the vulnerability map means, and what it shows for this image.
 
     Args:
         margins: (H, W), the lead of the best other class over the true one, in logits.
         classes: (H, W), that class.
-        levels: levels a channel of the colors that were tried.
+        levels: levels per channel of the colors that were tried.
         true: name of the true class.
         names: of the classes.
         attacked: whether the case shows an attacked image; the map is of the original then.
@@ -63,7 +63,7 @@ def repair_sentences(
     names: Sequence[str],
     before: np.ndarray | None,
 ) -> list[str]:
-    """What the repair map means, and what it says of this image.
+    """What the repair map means, and what it shows for this image.
 
     Args:
         margins: (H, W), the lead of the best other class over the predicted one, in logits.

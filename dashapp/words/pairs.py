@@ -1,4 +1,4 @@
-"""Plain sentences for two activation vectors compared; pure."""
+"""Plain sentences for the comparison of two activation vectors; pure."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ UNREAD_NOTE = "It takes the mean of the whole reference set: choose this metric 
 
 
 def title(case_id: int, position: int, label: str, rank: int | None, layer: str) -> str:
-    """What is compared; `rank` None: the sample is not among the stored neighbors."""
+    """Heading of the comparison; `rank` None: the sample is not among the stored neighbors."""
     place = "not among its stored neighbors" if rank is None else f"its neighbor of rank {rank}"
     return f"Case {case_id} and {label} {position:,}, {place} in {layer}"
 
@@ -33,7 +33,7 @@ def carried_sentence(count: int, units: int, share: float, half: int, quantity: 
 
 
 def half(shares: np.ndarray) -> int:
-    """How many of the top units carry half, by the shares (D,) that they carry together; 0: there is none."""
+    """How many top units carry half of the distance, by the shares (D,) they carry together; 0: it is 0."""
     return int(np.argmax(shares >= 0.5)) + 1 if shares[-1] >= 0.5 else 0
 
 
@@ -45,7 +45,7 @@ def rank_text(stored: bool, rank: int | None) -> str:
 
 
 def unknown_pair_sentence(pair: int) -> str:
-    """The address names no reference sample."""
+    """The notice that the address names no reference sample."""
     return (
         f"The address asks for pair “{pair}”, which is no reference sample of this network. "
         "Click an edge of the graph or ⇄ in the list."
@@ -53,5 +53,5 @@ def unknown_pair_sentence(pair: int) -> str:
 
 
 def no_activations_sentence(layer: str) -> str:
-    """The reference set's activations are not stored in a layer."""
+    """The notice that the reference set's activations are not stored in a layer."""
     return f"The activations of the reference set are not stored in {layer}, so there is nothing to compare."

@@ -21,29 +21,29 @@ def moves_sentence(found: Moves, k: int) -> str:
 
 
 def left_text(rank: int | None) -> str:
-    """Of a neighbor of the original that left; `rank`: where it is now, None beyond the stored ones."""
+    """Text for a neighbor of the original that left; `rank`: its rank now, None beyond the stored ones."""
     return "leaves, now beyond 50" if rank is None else f"leaves, now {rank}"
 
 
 def entered_text(rank: int | None) -> str:
-    """Of a new neighbor; `rank`: where it was, None beyond the stored ones."""
+    """Text for a new neighbor; `rank`: its rank before, None beyond the stored ones."""
     return "new, was beyond 50" if rank is None else f"new, was {rank}"
 
 
 def moved_text(before: int, after: int) -> str:
-    """A change of rank: '▲ 2' is nearer by two ranks."""
+    """A change of rank: '▲ 2 nearer' is nearer by two ranks."""
     if before == after:
         return "= same rank"
     return f"▲ {before - after} nearer" if after < before else f"▼ {after - before} farther"
 
 
 def seen_text(predicted: str, confidence: float) -> str:
-    """What the network makes of an image."""
+    """The network's prediction for an image, with its confidence."""
     return f"seen as {predicted}, {decisions.percent(confidence)}"
 
 
 def no_twin_sentence(metric: str, layer: str) -> str:
-    """No neighbors of the original are stored."""
+    """The notice that no neighbors of the original are stored."""
     return (
         f"The neighbors of the original are not stored in {layer} for {metric} distances. "
         "Run “xpixels ingest” and reload this page."

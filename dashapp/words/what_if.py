@@ -49,10 +49,10 @@ def flips_sentence(now_alarm: int, no_longer: int, shown: int) -> str:
 
 
 def many_sentence(cases: int) -> str:
-    """What stands in place of the flips while a slider moves over very many cases."""
+    """What is shown in place of the flips while a slider moves over very many cases."""
     return f"Let go of the slider to see which of the {cases:,} validation cases flip."
 
 
 def at_tuned_sentence(k: int, threshold: int) -> str:
-    """What stands in place of the flips at the tuned point itself."""
+    """What is shown in place of the flips at the tuned point itself."""
     return f"This is the tuned point ({tuned_text(k, threshold)}). Move a slider to see which cases flip."

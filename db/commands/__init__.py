@@ -1,1 +1,1 @@
-"""The commands that need a database alone, and what every command is parsed with."""
+"""The commands that need only a database, and the parser of all commands."""

@@ -1,6 +1,6 @@
-"""SQL that one database takes and the other refuses: what to write instead, that both take.
+"""SQL that one database accepts and the other refuses, and what to write instead that both accept.
 
-docs/sql.md, *The same on both databases*, has the whole list, also of what both take and understand
+docs/sql.md, *The same on both databases*, has the whole list, also of what both accept and understand
 differently.
 """
 
@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """How either database refuses something, and what works on both."""
+    """How a database refuses something, and what works on both."""
 
-    words: str  # a regular expression of the database's own words; what it names `quoted` the statement has
+    words: str  # a regular expression for the database's message; the statement has its group `quoted`
     works: str
 
 
@@ -53,9 +53,9 @@ REFUSALS = (
 
 
 def way_out(said: str, statement: str) -> str | None:
-    """What works on both databases instead of what one of them refused of a statement in these words."""
+    """What works on both databases, for a statement that one of them refused in these words."""
     for refusal in REFUSALS:
-        found = re.search(refusal.words, said, re.IGNORECASE)
-        if found and found.groupdict().get("quoted", "") in statement:
+        match = re.search(refusal.words, said, re.IGNORECASE)
+        if match and match.groupdict().get("quoted", "") in statement:
             return refusal.works
     return None

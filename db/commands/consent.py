@@ -1,4 +1,4 @@
-"""Asking people before something goes that cannot be brought back."""
+"""Ask the user before something is deleted that cannot be restored."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 
 
 class UsageError(ValueError):
-    """A command was given in a way that it does not take."""
+    """A command was used in a way that it does not accept."""
 
     exit_status = 2
 
 
 def require_consent(question: str, *, given: bool) -> None:
-    """Return when it may be done: `--yes` was given, or somebody at a terminal says so.
+    """Return if the user agrees, with `--yes` or by an answer at a terminal.
 
     Raises UsageError where nobody can be asked, InterruptedError where the answer is no.
     """

@@ -1,7 +1,7 @@
-"""Where an answer goes, and in which form: standard output, or a file whose ending says it.
+"""Write an answer to standard output, or to a file whose ending chooses the form.
 
-A file is written whole or not at all, and never over another one unasked. On standard output a form is bytes
-of UTF-8, whatever a terminal's encoding is.
+A file is written whole or not at all, and replaces another one only on request. Standard output gets bytes of
+UTF-8, whatever a terminal's encoding is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from whole_file import FORCE, require_place, whole_file
 
 
 def add_options(command: argparse.ArgumentParser, forms: Sequence[str] = tuple(FORMS)) -> None:
-    """What `chosen_form` and `write` read."""
+    """Add the options that `chosen_form` and `write` read."""
     endings = [f".{name}" for name in forms]
     kinds = command.add_mutually_exclusive_group()
     for name in forms:
@@ -43,7 +43,7 @@ def add_options(command: argparse.ArgumentParser, forms: Sequence[str] = tuple(F
 
 
 def chosen_form(options: argparse.Namespace) -> str | None:
-    """The form that was asked for by an option or an ending; None: neither. To be asked before any work.
+    """The form chosen by an option or a file's ending; None: neither. Call it before any work.
 
     Ends the program for options that contradict one another. Raises OSError, as `require_place` does, for a
     file that cannot be written.
@@ -65,9 +65,9 @@ def chosen_form(options: argparse.Namespace) -> str | None:
 
 
 def write(pieces: Iterable[bytes], options: argparse.Namespace) -> None:
-    """Write an answer to the file that was named, or to standard output.
+    """Write an answer to the named file, or to standard output.
 
-    Raises OSError where it cannot be written; a file that was there is then as it was.
+    Raises OSError where it cannot be written; an existing file is then unchanged.
     """
     if options.output is None:
         to_standard_output(pieces)
@@ -80,7 +80,7 @@ def to_standard_output(pieces: Iterable[bytes]) -> None:
     """Write bytes to standard output, past its encoding."""
     sys.stdout.flush()
     for piece in pieces:
-        if isinstance(sys.stdout, io.StringIO):  # of a program that listens to this one
+        if isinstance(sys.stdout, io.StringIO):  # of a program that captures this one's output
             sys.stdout.write(piece.decode())
         else:
             sys.stdout.buffer.write(piece)

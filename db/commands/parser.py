@@ -1,4 +1,4 @@
-"""Parsers of commands: a complaint is one line, and a command may have parts beside its own options."""
+"""Parsers of commands: an error is one line, and a command may have parts beside its own options."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from db.address import DEFAULT, ENVIRONMENT, hide_passwords
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-Run = Callable[[argparse.Namespace], int | None]  # does a command; gives its exit status, None being 0
-# What is true of a command that is stopped, or finds no room on a disk; perhaps depending on its options.
+Run = Callable[[argparse.Namespace], int | None]  # does a command; returns its exit status, None is 0
+# What holds after a command is stopped, or finds no room on a disk; perhaps depending on its options.
 Stopped = str | Callable[[argparse.Namespace], str]
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaint is one line, and whose first argument may name a part of it."""
+    """An argument parser whose errors are one line, and whose first argument may name a part of it."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        """Without parts. Of numbers it says what was expected."""
+        """Start without parts, with number types whose errors explain what was expected."""
         super().__init__(*arguments, **keywords)
         self.register("type", int, _whole_number)
         self.register("type", float, _number)
         self.parts: dict[str, Parser] = {}
 
     def add_part(self, name: str, run: Run, help: str, *, stopped: Stopped) -> Parser:
-        """A part with options of its own, beside those of the command; its `--help` tells both."""
+        """Add a part with its own options, beside those of the command, whose `--help` lists its parts."""
         part = self.parts[name] = Parser(prog=f"{self.prog} {name}", description=help)
         part.set_defaults(run=run, stopped=stopped, usage_error=part.error)
         _add_database(part)
-        told = "; ".join(f"`{one.prog}`: {one.description}" for one in self.parts.values())
-        self.epilog = f"With options of their own, see --help of each: {told}."
+        parts = "; ".join(f"`{each.prog}`: {each.description}" for each in self.parts.values())
+        self.epilog = f"With options of their own, see --help of each: {parts}."
         return part
 
-    def parse_known_args(  # type: ignore[override]  # a namespace of another class is not asked for
+    def parse_known_args(  # type: ignore[override]  # a namespace of another class is not used
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As the part that is named parses the rest, or as the command does."""
+        """Let the named part parse the rest, or else the command parse all."""
         if args and args[0] in self.parts:
             return self.parts[args[0]].parse_known_args(args[1:], namespace)
         return super().parse_known_args(args, namespace)
@@ -48,14 +48,14 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]  # as above
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """As argparse does; what is left over is told of the command that it was given to."""
+        """Like argparse; an unknown argument is an error of the command that it was given to."""
         options, left = self.parse_known_args(sys.argv[1:] if args is None else args, namespace)
         if left:
             getattr(options, "usage_error", self.error)(f"unrecognized arguments: {' '.join(left)}")
         return options
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        """Write it now: argparse would pass over a disk that is full."""
+        """Write it at once: argparse would ignore a full disk."""
         if message:
             stream = cast(TextIO, file or sys.stderr)
             print(message, end="", file=stream, flush=True)
@@ -70,13 +70,13 @@ class Commands:
     """The commands below a parser: its first argument names one of them."""
 
     def __init__(self, parser: Parser) -> None:
-        """None yet."""
+        """Without commands."""
         self._parsers = parser.add_subparsers(
             title="commands", metavar="COMMAND", required=True, parser_class=Parser
         )
 
     def add(self, name: str, run: Run, help: str, *, stopped: Stopped, database: bool = True) -> Parser:
-        """A command, to be given its options. database: one of them is `--database`."""
+        """Add a command, and return it to get its options. database: one of them is `--database`."""
         command = self._parsers.add_parser(name, help=help, description=help)
         command.set_defaults(run=run, stopped=stopped, usage_error=command.error)
         if database:
@@ -84,7 +84,7 @@ class Commands:
         return command
 
     def add_group(self, name: str, help: str) -> Commands:
-        """A command that has commands of its own."""
+        """Add a command that has commands of its own."""
         return Commands(self._parsers.add_parser(name, help=help))
 
 

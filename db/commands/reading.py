@@ -1,4 +1,4 @@
-"""One statement of a person: it can only read, it is stopped in time, its values are plain.
+"""Run one statement of a user: it can only read, its time is limited, its values are plain.
 
 On SQLite a value is None, int, float, str or bytes, whatever a column is declared as. PostgreSQL's answers
 become the same: a truth value is 1 or 0, JSON is its stored text, and whatever else has no type there (times,
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.abc import Buffer
 
-POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can wait for; longer is for ever
-QUERY_CANCELED = "57014"  # what PostgreSQL says of a statement whose time is over
+POSTGRESQL_MOST = 2_000_000  # seconds that PostgreSQL can limit a statement to; above, no limit
+QUERY_CANCELED = "57014"  # PostgreSQL's code for a statement whose time is over
 NUMBERS = ("int2", "int4", "int8", "oid", "float4", "float8", "numeric")
 OTHERWISE_PLAIN = (*NUMBERS, "text", "varchar", "bpchar", "name", '"char"', "bytea")
 
@@ -30,10 +30,10 @@ IsOver = Callable[[DBAPIError], bool]
 
 @contextmanager
 def only_reading(connection: Connection, seconds: float | None = None) -> Iterator[IsOver]:
-    """Lets the connection's statements do nothing but read, whatever they say, and for so many seconds.
+    """Allow the connection's statements only to read, whatever they are, and only for so many seconds.
 
-    Also lets Ctrl-C stop a statement that takes long. Gives a function that tells of a failure whether it is
-    that the time was over.
+    Also let Ctrl-C stop a long statement. Yields a function that returns whether a failure is because the
+    time was over.
     """
     read = _reading_sqlite if connection.dialect.name == "sqlite" else _reading_postgresql
     with read(connection, seconds) as is_over:
@@ -42,7 +42,7 @@ def only_reading(connection: Connection, seconds: float | None = None) -> Iterat
 
 @contextmanager
 def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[IsOver]:
-    """A file opened read-only could still be left for another one: ATTACH is refused too."""
+    """Also refuse ATTACH: it could open another file beside the one opened read-only."""
     driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
     deadline = inf if seconds is None else time.monotonic() + seconds
 
@@ -53,7 +53,7 @@ def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[I
         return is_interrupted(error) and has_passed()
 
     driver.set_authorizer(_authorize_reading)
-    driver.set_progress_handler(has_passed, 100_000)  # steps of SQLite's machine between looks
+    driver.set_progress_handler(has_passed, 100_000)  # steps of SQLite's virtual machine between checks
     try:
         yield is_over
     except DBAPIError as error:
@@ -66,23 +66,23 @@ def _reading_sqlite(connection: Connection, seconds: float | None) -> Iterator[I
 
 
 def is_interrupted(error: DBAPIError) -> bool:
-    """Whether SQLite broke a statement off: its time was over, or Ctrl-C was pressed."""
+    """Whether SQLite interrupted a statement: its time was over, or Ctrl-C was pressed."""
     return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
 
 
 @contextmanager
 def _reading_postgresql(connection: Connection, seconds: float | None) -> Iterator[IsOver]:
-    """PostgreSQL counts each statement's time for itself.
+    """PostgreSQL limits each statement's time by itself.
 
-    The transaction is one that only reads, and stays so once it has begun to, as a second statement behind
-    the first could end it.
+    The transaction is read-only, and stays so after its first query. Only a single statement is accepted, as
+    a second one behind it could end the transaction.
     """
     driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     connection.exec_driver_sql("SET TRANSACTION READ ONLY")
     if seconds is not None and seconds < POSTGRESQL_MOST:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(seconds * 1000))}")
     connection.exec_driver_sql("SELECT 1")
-    usual, driver.prepare_threshold = driver.prepare_threshold, 0  # what is prepared is one statement
+    usual, driver.prepare_threshold = driver.prepare_threshold, 0  # only a single statement can be prepared
     try:
         with _plain_values(driver):
             yield lambda error: seconds is not None and _sqlstate(error) == QUERY_CANCELED
@@ -100,7 +100,7 @@ def _authorize_reading(action: int, first: str | None, *_more: str | None) -> in
     allowed = (
         action in reads
         or (action == sqlite3.SQLITE_PRAGMA and first in described)
-        # How SQLite declares json_each and its like; by hand it lets nobody change that table.
+        # SQLite declares json_each and the like this way; it lets no user change that table.
         or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
     )
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
@@ -108,13 +108,13 @@ def _authorize_reading(action: int, first: str | None, *_more: str | None) -> in
 
 @contextmanager
 def _plain_values(driver: Any) -> Iterator[None]:
-    """What psycopg would make Python objects of comes as plain values, until this is left."""
+    """Within the block, values that psycopg would make Python objects of are plain."""
     from psycopg.adapt import Loader
     from psycopg.pq import Format
     from psycopg.types.string import TextLoader
 
     class Truth(Loader):
-        """1 or 0, as SQLite has it."""
+        """Loads a truth value as 1 or 0, as on SQLite."""
 
         def load(self, data: "Buffer") -> int:
             return int(bytes(data) == b"t")

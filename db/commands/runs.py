@@ -1,4 +1,4 @@
-"""The command `xpixels runs`: a list of runs, one run whole, or two side by side."""
+"""The command `xpixels runs`: a list of runs, one run in full, two side by side, or a list of batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from db.read.for_ingest.batches import batch_counts
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """What `run` reads, but for the database."""
+    """Add the options that `run` reads, except the database."""
     help = "one run to be told whole, or two to be compared; without, the list, the latest first"
     command.add_argument("ids", type=int, nargs="*", metavar="ID", help=help)
     command.add_argument("--stage", metavar="STAGE", help="list the runs of one stage, as attack or tuning")
@@ -28,14 +28,14 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def add_batches_options(command: argparse.ArgumentParser) -> None:
-    """What `run_batches` reads, but for the database."""
+    """Add the options that `run_batches` reads, except the database."""
     _add_list_options(command)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what was asked.
+    """Print the list of runs, one run, or two side by side.
 
-    Raises LookupError for a run, stage or batch that is not there, ValueError for what does not go together.
+    Raises LookupError for an unknown run, stage or batch, ValueError for options that do not go together.
     """
     if len(options.ids) > 2:
         raise ValueError(f"{len(options.ids)} runs to compare: expected one id, or two")
@@ -87,7 +87,7 @@ def listed(
 ) -> str:
     """The list as json, csv, or a table whose lines have at most `width` characters."""
     if batch is not None and not batch_list.list_batches(connection, name=batch):
-        batch_list.find_batch(connection, name=batch)  # which says so, and names those there are
+        batch_list.find_batch(connection, name=batch)  # raises, with the names of all batches
     found = runs.list_runs(connection, stage=stage, batch=batch, limit=limit)
     if stage is not None and not found:
         known = ", ".join(runs.stages(connection)) or "none"
@@ -119,8 +119,8 @@ def listed_batches(
 
 
 def told(connection: Connection, ids: Sequence[int], form: str | None = None) -> str:
-    """One run whole, or two side by side."""
-    whole = [_tell(connection, id_) for id_ in ids]
+    """One run in full, or two side by side."""
+    whole = [_read_run(connection, id_) for id_ in ids]
     agreement = None
     if len(whole) == 2 and all(one.attacks for one in whole):
         agreement = runs.agreement(connection, *ids)
@@ -137,11 +137,11 @@ def told(connection: Connection, ids: Sequence[int], form: str | None = None) ->
 
 
 def _width() -> int | None:
-    """Of a terminal."""
+    """The width of the terminal; None: no terminal."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _tell(connection: Connection, run_id: int) -> Told:
+def _read_run(connection: Connection, run_id: int) -> Told:
     return Told(
         runs.find_run(connection, run_id),
         runs.rows_written(connection, [run_id])[run_id],

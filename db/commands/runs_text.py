@@ -1,4 +1,4 @@
-"""What `xpixels runs` prints for people: tables of aligned columns."""
+"""The output of `xpixels runs` for people: tables of aligned columns."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ OF_BATCHES = (
     "succeeded",
     "runs",
 )
-# Parameters that say what they are without their name.
+# Parameters whose values are clear without their names.
 PLAIN = ("dataset", "attack", "layer", "layers", "metrics", "rules", "references")
 NONE = "-"
 
 
 class Told(NamedTuple):
-    """All that is told of a run."""
+    """Everything that is printed about a run."""
 
     run: Run
     rows: dict[str, int]  # by table
@@ -38,7 +38,7 @@ class Told(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A table of one subject: a column a key, then for each measure one a run."""
+    """A table of one subject: a column for each key, then for each measure a column for each run."""
 
     title: str
     keys: tuple[str, ...]  # headings
@@ -104,12 +104,12 @@ def batch_record(batch: ListedBatch) -> dict[str, Any]:
 
 def asked(parameters: Mapping[str, Any]) -> str:
     """Parameters in a line."""
-    given = {name: _value(value) for name, value in parameters.items() if value not in (None, [], {})}
-    return ", ".join(value if name in PLAIN else f"{name} {value}" for name, value in given.items())
+    texts = {name: _value(value) for name, value in parameters.items() if value not in (None, [], {})}
+    return ", ".join(value if name in PLAIN else f"{name} {value}" for name, value in texts.items())
 
 
 def parts(told: Sequence[Told], agreement: Agreement | None) -> list[Part]:
-    """One run, or two side by side; what neither has anything of is left out."""
+    """The tables of one run, or of two side by side; empty tables are left out."""
     labels = tuple(f"run {one.run.id}" for one in told)
     title, parameters = "Asked for", [one.run.parameters for one in told]
     if len(told) == 2:
@@ -117,9 +117,9 @@ def parts(told: Sequence[Told], agreement: Agreement | None) -> list[Part]:
         first, second = parameters
         other = [name for name in first | second if first.get(name) != second.get(name)]
         parameters = [{name: of[name] for name in other if name in of} for of in parameters]
-    # The variant of an attack follows from what was asked, but for runs of several.
+    # The variant of an attack follows from the parameters, except for runs with several variants.
     several = any(len({_way(way, False) for way in one.attacks}) < len(one.attacks) for one in told)
-    made = [
+    tables = [
         _part("Run", [""], {"": ""}, labels, [_named(_facts(one.run)) for one in told]),
         _part(title, [""], {"": ""}, labels, [_named(of) for of in parameters]),
         _part("Rows", ["table"], {"rows": ","}, labels, [_named(one.rows) for one in told]),
@@ -146,7 +146,7 @@ def parts(told: Sequence[Told], agreement: Agreement | None) -> list[Part]:
             [one.tuning for one in told],
         ),
     ]
-    return [part for part in made if part.rows]
+    return [part for part in tables if part.rows]
 
 
 def as_rows(shown: Sequence[Part]) -> list[list[Any]]:
@@ -160,7 +160,7 @@ def as_rows(shown: Sequence[Part]) -> list[list[Any]]:
 
 
 def laid_out(shown: Sequence[Part], told: Sequence[Told]) -> str:
-    """The parts one below the other, and what has to be said besides."""
+    """The parts one below the other, with further remarks."""
     runs = [one.run for one in told]
     texts = [f"{part.title}\n{_aligned(*_cells(part), indent=2)}" for part in shown]
     if len(runs) == 2 and runs[0].parameters == runs[1].parameters:
@@ -221,7 +221,7 @@ def _agreed(agreement: Agreement | None, labels: Sequence[str]) -> dict[tuple[An
     if agreement is None:
         return {}
     total = sum(agreement)
-    told = {
+    counts = {
         "in all": f"{total:,}",
         "fooled by both": f"{agreement.both:,}",
         f"by {labels[0]} only": f"{agreement.first_only:,}",
@@ -229,8 +229,8 @@ def _agreed(agreement: Agreement | None, labels: Sequence[str]) -> dict[tuple[An
         "by neither": f"{agreement.neither:,}",
     }
     if total:
-        told["they agree on"] = f"{(agreement.both + agreement.neither) / total:.1%}"
-    return _named(told)
+        counts["they agree on"] = f"{(agreement.both + agreement.neither) / total:.1%}"
+    return _named(counts)
 
 
 def _cells(part: Part) -> tuple[list[list[str]], list[int]]:
@@ -287,7 +287,7 @@ def _duration(seconds: float | None) -> str:
 def _aligned(
     lines: Sequence[Sequence[str]], right: Sequence[int] = (), *, indent: int = 0, width: int | None = None
 ) -> str:
-    """Lines of cells below their headings, if there are any; columns in `right` end together."""
+    """Lines of cells below their headings, if any; columns in `right` are aligned to the right."""
     wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = [
         "  ".join(

@@ -15,7 +15,7 @@ MISSING = "no such table: dbstat"
 
 
 def table_sizes(connection: Connection) -> dict[str, int] | None:
-    """The size of every table, by name; None where SQLite was built without `dbstat`, which tells it."""
+    """The size of every table, by name; None where SQLite was built without `dbstat`, which measures it."""
     names = sorted(metadata.tables)
     if connection.dialect.name == "postgresql":
         sizes = select(*(func.pg_total_relation_size(name) for name in names))
@@ -30,10 +30,10 @@ def table_sizes(connection: Connection) -> dict[str, int] | None:
 
 
 def with_parts(table: Table) -> list[str]:
-    """The table, and those whose rows go when the row of it goes that they belong to, by name."""
-    found = {table.name}
+    """The table, and those whose rows are deleted with the row of it that they belong to, by name."""
+    names = {table.name}
     for other in metadata.sorted_tables:  # a table comes after those that it refers to
         owners = {key.column.table.name for key in other.foreign_keys if key.ondelete == "CASCADE"}
-        if owners & found:
-            found.add(other.name)
-    return sorted(found)
+        if owners & names:
+            names.add(other.name)
+    return sorted(names)

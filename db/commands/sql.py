@@ -1,4 +1,4 @@
-"""One statement that reads, and its answer, also as a table for people: what `xpixels sql` does.
+"""Run one statement that reads, and write its answer, also as a table for people: for `xpixels sql`.
 
 engine = db.engine.create("xpixels.db", read_only=True)
 print(as_table(run(engine, "SELECT kind, count(*) FROM cases GROUP BY kind")))
@@ -23,12 +23,12 @@ CELL = 64  # the most characters of a text that a table shows
 
 
 class StatementError(ValueError):
-    """The statement was refused; the text is one line, the database's own words."""
+    """The statement was refused; the message is one line in the database's own words."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a statement gave."""
+    """The result of a statement."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]  # int, float, str, bytes or None
@@ -40,7 +40,7 @@ class Answer:
 
 
 def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: float | None = None) -> Answer:
-    """The answer to one statement; nothing can be written by it.
+    """The answer to one statement, which cannot write.
 
     Args:
         engine: of `engine.create(..., read_only=True)`.
@@ -49,7 +49,7 @@ def run(engine: Engine, statement: str, *, limit: int | None = None, seconds: fl
         seconds: the longest that it may take, for ever when None.
 
     Raises:
-        StatementError: it is no such statement, the database found a mistake in it, or it took too long.
+        StatementError: not such a statement, the database found a mistake in it, or it took too long.
         ValueError: the limit is below 1, or the seconds are not above 0.
         KeyboardInterrupt: stopped by the user.
     """
@@ -109,7 +109,7 @@ def as_csv(answer: Answer) -> str:
 
 
 def as_json(answer: Answer) -> str:
-    """The answer as JSON. Raises ValueError for what JSON cannot say."""
+    """The answer as JSON. Raises ValueError for what JSON cannot express."""
     return b"".join(answer.pieces("json")).decode()
 
 
@@ -134,7 +134,7 @@ def _upright(columns: list[str], cells: list[list[str]]) -> str:
 
 
 def _refusal(error: DBAPIError, statement: str) -> StatementError:
-    """What was wrong, with what works on both databases where that is known."""
+    """The error for a refused statement, with what works on both databases if that is known."""
     said = " ".join(str(error.orig).split())
     if "number of bindings" in said or "there is no parameter" in said:
         return StatementError("The statement has a parameter (?, :name, $1): write its value instead.")
@@ -157,7 +157,7 @@ def _refusal(error: DBAPIError, statement: str) -> StatementError:
         return StatementError(
             f"The column {column[1] if column else ''} has a text that is no UTF-8: write CAST(... AS BLOB)."
         )
-    if "multiple commands" in said:  # PostgreSQL of what it was to prepare
+    if "multiple commands" in said:  # PostgreSQL's message when it prepares a statement
         return StatementError("You can only execute one statement at a time.")
     # PostgreSQL's own hints come after its first line.
     first = getattr(getattr(error.orig, "diag", None), "message_primary", None) or said

@@ -1,4 +1,4 @@
-"""The commands `xpixels sql` and `xpixels export`: what a database holds, in the form that was asked for."""
+"""The commands `xpixels sql` and `xpixels export`: the content of a database, in the chosen form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REQUIRED = "the following arguments are required: STATEMENT, or -f FILE, or a st
 
 
 def add_sql_options(command: argparse.ArgumentParser) -> None:
-    """What `run` reads, but for the database."""
+    """Add the options that `run` reads, except the database."""
     command.add_argument(
         "statement",
         nargs="?",
@@ -41,7 +41,7 @@ def add_sql_options(command: argparse.ArgumentParser) -> None:
 
 
 def add_export_options(command: argparse.ArgumentParser) -> None:
-    """What `export` reads, but for the database."""
+    """Add the options that `export` reads, except the database."""
     command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
     _add_limit(command)
     output.add_options(command)
@@ -82,23 +82,23 @@ def _add_limit(command: argparse.ArgumentParser) -> None:
 
 
 def _statement(options: argparse.Namespace) -> str:
-    """The statement that was given; ends the program where it was not, or in two ways.
+    """The statement; ends the program if there is none, or if it was given in two ways.
 
     Raises OSError for a file that cannot be read, ValueError for one that is no UTF-8.
     """
-    given, file = options.statement, options.file
-    if given is not None and file is not None:
+    statement, file = options.statement, options.file
+    if statement is not None and file is not None:
         options.usage_error("argument -f/--file: not beside a STATEMENT; leave one of them out")
-    if given is not None and given != STANDARD_INPUT:
+    if statement is not None and statement != STANDARD_INPUT:
         # Bytes that the locale has no characters for: a statement is UTF-8 there, too.
-        is_text = not any("\udc80" <= one <= "\udcff" for one in given)
-        return given if is_text else _decoded(os.fsencode(given), "the statement")
+        is_text = not any("\udc80" <= sign <= "\udcff" for sign in statement)
+        return statement if is_text else _decoded(os.fsencode(statement), "the statement")
     if file is not None and file != STANDARD_INPUT:
         try:
             return _decoded(Path(file).expanduser().read_bytes(), file)
         except OSError as error:
             raise type(error)(f"{file} cannot be read: {error.strerror}.") from None
-    is_asked_for = STANDARD_INPUT in (given, file)
+    is_asked_for = STANDARD_INPUT in (statement, file)
     content = _standard_input(is_asked_for)
     if not (is_asked_for or content.strip()):
         options.usage_error(REQUIRED)
@@ -106,7 +106,7 @@ def _statement(options: argparse.Namespace) -> str:
 
 
 def _standard_input(is_asked_for: bool) -> bytes:
-    """All of it; nothing where it is closed, or where a person would have to type it unasked."""
+    """All of standard input; empty if it is closed, or if a person would have to type it unasked."""
     if sys.stdin is None or (sys.stdin.isatty() and not is_asked_for):
         return b""
     try:

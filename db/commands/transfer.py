@@ -1,7 +1,7 @@
 """Moving a whole database from one engine to another: SQLite to PostgreSQL, back, or to another of its kind.
 
-Tables go in the order of their references, rows as they are, ids included. A target that is a new SQLite file
-gets its name when it is whole; any other is written in one transaction.
+Tables are copied in the order of their references, rows unchanged, ids included. A new SQLite file gets its
+name when it is whole; any other target is written in one transaction.
 """
 
 import errno
@@ -27,9 +27,9 @@ CHUNK = 1000  # rows read at a time: some are of 50 kB
 def transfer(
     source: Engine, target: Engine, *, advance: Callable[[int], object] = lambda rows: None
 ) -> dict[str, int]:
-    """Write all that `source` holds at this moment into `target`; gives the number of rows of each table.
+    """Copy all rows that `source` holds now into `target`; returns the number of rows of each table.
 
-    The target is made when it is not there, and may have tables, but no rows.
+    A missing target is made; an existing one may have tables, but no rows.
 
     Args:
         source: may be read-only, and others may write to it meanwhile.
@@ -38,8 +38,8 @@ def transfer(
 
     Raises:
         ValueError: the target has rows.
-        Also what `migrate.require_current` raises of both, and `migrate.upgrade` of the target. Whatever it
-        is, the target has no row of the source, and a file that was not there is not.
+        Also what `migrate.require_current` raises for both, and `migrate.upgrade` for the target. After any
+        error the target has no row of the source, and a new file is removed.
     """
     migrate.require_current(source)
     path = file(target)
@@ -47,8 +47,8 @@ def transfer(
         return _fill(source, target, advance)
     with whole_file(path) as partial:
         try:
-            with opened(partial) as made:  # at the end SQLite takes its log into the file
-                return _fill(source, made, advance)
+            with opened(partial) as copy:  # at the end SQLite moves its log into the file
+                return _fill(source, copy, advance)
         except (DBAPIError, migrate.RevisionError) as error:
             if no_room(error) or no_room(error.__cause__):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
@@ -56,17 +56,17 @@ def transfer(
 
 
 def between(source: str, target: str, progress: Callable[..., AbstractContextManager[Any]]) -> str:
-    """A transfer between two addresses, shown by a `model.progress.progress`; gives the line that tells it.
+    """Transfer between two addresses, with a `model.progress.progress`; returns the line that reports it.
 
     Raises what `engine.create` and `transfer` raise.
     """
     with (
         opened(source, read_only=True) as origin,
-        opened(target) as made,
-        progress("copy", row_count(origin), "rows") as shown,
+        opened(target) as copy,
+        progress("copy", row_count(origin), "rows") as bar,
     ):
-        written = transfer(origin, made, advance=lambda rows: shown.to(shown.done + rows))
-    return f"{migrate.name(made)}: {sum(written.values()):,} rows in {len(written)} tables"
+        written = transfer(origin, copy, advance=lambda rows: bar.to(bar.done + rows))
+    return f"{migrate.name(copy)}: {sum(written.values()):,} rows in {len(written)} tables"
 
 
 def row_count(engine: Engine) -> int:
@@ -77,7 +77,7 @@ def row_count(engine: Engine) -> int:
 
 
 def _tables() -> list[Table]:
-    """All but what tells one database from another: the target is one of its own."""
+    """All tables but the database's identity: the target has its own."""
     return [table for table in schema.metadata.sorted_tables if table is not schema.database_identity]
 
 
@@ -90,7 +90,7 @@ def _fill(source: Engine, target: Engine, advance: Callable[[int], object]) -> d
         for table in tables:
             _require_empty(connection, table)
         for table in tables:
-            # JSON as its text: read and written anew, it would be the same value in other words.
+            # JSON as its text: parsing and writing it anew could change the text of the same value.
             rows = select(*stored_values(table)).order_by(*table.primary_key.columns)
             found = origin.execute(rows, execution_options={"yield_per": CHUNK})
             insert_all(connection, as_stored(table), found.partitions(), advance)

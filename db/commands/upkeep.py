@@ -1,4 +1,4 @@
-"""Care of a database: what is in it, whether it is sound, a copy of it."""
+"""Upkeep of a database: its content, a check of it, a copy of it."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ from whole_file import whole_file
 
 @dataclass(frozen=True)
 class Info:
-    """What `xpixels db info` tells."""
+    """The content of `xpixels db info`."""
 
     database: str
     revision: str
@@ -36,25 +36,25 @@ class Info:
 
     @property
     def room(self) -> dict[str, float]:
-        """Bytes that one case takes, and one reference sample, with all their parts, but for their images."""
-        found = {}
+        """Bytes that one case takes, and one reference sample, with all their parts except images."""
+        room = {}
         for table in (schema.cases, schema.reference_samples):
             if self.sizes is not None and self.rows[table.name]:
                 whole = sum(self.sizes[name] for name in sizes.with_parts(table))
-                found[table.name] = whole / self.rows[table.name]
-        return found
+                room[table.name] = whole / self.rows[table.name]
+        return room
 
     def as_json(self) -> bytes:
-        """The same for other programs."""
+        """The content as JSON for other programs."""
         names = ("name", "sha256", "test_accuracy")
         networks = [dict(zip(names, row, strict=True)) for row in self.networks]
         keys = ("network", "partition", "kind", "cases")
         cases = [dict(zip(keys, row, strict=True)) for row in self.cases]
-        told = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
-        return json_document(told)
+        record = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
+        return json_document(record)
 
     def __str__(self) -> str:
-        """Lines to be read."""
+        """The content as lines for people."""
         size = "" if self.size is None else f", {self.size / 1e6:,.1f} MB"
         lines = [f"{self.database}: revision {self.revision}{size}", "", "Rows, and room with indexes"]
         of = self.sizes or {}
@@ -118,7 +118,7 @@ def check(engine: Engine) -> list[str]:
     """What is wrong with the database, a line each; empty when it is sound.
 
     The file itself, tables, views, indexes and triggers, references, and whether cases, neighbors, decisions
-    and counts agree. Where a table or a column is missing, the last two are not asked.
+    and counts agree. If a table or a column is missing, the last two are skipped.
     Raises what `migrate.require_current` raises.
     """
     try:
@@ -140,7 +140,7 @@ def check(engine: Engine) -> list[str]:
             for what, count in CONTRADICTIONS.items():
                 if number := connection.scalar(count):
                     problems.append(f"{number:,} {what}")
-    except DatabaseError as error:  # pages so damaged that nothing more can be read, or a right that lacks
+    except DatabaseError as error:  # pages so damaged that nothing more can be read, or a missing right
         problems.append(f"{'damaged' if file(engine) else 'cannot be checked'}: {error.orig}")
     return problems
 
@@ -154,15 +154,15 @@ def damage(connection: Connection) -> list[str]:
 
 
 def stale_thresholds(engine: Engine) -> int:
-    """How many decisions have a threshold that is a score, which a rounding can put on either side."""
+    """How many decisions have a score as their threshold, so that a rounding can put it on either side."""
     with engine.connect() as connection:
         return int(connection.execute(CONTRADICTIONS[STALE_THRESHOLDS]).scalar_one())
 
 
 def backup(engine: Engine, target: str | os.PathLike[str]) -> Path:
-    """A compact copy of the database as it is now, while others may go on writing; returns its path.
+    """Write a compact copy of the database as it is now, while others may write; returns its path.
 
-    It may be of any revision: before an upgrade is when a copy is wanted.
+    The database may be of any revision, as a copy is wanted before an upgrade.
 
     Raises:
         FileExistsError: there is something at the target already.
@@ -186,7 +186,7 @@ def backup(engine: Engine, target: str | os.PathLike[str]) -> Path:
         except sqlite3.Error as error:
             if faults.no_room(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-            if error.sqlite_errorcode == sqlite3.SQLITE_IOERR:  # which tells no more of what it writes
+            if error.sqlite_errorcode == sqlite3.SQLITE_IOERR:  # which has no details
                 raise OSError(
                     f"{path} could not be written, perhaps as its disk is full or a file may not grow so "
                     "large: no copy was made; make room, or name a file elsewhere."
@@ -200,7 +200,7 @@ def backup(engine: Engine, target: str | os.PathLike[str]) -> Path:
 
 
 def compact(engine: Engine) -> str | None:
-    """Give the room of deleted rows in a SQLite file back to the disk; the line that tells it.
+    """Give the room of deleted rows in a SQLite file back to the disk; returns the line that reports it.
 
     None: not a file; a server gives that room to new rows by itself.
     """
@@ -212,7 +212,7 @@ def compact(engine: Engine) -> str | None:
             driver = cast(sqlite3.Connection, pooled.dbapi_connection)
             driver.execute("VACUUM")
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    except (DatabaseError, sqlite3.Error) as error:  # others are at work on it, or a copy finds no room
+    except (DatabaseError, sqlite3.Error) as error:  # others use it, or there is no room for a copy
         reason = getattr(error, "orig", error)
         return f"{path} keeps its size ({reason}): new rows use the room, `xpixels db backup` leaves it out"
     return f"{path} has {_file_size(path) / 1e6:,.1f} MB now"

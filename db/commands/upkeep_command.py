@@ -14,12 +14,12 @@ from db.soundness.contradictions import STALE_THRESHOLDS
 
 
 def add_info_options(command: argparse.ArgumentParser) -> None:
-    """What `info` reads, but for the database."""
+    """Add the options that `info` reads, except the database."""
     command.add_argument("--json", action="store_true", help="one object, sizes in bytes")
 
 
 def add_backup_options(command: argparse.ArgumentParser) -> None:
-    """What `backup` reads, but for the database."""
+    """Add the options that `backup` reads, except the database."""
     command.add_argument("target", type=Path, metavar="FILE", help="the copy to write; must not exist")
 
 
@@ -38,7 +38,7 @@ def upgrade(options: argparse.Namespace) -> None:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Print what is wrong, a line each; the exit status."""
+    """Print what is wrong, a line each; returns the exit status."""
     with opened(options.database, read_only=True) as database:
         problems = upkeep.check(database)
         print("\n".join(problems) or f"{migrate.name(database)}: sound")
@@ -50,11 +50,11 @@ def check(options: argparse.Namespace) -> int:
 def info(options: argparse.Namespace) -> None:
     """Print what is in a database, and how much room it takes."""
     with migrate.open_current(options.database) as database:
-        told = upkeep.info(database)
+        content = upkeep.info(database)
     if options.json:
-        output.to_standard_output([told.as_json()])
+        output.to_standard_output([content.as_json()])
     else:
-        print(told)
+        print(content)
 
 
 def backup(options: argparse.Namespace) -> None:

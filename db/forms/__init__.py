@@ -1,10 +1,10 @@
-"""The forms in which rows leave the database, each a function of columns and rows that gives pieces of bytes.
+"""The file formats for rows, called forms: each is a function of columns and rows that gives bytes in pieces.
 
     for piece in FORMS["csv"].pieces(columns, chunks):
         file.write(piece)
 
-Whatever database the rows come from, the bytes are the same: db.forms.text and db.forms.parquet say how each
-kind of value is written.
+The bytes are the same for every kind of database: db.forms.text and db.forms.parquet define how each kind of
+value is written.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Columns of an answer or of a table: their names, and the kind of value that each holds."""
+"""Columns of a statement's answer or of a table: their names, and the kind of value that each holds."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ class Column(NamedTuple):
     """One column."""
 
     name: str
-    kind: type | None = None  # bool, int, float, str or bytes; None: not declared, told by its values
+    kind: type | None = None  # bool, int, float, str or bytes; None: not declared, inferred from its values
 
 
 def declared_columns(table: Table) -> list[Column]:
@@ -22,7 +22,7 @@ def declared_columns(table: Table) -> list[Column]:
 
 
 def stored_values(table: Table) -> list[ColumnElement[Any]]:
-    """What to select so that values are of the kinds that `declared_columns` tells."""
+    """The columns to select so that values have the kinds in `declared_columns`."""
     return [cast(one, Text).label(one.name) if _is_json(one) else one for one in table.c]
 
 
@@ -33,7 +33,7 @@ def as_stored(table: Table) -> TableClause:
 
 
 def require_distinct_names(columns: Sequence[Column], form: str) -> None:
-    """Raises ValueError where two columns have the same name, which the form cannot say."""
+    """Raises ValueError where two columns have the same name, which the form cannot express."""
     names = [one.name for one in columns]
     for name in names:
         if names.count(name) > 1:

@@ -1,4 +1,4 @@
-"""Parquet: a type for every column, rows some at a time.
+"""Parquet: a type for every column, rows in groups.
 
 | value | type |
 |---|---|
@@ -8,8 +8,8 @@
 | text; JSON as it is stored | string |
 | BLOB | binary |
 
-A column of a statement's answer is of the type of its values: whole numbers beside floats are floats, and
-where there is no value at all it is of strings. Zero has no sign: SQLite does not keep one.
+A column of a statement's answer has the type of its values: whole numbers beside floats are floats, and a
+column without any value has strings. Zero has no sign: SQLite does not keep one.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import pyarrow
     from _typeshed import ReadableBuffer
 
-ARROW = {int: "int64", float: "float64", str: "string", bool: "bool", bytes: "binary"}  # by their names there
+ARROW = {int: "int64", float: "float64", str: "string", bool: "bool", bytes: "binary"}  # names in Arrow
 GROUP = 1 << 24  # bytes of a row group, before they are compressed
-EXACT = 1 << 53  # the largest whole number up to which a float64 has all of them
+EXACT = 1 << 53  # a float64 represents all whole numbers up to this one
 
 
 def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]:
@@ -34,7 +34,7 @@ def parquet_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]
     Raises:
         ValueError: two columns have the same name, or a column's values are of several types.
     """
-    import pyarrow.parquet  # takes longer to load than all else, and is seldom asked for
+    import pyarrow.parquet  # takes longer to load than all else, and is seldom used
 
     require_distinct_names(columns, "Parquet")
     if any(column.kind is None for column in columns):
@@ -63,15 +63,15 @@ def _table(columns: Sequence[Column], schema: pyarrow.Schema, rows: Sequence[Seq
     import pyarrow
 
     arrays = []
-    for column, type_, found in zip(columns, schema.types, zip(*rows, strict=True), strict=True):
+    for column, type_, values in zip(columns, schema.types, zip(*rows, strict=True), strict=True):
         convert = CONVERT.get(cast(type, column.kind))
-        kept = [None if one is None else convert(one) for one in found] if convert else found
+        converted = [None if value is None else convert(value) for value in values] if convert else values
         try:
-            arrays.append(pyarrow.array(kept, type_))
+            arrays.append(pyarrow.array(converted, type_))
         except (TypeError, OverflowError, pyarrow.ArrowException) as error:
-            told = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise ValueError(
-                f"The column {column.name} holds what is no {type_} ({told}): CAST it in a statement."
+                f"The column {column.name} holds what is no {type_} ({reason}): CAST it in a statement."
             ) from error
     return pyarrow.Table.from_arrays(arrays, schema=schema)
 
@@ -92,20 +92,20 @@ def _kind(name: str, values: Sequence[Any]) -> type:
     if not kinds:
         return str
     if len(kinds) > 1 or not kinds <= ARROW.keys():
-        told = " and ".join(sorted(kind.__name__ for kind in kinds))
-        raise ValueError(f"The column {name} holds values of {told}: CAST it to one type to get Parquet.")
+        names = " and ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(f"The column {name} holds values of {names}: CAST it to one type to get Parquet.")
     return kinds.pop()
 
 
 def _float(value: float) -> float:
-    return value + 0.0  # which takes the sign from a zero
+    return value + 0.0  # removes the sign of a zero
 
 
 CONVERT: dict[type, Callable[[Any], Any]] = {float: _float, bool: bool}
 
 
 class _Sink:
-    """What is written, until it is drained; to the writer it is a file that only grows."""
+    """Collects written bytes until they are drained; for the writer it is a file that only grows."""
 
     closed = False
 
@@ -115,7 +115,7 @@ class _Sink:
         self.size = 0
 
     def write(self, data: ReadableBuffer) -> int:
-        """Take some bytes."""
+        """Add some bytes."""
         self.pieces.append(bytes(data))
         self.size += len(self.pieces[-1])
         return len(self.pieces[-1])
@@ -125,14 +125,14 @@ class _Sink:
         return self.size
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing: there is no buffer."""
 
     def close(self) -> None:
-        """The file has ended."""
+        """Mark the end of the file."""
         self.closed = True
 
     def drain(self) -> bytes:
-        """What was written since the last time."""
+        """The bytes that were written since the last call."""
         piece = b"".join(self.pieces)
         self.pieces.clear()
         return piece

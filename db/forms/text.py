@@ -23,7 +23,7 @@ from typing import Any
 
 from db.forms.columns import Chunks, Column, require_distinct_names
 
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # how a spreadsheet knows a formula
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # how a formula begins in a spreadsheet
 
 
 def csv_pieces(
@@ -31,8 +31,8 @@ def csv_pieces(
 ) -> Iterator[bytes]:
     """RFC 4180 with a header and bare line feeds.
 
-    for_spreadsheets: lines end as there, and a text that a spreadsheet would run as a formula has an
-    apostrophe before it: anybody may have written it.
+    for_spreadsheets: lines end in CRLF, and a text that a spreadsheet would run as a formula has an
+    apostrophe before it, as anybody may have written it.
     """
     end = "\r\n" if for_spreadsheets else "\n"
     lines: list[str] = []
@@ -50,7 +50,7 @@ def json_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[bytes]:
     """A list of objects, one a line.
 
     Raises:
-        ValueError: two columns have the same name, or a number is infinite: JSON cannot say either.
+        ValueError: two columns have the same name, or a number is infinite: JSON can express neither.
     """
     between = "["
     for lines in _objects(columns, chunks):
@@ -66,17 +66,17 @@ def json_line_pieces(columns: Sequence[Column], chunks: Chunks) -> Iterator[byte
 
 
 def json_document(value: Any) -> bytes:
-    """A value of nested lists and dicts as JSON to be read by people, too."""
+    """Nested lists and dicts as JSON that is indented for people."""
     return (json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode()
 
 
 def json_text(value: Any) -> str:
-    """JSON as a column of it is stored."""
-    return json.dumps(value)  # what SQLAlchemy calls, too
+    """JSON text as a JSON column stores it."""
+    return json.dumps(value)  # as SQLAlchemy does
 
 
 def _objects(columns: Sequence[Column], chunks: Chunks) -> Iterator[list[str]]:
-    """Some rows at a time, never none."""
+    """The JSON of some rows at a time, never of none."""
     require_distinct_names(columns, "JSON")
     names, count = [column.name for column in columns], 0
     for rows in chunks:
@@ -95,7 +95,7 @@ def _objects(columns: Sequence[Column], chunks: Chunks) -> Iterator[list[str]]:
 
 
 def _settled(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    """Rows whose columns of floats hold floats, also where the database gave a whole number."""
+    """Rows with floats in all columns of floats, also where the database returned a whole number."""
     floats = [place for place, column in enumerate(columns) if column.kind is float]
     for row in rows:
         if any(type(row[place]) is int for place in floats):
@@ -116,7 +116,7 @@ def _defused(value: Any) -> Any:
 
 
 def _float(value: float) -> float:
-    return value + 0.0  # which takes the sign from a zero
+    return value + 0.0  # removes the sign of a zero
 
 
 def _csv_float(value: float) -> float | str:
@@ -138,10 +138,10 @@ def _itself(value: Any) -> Any:
 
 
 class _Forms(dict[type, Callable[[Any], Any]]):
-    """What is done with a value, by its type."""
+    """The conversion of a value, by its type."""
 
     def __missing__(self, type_: type) -> Callable[[Any], Any]:
-        """A type that no database gives here."""
+        """Raise ValueError for a type that no database returns."""
         raise ValueError(f"A value of type {type_.__name__} has no form in a file.")
 
 

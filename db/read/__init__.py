@@ -1,4 +1,4 @@
-"""Questions that a page or a command asks, one function each, with typed rows for answers."""
+"""Read queries of pages and commands: one function each, which returns typed rows."""
 
 from db.read.case_list.cases import (
     CaseList,

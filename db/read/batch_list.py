@@ -1,4 +1,4 @@
-"""Batches with what came of them, and which one is meant by a name or a run."""
+"""List batches with their results, and find one by its name or by a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from db.schema import attacks, batches, cases, datasets, networks, runs
 
 
 class ListedBatch(NamedTuple):
-    """A batch, and what came of it so far."""
+    """A batch, and its results so far."""
 
     id: int
     name: str
@@ -31,12 +31,12 @@ class ListedBatch(NamedTuple):
     cases: dict[tuple[str, str], int]  # by (partition, kind)
 
     def __str__(self) -> str:
-        """What tells it from others, in a line."""
+        """One line that identifies the batch."""
         return f"batch '{self.name}' of {network_title(self.network, self.dataset, self.network_id)}"
 
 
 def list_batches(connection: Connection, *, name: str | None = None) -> list[ListedBatch]:
-    """Batches, the latest first; those of a name."""
+    """Batches, or only those of a name, the latest first."""
     query = (
         select(
             *(batches.c.id, batches.c.name, batches.c.network_id),
@@ -50,38 +50,38 @@ def list_batches(connection: Connection, *, name: str | None = None) -> list[Lis
     )
     if name is not None:
         query = query.where(batches.c.name == name)
-    found = connection.execute(query).all()
-    ids = [row.id for row in found]
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
     runs_of, tried, made = _runs(connection, ids), _attacks(connection, ids), _cases(connection, ids)
     return [
         ListedBatch._make((*row, runs_of.get(row.id, []), *tried.get(row.id, (0, 0)), made.get(row.id, {})))
-        for row in found
+        for row in rows
     ]
 
 
 def find_batch(connection: Connection, *, run_id: int | None = None, name: str | None = None) -> ListedBatch:
-    """The batch that a run is of, or that has a name.
+    """The batch of a run, or with a name.
 
-    Raises LookupError, with the choices, where there is none, or where the name is that of several networks'.
+    Raises LookupError, with the choices, if there is none, or if several networks have a batch of that name.
     """
     if run_id is not None:
         run = find_run(connection, run_id)
         batch_id = connection.scalar(select(runs.c.batch_id).where(runs.c.id == run_id))
-        meant = [batch for batch in list_batches(connection) if batch.id == batch_id]
+        matches = [batch for batch in list_batches(connection) if batch.id == batch_id]
         what = f"run {run_id}, of stage {run.stage}, is of no batch"
     else:
-        meant = list_batches(connection, name=name)
+        matches = list_batches(connection, name=name)
         what = f"no batch '{name}'"
-    if len(meant) > 1:
-        runs_ = "; ".join(f"{batch.runs[0]} for {batch}" for batch in meant if batch.runs)
+    if len(matches) > 1:
+        runs_ = "; ".join(f"{batch.runs[0]} for {batch}" for batch in matches if batch.runs)
         raise LookupError(f"several batches are called '{name}': give a run of one instead, {runs_}")
-    if not meant:
+    if not matches:
         raise LookupError(f"{what}: {_choices(list_batches(connection))}")
-    return meant[0]
+    return matches[0]
 
 
 def batch_of(connection: Connection, batch_id: int) -> ListedBatch:
-    """The batch of an id, which is there."""
+    """The batch with this id, which must exist."""
     return next(batch for batch in list_batches(connection) if batch.id == batch_id)
 
 

@@ -1,4 +1,4 @@
-"""What tells one network of a database from every other one: two may have the same name."""
+"""Titles that identify the networks of a database, as two networks may have the same name."""
 
 from sqlalchemy import Connection, select
 

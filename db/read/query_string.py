@@ -1,4 +1,4 @@
-"""Query strings of addresses, '?name=value&...' or '': read here and written here alone.
+"""Read and write query strings of addresses, '?name=value&...' or ''. No other module does.
 
 A comma stays as it is: lists such as `sort=-confidence,true` remain readable.
 """

@@ -1,4 +1,4 @@
-"""Runs: what was asked of each, what it wrote, and what came of it."""
+"""Runs: the parameters of each, the rows it wrote, and its results."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Run(NamedTuple):
     status: str
     network: str | None  # None: it began before its network was known
     weights: str | None  # sha256, hexadecimal
-    started_at: str  # UTC, as the next one
+    started_at: str  # UTC, like the next one
     finished_at: str | None  # None: it is running
     seconds: float | None
     seed: int | None
     code_version: str
-    process: str | None  # as `db.processes.name` has it
+    process: str | None  # as from `db.processes.name`
     message: str | None
-    batch: str | None  # None: it is of no batch
+    batch: str | None  # None: it belongs to no batch
     parameters: dict[str, Any]
 
 
 class AttackWay(NamedTuple):
-    """How attacks were made."""
+    """A way to make attacks."""
 
     method: str
     variant: str
@@ -40,7 +40,7 @@ class AttackWay(NamedTuple):
 
 
 class AttackTally(NamedTuple):
-    """What came of attacks made in one way."""
+    """The counts of attacks made in one way."""
 
     attacks: int
     successes: int
@@ -49,7 +49,7 @@ class AttackTally(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """Samples that two runs attacked, by which of them fooled the network in at least one attack."""
+    """Samples that two runs attacked, by which run fooled the network in at least one attack."""
 
     both: int
     first_only: int
@@ -58,7 +58,7 @@ class Agreement(NamedTuple):
 
 
 class TunedLayer(NamedTuple):
-    """What was tuned, and the partition whose cases the numbers are of."""
+    """A tuned layer, metric and rule, and the partition whose cases were counted."""
 
     layer: str
     metric: str
@@ -67,7 +67,7 @@ class TunedLayer(NamedTuple):
 
 
 class TunedPoint(NamedTuple):
-    """What tuning chose, and how good that is; shares in [0, 1], None where there are no cases to tell."""
+    """The k and threshold that tuning chose, and their quality; shares in [0, 1], None without cases."""
 
     k: int
     threshold: int
@@ -78,7 +78,7 @@ class TunedPoint(NamedTuple):
 def list_runs(
     connection: Connection, *, stage: str | None = None, batch: str | None = None, limit: int | None = None
 ) -> list[Run]:
-    """Runs, the latest first; of one stage, of batches of a name, or the latest `limit` of them."""
+    """Runs, the latest first; optionally only of one stage, of batches of a name, or the latest `limit`."""
     query = _described().order_by(runs.c.id.desc()).limit(limit)
     if stage is not None:
         query = query.where(runs.c.stage == stage)
@@ -93,7 +93,7 @@ def stages(connection: Connection) -> list[str]:
 
 
 def find_run(connection: Connection, run_id: int) -> Run:
-    """One run. Raises LookupError where there is none."""
+    """The run with this id. Raises LookupError if there is none."""
     first, last = connection.execute(select(func.min(runs.c.id), func.max(runs.c.id))).one()
     row = None
     if first is not None and first <= run_id <= last:
@@ -105,7 +105,7 @@ def find_run(connection: Connection, run_id: int) -> Run:
 
 
 def rows_written(connection: Connection, run_ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    """How many rows of each table are still there of each run; tables without any are left out."""
+    """For each run, how many of its rows each table still has; tables without any are left out."""
     written: dict[int, dict[str, int]] = {run_id: {} for run_id in run_ids}
     if not written:
         return written
@@ -119,7 +119,7 @@ def rows_written(connection: Connection, run_ids: Sequence[int]) -> dict[int, di
 
 
 def attack_tallies(connection: Connection, run_id: int) -> dict[AttackWay, AttackTally]:
-    """What came of a run's attacks, by how they were made."""
+    """The counts of a run's attacks, by the way they were made."""
     way = (attacks.c.method, attacks.c.variant, attacks.c.target_class.is_not(None))
     query = (
         select(
@@ -153,12 +153,12 @@ def agreement(connection: Connection, first: int, second: int) -> Agreement:
         .join(other, other.c.sample_id == one.c.sample_id)
         .group_by(one.c.fooled, other.c.fooled)
     )
-    found = {(mine, its): count for mine, its, count in connection.execute(query)}
-    return Agreement(*(found.get(which, 0) for which in ((1, 1), (1, 0), (0, 1), (0, 0))))
+    counts = {(mine, its): count for mine, its, count in connection.execute(query)}
+    return Agreement(*(counts.get(which, 0) for which in ((1, 1), (1, 0), (0, 1), (0, 0))))
 
 
 def tuned_points(connection: Connection, run_id: int) -> dict[TunedLayer, TunedPoint]:
-    """What a tuning chose, from the input to the output; empty when a later tuning has taken its place."""
+    """The points that a tuning chose, from the input to the output; empty if a later tuning replaced them."""
     points = operating_points.c
     query = (
         select(

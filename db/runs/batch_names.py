@@ -1,4 +1,4 @@
-"""Names of batches: given by people, or telling what was asked for; each of a network has one of its own."""
+"""Names of batches: chosen by people, or made from what was asked for; unique within a network."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ LONGEST_NAME = 60  # characters
 
 
 def normal_name(text: str) -> str:
-    """A name as it is kept: single spaces within.
+    """A name as it is stored: single spaces within.
 
     Raises ValueError where it is empty, too long, or has characters that cannot be printed.
     """
@@ -30,7 +30,7 @@ def names_of(connection: Connection, network_id: int) -> dict[str, int]:
 
 
 def require_free(connection: Connection, network_id: int, name: str, batch_id: int | None = None) -> None:
-    """Raises ValueError where the name is that of another batch of the network than `batch_id`."""
+    """Raises ValueError if another batch of the network than `batch_id` has the name."""
     known = names_of(connection, network_id)
     if known.get(name, batch_id) != batch_id:
         taken = ", ".join(f"'{other}'" for other in known)
@@ -41,7 +41,7 @@ def require_free(connection: Connection, network_id: int, name: str, batch_id: i
 
 
 def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """The wanted name, cut to the longest there may be; with a number where another batch has it."""
+    """The wanted name, cut to the longest allowed; with a number if another batch has it."""
     taken, number = set(taken), 1
     while True:
         tail = f" ({number})" if number > 1 else ""
@@ -53,5 +53,5 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
 
 
 def rename(connection: Connection, batch_id: int, name: str) -> None:
-    """Give a batch another name, which is free."""
+    """Give a batch another name, which must be free."""
     connection.execute(update(batches).where(batches.c.id == batch_id).values(name=name))

@@ -27,17 +27,17 @@ class Chunk(NamedTuple):
 
 
 def publish(engine: Engine, new: Sequence[Chunk]) -> None:
-    """Let any worker have the chunks."""
+    """Offer the chunks to all workers."""
     with writing(engine) as connection:
         connection.execute(insert(chunks), [chunk._asdict() for chunk in new])
 
 
 @contextmanager
 def taken(engine: Engine, run_id: int | None = None) -> Iterator[Chunk | None]:
-    """The first chunk that is free, of a run or of any that is at work; None: there is none.
+    """The first free chunk, of a run or of any that is running; None: there is none.
 
-    It is done when the block ends; an error leaves it to others. What is written meanwhile, and that it is
-    done, is committed only while its run is at work.
+    It is done when the block ends; after an error it is free for others. Rows written meanwhile, and the end
+    of the chunk, are committed only while its run is running.
     """
     which = runs.c.status == "running" if run_id is None else chunks.c.run_id == run_id
     query = select(chunks).join(runs, runs.c.id == chunks.c.run_id).where(which).order_by(chunks.c.id)
@@ -54,17 +54,17 @@ def taken(engine: Engine, run_id: int | None = None) -> Iterator[Chunk | None]:
 def items_left(engine: Engine, run_id: int) -> int:
     """How many items of a run are in chunks that are not done.
 
-    Raises RuntimeError where the run is over: what is gone was not done then, but taken back.
+    Raises RuntimeError where the run is over: missing chunks were then not done, but discarded.
     """
     with snapshot(engine) as connection:
         if connection.scalar(select(runs.c.status).where(runs.c.id == run_id)) != "running":
             raise processes.taken_for_dead(run_id)
-        done = select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
-        return int(connection.execute(done).scalar_one())
+        left = select(func.coalesce(func.sum(chunks.c.item_count), 0)).where(chunks.c.run_id == run_id)
+        return int(connection.execute(left).scalar_one())
 
 
 def discard(connection: Connection, run_id: int | None = None) -> None:
-    """Take back the chunks of a run, or of all that are over, but for those that a worker is at."""
+    """Delete the chunks of a run, or of all runs that are over, except those that a worker is doing."""
     over = select(runs.c.id).where(runs.c.status != "running")
     which = chunks.c.run_id.in_(over) if run_id is None else chunks.c.run_id == run_id
     free = select(chunks.c.id).where(which).with_for_update(skip_locked=True)

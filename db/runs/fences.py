@@ -1,11 +1,11 @@
-"""A fence around an engine: what is written through it is committed only while a run is still at work.
+"""A fence around an engine: its transactions are committed only while a run is still running.
 
 A process may be stopped, or cut off from its server, for so long that another one takes it for dead, ends its
-run and goes on in its place. When it comes back, it must not write beside its successor, whatever it is at.
-So every commit first looks, in the same transaction, whether the run is still at work, and fails where it is
-not. SQLite's writers take turns: nobody takes over between the look and the commit. On PostgreSQL the look
-locks the run's row, in share mode. A takeover changes that row: it waits for the commit, or the look waits
-for the takeover and sees it. As the look comes last and asks for one row, no circle of waits begins with it.
+run and continues in its place. When it comes back, it must not write beside its successor in any case.
+So every commit first checks, in the same transaction, whether the run is still running, and fails if it is
+not. SQLite's writers take turns: nobody takes over between the check and the commit. On PostgreSQL the check
+locks the run's row, in share mode. A takeover changes that row: it waits for the commit, or the check waits
+for the takeover and sees it. As the check comes last and locks one row, it begins no deadlock.
 """
 
 import sqlite3
@@ -22,26 +22,26 @@ from db.engine import FILE, READS, file, look_before_commits
 from db.schema import database_identity, runs
 from db.sqlite_file import UNWRITTEN, empty_log, identity, replaced
 
-OPTION = "xpixels_fence"  # of an engine: the fence that is around it
+OPTION = "xpixels_fence"  # execution option of an engine: its fence
 LEASE = "ingest"  # the stage whose run is the lease on a database (see `db.runs.leases`)
 
 
 class Fence(NamedTuple):
-    """What has to be so when a transaction is committed."""
+    """What must hold when a transaction is committed."""
 
     run_id: int
-    process: str | None  # whose run it is; None: anybody's
-    file: tuple[int, int] | None  # of SQLite: the one that has the run, as `sqlite_file.identity` has it
-    database: str | None  # uuid of the database that has the run
+    process: str | None  # the process of the run; None: any
+    file: tuple[int, int] | None  # `sqlite_file.identity` of the SQLite file with the run
+    database: str | None  # uuid of the database with the run
 
 
 @contextmanager
 def held(engine: Engine, run_id: int, process: str | None = None) -> Iterator[None]:
-    """While the block runs, nothing is committed through the engine unless the run is at work.
+    """While the block runs, nothing is committed through the engine unless the run is running.
 
-    process: the one whose run it has to be.
+    process: the process that the run must belong to.
 
-    A fence that is there already stays the only one: who has a lease loses it together with its runs.
+    An existing fence stays the only one: a process loses its lease together with its runs.
     Raises RuntimeError where the run is over already, as each commit does later.
     """
     if engine.get_execution_options().get(OPTION) is not None:
@@ -65,9 +65,9 @@ def held(engine: Engine, run_id: int, process: str | None = None) -> Iterator[No
 
 
 def require_run(connection: Connection, run_id: int, process: str | None = None) -> None:
-    """Raise TakenForDead unless the run is at work, and stays so until the transaction ends.
+    """Raise TakenForDead unless the run is running; it then stays so until the transaction ends.
 
-    process: the one whose run it has to be; None: anybody's.
+    process: the process that the run must belong to; None: any.
     """
     query = select(runs.c.status, runs.c.process).where(runs.c.id == run_id)
     found = connection.execute(query.with_for_update(read=True)).first()
@@ -76,21 +76,21 @@ def require_run(connection: Connection, run_id: int, process: str | None = None)
 
 
 def _require_file(engine: Engine, *_: object) -> None:
-    """Before a file is opened: SQLite would make one where there is none."""
+    """Check the file before it is opened: SQLite would make a missing one."""
     fence = _around(engine)
     if fence is not None and _file(engine) != fence.file:
         _refuse_replaced(engine)
 
 
 def _require_same_file(connection: Connection) -> None:
-    """At each begin, of reading too: what another file says must not be taken for what was written."""
+    """Check the file at each begin, also of reading: rows of another file must not be taken for ours."""
     opened = connection.connection.info.get(FILE)
     if _around(connection.engine) is not None and opened != _file(connection.engine):
         _refuse_replaced(connection.engine)
 
 
 def _require_all(connection: Connection) -> None:
-    """Before each commit; what was opened to read has nothing to commit."""
+    """Check everything before each commit; a reading connection has nothing to commit."""
     fence = _around(connection.engine)
     if fence is None or connection.get_execution_options().get(READS):
         return
@@ -105,17 +105,17 @@ def _around(engine: Engine) -> Fence | None:
 
 
 def _file(engine: Engine) -> tuple[int, int] | None:
-    """The file that the database's path names now; None where it has none."""
+    """The identity of the file that is at the database's path now; None: no file."""
     path = file(engine)
     return None if path is None else identity(path)
 
 
 @contextmanager
 def _leaving_its_file(engine: Engine, began_with: tuple[int, int] | None) -> Iterator[None]:
-    """Leave a file that lost its name to another one without harm to either.
+    """Close a file that was replaced by another one of its name, without harm to either.
 
-    Its write-ahead log keeps the name, and whoever opens the other file would take the log for that one's:
-    what is in the log is put where it belongs, and the log made empty.
+    The old file's write-ahead log keeps the name, and would be taken for the other file's log:
+    its content is moved to the old file, and the log emptied.
     """
     if began_with is None:
         yield
@@ -125,7 +125,7 @@ def _leaving_its_file(engine: Engine, began_with: tuple[int, int] | None) -> Ite
         yield
     finally:
         if _file(engine) != began_with:
-            engine.dispose()  # what leads to the old file is of no use to a next attempt
+            engine.dispose()  # connections to the old file are of no use to a next attempt
             empty_log(cast(sqlite3.Connection, connection.driver_connection))
             connection.detach()
         connection.close()
@@ -139,7 +139,7 @@ def _refuse_replaced(engine: Engine) -> NoReturn:
 
 
 def _successor(connection: Connection) -> str:
-    """Who has the lease now, in words."""
+    """The process that has the lease now, in words."""
     query = select(runs.c.process, runs.c.started_at).where(runs.c.stage == LEASE, runs.c.status == "running")
     found = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
     if found is None or found.process is None:

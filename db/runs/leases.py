@@ -1,9 +1,9 @@
-"""The lease on a database's results: of all processes that ingest into one, a single one is at work.
+"""The lease on a database's results: only one process at a time ingests into a database.
 
-It is a row of `runs`, of stage `ingest`, that is `running` as long as its process is. It goes when the work
-is done; that of a process that died is taken over. On this machine a process is known by its id and start.
-From elsewhere it gives signs of life in `seconds`, and counts as dead when they stop: whoever waits sees that
-by a clock of its own. Who was taken for dead writes nothing more (see `db.runs.fences`).
+It is a row of `runs`, of stage `ingest`, that is `running` as long as its process is. It is deleted when the
+work is done; if its process dies, another one takes it over. On this machine a process is identified by its
+id and start. On another machine it writes signs of life to `seconds`, and counts as dead when they stop: a
+waiting process measures that by its own clock. A process taken for dead stops writing (see `db.runs.fences`).
 """
 
 from typing import NamedTuple, cast
@@ -17,24 +17,24 @@ from db.runs import chunks
 from db.runs.fences import LEASE, require_run
 from db.write import mark_interrupted
 
-SIGN_OF_LIFE = 15.0  # seconds between two
+SIGN_OF_LIFE = 15.0  # seconds between two signs
 SILENCE = 120.0  # seconds without one after which a process of another machine is taken for dead
 
 
 class Holder(NamedTuple):
-    """Who has the lease."""
+    """The process that has the lease."""
 
     host: str
     process: int
-    since: str  # UTC, as `schema.now` has it
+    since: str  # UTC, in the form of `schema.now`
     seconds: float  # from then to its last sign of life
 
 
 def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int | Holder:
-    """The id of the lease, which this process now has; or the process that is at work.
+    """Take the lease and return its id; or return the process that has it.
 
-    Runs that died without a word are marked, whoever gets it. silent: what was the answer `SILENCE` ago; a
-    process of another machine that gave no sign of life since then is taken for dead.
+    Runs whose process died are marked in either case. silent: the answer `SILENCE` seconds ago; a process of
+    another machine that gave no sign of life since then is taken for dead.
     """
     runs, own = schema.runs, processes.own()
     with writing(engine) as connection:
@@ -44,7 +44,7 @@ def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int
         held = connection.execute(query.where(runs.c.stage == LEASE, runs.c.status == "running")).all()
         for _, process, since, seconds in held:
             holder = Holder(*processes.split(process), since, seconds or 0.0)
-            # One of this machine is alive: the dead ones are marked already.
+            # A process of this machine is alive: dead ones are marked already.
             if process != own and (holder.host == processes.split(own)[0] or holder != silent):
                 return holder
         for id_, process, *_ in held:
@@ -65,7 +65,7 @@ def take(engine: Engine, code_version: str, silent: Holder | None = None) -> int
 def live(engine: Engine, lease: int, seconds: float) -> None:
     """Give a sign of life, `seconds` after the lease was taken.
 
-    Raises TakenForDead where it is not this process's any more.
+    Raises TakenForDead if the lease is not this process's any more.
     """
     runs = schema.runs
     with writing(engine) as connection:
@@ -75,7 +75,7 @@ def live(engine: Engine, lease: int, seconds: float) -> None:
 
 
 def release(engine: Engine, lease: int) -> None:
-    """Let others work. The lease leaves no row: what was done is told by the runs of the stages."""
+    """Release the lease. Its row is deleted: the runs of the stages record the work."""
     runs = schema.runs
     with writing(engine) as connection:
         mine = (runs.c.id == lease) & (runs.c.process == processes.own()) & (runs.c.status == "running")
@@ -83,7 +83,7 @@ def release(engine: Engine, lease: int) -> None:
 
 
 def _take_over(connection: Connection, lease: int, process: str) -> None:
-    """Mark what a silent process left, or what this one left when it could not write."""
+    """Mark the runs of a silent process, or a lease that this one left when it could not write."""
     runs = schema.runs
     theirs = or_(runs.c.id == lease, (runs.c.process == process) & (process != processes.own()))
     ended = {"status": "interrupted", "finished_at": schema.now(), "message": "its process ended"}

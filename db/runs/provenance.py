@@ -1,8 +1,8 @@
-"""How every row leads to the run that wrote it.
+"""How to find the run that wrote a row.
 
-Most tables have a `run_id`; in rows from before version 0.5.0 it is NULL where nobody knows. The parts of a
-thing that are only written with it, in the same transaction, lead to its row (`WITH`). What belongs to no
-single run stands `APART`.
+Most tables have a `run_id`; in rows from before version 0.5.0 it is NULL where it is unknown. Parts that are
+only written with another row, in the same transaction, lead to that row (`WITH`). Tables whose rows belong to
+no single run are in `APART`.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ APART: Mapping[str, str] = {
 
 
 def written(table: Table) -> tuple[FromClause, ColumnElement[int]]:
-    """What to select from to have a table's rows with their run, and the column that tells it.
+    """The FROM clause for a table's rows with their run, and the column with the run's id.
 
-    Rows that lead to no run are left out, or have NULL. Raises KeyError for a table that stands apart.
+    Rows that lead to no run are left out, or have NULL. Raises KeyError for a table in `APART`.
     """
     if "run_id" in table.c:
         return table, table.c.run_id

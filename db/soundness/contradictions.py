@@ -1,4 +1,4 @@
-"""What rows say that cannot all be true: how each is told, and a query for how many there are."""
+"""Contradictions between rows: a text for each, and a query for how many there are."""
 
 from sqlalchemy import Executable, func, or_, select, text
 
@@ -6,7 +6,7 @@ from db.facets import facet_rows
 from db.query_types import AnySelect
 from db.schema import case_facets, facet_cells
 
-# What lists count: the columns by which cases are alike.
+# The columns that lists count cases by.
 ALIKE = [f'"{column.name}"' for column in facet_cells.c if column.name not in ("id", "cases")]
 OF_CASES = [f'case_facets."{column.name}"' for column in facet_cells.c if column.name in case_facets.c]
 STALE_THRESHOLDS = "decisions whose threshold is their own score, as of version 0.5 (run `xpixels tune`)"
@@ -119,7 +119,7 @@ SQL = {
 
 
 def _stale_facets() -> AnySelect:
-    """How many cases have a facet, or another column that lists sort by, that is not theirs."""
+    """Count cases with a wrong facet, or a wrong other column that lists sort by."""
     theirs = facet_rows().subquery("theirs")
     differs = [column.is_distinct_from(case_facets.c[column.name]) for column in theirs.c]
     joined = theirs.outerjoin(case_facets, case_facets.c.case_id == theirs.c.case_id)

@@ -1,7 +1,7 @@
-"""Rows that refer to nothing, as SQL by hand leaves them where references are not checked: found and deleted.
+"""Find and delete rows that refer to nothing, left by SQL by hand where references are not checked.
 
-A reference in a column of `LEFT_EMPTY` is emptied. A row with any other one is deleted, and with it all that
-refers to it. All of this follows from the references that tables declare: a new table needs no line here.
+Such a reference in a column of `LEFT_EMPTY` is emptied. A row with any other one is deleted, and with it all
+rows that refer to it. All of this follows from the tables' foreign keys: a new table needs no line here.
 """
 
 from collections import Counter
@@ -31,25 +31,25 @@ from db.bulk import among
 from db.schema import batches, metadata, neighbors, original_neighbors, runs, searches
 
 REFER_TO_NOTHING = "rows that refer to nothing"
-LEFT_EMPTY = ("run_id", "batch_id", "network_id")  # where they may be empty: who wrote a row, and for what
-Keys = dict[str, list[int]]  # table -> the keys of its rows that go, of tables that others refer to
+LEFT_EMPTY = ("run_id", "batch_id", "network_id")  # if nullable: who wrote a row, and for what
+Keys = dict[str, list[int]]  # table that others refer to -> the keys of its rows to delete
 
 
 def count_orphans(connection: Connection) -> dict[str, int]:
     """How many rows refer to nothing, by table; a row counts once for each of its references."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for table in metadata.sorted_tables:
         number = sum(
             connection.execute(_counted(table, _refers_to_nothing(key))).scalar_one()
             for key in table.foreign_keys
         )
         if number:
-            found[table.name] = number
-    return found
+            counts[table.name] = number
+    return counts
 
 
 def told(found: Mapping[str, int]) -> list[str]:
-    """What to say of them: a line, or none."""
+    """The line that reports the orphans, if there are any."""
     if not found:
         return []
     return [f"{sum(found.values()):,} {REFER_TO_NOTHING}, in {', '.join(sorted(found))}"]
@@ -68,7 +68,7 @@ def rows_that_go(connection: Connection) -> dict[str, int]:
 def delete_orphans(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
     """Delete rows that refer to nothing with all that refers to them, within the caller's transaction.
 
-    Gives the rows that were deleted, and those that had a reference emptied, both by table.
+    Returns the numbers of deleted rows, and of rows with an emptied reference, both by table.
     """
     keys, gone, emptied = _keys(connection), Counter[str](), Counter[str]()
     for table in reversed(metadata.sorted_tables):
@@ -87,7 +87,7 @@ def delete_orphans(connection: Connection) -> tuple[dict[str, int], dict[str, in
 
 
 def _keys(connection: Connection) -> Keys:
-    """The keys of the rows that go, of tables that others refer to."""
+    """The keys of the rows to delete, in tables that others refer to."""
     keys: Keys = {}
     for table in metadata.sorted_tables:  # a table comes after those that it refers to
         if _is_referred_to(table):
@@ -97,12 +97,12 @@ def _keys(connection: Connection) -> Keys:
 
 
 def _goes(connection: Connection, table: Table, keys: Keys) -> ColumnElement[bool]:
-    """Whether a row has a reference, that may not be empty, to nothing or to a row that goes; or no use."""
+    """Whether to delete a row: a needed reference leads to nothing or to a deleted row; or it has no use."""
     needed = [key for key in table.foreign_keys if not _can_be_empty(key.parent)]
     of = [or_(_refers_to_nothing(key), _refers_to(connection, key, keys)) for key in needed]
-    if table is batches:  # nothing hangs on one without a run
+    if table is batches:  # no row depends on a batch without a run
         of.append(~exists().where(runs.c.batch_id == batches.c.id))
-    if table.name in keys:  # as it was before anything was deleted
+    if table.name in keys:  # as found before anything was deleted
         (key,) = table.primary_key.columns
         of.append(among(connection, key, keys[table.name]))
     return or_(false(), *of)
@@ -131,7 +131,7 @@ def _counted(table: Table, condition: ColumnElement[bool]) -> Select[int]:
 
 
 def _delete_broken_lists(connection: Connection, table: Table, searched: str) -> dict[str, int]:
-    """Delete lists of neighbors that leave a rank out, and searches without a list: they are found anew."""
+    """Delete lists of neighbors that lack a rank, and searches without a list: they are searched anew."""
     list_ = (table.c.case_id, table.c.layer_id, table.c.metric)
     broken = select(*list_).group_by(*list_).having(func.count() != func.max(table.c.rank))
     gone = {table.name: connection.execute(delete(table).where(tuple_(*list_).in_(broken))).rowcount}

@@ -1,4 +1,4 @@
-"""What of tables, views, indexes and triggers is not as this program makes it, and how it comes back."""
+"""Differences of tables, views, indexes and triggers from what this program makes, and their repair."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -25,28 +25,28 @@ class Fault(NamedTuple):
 
     @property
     def can_be_restored(self) -> bool:
-        """Whether it can be made anew without a row being lost."""
+        """Whether it can be made anew without the loss of a row."""
         return self.kind in ("view", "index")
 
     @property
     def hides_rows(self) -> bool:
-        """Whether a table or a column is missing, so that nothing can be asked of it."""
+        """Whether a table or a column is missing, so that it cannot be queried."""
         return self.kind == "table" and self.way_out == BACKUP
 
     def __str__(self) -> str:
-        """One line."""
+        """The fault in one line."""
         return f"{self.kind} {self.name} {self.problem} ({self.way_out})"
 
 
 def find_faults(engine: Engine) -> list[Fault]:
-    """What is missing or changed, and every trigger; what people have added beside ours is no fault."""
+    """Missing or changed objects, and every trigger; other objects that people added are no faults."""
     wanted = wanted_shape(engine)
     with snapshot(engine) as connection:
         return list_faults(connection, wanted)
 
 
 def list_faults(connection: Connection, wanted: Shape) -> list[Fault]:
-    """The same, for those who know what should be there."""
+    """Like `find_faults`, with a known shape of what should be there."""
     found = shape(connection)
     return [
         *_table_faults(found, wanted),
@@ -57,9 +57,9 @@ def list_faults(connection: Connection, wanted: Shape) -> list[Fault]:
 
 
 def restore(connection: Connection, faults: Sequence[Fault]) -> list[Fault]:
-    """Make the views and indexes among the faults anew, within the caller's transaction; gives those.
+    """Make the views and indexes among the faults anew, within the caller's transaction; returns them.
 
-    An index that is unique cannot be made where rows are there twice: the database says so, in its error.
+    A unique index cannot be made if there are duplicate rows: the database raises an error.
     """
     done = [fault for fault in faults if fault.can_be_restored]
     if any(fault.kind == "view" for fault in done):
@@ -87,8 +87,8 @@ def _table_faults(found: Shape, wanted: Shape) -> Iterator[Fault]:
         changed = [part for part in parts if part in there and there[part] != parts[part]]
         columns = [part for part in (*parts, *there) if part.startswith("column ")]
         needed = [part for part in columns if part not in parts and _is_needed(there[part])]
-        told = (("lacks", missing), ("has another", changed), ("wants for every row the", needed))
-        problems = [f"{problem} {', '.join(those)}" for problem, those in told if those]
+        differences = (("lacks", missing), ("has another", changed), ("wants for every row the", needed))
+        problems = [f"{problem} {', '.join(those)}" for problem, those in differences if those]
         if problems:
             way_out = BACKUP if any(part in missing for part in columns) else COPY
             yield Fault("table", table, "; ".join(problems), way_out)
@@ -102,7 +102,7 @@ def _index_faults(found: Shape, wanted: Shape) -> Iterator[Fault]:
     for name, index in wanted.indexes.items():
         there = found.indexes.get(name)
         if index.table not in found.tables:
-            continue  # told already
+            continue  # reported already
         if there is None:
             yield Fault("index", name, f"of {index.table} is missing", UPGRADE)
         elif there != index:

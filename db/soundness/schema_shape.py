@@ -1,9 +1,9 @@
-"""What a database is made of, in a form that two can be compared by: tables with their columns and
-constraints, indexes, views, triggers.
+"""The shape of a database, for comparing two: tables with their columns and constraints, indexes, views,
+triggers.
 
-What should be there is what this program makes: it is made anew, by the same kind of database, and read in
-the same way. On SQLite that is a database in memory. On PostgreSQL it is made of temporary tables, in a
-transaction that is taken back: so both have every definition in the server's own words.
+The wanted shape is made anew by this program, in the same kind of database, and read in the same way. On
+SQLite that is a database in memory. On PostgreSQL it consists of temporary tables, in a transaction that is
+rolled back: so both shapes have every definition in the server's own words.
 """
 
 import re
@@ -17,7 +17,7 @@ from db.engine import create
 
 # A text in single quotes; a name in double ones; a comment; a word or number; any other sign.
 TOKEN = re.compile(r"""('(?:[^']|'')*')|"((?:[^"]|"")*)"|(--[^\n]*|/\*.*?\*/)|(\w+)|([^\w\s])""", re.DOTALL)
-CONSTRAINTS = ("constraint", "check", "unique", "primary", "foreign")  # how one begins
+CONSTRAINTS = ("constraint", "check", "unique", "primary", "foreign")  # first words of a constraint
 HERE, TEMPORARY = "CAST(current_schema() AS regnamespace)", "pg_my_temp_schema()"
 
 
@@ -37,34 +37,34 @@ class Trigger(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What a database is made of, everything by its name."""
+    """The parts of a database, each by its name."""
 
     tables: dict[str, dict[str, str]]  # "column id" or "constraint pk_cases" -> its definition
-    indexes: dict[str, Index]  # but for those that constraints bring along
+    indexes: dict[str, Index]  # except those that belong to constraints
     views: dict[str, str]
     triggers: list[Trigger]
 
 
 def shape(connection: Connection) -> Shape:
-    """What is there."""
+    """The shape of the connected database."""
     return _server_shape(connection, HERE) if _is_server(connection) else _file_shape(connection)
 
 
 def wanted_shape(engine: Engine) -> Shape:
-    """What this program makes; nothing in the database of the engine is changed."""
+    """The shape that this program makes; nothing in the engine's database is changed."""
     if engine.dialect.name == "postgresql":
         with engine.connect() as connection, connection.begin() as transaction:
-            connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # an engine may be for reading only
+            connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # the engine may be read-only
             connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
             schema.metadata.create_all(connection, checkfirst=False)
             found = _server_shape(connection, TEMPORARY)
             transaction.rollback()
         return found
-    made = create(":memory:")
-    with made.begin() as connection:
+    in_memory = create(":memory:")
+    with in_memory.begin() as connection:
         schema.metadata.create_all(connection, checkfirst=False)
         found = _file_shape(connection)
-    made.dispose()
+    in_memory.dispose()
     return found
 
 
@@ -89,7 +89,7 @@ def _file_shape(connection: Connection) -> Shape:
 
 
 def _tokens(definition: str) -> Iterator[str]:
-    """Words in small letters, without comments and quotes around names: how it is written does not count."""
+    """Tokens in lower case, without comments and quotes around names: spelling does not count."""
     for text, name, _, word, sign in TOKEN.findall(definition):
         token = text or (name or word).lower() or sign
         if token:
@@ -97,7 +97,7 @@ def _tokens(definition: str) -> Iterator[str]:
 
 
 def _table_parts(tokens: list[str]) -> Iterator[tuple[str, str]]:
-    """The parts of a CREATE TABLE: columns, constraints, and what stands behind them."""
+    """The parts of a CREATE TABLE: columns, constraints, and the options after them."""
     depth, part = 0, list[str]()
     start = tokens.index("(")
     for place, token in enumerate(tokens[start:], start=start):
@@ -165,7 +165,7 @@ def _server_shape(connection: Connection, schema_: str) -> Shape:
 
 
 def _plain(definition: str) -> str:
-    """Without the name of the schema that tables are in."""
+    """A definition without the name of the temporary schema."""
     return re.sub(r"\bpg_temp(_\d+)?\.", "", definition)
 
 

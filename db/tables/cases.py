@@ -1,4 +1,4 @@
-"""Attacks, the maps of sweeps, the cases they become, the scores a network gave, the notes of people."""
+"""Tables of attacks, maps of sweeps, cases, a network's class scores, and people's annotations."""
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 
@@ -31,18 +31,18 @@ attacks = Table(
     Column("target_class", Integer),  # NULL: any class but the true one
     integer("pixel_count"),
     integer("population"),  # candidates evaluated together, a generation
-    integer("budget"),  # the most queries it might make
+    integer("budget"),  # the most queries it may make
     integer("seed"),  # 0 for a method without chance
     boolean("succeeded"),
-    # Made until it stopped. What several targets of an image share counts for each: a first population, a
-    # whole sweep.
+    # Made until it stopped. Queries shared by several targets of an image (a first population, a whole sweep)
+    # count for each target.
     integer("queries"),
     integer("generations"),
     number("seconds"),  # its share of the batch's time
     integer("predicted_class"),  # of the best image it found
     words("variant"),  # how the method searched: strategy, F, CR, start, fitness; or the set of colors
     Column("margin", Double),  # logits, of the best image: above 0 it fools; NULL in old rows
-    Column("screened", Text),  # what a sweep made before said of it; NULL: it was not asked
+    Column("screened", Text),  # an earlier sweep's result for it; NULL: none was used
     # Two indexes, as NULLs never equal one another: the same attack is one row.
     Index(
         "uq_attacks_untargeted",
@@ -62,8 +62,8 @@ attacks = Table(
     check("target_class", "target_class >= 0"),
     check("pixel_count", "pixel_count >= 1"),
     check("queries", "queries >= 0 AND generations >= 0 AND seconds >= 0"),
-    # A targeted success is the target itself, nothing less.
     one_of("screened", SCREENINGS),
+    # A targeted attack succeeds only if it reaches its target.
     check("target_reached", "target_class IS NULL OR succeeded = (predicted_class = target_class)"),
 )
 
@@ -83,9 +83,9 @@ attack_pixels = Table(
     sqlite_with_rowid=False,
 )
 
-# Of every position the best that any color of a set does there, as three BLOBs of height x width values, row
-# by row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2"). Where a class is above 255 the
-# classes have two bytes each, "<u2": their length tells.
+# For every position the best result of any color of a set, as three BLOBs of height x width values, row by
+# row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2"). If a class is above 255, classes
+# have two bytes each, "<u2": the length of the BLOB shows it.
 vulnerability_maps = Table(
     "vulnerability_maps",
     metadata,
@@ -98,7 +98,7 @@ vulnerability_maps = Table(
     integer("width"),
     Column("margins", LargeBinary, nullable=False),  # largest other logit - the true class's; above 0: fooled
     Column("classes", LargeBinary, nullable=False),  # the class of that other logit
-    Column("colors", LargeBinary, nullable=False),  # the color that did it: (red * N + green) * N + blue
+    Column("colors", LargeBinary, nullable=False),  # the color of that margin: (red * N + green) * N + blue
     number("best_margin"),  # the largest of the margins
     integer("vulnerable_positions"),  # margins above 0
     integer("reached_classes"),  # wrong classes that some position and color lead to
@@ -122,10 +122,10 @@ cases = Table(
     reference("sample_id", "samples.id", index=True),
     reference("attack_id", "attacks.id", nullable=True, unique=True),
     reference("image_id", "images.id", index=True),  # what the network saw
-    Column("true_class", Integer),  # NULL: nobody knows, of an unknown case
+    Column("true_class", Integer),  # NULL: an unknown case
     integer("predicted_class"),
     number("confidence"),  # softmax probability of the predicted class, [0, 1]
-    # A sample is the source of one case a network, so that the partitions share no image.
+    # A sample makes at most one case per network, so that the partitions share no image.
     UniqueConstraint("network_id", "sample_id"),
     Index(None, "network_id", "partition", "kind"),
     Index(None, "network_id", "true_class", "predicted_class"),
@@ -139,7 +139,7 @@ cases = Table(
     ),
     check("classes", "true_class >= 0 AND predicted_class >= 0"),
     check("confidence", "confidence BETWEEN 0 AND 1"),
-    sqlite_autoincrement=True,  # case ids are in links: one is never used twice
+    sqlite_autoincrement=True,  # case ids are in links: none is reused
 )
 
 class_scores = Table(

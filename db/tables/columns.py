@@ -1,4 +1,4 @@
-"""What tables and views are made of: the MetaData and its naming convention, words, kinds of columns."""
+"""The parts of tables and views: the MetaData and its naming convention, kinds of columns, constraints."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ metadata = MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     }
 )
-views = MetaData()  # apart, as views are made after all tables and gone before them
+views = MetaData()  # separate, as views are made after all tables and dropped before them
 
 
 def now() -> str:
@@ -45,7 +45,7 @@ def identity() -> Column[Any]:
 
 
 def key(name: str, type_: type[TypeEngine[Any]] = Integer) -> Column[Any]:
-    """A part of a compound primary key, given by whoever writes the row."""
+    """A part of a compound primary key, given by the code that writes the row."""
     return Column(name, type_, primary_key=True, autoincrement=False)
 
 
@@ -70,12 +70,12 @@ def json(name: str) -> Column[Any]:
 
 
 def boolean(name: str) -> Column[Any]:
-    """True or false; SQLite has no such type, so a constraint keeps out all but 1 and 0."""
+    """True or false; SQLite has no such type, so a constraint allows only 1 and 0."""
     return Column(name, Boolean(create_constraint=True, name=name), nullable=False)
 
 
 def reference(name: str, to: str, *, owned: bool = False, **options: Any) -> Column[Any]:
-    """A foreign key to the column `to`; a row that is `owned` goes when the row it belongs to goes."""
+    """A foreign key to the column `to`; an `owned` row is deleted with the row it belongs to."""
     foreign_key = ForeignKey(to, ondelete="CASCADE" if owned else None)
     return Column(name, foreign_key, **({"nullable": False} | options))
 
@@ -108,7 +108,7 @@ def check(name: str, condition: str) -> CheckConstraint:
 def view(name: str, select: str, columns: list[tuple[type, str]], key: str) -> Table:
     """A view of the given SELECT; `columns` names its columns, in its order, with their types.
 
-    key: the columns that tell its rows apart, in the order that a whole export has (`row_key` reads it).
+    key: the columns that identify its rows, in the order that sorts a whole export (see `row_key`).
     """
     typed: list[ColumnClause[Any]] = [
         column(label, kind) for kind, labels in columns for label in labels.split()
@@ -119,6 +119,6 @@ def view(name: str, select: str, columns: list[tuple[type, str]], key: str) -> T
 
 
 def row_key(table: Table) -> list[Column[Any]]:
-    """The columns that tell the rows of a table or view apart."""
+    """The columns that identify the rows of a table or view."""
     named = table.info.get("key")
     return list(table.primary_key.columns) if named is None else [table.c[name] for name in named]

@@ -48,8 +48,8 @@ reference_activations = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
-# That a case, or its original, got its neighbors in a layer under a metric, all of them at once: so it is
-# told once which run found them. With each neighbor, and an index, the table would take 44 % more room.
+# A search of all neighbors of a case, or of its original, in a layer under a metric: so its run is stored
+# once. In each row of `neighbors`, and with an index, it would make that table 44 % larger.
 searches = Table(
     "searches",
     metadata,
@@ -105,11 +105,11 @@ operating_points = Table(
     key("metric", Text),
     key("rule", Text),
     key("how_chosen", Text),  # tuning: used for decisions; validation: k as the paper's appendix picks it
-    key("partition", Text),  # that the counts and rates are of
+    key("partition", Text),  # of the counts and rates
     integer("k"),
     integer("threshold"),
     *[integer(count) for count in COUNTS],
-    # Shares in [0, 1]; NULL where the partition has no case that they could be a share of.
+    # Shares in [0, 1]; NULL where the partition has no case to take a share of.
     *[Column(rate, Double) for rate in ("accuracy", "tpr", "fpr", "eer", "auc")],
     written_by(),
     one_of("metric", METRICS),
@@ -133,7 +133,7 @@ decisions = Table(
     integer("threshold"),
     integer("unexpected_count"),
     boolean("alarm"),
-    Column("majority_class", Integer),  # most frequent among the first k; NULL: several are
+    Column("majority_class", Integer),  # most frequent among the first k; NULL: a tie
     Column("recovered_class", Integer),  # the majority class, on alarm, when it is not the predicted one
     Column("outcome", Text),  # NULL: of an unknown case
     written_by(),

@@ -1,4 +1,4 @@
-"""How well each detector does, and what that rests on: originals, near-duplicates, evaluations.
+"""Tables of how well each detector works, and of the data behind it: originals, near-duplicates, evaluations.
 
 A detector gives every input a score, and an alarm above a threshold: the k-NN defense of a layer under a
 metric and a rule (the score is the unexpected count), the repair sweep, or a baseline that needs only the
@@ -23,7 +23,7 @@ from db.tables.columns import (
 from db.tables.defense import COUNTS
 from db.vocabulary import CASE_SETS, DETECTOR_KINDS, ENCODINGS, METRICS, PARTITIONS, REFERENCES, RULES, WAYS
 
-# What the network makes of an adversarial case's image before the attack: its counterpart in paired
+# The network's output for an adversarial case's image before the attack: its counterpart in paired
 # evaluation.
 originals = Table(
     "originals",
@@ -47,7 +47,7 @@ original_activations = Table(
     json("shape"),
     words("encoding"),
     Column("data", LargeBinary, nullable=False),
-    written_by(),  # the layers of one original may be of several runs
+    written_by(),  # several runs may have written the layers of one original
     one_of("encoding", ENCODINGS),
 )
 
@@ -65,7 +65,7 @@ original_neighbors = Table(
     sqlite_with_rowid=False,
 )
 
-# The image that an attack ended with, of attacks that became no case.
+# The final image of an attack that became no case.
 attack_images = Table(
     "attack_images",
     metadata,
@@ -73,7 +73,7 @@ attack_images = Table(
     reference("image_id", "images.id", index=True),
 )
 
-# Two samples that look alike to the network or pixel by pixel; generous, so that a query can be stricter.
+# Two samples that look alike to the network or pixel by pixel, by generous limits: a query can be stricter.
 near_duplicate_pairs = Table(
     "near_duplicate_pairs",
     metadata,
@@ -99,7 +99,7 @@ detectors = Table(
     Column("metric", Text),
     Column("rule", Text),
     Column("reference", Text),  # all: the whole reference set; distinct: without near-duplicates and hubs
-    written_by(),  # that evaluated it last: all its points and evaluations are of this run
+    written_by(),  # the run that evaluated it last, and wrote all its points and evaluations
     UniqueConstraint("network_id", "name"),
     one_of("kind", DETECTOR_KINDS),
     one_of("metric", METRICS),
@@ -112,7 +112,7 @@ detectors = Table(
     ),
 )
 
-# The ROC curve of a detector on the cases of a set; what tuning_points has is not here a second time.
+# The ROC curve of a detector on the cases of a set, without the points that tuning_points has.
 detector_points = Table(
     "detector_points",
     metadata,
@@ -129,7 +129,7 @@ detector_points = Table(
     sqlite_with_rowid=False,
 )
 
-# For every k the threshold of the equal error rate on the tuning cases, and what it does on a partition.
+# For every k the threshold of the equal error rate on the tuning cases, and its results on a partition.
 k_points = Table(
     "k_points",
     metadata,
@@ -148,7 +148,7 @@ k_points = Table(
     sqlite_with_rowid=False,
 )
 
-# Shares in [0, 1] with the ends of their 95 % bootstrap intervals; NULL: the partition has nothing to share.
+# Shares in [0, 1] with the ends of their 95 % bootstrap intervals; NULL: nothing to take a share of.
 MEASURED = ("accuracy", "auc", "paired_auc", "recovered")
 
 evaluations = Table(
@@ -157,7 +157,7 @@ evaluations = Table(
     reference("detector_id", "detectors.id", owned=True, primary_key=True),
     key("case_set", Text),
     key("how_chosen", Text),  # tuning; validation: k as the paper's appendix picks it; paper: the paper's k
-    key("partition", Text),  # that the counts and shares are of
+    key("partition", Text),  # of the counts and shares
     reference("run_id", "runs.id", index=True),
     integer("k"),  # 0: a detector without neighbors
     number("threshold"),
@@ -170,7 +170,7 @@ evaluations = Table(
     Column("paired_fpr", Double),  # alarms on the originals
     Column("paired_wins", Double),  # pairs where the adversarial one scores higher, ties by half
     Column("recovered_on_alarm", Double),  # of the adversarial cases: alarmed, and the true class recovered
-    Column("located", Double),  # of the adversarial cases: the attacked pixel is the one it names
+    Column("located", Double),  # of the adversarial cases: the detector names the attacked pixel
     one_of("case_set", CASE_SETS),
     one_of("how_chosen", WAYS),
     one_of("partition", PARTITIONS),

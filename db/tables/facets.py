@@ -1,8 +1,8 @@
-"""What lists are filtered, sorted and counted by: derived from cases, attacks and decisions by `db.facets`.
+"""Tables to filter, sort and count lists by, derived from cases, attacks and decisions by `db.facets`.
 
-A list of 100,000 cases is counted under every filter while somebody waits for it: that takes one narrow row
-a case, with indexes that a count needs nothing else than. What there is to be counted, `db.facet_register`
-says: a facet's columns are made here from its row.
+A list of 100,000 cases is counted under every filter while the user waits: that takes one narrow row a case,
+with indexes that are enough for a count. `db.facet_register` defines what is counted: a facet's columns are
+made here from its row.
 """
 
 from collections.abc import Iterable
@@ -26,25 +26,25 @@ TYPES: dict[Kind, type[TypeEngine[Any]]] = {  # others: whole numbers
 
 
 def facet_columns(facet: Facet) -> list[Column[Any]]:
-    """The columns of `case_facets` that come with a facet; what every case has is never NULL there either."""
-    made = []
+    """A facet's columns of `case_facets`; what is never NULL in `cases` is not NULL there either."""
+    columns = []
     for name, value in facet.columns.items():
         of_case = isinstance(value, Column) and value.table is cases
-        made.append(Column(name, _type(facet, name), *_key(value), nullable=not of_case or value.nullable))
-    return made
+        columns.append(Column(name, _type(facet, name), *_key(value), nullable=not of_case or value.nullable))
+    return columns
 
 
 def cell_columns(facets: Iterable[Facet]) -> list[Column[Any]]:
-    """The columns of `facet_cells` that come with those of the facets that are counted there."""
-    made = []
+    """The columns of `facet_cells` for those of the facets that are counted there."""
+    columns = []
     for facet in facets:
         if facet.counted and facet.of_detector:
-            made.append(Column(facet.column, _type(facet, facet.column)))
+            columns.append(Column(facet.column, _type(facet, facet.column)))
         elif facet.counted:
-            made += [column for column in facet_columns(facet) if column.name == facet.column]
-    for column in made:
+            columns += [column for column in facet_columns(facet) if column.name == facet.column]
+    for column in columns:
         column.index = bool(column.foreign_keys) or None
-    return made
+    return columns
 
 
 def _type(facet: Facet, name: str) -> TypeEngine[Any]:
@@ -56,7 +56,7 @@ def _type(facet: Facet, name: str) -> TypeEngine[Any]:
 
 
 def _key(value: object) -> list[ForeignKey]:
-    """What the column that a value is taken from refers to."""
+    """The foreign keys of the column that a value is taken from."""
     return [ForeignKey(key.target_fullname) for key in getattr(value, "foreign_keys", ())]
 
 
@@ -98,8 +98,8 @@ detector_decisions = Table(
     sqlite_with_rowid=False,
 )
 
-# The cases that have all of these values alike, and how many they are: what a list counts, counted before.
-# Counts are sums over rows: new cases add rows of their own, a refresh makes one row of those that are alike.
+# The number of cases with the same values in all of these columns: the counts of lists, computed in advance.
+# Counts are sums over rows: new cases add rows of their own, a refresh merges rows with equal values.
 facet_cells = Table(
     "facet_cells",
     metadata,
@@ -113,7 +113,7 @@ facet_cells = Table(
     check("cases", "cases > 0"),
 )
 
-# A list that somebody wants to come back to: filters, sort and view as the query string of its address.
+# A list that a user wants to come back to: filters, sort and view as the query string of its address.
 saved_views = Table(
     "saved_views",
     metadata,

@@ -1,4 +1,4 @@
-"""Repair sweeps in rows: what becomes of an image when one pixel at a time is repaired."""
+"""The table of repair sweeps: a network's outputs for an image with one pixel at a time repaired."""
 
 from sqlalchemy import Column, LargeBinary, Table, UniqueConstraint
 
@@ -12,14 +12,14 @@ repairs = Table(
     identity(),
     reference("run_id", "runs.id", index=True),
     reference("network_id", "networks.id"),
-    reference("image_id", "images.id", index=True),  # what a case shows, or what it was before the attack
+    reference("image_id", "images.id", index=True),  # the image of a case, or the image before its attack
     integer("predicted_class"),  # of the image as it is
     Column(
         "margins", LargeBinary, nullable=False
     ),  # best other logit - the predicted class's, with it repaired
     Column("classes", LargeBinary, nullable=False),  # the class of that other logit
     number("score"),  # the largest of the margins; above 0: repairing one pixel changes the answer
-    integer("row"),  # where that is
+    integer("row"),  # the pixel of that margin
     integer("column"),
     integer("recovered_class"),  # the class there
     UniqueConstraint("network_id", "image_id"),

@@ -1,5 +1,5 @@
-"""What is attacked: data sets, images, samples, networks and their layers; the batches and runs that wrote
-it; what a network makes of every image of a split.
+"""Tables of what is attacked (data sets, images, samples, networks, layers), of the batches and runs that
+wrote it, and of a network's predictions for every image of a split.
 """
 
 from sqlalchemy import Column, Double, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
@@ -19,7 +19,7 @@ from db.tables.columns import (
 )
 from db.vocabulary import SPLITS, STATUSES
 
-# Which database this is: a file that another one took the place of is told by it. One row.
+# Identifies this database, so that a replaced file is noticed. One row.
 database_identity = Table(
     "database_identity",
     metadata,
@@ -110,13 +110,13 @@ layers = Table(
     check("position", "position >= 0"),
 )
 
-# One way of making cases: everything that tells one ingest from another, but how many cases were asked for.
+# One way of making cases: all settings that distinguish one ingest from another, except the number of cases.
 batches = Table(
     "batches",
     metadata,
     identity(),
     reference("network_id", "networks.id"),
-    words("name"),  # by people, or "batch 3"
+    words("name"),  # by people, or made from the parameters
     json("parameters"),
     words("method"),  # of the attack that its cases come from
     integer("pixel_count"),
@@ -125,7 +125,7 @@ batches = Table(
     UniqueConstraint("network_id", "name"),
     check("name", "length(name) > 0"),
     check("pixel_count", "pixel_count >= 1"),
-    sqlite_autoincrement=True,  # a name that a batch had is not another one's by default
+    sqlite_autoincrement=True,  # ids are not reused
 )
 
 runs = Table(
@@ -138,7 +138,7 @@ runs = Table(
     json("parameters"),
     Column("seed", Integer),
     words("code_version"),
-    Column("process", Text),  # host, process id and its start: tells a run that died from one at work
+    Column("process", Text),  # host, process id and its start: distinguishes a dead run from a running one
     words("started_at"),
     Column("finished_at", Text),
     Column("seconds", Double),
@@ -162,7 +162,7 @@ chunks = Table(
     check("item_count", "item_count >= 1"),
 )
 
-# What a network makes of every image of a split, whether it is a case or not.
+# A network's prediction for every image of a split, whether it is a case or not.
 predictions = Table(
     "predictions",
     metadata,

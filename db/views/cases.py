@@ -1,13 +1,13 @@
 """Views of single images: `case_overview`, `layer_decisions`, `image_predictions`.
 
-Those that count are in db.views.totals, what sweeps found in db.views.sweeps.
+Views of totals are in db.views.totals, those of sweeps in db.views.sweeps.
 
-In every view a class is its **name**; beside it, `..._class_id` is the number that the tables have. Beside a
-network's name stands its data set: both together, or `network_id`, tell which one it is.
-Each view is also a Table, to be selected from in Python. Plain SQL that SQLite and PostgreSQL share.
+In every view a class is its **name**; beside it, `..._class_id` is the number that the tables have. A
+network's name comes with its data set: both together, or `network_id`, identify the network.
+Each view is also a Table, for queries in Python. The SQL is plain, the same on SQLite and PostgreSQL.
 
-They join on primary keys, one row each, so that a page of a long list costs as much as a page. No layer has
-columns of its own, as every network has others: `layer_decisions` has a row a layer.
+They join on primary keys, one row each, so that a page of a long list costs no more than a page of a short
+one. No layer has columns of its own, as networks have different layers: `layer_decisions` has a row a layer.
 """
 
 from sqlalchemy import Boolean, Double, Integer, Text
@@ -17,10 +17,10 @@ from db.tables.columns import view
 # One row a case. `alarms` counts all layers that alarm, `alarming_layers` names them ("dense+logits" or
 # "none"); both are of metric euclidean and rule total, NULL before tuning. `first_divergence` is the first
 # layer from the input, composed ones left out, where the most frequent class among the first k neighbors is
-# not the true class; layers whose most frequent classes are tied claim nothing and are passed over. Several
-# attacked pixels: the first one; attack_pixels has them all. `vulnerable_positions`: positions of the
+# not the true class; layers whose most frequent classes are tied are skipped. Of several
+# attacked pixels it has the first one; attack_pixels has them all. `vulnerable_positions`: positions of the
 # unattacked image where one of the eight color corners fools the network; NULL: not swept. `sample_name`:
-# of the file that the image came from, where it came from one.
+# the name of the file that the image came from, if any.
 case_overview = view(
     "case_overview",
     """
@@ -170,8 +170,8 @@ LEFT JOIN classes AS recovered_classes
     key="case_id layer_id metric rule",
 )
 
-# What a network makes of every image of a split, one row an image: those that it gets wrong are
-# `WHERE NOT correct`. `case_id`: the case made from it, where there is one.
+# A network's prediction for every image of a split, one row an image: the wrong ones are `WHERE NOT correct`.
+# `case_id`: the case made from the image, if any.
 image_predictions = view(
     "image_predictions",
     """

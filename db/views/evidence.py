@@ -17,7 +17,7 @@ _OF_DETECTOR = """
     detectors.metric AS metric,
     detectors.rule AS rule,
     detectors.reference AS reference,"""
-# Of a flatten or dense layer, how many of them come before it; NULL for others and where there is no layer.
+# For a flatten or dense layer, how many such layers come before it; NULL for others and without a layer.
 _PLACE = """
     (
         SELECT COUNT(earlier.id)
@@ -33,7 +33,7 @@ _INTERVALS = [f"{name}{end}" for name in MEASURED for end in ("", "_low", "_high
 _MEASURES = "\n    ".join(f"evaluations.{name} AS {name}," for name in _INTERVALS)
 
 # One row a detector, set of cases, way of choosing k and partition: `how_chosen` = 'tuning' and `partition` =
-# 'validation' is the honest one. `auc`: against other clean images; `paired_auc`: against the very same
+# 'validation' is the honest result. `auc`: against other clean images; `paired_auc`: against the very same
 # images before their attack. `recovered`: adversarial cases whose true class the detector names.
 detector_summary = view(
     "detector_summary",
@@ -80,7 +80,7 @@ JOIN datasets ON datasets.id = networks.dataset_id
 
 
 def _rates(table: str) -> str:
-    """Rates and counts of a table that has the four counts."""
+    """SQL of the rates and counts of a table that has the four counts."""
 
     def share(of: str, among: str) -> str:
         part = " + ".join(f"{table}.{count}" for count in of.split())
@@ -100,7 +100,7 @@ def _rates(table: str) -> str:
 
 # One row a point: of the k-NN defense on all cases every k and threshold; on a part of them, or without
 # near-duplicates and hubs, at the k that were evaluated; k 0 for detectors without neighbors. Rates are
-# shares in [0, 1], NULL where there is nothing to be a share of.
+# shares in [0, 1], NULL where there is nothing to take a share of.
 roc_curve = view(
     "roc_curve",
     f"""
@@ -147,7 +147,7 @@ LEFT JOIN layers ON layers.network_id = detectors.network_id AND layers.name = d
     key="network_id detector case_set partition k threshold",
 )
 
-# The paper's figures 8 to 11: of every k the threshold of the equal error rate on tuning, and what it does.
+# The paper's figures 8 to 11: for every k the threshold of the equal error rate on tuning, and its results.
 k_accuracy = view(
     "k_accuracy",
     f"""
@@ -177,8 +177,7 @@ JOIN datasets ON datasets.id = networks.dataset_id
 )
 
 # Adversarial cases of a class pair by the first layer, from the input, where the most frequent class among
-# the first k neighbors is not the true class; composed layers left out, ties passed over. `layer` NULL: in
-# none.
+# the first k neighbors is not the true class; composed layers and ties are skipped. `layer` NULL: none.
 first_divergence = view(
     "first_divergence",
     """

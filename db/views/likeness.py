@@ -5,7 +5,7 @@ from sqlalchemy import Boolean, Double, Integer, Text
 from db.tables.columns import view
 
 # Pairs of samples that look alike: to the network (`activation_distance`, cosine, of its last hidden layer)
-# or pixel by pixel (`pixel_distance`, 0..255). Ask for less of either to be stricter; closeness is a hint to
+# or pixel by pixel (`pixel_distance`, 0..255). A lower limit on either is stricter; closeness is a reason to
 # look, no proof of a duplicate. `case_id`: the case made from the first one.
 near_duplicates = view(
     "near_duplicates",
@@ -64,8 +64,8 @@ LEFT JOIN classes AS other_classes
     key="network_id sample_id other_sample_id",
 )
 
-# How often a reference sample is a neighbor of cases in a layer under a metric, those that ever are.
-# `share`: of the cases searched there. A hub is one of them far above the others: sort by it.
+# How often a reference sample is a neighbor of cases in a layer under a metric, if it ever is.
+# `share`: of the cases searched there. A hub is a sample with a far larger share than others: sort by it.
 hubs = view(
     "hubs",
     """

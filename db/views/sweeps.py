@@ -53,7 +53,7 @@ LEFT JOIN classes AS true_classes
 )
 
 # One row a case whose image was repaired. `score`: the largest margin of another class over all pixels, each
-# in turn replaced by the median of its neighbors; above 0 the network then answers otherwise.
+# in turn replaced by the median of its neighbors; above 0 the network's answer then changes.
 # `original_score`: the same of the image before the attack; of a clean case its own. `located`: the pixel of
 # that margin is an attacked one; NULL for clean cases. `recovered_right`: the class there is the true one.
 case_repairs = view(
@@ -109,8 +109,8 @@ LEFT JOIN classes AS recovered_classes
     key="case_id",
 )
 
-# The attacker who keeps the color near the median of the neighbors, one row an attack: whether it fooled
-# the network, and what the repair sweep then makes of it. `score` and what follows: NULL where it failed.
+# Attacks that keep the color near the median of the neighbors, one row each: whether it fooled the network,
+# and the results of the repair sweep. `score`, `located`, `recovered_right`, `image_sha256`: NULL on failure.
 near_median_attacks = view(
     "near_median_attacks",
     """

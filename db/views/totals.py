@@ -1,4 +1,4 @@
-"""Views that count: `attack_matrix`, `attack_positions`, `confusion_matrix`, `class_accuracy`.
+"""Views of totals: `attack_matrix`, `attack_positions`, `confusion_matrix`, `class_accuracy`.
 
 Conventions as in db.views.cases.
 """
@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Double, Integer, Text
 from db.tables.columns import view
 
 # True class by the class the attack led to, for each way of attacking: method, variant, pixels, budget, and
-# what a sweep had said of these attacks before. A targeted attack counts for its target alone. An untargeted
+# the result of an earlier sweep for them. A targeted attack counts for its target alone. An untargeted
 # one could have ended in any other class: `attacks` are all those on the true class, `successes` those
 # that ended in `to_class`. `rate` is successes / attacks; cells without a success are listed, with 0.
 # Over several cells sum `successes` and `attack_share`, in which each attack counts once: an untargeted one

@@ -1,4 +1,4 @@
-"""`xpixels check`: images are read, judged, told and kept, some together."""
+"""`xpixels check`: read, judge, report and keep images, in chunks."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from model.network.checkpoint import Checkpoint
     from model.progress import Progress
 
-    # images (N, H, W, 3) uint8, their names, where they have one, and their whole sweep to their cases' ids
+    # images (N, H, W, 3) uint8, their names if any, their whole repair sweep if any -> ids of their cases
     Keep = Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]
 
 __all__ = ["add_options", "run_options", "stopped"]
 
-CHUNK = 256  # images judged, and told, together
-FEW = 64  # images for which compiling the incremental pass, which takes seconds, does not pay
+CHUNK = 256  # images judged and reported together
+FEW = 64  # up to so many images, compiling the incremental pass, which takes seconds, does not pay
 
 
 def stopped(options: argparse.Namespace) -> str:
-    """What is true of a check that is stopped."""
+    """The message after a check was stopped."""
     if options.forget:
         return "nothing is removed until that is said"
     if options.keep:
@@ -51,9 +51,9 @@ def stopped(options: argparse.Namespace) -> str:
 
 
 def run_options(options: argparse.Namespace) -> int:
-    """Judge what parsed options name and say it; gives the exit status.
+    """Judge the images of parsed options and print the verdicts; returns the exit status.
 
-    Raises LookupError or ValueError, in one line, where nothing can be judged.
+    Raises LookupError or ValueError, in one line, if nothing can be judged.
     """
     check_together(options)
     if options.forget:
@@ -65,12 +65,12 @@ def run_options(options: argparse.Namespace) -> int:
 
 
 def check_images(database: Engine, options: argparse.Namespace) -> int:
-    """Judge images and say it; gives the exit status. Raises as `run_options`."""
+    """Judge images and print the verdicts; returns the exit status. Errors as in `run_options`."""
     began = time.monotonic()
     migrate.require_current(database)
     with database.connect() as connection:
         networks = known_networks(connection)
-    from model import devices  # JAX is loaded only once the options are understood
+    from model import devices  # JAX is loaded only after the options are checked
     from model.network import checkpoint
 
     passed: Counter[str] = Counter()
@@ -89,10 +89,10 @@ def check_images(database: Engine, options: argparse.Namespace) -> int:
         print(f"{network.title}: {tuned_words(tuned_on)}", file=sys.stderr)
     heading = verdict.heading(network, options.metric, options.rule, tuned_on)
     output = Output(network, heading, json=options.json)
-    with output, _keeping(options.keep, database, network, loaded) as keep, _progress(len(files)) as shown:
+    with output, _keeping(options.keep, database, network, loaded) as keep, _progress(len(files)) as bar:
         for some in evenly(files, CHUNK):
             _judge(some, checker, options.resize, keep, output)
-            shown.to(output.count)
+            bar.to(output.count)
     if len(files) > 1:
         output.summary(time.monotonic() - began)
     return output.status
@@ -101,11 +101,11 @@ def check_images(database: Engine, options: argparse.Namespace) -> int:
 def ready(
     database: Engine, network: KnownNetwork, loaded: Checkpoint, options: argparse.Namespace, *, few: bool
 ) -> Checker:
-    """What judges; detectors that would be asked but were not tuned are named on standard error.
+    """The checker for these options; wanted detectors that are not tuned are listed on standard error.
 
-    few: whether few images will come.
+    few: whether there are few images.
 
-    Raises LookupError where no detector is left, or one is unknown.
+    Raises LookupError if no detector is left, or one is unknown.
     """
     from ingest.check.judge import Checker
     from ingest.check.reference_set import load_reference
@@ -147,7 +147,7 @@ def _judge(
     keep: Keep | None,
     output: Output,
 ) -> None:
-    """Read some files, judge those that can be, and tell of all in their order; how: they are resized."""
+    """Read some files, judge the readable ones, and report all in order; how: the method of resizing."""
     height, width, _ = checker.checkpoint.network.architecture.input_shape
     pictures: dict[str, Picture] = {}
     errors = {name: error for name, error in files if error}
@@ -173,7 +173,7 @@ def _judge(
 
 
 def evenly(items: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
-    """In parts of at most so many, as equal as can be: what is compiled for one part does for all."""
+    """Split items into parts of at most `most`, as equal as possible: a program compiled for one fits all."""
     count = -(-len(items) // most)
     edges = [len(items) * i // max(count, 1) for i in range(count + 1)]
     for first, last in pairwise(edges):
@@ -191,7 +191,7 @@ def _keeping(
 
 
 def _progress(total: int) -> AbstractContextManager[Progress | SimpleNamespace]:
-    """Progress where there is much to do and nobody sees the lines themselves."""
+    """A progress bar if there are many images and the lines do not go to a terminal."""
     from model.progress import progress
 
     many = total > CHUNK and not sys.stdout.isatty()

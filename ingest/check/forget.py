@@ -1,4 +1,4 @@
-"""`xpixels check --forget`: kept cases are removed, with all that hangs on them and nothing else uses."""
+"""`xpixels check --forget`: remove kept cases, with all dependent rows that nothing else uses."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from model.data.pictures.headers import PictureError
 from model.data.pictures.reading import decode, most_bytes
 from model.data.png import pixel_digest
 
-LISTED = 10  # cases that are named before they go
+LISTED = 10  # cases that are named before the removal
 
 
 def forget(options: argparse.Namespace) -> int:
-    """Remove the kept cases that parsed options name, or all of them; gives the exit status."""
+    """Remove the kept cases that parsed options name, or all of them; returns the exit status."""
     with opened(options.database, existing=True) as database:
         return forget_cases(database, options)
 
 
 def forget_cases(database: Engine, options: argparse.Namespace) -> int:
-    """Say what would go, ask, and remove it; gives the exit status."""
+    """Print what would be removed, ask, and remove it; returns the exit status."""
     migrate.require_current(database)
     with database.connect() as connection:
         networks = {one.id: one for one in named_networks(known_networks(connection), options.network)}
@@ -54,7 +54,7 @@ def forget_cases(database: Engine, options: argparse.Namespace) -> int:
         print("\n".join(_description(connection, chosen, networks)), flush=True)
     require_consent("forget them?", given=options.yes)
     with Turn(database) as turn:
-        turn.take()  # an ingest at work might be about to write more of these cases
+        turn.take()  # an active ingest might be about to write more rows of these cases
         with writing(database) as connection:
             gone = deletion.delete_cases(connection, [case.id for case in chosen])
             _delete_empty_datasets(connection)
@@ -65,8 +65,8 @@ def forget_cases(database: Engine, options: argparse.Namespace) -> int:
 def _named(
     options: argparse.Namespace, known: Sequence[KeptCase]
 ) -> tuple[list[KeptCase], list[tuple[str, str]]]:
-    """The kept cases of the images that are named, and the names that lead to none, each with the reason."""
-    found: dict[int, KeptCase] = {}
+    """The kept cases of the named images, and the names without a kept case, each with the reason."""
+    case_of_id: dict[int, KeptCase] = {}
     problems = []
     for name, error in files.find(options.images, Counter()):
         try:
@@ -75,14 +75,14 @@ def _named(
             cases = list(_of_file(name, known, options.resize))
         except PictureError as refused:
             cases, error = [case for case in known if case.name == own_name(name)], refused
-        found |= {case.id: case for case in cases}
+        case_of_id |= {case.id: case for case in cases}
         if not cases:
             problems.append((name, "was not kept" if error is None else str(error)))
-    return sorted(found.values()), problems
+    return sorted(case_of_id.values()), problems
 
 
 def _of_file(name: str, known: Sequence[KeptCase], how: str | None) -> Iterator[KeptCase]:
-    """The kept cases with the pixels of a file, at whatever size they were kept."""
+    """The kept cases with the pixels of a file, at any size that cases were kept at."""
     sizes = dict.fromkeys((case.height, case.width) for case in known)
     content, refused = files.content(name, most_bytes(how)), None
     for size in sizes:
@@ -100,7 +100,7 @@ def _of_file(name: str, known: Sequence[KeptCase], how: str | None) -> Iterator[
 def _description(
     connection: Connection, chosen: Sequence[KeptCase], networks: dict[int, KnownNetwork]
 ) -> Iterator[str]:
-    """What would go, in lines."""
+    """Lines that list what would be removed."""
     for network_id, count in sorted(Counter(case.network_id for case in chosen).items()):
         network = networks[network_id]
         named = [
@@ -120,7 +120,7 @@ def _description(
 
 
 def _delete_empty_datasets(connection: Connection) -> None:
-    """Data sets are made for kept images, and go with the last of them."""
+    """Delete the data sets that were made for kept images and have none any more."""
     used = select(samples.c.dataset_id)
     empty = datasets.c.name.startswith(KEPT_DATASETS, autoescape=True) & datasets.c.id.not_in(used)
     connection.execute(delete(datasets).where(empty))

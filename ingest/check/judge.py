@@ -1,4 +1,4 @@
-"""New images, judged by the detectors that a database has tuned.
+"""Judge new images by the tuned detectors of a database.
 
 Axis letters: N images, H rows, W columns, K classes.
 """
@@ -34,10 +34,10 @@ BATCH = 64  # images of one forward pass
 
 
 class Judged(NamedTuple):
-    """What is said of N images."""
+    """The results for N images."""
 
     verdicts: list[Verdict]
-    repair: Repair | None  # the whole sweep, where it was made
+    repair: Repair | None  # the whole sweep, if it was made
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,23 @@ class Checker:
 
     network: KnownNetwork
     checkpoint: Checkpoint
-    detectors: Sequence[TunedDetector]  # that are asked
+    detectors: Sequence[TunedDetector]  # that judge the images
     reference: ReferenceSet | None  # None only where no detector counts neighbors
     metric: str
     rule: str
     counting: Sequence[str] | None = None  # the detectors that make the verdict; None: `counts_by_default`
     all_pixels: bool = False  # the whole repair sweep
     few: bool = False  # whether so few images will come that compiling the incremental pass does not pay
-    sweeps: bool = False  # whether the sweep is made though it is not asked, for somebody who keeps it
+    sweeps: bool = False  # whether to run the sweep even if no detector needs it, to keep it
 
     @cached_property
     def function(self) -> Function:
-        """The network as the repair sweep asks it."""
+        """The network in the form that the repair sweep evaluates."""
         few = self.few and not self.all_pixels
         return fastest(self.checkpoint.network, form="full" if few else "auto")[0]
 
     def judge(self, images: np.ndarray) -> Judged:
-        """What is said of images (N, H, W, 3) uint8, N >= 1; nothing of it depends on the others."""
+        """Judge images (N, H, W, 3) uint8, N >= 1; the result of an image does not depend on the others."""
         outputs = self._activations(images)
         logits = outputs[self.checkpoint.network.architecture.layers[-1].name]
         shares, predicted = rows.probabilities(logits), logits.argmax(1)
@@ -86,7 +86,7 @@ class Checker:
     def _activations(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Activations (N, ...) by layer, the logits among them.
 
-        Always in batches of one size: what an image gives does not depend on how many are beside it.
+        Batches have one fixed size, so that the result of an image does not depend on how many there are.
         """
         last = self.checkpoint.network.architecture.layers[-1].name
         names = tuple(dict.fromkeys((*(self.reference.outputs if self.reference else ()), last)))
@@ -96,27 +96,27 @@ class Checker:
     def _neighbor_labels(
         self, reference: ReferenceSet, outputs: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Labels (N, k or more) of the neighbors by detector; one search serves all that want its space."""
-        asked = {one.name: one.search() for one in self.detectors if one.kind == "neighbors"}
+        """Labels (N, k or more) of the neighbors by detector; detectors of the same space share a search."""
+        searches = {one.name: one.search() for one in self.detectors if one.kind == "neighbors"}
         single = single_layers(reference)
         depths: dict[tuple[str, str], int] = {}
-        for whole, members, k in asked.values():
+        for whole, members, k in searches.values():
             pooled = whole == POOLED
             for layer in single if pooled else [whole]:
                 depth = -(-k // len(single)) if pooled else k
                 key = (layer, members)
                 depths[key] = max(depth, depths.get(key, 0))
-        found = {
+        labels = {
             key: reference.nearest_labels(*key, outputs, depth, self.metric) for key, depth in depths.items()
         }
         return {
             name: votes.taken_in_turn(
-                [found[layer, members][:, : -(-k // len(single))] for layer in single],
+                [labels[layer, members][:, : -(-k // len(single))] for layer in single],
                 k,
             )
             if whole == POOLED
-            else found[whole, members]
-            for name, (whole, members, k) in asked.items()
+            else labels[whole, members]
+            for name, (whole, members, k) in searches.items()
         }
 
     def _votes(self, tuned: TunedDetector, labels: np.ndarray, predicted: np.ndarray) -> list[Finding]:
@@ -130,7 +130,7 @@ class Checker:
         return self._findings(tuned, decided, reasons)
 
     def _score(self, tuned: TunedDetector, logits: np.ndarray, repair: Repair | None) -> list[Finding]:
-        """What a detector without neighbors says of N images with logits (N, K) and repair sweeps."""
+        """The findings of a detector without neighbors for N images with logits (N, K) and repair sweeps."""
         names, detector = self.network.class_names, DETECTORS[tuned.name]
         evidence = Evidence(logits)
         places: list[tuple[int | None, int | None]] = [(None, None)] * len(logits)
@@ -183,7 +183,7 @@ class Checker:
 
 
 def counts_by_default(detector: TunedDetector) -> bool:
-    """Whether a detector makes the verdict unnamed: those whose alarms the pages show, but no baseline."""
+    """Whether a detector counts without --detector: if pages show its alarms, and it is no baseline."""
     return detector.decides and detector.kind != "baseline"
 
 

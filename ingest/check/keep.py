@@ -1,9 +1,9 @@
-"""`xpixels check --keep`: images from outside as cases of the partition `checked`.
+"""`xpixels check --keep`: store new images as cases of the partition `checked`.
 
-Nobody knows what such an image truly is, nor whether it was attacked: its kind is `unknown`, it has no true
-class and its decisions no outcome, and no tuning or evaluation counts it. Its sample belongs to a data set of
-its own, in the order of keeping, with the name of its file; the label there is the predicted class, for want
-of a better one. The same pixels are one case, however often they are kept, and keep their first name.
+It is unknown what such an image truly is and whether it was attacked: its kind is `unknown`, it has no true
+class, its decisions have no outcome, and tuning and evaluation leave it out. Its sample belongs to a data set
+of kept images, in the order of keeping, with the name of its file; the label there is the predicted class, as
+no better one is known. The same pixels are one case, however often they are kept, with their first name.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ SPLIT = "test"  # of the data set of kept images, which has no other
 def open_keeping_run(
     engine: Engine, network: KnownNetwork, checkpoint: Checkpoint
 ) -> Iterator[Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]]:
-    """A run that keeps images: what is given is `write_kept_cases` but for its first arguments.
+    """A run that keeps images: yields `write_kept_cases` with its first arguments filled in.
 
-    At its end the kept cases get neighbors and decisions, as all others have them.
+    At its end the kept cases get neighbors and decisions like all other cases.
     """
     with stage(engine, "check", network.id, {"dataset": _name_dataset(network)}) as run_id:
         yield partial(write_kept_cases, engine, network, checkpoint, run_id)
@@ -58,9 +58,9 @@ def write_kept_cases(
     names: Sequence[str | None],
     repair: Repair | None,
 ) -> list[int]:
-    """Write images (N, H, W, 3) uint8 as cases with scores and activations; gives the ids of their cases.
+    """Write images (N, H, W, 3) uint8 as cases with scores and activations; returns the ids of their cases.
 
-    names: of their files; None: it has none. repair: their whole repair sweep, where one is to be kept.
+    names: of their files; None: it has none. repair: their whole repair sweep, if one is to be kept.
     """
     with engine.connect() as connection:
         layer_ids = {
@@ -72,17 +72,17 @@ def write_kept_cases(
     logits, predicted = outputs[last], outputs[last].argmax(1).tolist()
     activations = record.encode_activations(outputs, layer_ids)
     with writing(engine) as connection:
-        kept = write_kept_samples(connection, network, images, names, predicted)
-        new = [record.NewCase(*pair, kind="unknown", partition=PARTITION) for pair in kept]
+        id_pairs = write_kept_samples(connection, network, images, names, predicted)
+        new = [record.NewCase(*pair, kind="unknown", partition=PARTITION) for pair in id_pairs]
         ids = record.write_cases(connection, network.id, run_id, new, logits, activations)
         if repair is not None:
-            image_ids = [image_id for _, image_id in kept]
+            image_ids = [image_id for _, image_id in id_pairs]
             record.write_repairs(connection, network.id, run_id, image_ids, repair)
     return ids
 
 
 def decide_kept_cases(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int) -> None:
-    """Find the neighbors that cases lack, and decide kept ones at the operating points that there are."""
+    """Find missing neighbors of cases, and decide kept cases at all existing operating points."""
     with engine.connect() as connection:
         metrics = sorted(batches.neighbor_counts(connection, network.id))
     find_neighbors(engine, network.id, metrics, checkpoint.network)
@@ -116,9 +116,9 @@ def write_kept_samples(
     names: Sequence[str | None],
     predicted: Sequence[int],
 ) -> list[tuple[int, int]]:
-    """Write images (N, H, W, 3) uint8 as samples of the data set of kept images, which is made if need be.
+    """Write images (N, H, W, 3) uint8 as samples of the data set of kept images, which is made if missing.
 
-    Gives of each image the ids of its sample and of its row in `images`.
+    Returns for each image the ids of its sample and of its row in `images`.
     """
     source = "images given to `xpixels check --keep`"
     dataset_id = record.register_dataset_named(

@@ -1,4 +1,4 @@
-"""The options of `xpixels check`, and what they may not be together."""
+"""The options of `xpixels check`, and which of them contradict each other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ another failure; 2 wrong usage.
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What to judge, and by what."""
+    """Add the options: what to judge, and by which detectors."""
     parser.formatter_class, parser.epilog = argparse.RawDescriptionHelpFormatter, EPILOG
     add = parser.add_argument
     add(

@@ -1,4 +1,4 @@
-"""What `xpixels check` says of images: lines, or a JSON list, and the exit status that follows from it."""
+"""The output of `xpixels check`: lines, or a JSON list, and the resulting exit status."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALARMED = 3
 
 @dataclass
 class Output:
-    """What was said so far."""
+    """Prints verdicts and counts them."""
 
     network: KnownNetwork
     heading: str  # the line before all others
@@ -30,12 +30,12 @@ class Output:
 
     @property
     def count(self) -> int:
-        """Images."""
+        """The number of images so far."""
         return self.alarmed + self.quiet + self.failed
 
     @property
     def status(self) -> int:
-        """What the command ends with."""
+        """The exit status of the command."""
         return 1 if self.failed else ALARMED if self.alarmed else 0
 
     def __enter__(self) -> Output:
@@ -45,31 +45,31 @@ class Output:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the list, whatever ends it: what was judged can be read."""
+        """End the list, also after an error, so that it can be read."""
         if self.json:
             sys.stdout.write("\n]\n" if self.count else "]\n")
 
     def failure(self, name: str, error: str) -> None:
-        """Say why an image could not be judged."""
+        """Print why an image could not be judged."""
         if self.json:
-            self._entry({"file": _shown(name), "error": error})
+            self._entry({"file": _printable(name), "error": error})
         else:
-            print(f"xpixels: {_shown(name)}: {error}", file=sys.stderr)
+            print(f"xpixels: {_printable(name)}: {error}", file=sys.stderr)
         self.failed += 1
 
     def verdict(self, name: str, verdict: Verdict, read: Sequence[str], case_id: int | None) -> None:
-        """Say what came of an image, and what was done to read it."""
+        """Print an image's verdict, and what was done to read it."""
         if self.json:
-            self._entry(verdicts.as_entry(_shown(name), self.network, verdict, read, case_id))
+            self._entry(verdicts.as_entry(_printable(name), self.network, verdict, read, case_id))
         else:
             if not self.alarmed + self.quiet:
                 print(self.heading)
-            print(verdicts.as_lines(_shown(name), verdict, read, case_id), flush=True)
+            print(verdicts.as_lines(_printable(name), verdict, read, case_id), flush=True)
         self.alarmed += verdict.alarm
         self.quiet += not verdict.alarm
 
     def summary(self, seconds: float) -> None:
-        """Say what came of all images."""
+        """Print a summary of all images."""
         line = verdicts.summary(self.alarmed, self.quiet, self.failed, seconds)
         print(line, file=sys.stderr if self.json else sys.stdout)
 
@@ -78,6 +78,6 @@ class Output:
         sys.stdout.write(json.dumps(entry))
 
 
-def _shown(name: str) -> str:
-    """A file's name as it may be printed: an address that was given in its place has a password."""
+def _printable(name: str) -> str:
+    """A file's name for printing; if an address was given in its place, passwords are hidden."""
     return hide_passwords(shown(name)) if "://" in name else shown(name)

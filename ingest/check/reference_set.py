@@ -1,6 +1,6 @@
-"""The reference set in memory, to be searched for new images: in every layer, whole or without some of it.
+"""The reference set in memory, for searches by new images: in every layer, whole or without some samples.
 
-Single layers are held once; `composed` and its like are put together for each search.
+Single layers are stored once; `composed` and similar layers are joined for each search.
 
 Axis letters: N images, M reference samples, D dimensions, P layers side by side.
 """
@@ -35,26 +35,26 @@ from model.network.layers import POOLED
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """What searches need. Made by `load_reference`."""
+    """The data for searches. Made by `load_reference`."""
 
-    engine: Engine  # the images of conv layers are read while they are searched
+    engine: Engine  # reference images are read during a search in a conv layer
     network: Network
     labels: np.ndarray  # (M,) int
     spaces: dict[str, Space]  # by layer
     parts: dict[str, np.ndarray]  # by single layer: (M, D) float32
     scales: dict[str, np.ndarray]  # by layer: (P,) float32
-    members: dict[str, np.ndarray]  # by layer of which distinct ones are searched: (M,) bool
-    images: list[int]  # their ids, where a conv layer is searched
+    members: dict[str, np.ndarray]  # by layer in which only distinct samples are searched: (M,) bool
+    images: list[int]  # ids of the reference images, if a conv layer is searched
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The layers of which a search wants the new images' activations."""
+        """The layers whose activations of new images a search needs."""
         return tuple(dict.fromkeys(part.name for space in self.spaces.values() for part in space.parts))
 
     def nearest_labels(
         self, layer: str, reference: str, outputs: dict[str, np.ndarray], k: int, metric: str
     ) -> np.ndarray:
-        """Labels (N, k) of the nearest to images of which `outputs` has the activations, by layer."""
+        """Labels (N, k) of the samples nearest to images, whose activations by layer are in `outputs`."""
         space = self.spaces[layer]
         if space.streamed:
             blocks = partial(conv_maps, self.engine, self.images, self.network, layer)
@@ -79,7 +79,7 @@ def load_reference(
     wanted: Iterable[tuple[str, str]],
     metric: str,
 ) -> ReferenceSet:
-    """The stored reference set in the layers, with the kinds of reference, that are wanted."""
+    """Load the reference set for the wanted pairs of a layer and a kind of reference."""
     every = {space.layer.name: space for space in spaces(batches.layer_rows(connection, network_id))}
     single = [name for name, space in every.items() if space.layer.kind in ("flatten", "dense")]
     pairs = {

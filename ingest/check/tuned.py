@@ -1,4 +1,4 @@
-"""Which network a check asks, and which of its detectors."""
+"""Choose the network of a check, and its detectors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from db.read.for_ingest import batches
 from db.read.for_ingest.detectors import KnownNetwork, TunedDetector, TunedOn, tuned_detectors
 from model.detectors.registry import DETECTORS
 
-FEW_CASES = 20  # of a kind: below, thresholds say little
+FEW_CASES = 20  # of a kind: with fewer, thresholds are unreliable
 
 
 class Asked(NamedTuple):
-    """The detectors that are asked, and those that would be but were not tuned."""
+    """The detectors of a check, and wanted ones that are not tuned."""
 
     detectors: list[TunedDetector]
     missing: list[str]
-    repairs: bool  # whether the repair sweep is tuned, asked or not
+    repairs: bool  # whether the repair sweep is tuned, wanted or not
 
 
 def choose_network(
@@ -30,8 +30,8 @@ def choose_network(
 ) -> KnownNetwork:
     """The network of these weights; wanted: its id, its name or NAME@DATASET.
 
-    Raises LookupError, with the choices, where there is none, where there are several, and where the one
-    that is wanted has other weights.
+    Raises LookupError, with the choices, if there is none, if there are several, and if the wanted one has
+    other weights.
     """
     if not networks:
         raise LookupError("no network in this database: make one with `xpixels ingest`")
@@ -48,7 +48,7 @@ def choose_network(
 
 
 def named_networks(networks: Sequence[KnownNetwork], wanted: str | None) -> list[KnownNetwork]:
-    """The networks with this id, name or NAME@DATASET; None: all. Raises LookupError where there is none."""
+    """The networks with this id, name or NAME@DATASET; None: all. Raises LookupError if there is none."""
     named = [one for one in networks if wanted is None or wanted in (str(one.id), one.name, full_name(one))]
     if not named and wanted is not None:
         raise LookupError(
@@ -63,7 +63,7 @@ def full_name(network: KnownNetwork) -> str:
 
 
 def tuned_words(on: TunedOn | None) -> str:
-    """On how many cases a network or a detector was tuned."""
+    """The number of cases that a network or a detector was tuned on, in words."""
     if on is None:
         return "not tuned"
     few = ", which is very few" if min(on) < FEW_CASES else ""
@@ -75,7 +75,7 @@ def asked_detectors(
 ) -> Asked:
     """The tuned detectors of a network; chosen: their names, None for all.
 
-    Raises LookupError for a name that the network has no detector of.
+    Raises LookupError for a name that no detector of the network has.
     """
     tuned = tuned_detectors(connection, network_id, metric, rule)
     compared = [row.name for row in batches.layer_rows(connection, network_id) if row.compared]
@@ -84,14 +84,14 @@ def asked_detectors(
         if name not in known:
             raise LookupError(f"--detector {name}: expected one of {', '.join(known)}")
     wanted = chosen or known
-    found = [detector for detector in tuned if detector.name in wanted]
-    names = {detector.name for detector in found}
+    selected = [detector for detector in tuned if detector.name in wanted]
+    names = {detector.name for detector in selected}
     repairs = any(map(needs_repairs, tuned))
-    return Asked(found, [name for name in wanted if name not in names], repairs)
+    return Asked(selected, [name for name in wanted if name not in names], repairs)
 
 
 def needs_repairs(detector: TunedDetector) -> bool:
-    """Whether a detector looks at the repair sweep, as its row in the register says."""
+    """Whether a detector uses the repair sweep, according to the register."""
     return detector.kind != "neighbors" and DETECTORS[detector.name].repairs
 
 

@@ -1,4 +1,4 @@
-"""What detectors say of an image, as numbers, as JSON and as lines to be read: pure functions."""
+"""The findings of detectors on an image, as numbers, as JSON and as lines to read: pure functions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ingest.check.tuned import needs_repairs, tuned_words
 
 @dataclass(frozen=True)
 class Finding:
-    """What one detector says of an image."""
+    """The finding of one detector on an image."""
 
     detector: TunedDetector
     score: float  # alarm when it is above the detector's threshold
     counts: bool  # towards the verdict; the others are there to compare
     reason: str
     alarm: bool
-    recovered: str | None  # on alarm, the class it takes for the true one, where it names one
-    metric: str | None = None  # of neighbors, as the next one
+    recovered: str | None  # on alarm, its guess of the true class, if it has one
+    metric: str | None = None  # of neighbors, like the next one
     rule: str | None = None
     row: int | None = None  # on alarm, the pixel that it suspects
     column: int | None = None
@@ -30,7 +30,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of an image."""
+    """The prediction for an image and the findings of all detectors."""
 
     predicted: str
     confidence: float  # softmax probability of the predicted class, [0, 1]
@@ -38,7 +38,7 @@ class Verdict:
 
     @property
     def alarm(self) -> bool:
-        """Whether a detector that counts alarms."""
+        """Whether any detector alarms that counts towards the verdict."""
         return any(finding.alarm and finding.counts for finding in self.findings)
 
 
@@ -48,24 +48,24 @@ def neighbors_reason(rule: str, k: int, threshold: int, count: int, predicted: s
 
 
 def heading(network: KnownNetwork, metric: str, rule: str, tuned_on: TunedOn | None) -> str:
-    """What all images are judged by, in one line."""
+    """One line with the network and the settings that judge all images."""
     return f"{network.title}: {metric}, rule {rule}, {tuned_words(tuned_on)}"
 
 
 def as_lines(name: str, verdict: Verdict, read: Sequence[str] = (), case_id: int | None = None) -> str:
-    """An image's verdict, what was done to read it, then a line a detector; name: as it may be shown."""
+    """An image's verdict, what was done to read it, then a line per detector; name: ready for printing."""
     alarms = [finding.detector.name for finding in verdict.findings if finding.alarm and finding.counts]
-    said = f"ALARM by {', '.join(alarms)}" if alarms else "quiet"
+    outcome = f"ALARM by {', '.join(alarms)}" if alarms else "quiet"
     kept = "" if case_id is None else f" (case {case_id})"
     width = max((len(finding.detector.name) for finding in verdict.findings), default=0)
-    lines = [f"{name}: {verdict.predicted}, {percent(verdict.confidence)}: {said}{kept}"]
+    lines = [f"{name}: {verdict.predicted}, {percent(verdict.confidence)}: {outcome}{kept}"]
     lines += [f"  {'; '.join(read)}"] if read else []
     for finding in verdict.findings:
         notes = [] if finding.recovered is None else [f"recovers {finding.recovered}"]
         notes += [] if finding.counts else ["to compare"]
         state = "alarm" if finding.alarm else "quiet"
-        said = "; ".join((finding.reason, *notes))
-        lines.append(f"  {finding.detector.name.ljust(width)}  {state}  {said}")
+        details = "; ".join((finding.reason, *notes))
+        lines.append(f"  {finding.detector.name.ljust(width)}  {state}  {details}")
     return "\n".join(lines)
 
 
@@ -76,7 +76,7 @@ def as_entry(
     read: Sequence[str] = (),
     case_id: int | None = None,
 ) -> dict[str, Any]:
-    """The same for JSON, its numbers as they are; a network is called as in the database's views."""
+    """The same for JSON, with unformatted numbers; networks are named as in the database's views."""
     entry = {
         "file": name,
         "network": network.name,
@@ -113,7 +113,7 @@ def _finding_entry(finding: Finding) -> dict[str, Any]:
 
 
 def summary(alarmed: int, quiet: int, failed: int, seconds: float) -> str:
-    """What came of all images, in how long."""
+    """One line with the counts of all verdicts and the time."""
     judged = alarmed + quiet
     said = [f"{alarmed:,} alarmed", f"{quiet:,} quiet"]
     said += [f"{failed:,} could not be judged"] if failed else []

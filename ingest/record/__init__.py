@@ -1,6 +1,6 @@
-"""The only writer of samples, cases, scores and activations, and of all else that a network made of images.
+"""The only package that writes samples, cases, scores, activations and a network's other results on images.
 
-Each function writes what is missing and leaves alone what is there, within the transaction of its caller.
+Each function writes missing rows and leaves existing ones as they are, within its caller's transaction.
 """
 
 from ingest.record.activations import encode_activations, write_activations

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, Table
 from db import write
 from ingest import rows
 
-Activations = Mapping[int, Sequence[Mapping[str, Any]]]  # by layer id, of each input one after another
+Activations = Mapping[int, Sequence[Mapping[str, Any]]]  # by layer id, one for each input in order
 
 
 def encode_activations(outputs: Mapping[str, np.ndarray], layer_ids: Mapping[str, int]) -> Activations:
-    """Outputs (N, ...) of layers by name, as the database holds them: float16, conv maps compressed.
+    """Encode outputs (N, ...) of layers by name for the database: float16, conv maps compressed.
 
-    It takes time: best before a transaction begins.
+    This is slow: best done before a transaction begins.
     layer_ids: of the layers to be written, in the order of writing.
     """
     return {id_: list(map(rows.encode_activation, outputs[name])) for name, id_ in layer_ids.items()}
@@ -26,10 +26,10 @@ def encode_activations(outputs: Mapping[str, np.ndarray], layer_ids: Mapping[str
 def write_activations(
     connection: Connection, table: Table, owners: Sequence[Mapping[str, Any]], activations: Activations
 ) -> None:
-    """Write what is missing of the activations of N inputs, layer by layer.
+    """Write the missing activations of N inputs, layer by layer.
 
     table: `case_activations`, `original_activations` or `reference_activations`.
-    owners: of each input the columns that say whose activations these are.
+    owners: for each input, the columns that identify the owner of its activations.
     """
     columns = [name for name in ("shape", "encoding", "data") if name in table.c]
     for layer_id, blobs in activations.items():

@@ -19,7 +19,7 @@ KEY = ("network_id", "sample_id", "target_class", *ATTACK)  # of an attack
 
 
 class WrittenAttacks(NamedTuple):
-    """The ids of attacks, and those of the samples attacked, each in the order of writing."""
+    """The ids of attacks and of the attacked samples, both in the order of writing."""
 
     attack_ids: list[int]
     sample_ids: list[int]
@@ -33,14 +33,14 @@ def write_attacks(
     pairs: Sequence[tuple[int, int | None]],
     result: AttackResult,
 ) -> WrittenAttacks:
-    """Write N attacks with their pixels and samples; those that are there already stay as they are.
+    """Write N attacks with their pixels and samples; existing ones stay as they are.
 
     part: the split whose images are attacked. columns: what all these rows of `attacks` share.
-    pairs: of each attack the image, by its index into the split, and the class to reach; None: any wrong one.
-    result: as of `model.attacks.one_pixel.one_pixel_attack`, its first axis N.
+    pairs: for each attack, the image's index into the split and the class to reach; None: any wrong one.
+    result: as from `model.attacks.one_pixel.one_pixel_attack`, its first axis N.
     """
     indices = [index for index, _ in pairs]
-    once = list(dict.fromkeys(indices))  # a picture is made for each
+    once = list(dict.fromkeys(indices))  # so that one PNG is made for each image
     known = dict(zip(once, write_samples(connection, dataset_id, part, np.asarray(once, int)), strict=True))
     sample_ids = [known[index] for index in indices]
     keys = [
@@ -61,7 +61,7 @@ def write_attacks(
 def write_attack_images(
     connection: Connection, attack_ids: Sequence[int], image_rows: Sequence[Row]
 ) -> list[int]:
-    """Write the images that attacks made, an attack each; gives the ids of the images."""
+    """Write the images that attacks made, one for each attack; returns the ids of the images."""
     image_ids = write_images(connection, image_rows)
     new = [
         {"attack_id": attack_id, "image_id": image_id}
@@ -72,7 +72,7 @@ def write_attack_images(
 
 
 def _make_attack_rows(result: AttackResult, keys: Sequence[Row], labels: np.ndarray) -> list[Row]:
-    """Rows of `attacks`: each row's key (run, network, sample, method, ...) and what came of it.
+    """Rows of `attacks`: each row's key (run, network, sample, method, ...) and the attack's result.
 
     `labels` (N,) are the true classes; a key's `target_class` is the class to reach, or None.
     """
@@ -92,7 +92,7 @@ def _make_attack_rows(result: AttackResult, keys: Sequence[Row], labels: np.ndar
 
 
 def _find_margin(logits: np.ndarray, label: int, target: int | None) -> float:
-    """The lead in logits (K,) of the target, or of the best wrong class; below 0 where there is none."""
+    """The lead in logits (K,) of the target, or of the best wrong class; below 0 if it does not lead."""
     goal = label if target is None else target
     others = np.delete(logits, goal).max()
     return float(others - logits[goal] if target is None else logits[goal] - others)

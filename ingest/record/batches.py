@@ -1,4 +1,4 @@
-"""Batches: found again by their parameters, named, and taken back where nothing came of them."""
+"""Find batches by their parameters, register and name new ones, and discard those without a run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ingest.batch import Batch
 def find_batch(
     connection: Connection, network_id: int, batch: Batch, *, all_test: bool = False, name: str | None = None
 ) -> int | None:
-    """The id of the batch of a network, which gets the name that is given; None: it is not written down.
+    """The id of a network's batch, which gets the name if one is given; None: it is not in the database.
 
     all_test: it attacks every test image, and makes no cases.
-    Raises ValueError where the name is that of another batch of the network, which may not be new either.
+    Raises ValueError if another batch of the network has the name, also for a batch that is not written yet.
     """
     known = select(batches.c.id, batches.c.parameters).where(batches.c.network_id == network_id)
-    asked = _describe(batch, all_test)
-    same = (id_ for id_, parameters in connection.execute(known).all() if parameters == asked)
+    wanted = _describe(batch, all_test)
+    same = (id_ for id_, parameters in connection.execute(known).all() if parameters == wanted)
     batch_id = next(same, None)
     if name is not None:
         batch_names.require_free(connection, network_id, name, batch_id)
@@ -39,9 +39,9 @@ def register_batch(
     name: str | None = None,
     usual_name: str | None = None,
 ) -> int:
-    """The id of the batch of a network, written down if it is new. Arguments and errors as of `find_batch`.
+    """The id of a network's batch, which is written if it is new. Arguments and errors as of `find_batch`.
 
-    usual_name: of a new one, for which no name is given, unless another one has it.
+    usual_name: of a new batch that is given no name, unless another batch has it.
     """
     batch_id = find_batch(connection, network_id, batch, all_test=all_test, name=name)
     if batch_id is not None:
@@ -61,7 +61,7 @@ def register_batch(
 
 
 def discard_batch(connection: Connection, batch_id: int) -> None:
-    """Take back a batch of which no run came: it was written down for nothing."""
+    """Delete a batch if it has no run."""
     run = select(runs.c.id).where(runs.c.batch_id == batch_id)
     connection.execute(delete(batches).where(batches.c.id == batch_id, ~run.exists()))
 

@@ -1,4 +1,4 @@
-"""Cases with their scores and activations, and what the network says of their originals."""
+"""Cases with their scores and activations, and the network's results on their originals."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ingest.record.activations import Activations, write_activations
 
 
 class NewCase(NamedTuple):
-    """A case to be written, but for what the network says of it."""
+    """A case to be written, without the network's results."""
 
     sample_id: int
     image_id: int
     kind: str  # adversarial, clean or unknown
     partition: str
-    true_class: int | None = None  # None: nobody knows
+    true_class: int | None = None  # None: unknown
     attack_id: int | None = None  # of an adversarial case
 
 
@@ -40,9 +40,9 @@ def write_cases(
     logits: np.ndarray,
     activations: Activations,
 ) -> list[int]:
-    """Write N cases with their scores, activations and facets; gives the id of each.
+    """Write N cases with their scores, activations and facets; returns the id of each.
 
-    A case that the network has of a sample already stays as it is.
+    If the network already has a case of a sample, that case stays as it is.
 
     logits: (N, K) float32. activations: as of `encode_activations`.
     """
@@ -79,13 +79,13 @@ def write_originals(
     logits: np.ndarray,
     activations: Activations,
 ) -> None:
-    """Write what is missing of N originals: the prediction, how sure of it the network is, the activations.
+    """Write the missing predictions of N originals, with confidences and margins, and missing activations.
 
     logits: (N, K) float32. activations: as of `encode_activations`.
     """
     second, first = np.sort(logits.astype(np.float64))[:, -2:].T
-    sure = rows.probabilities(logits).max(1)
-    columns = zip(*(part.tolist() for part in (logits.argmax(1), sure, first - second)), strict=True)
+    confidences = rows.probabilities(logits).max(1)
+    columns = zip(*(part.tolist() for part in (logits.argmax(1), confidences, first - second)), strict=True)
     original_rows = [
         {
             **original._asdict(),

@@ -1,4 +1,4 @@
-"""What sweeps over all pixels of an image find: vulnerability maps, and repairs."""
+"""Results of sweeps over all pixels of an image: vulnerability maps and repairs."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def make_repair_rows(found: Repair, keys: Sequence[Row]) -> list[Row]:
 
 
 def pack_classes(classes: np.ndarray) -> bytes:
-    """Classes (H, W) as a map has them: a byte each, or two (little-endian) where one is above 255."""
+    """Encode the classes (H, W) of a map: one byte each, or two (little-endian) if one is above 255."""
     return classes.astype("u1" if classes.max() <= 255 else "<u2").tobytes()

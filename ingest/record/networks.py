@@ -20,7 +20,7 @@ def register_dataset(connection: Connection, dataset: Dataset) -> int:
 
 
 def register_dataset_named(connection: Connection, name: str, source: str, class_names: Sequence[str]) -> int:
-    """The same, of a data set that is not at hand as a whole."""
+    """The same, for a data set that is not loaded as a whole."""
     facts = {"source": source, "created_at": now()}
     dataset_id = write.ensure(connection, datasets, {"name": name}, facts)
     names = enumerate(class_names)
@@ -48,7 +48,7 @@ def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id:
 def compare_layers(
     connection: Connection, network_id: int, architecture: Architecture, names: Sequence[str]
 ) -> None:
-    """Have more layers compared: conv layers, or `composed-scaled`.
+    """Mark more layers as compared: conv layers, or `composed-scaled`.
 
     Raises ValueError for a name that is neither.
     """

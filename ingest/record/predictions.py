@@ -1,4 +1,4 @@
-"""What a network makes of the images of a split, cases or not."""
+"""A network's predictions for the images of a split, whether they are cases or not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_predictions(
     indices: np.ndarray,
     logits: np.ndarray,
 ) -> None:
-    """Write what logits (N, K) float32 say of images of a split, at `indices` (N,), where it is missing."""
+    """Write missing predictions by logits (N, K) float32 for images of a split, at `indices` (N,)."""
     predicted = logits.argmax(1)
     confidence = rows.probabilities(logits)[np.arange(len(logits)), predicted]
     columns = (part.positions[indices], part.labels[indices], predicted, confidence)

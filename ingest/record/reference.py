@@ -1,4 +1,4 @@
-"""The reference set of a network with its activations, and images that look like those in it."""
+"""The reference set of a network with its activations, and the near-duplicates of its images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write_reference_samples(
 ) -> None:
     """Write N samples as part of a network's reference set, with their activations, where they are missing.
 
-    activations: as of `encode_activations`; none is compressed here.
+    activations: as of `encode_activations`; none of these is compressed.
     """
     keys = [(network_id, sample_id) for sample_id in sample_ids]
     new = [{"network_id": network_id, "sample_id": sample_id, "run_id": run_id} for sample_id in sample_ids]

@@ -1,4 +1,4 @@
-"""Images and samples: the only place where their rows are made and written."""
+"""Images and samples: the only module that makes and writes their rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def make_image_rows(pictures: Iterable[np.ndarray]) -> list[Row]:
-    """Rows of `images` for pictures (H, W, 3) uint8. It takes time: best before a transaction begins."""
+    """Rows of `images` for pictures (H, W, 3) uint8. This is slow: best done before a transaction begins."""
     return [
         {
             "sha256": pixel_digest(picture),
@@ -33,9 +33,9 @@ def make_image_rows(pictures: Iterable[np.ndarray]) -> list[Row]:
 
 
 def write_images(connection: Connection, image_rows: Sequence[Row]) -> list[int]:
-    """Write images that are not there yet; gives the id of each. Equal pixels share one row.
+    """Write missing images; returns the id of each. Equal pixels share one row.
 
-    In the order of their digests: two workers that write the same ones do not wait for each other for ever.
+    They are written in the order of their digests, so that two workers with the same images do not deadlock.
     """
     write.insert_missing(connection, images, sorted(image_rows, key=itemgetter("sha256")))
     return write.ids_by_key(connection, images, ("sha256",), [(row["sha256"],) for row in image_rows])
@@ -48,9 +48,9 @@ def write_samples(
     indices: np.ndarray,
     image_rows: Sequence[Row] | None = None,
 ) -> list[int]:
-    """Write samples of one split, at `indices` (N,) into it, with their images; gives the id of each.
+    """Write samples of one split, at `indices` (N,) into it, with their images; returns the id of each.
 
-    image_rows: of their pictures, where these were made before the transaction began.
+    image_rows: of their pictures, if they were made before the transaction began.
     """
     if image_rows is None:
         image_rows = make_image_rows(part.images[indices])
@@ -74,13 +74,13 @@ def write_kept_samples(
 ) -> list[tuple[int, int]]:
     """Write samples of a data set that grows, each image at the next free position of the split.
 
-    Equal pixels are one sample, which gets a name where it has none yet.
+    Equal pixels are one sample, which gets a name if it has none yet.
 
     pictures: (N, H, W, 3) uint8. names: of their files; None: a picture has none.
-    Gives of each picture the ids of its sample and its image.
+    Returns the ids of each picture's sample and image.
     """
     image_ids = write_images(connection, make_image_rows(pictures))
-    lock_row(connection, datasets, dataset_id)  # so that two writers at once do not take the same places
+    lock_row(connection, datasets, dataset_id)  # so that concurrent writers do not take the same positions
     known, following = kept_samples(connection, dataset_id)
     new = [image_id for image_id in dict.fromkeys(image_ids) if image_id not in known]
     label_of = dict(zip(image_ids, labels, strict=True))
@@ -103,6 +103,6 @@ def write_kept_samples(
 
 
 def _make_sample_row(place: tuple[int, str, int], label: int, image_id: int) -> Row:
-    """place: data set, split and position."""
+    """A row of `samples`; place: data set, split and position."""
     columns = ("dataset_id", "split", "position")
     return dict(zip(columns, place, strict=True)) | {"label": label, "image_id": image_id}

@@ -1,8 +1,8 @@
-"""Which test images a batch attacks, in which order, for which targets; which of them become its cases.
+"""Choose the test images that a batch attacks, their order and targets, and which become its cases.
 
-Images are taken in an order that the seed alone decides, and each has its partition from its place in that
-order. The cases of a batch are the first successes in this order, not the first to finish: an attack that
-takes long counts as much as a quick one. Pure: nothing is read or written here.
+The seed alone decides the order of the images, and the place of an image in it decides its partition. The
+cases of a batch are the first successes in this order, not the first to finish: a slow attack counts as much
+as a quick one. Pure functions: nothing is read or written here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from ingest.batch import ALL, ANY, RANDOM, Batch
 from model.data.dataset import Dataset
 
-Pair = tuple[int, int | None]  # an image, by its index into the split, and a class to reach; None: any other
+Pair = tuple[int, int | None]  # an image's index into the split, and the class to reach; None: any wrong one
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class Candidate:
 
 
 class Found(NamedTuple):
-    """The successes that become cases, and the partitions that still want for some."""
+    """The successes that become cases, and the partitions that still lack some."""
 
     chosen: list[tuple[Candidate, int | None]]  # with the target reached
-    open: list[str]  # there are images left to be tried
+    open: list[str]  # partitions with images left to try
 
 
 def clean_choices(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[int]) -> list[Candidate]:
-    """The images that become the clean cases: the last of the order, before any attack has been tried.
+    """Choose the images for clean cases, the last in the order, before any attack is tried.
 
-    So they are a random draw of what the network gets right, not what attacks left over. `taken` holds the
-    positions that other cases use or that this batch has attacked. A second batch draws from fewer images:
-    those that became cases of the first, among them all whose attack succeeded, are gone.
+    So they are a random sample of correctly classified images, not those left over by attacks. `taken` holds
+    the positions that other cases use or that this batch has attacked. A second batch draws from fewer
+    images: the cases of the first one, including all images whose attack succeeded, are excluded.
     """
     free = [c for c in _in_order(batch, test, correct) if int(test.positions[c.index]) not in taken]
     return [
@@ -58,10 +58,10 @@ def clean_choices(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[i
 def candidates(batch: Batch, test: Dataset, correct: np.ndarray, taken: set[int]) -> list[Candidate]:
     """The images that may be attacked, in order: classified correctly, of a wanted partition, not taken."""
     targets = target_classes(batch, test)
-    found = [c for c in _in_order(batch, test, correct) if int(test.positions[c.index]) not in taken]
+    free = [c for c in _in_order(batch, test, correct) if int(test.positions[c.index]) not in taken]
     if targets is None:
-        return found
-    aimed = [replace(c, targets=tuple(targets[c.index][targets[c.index] >= 0].tolist())) for c in found]
+        return free
+    aimed = [replace(c, targets=tuple(targets[c.index][targets[c.index] >= 0].tolist())) for c in free]
     return [c for c in aimed if c.targets]
 
 
@@ -74,10 +74,10 @@ def _in_order(batch: Batch, test: Dataset, correct: np.ndarray) -> list[Candidat
 
 
 def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
-    """The classes (N, T) each test image is to be taken for, -1 for none; None: any wrong class.
+    """The target classes (N, T) of each test image, -1 for none; None: any wrong class.
 
-    `random` draws one of the wrong classes for each image; `all` are all of them, in an order drawn for each
-    image; a class name is the target of all others.
+    `random` draws one of the wrong classes for each image; `all` takes all of them, in a random order for
+    each image; a class name is the target of all images of other classes.
     """
     if batch.targets == ANY:
         return None
@@ -100,9 +100,9 @@ def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
 def first_successes(wanted: Sequence[Candidate], succeeded: Mapping[Pair, bool], cases: int) -> Found:
     """The first `cases` successes of each partition in order.
 
-    `succeeded` maps every pair attacked so far to what came of it. A success counts only when all images of
-    its partition before it have been attacked, for all their targets; of several targets that an image was
-    led to, its first one counts.
+    `succeeded` maps every pair attacked so far to its result. A success counts only when all earlier images
+    of its partition have been attacked, for all their targets. If an image reached several of its targets,
+    the first one counts.
     """
     chosen: list[tuple[Candidate, int | None]] = []
     still_open = []

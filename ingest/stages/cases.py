@@ -1,7 +1,7 @@
-"""The stage `cases`: what the network makes of each attacked and each clean image, a case a row.
+"""The stage `cases`: evaluate each attacked and each clean image, and write one row per case.
 
-A case, its image, its scores and its activations are written in one transaction, so none is ever half
-there. The attacked image is painted anew from the stored pixels, and the network judges those bytes.
+A case, its image, its scores and its activations are written in one transaction, so a case is always
+complete. The attacked image is rebuilt from the stored pixels, and the network evaluates those bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from model.network.cnn import activate
 from model.network.layers import COMPOSED
 from model.progress import progress
 
-CHUNK = 64  # cases a transaction
+CHUNK = 64  # cases per transaction
 
 
 class Planned(NamedTuple):
@@ -31,7 +31,7 @@ class Planned(NamedTuple):
 
     candidate: Candidate
     attack: batches.KnownAttack | None  # None: a clean case
-    written: bool  # before, by a run that was stopped or that wanted fewer
+    written: bool  # before, by a run that was stopped or wanted fewer cases
 
 
 def plan_cases(
@@ -40,10 +40,10 @@ def plan_cases(
     attacked: Sequence[tuple[Candidate, batches.KnownAttack]],
     clean: Sequence[Candidate],
 ) -> list[Planned]:
-    """Successful attacks and clean images as cases, in chunks, each with a case that is not there yet.
+    """Plan cases of successful attacks and clean images; only chunks with a missing case are returned.
 
-    Ids are given in a seeded order, so that an id does not tell what kind of case it is. A batch that was
-    stopped has the same order and the same chunks as before: its cases come out the same, to the last bit.
+    Ids follow a seeded order, so that an id does not reveal the kind of its case. A resumed batch has the
+    same order and the same chunks as before, so its cases are the same to the last bit.
     """
     with task.engine.connect() as connection:
         used = batches.used_positions(connection, task.network_id)
@@ -66,7 +66,7 @@ def paint_image(image: np.ndarray, attack: batches.KnownAttack | None) -> np.nda
 
 
 def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequence[Planned]) -> None:
-    """Write the planned cases, a chunk a transaction; no run is noted when there are none."""
+    """Write the planned cases, one transaction per chunk; no run is recorded if there are none."""
     if not planned:
         return
     test, network = task.test, task.checkpoint.network
@@ -83,19 +83,19 @@ def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequen
         stage(
             task.engine, "cases", task.network_id, parameters, seed=batch.seed, batch_id=batch_id
         ) as run_id,
-        progress("cases", len(planned), "cases") as shown,
+        progress("cases", len(planned), "cases") as bar,
     ):
         first = 0
         for outputs in activate(network, pictures, tuple(layer_ids), batch_size=CHUNK):
             chunk = slice(first, first + len(outputs[logits_name]))
-            kept = [
+            places = [
                 place
                 for place, entry in enumerate(planned[chunk])
                 if not entry.written and _is_as_planned(entry, test, outputs[logits_name][place])
             ]
-            outputs = {name: values[kept] for name, values in outputs.items()}
-            entries = [planned[first + place] for place in kept]
-            image_rows = record.make_image_rows(pictures[chunk][kept])  # others may write meanwhile
+            outputs = {name: values[places] for name, values in outputs.items()}
+            entries = [planned[first + place] for place in places]
+            image_rows = record.make_image_rows(pictures[chunk][places])  # others may write meanwhile
             activations = record.encode_activations(outputs, layer_ids)
             with writing(task.engine) as connection:
                 sample_ids = task.write_samples(connection, [entry.candidate.index for entry in entries])
@@ -107,7 +107,7 @@ def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequen
                 logits = outputs[logits_name]
                 record.write_cases(connection, task.network_id, run_id, new, logits, activations)
             first = chunk.stop
-            shown.to(first)
+            bar.to(first)
 
 
 def _as_case(entry: Planned, test: Dataset, sample_id: int, image_id: int) -> record.NewCase:
@@ -124,6 +124,6 @@ def _as_case(entry: Planned, test: Dataset, sample_id: int, image_id: int) -> re
 def _is_as_planned(entry: Planned, test: Dataset, logits: np.ndarray) -> bool:
     """Whether the network still errs on an attacked image and is right on a clean one.
 
-    It was judged before in a batch of another size; where a rounding decides, the image is no case.
+    It was evaluated before in a batch of another size; if rounding changes the result, it is no case.
     """
     return (entry.attack is not None) == (int(logits.argmax()) != int(test.labels[entry.candidate.index]))

@@ -19,19 +19,19 @@ from model.network.layers import Architecture
 from model.progress import Progress, progress
 
 STAGE = "near-duplicates"
-# Generous: looked at by eye, about four in ten of the pairs at the far end by activation, and one in seven by
-# pixels, are near-duplicates. What a person calls so: db.read.for_ingest.likeness.
+# Generous limits: in a visual check, about four in ten of the pairs at the far end by activation, and one in
+# seven by pixels, were near-duplicates. For limits that match human judgment see db.read.for_ingest.likeness.
 ACTIVATION = 0.06  # cosine distance
 PIXELS = 22.0  # root of the mean squared difference, 0..255
-WRITTEN_TOGETHER = 500  # pairs a transaction
+WRITTEN_TOGETHER = 500  # pairs per transaction
 
 
 def find_duplicates(task: Task, training: Dataset) -> int:
-    """Write the pairs down, once a network; gives how many there are, 0 where the stage was done before.
+    """Write the pairs, once per network; returns how many there are, 0 if the stage was done before.
 
-    Compared are all test images with the reference set, and the reference set with itself; training images
-    that the network errs on are nobody's neighbors and left out. Nothing is done before the reference set
-    is complete. Raises ValueError where `training` lacks images of the reference set.
+    All test images are compared with the reference set, and the reference set with itself; training images
+    that the network misclassifies are never neighbors and are left out. Nothing is done before the reference
+    set is complete. Raises ValueError if `training` lacks images of the reference set.
     """
     with task.engine.connect() as connection:
         wanting = not batches.stage_done(connection, task.network_id, "reference")
@@ -47,12 +47,12 @@ def find_duplicates(task: Task, training: Dataset) -> int:
     total = 3 * len(task.test) + 2 * len(chosen)  # activations of the tests, then two searches each
     with (
         stage(task.engine, STAGE, task.network_id, parameters) as run_id,
-        progress("near-duplicates", total, "images") as shown,
+        progress("near-duplicates", total, "images") as bar,
     ):
         vectors, pictures = rows.decode_activations(blobs), training.images[chosen]
-        tests = _compute_activations(task, layer, shown)
-        across = _find_alike(shown, tests, vectors, task.test.images, pictures)
-        within = _find_alike(shown, vectors, None, pictures, None)
+        tests = _compute_activations(task, layer, bar)
+        across = _find_alike(bar, tests, vectors, task.test.images, pictures)
+        within = _find_alike(bar, vectors, None, pictures, None)
         test_ids = _write_test_samples(task, across.first)
         first = [test_ids[index] for index in across.first]
         _write_pairs(task, run_id, first, sample_ids[across.second], across)
@@ -79,24 +79,24 @@ def _place_reference(places: list[tuple[int, int]], training: Dataset) -> tuple[
     return sample_ids, indices
 
 
-def _compute_activations(task: Task, layer: str, shown: Progress) -> np.ndarray:
-    """The test images' activations (N, D), rounded as the reference set's lie in the database."""
+def _compute_activations(task: Task, layer: str, bar: Progress) -> np.ndarray:
+    """The test images' activations (N, D), rounded like those of the reference set in the database."""
     parts = []
     for outputs in activate(task.checkpoint.network, task.test.images, (layer,)):
         parts.append(outputs[layer].astype(rows.STORED).astype(np.float32))
-        shown.to(shown.done + len(parts[-1]))
+        bar.to(bar.done + len(parts[-1]))
     return np.concatenate(parts)
 
 
 def _find_alike(
-    shown: Progress,
+    bar: Progress,
     vectors: np.ndarray,
     others: np.ndarray | None,
     images: np.ndarray,
     other_images: np.ndarray | None,
 ) -> Likeness:
-    """As `model.detectors.duplicates.alike`, shown as it comes on."""
-    begun = shown.done
+    """Run `model.detectors.duplicates.alike` with a progress bar."""
+    begun = bar.done
     return alike(
         vectors,
         others,
@@ -104,12 +104,12 @@ def _find_alike(
         other_images,
         activation=ACTIVATION,
         pixels=PIXELS,
-        tick=lambda done: shown.to(begun + done),
+        tick=lambda done: bar.to(begun + done),
     )
 
 
 def _write_test_samples(task: Task, indices: np.ndarray) -> dict[int, int]:
-    """Write test images as samples where they are missing; gives their ids by index."""
+    """Write test images as samples where they are missing; returns their ids by index."""
     wanted = np.unique(indices).tolist()
     with writing(task.engine) as connection:
         return dict(zip(wanted, task.write_samples(connection, wanted), strict=True))
@@ -118,7 +118,7 @@ def _write_test_samples(task: Task, indices: np.ndarray) -> dict[int, int]:
 def _write_pairs(
     task: Task, run_id: int, first: Sequence[int], second: Sequence[int], found: Likeness
 ) -> None:
-    """Write pairs of samples that look alike, a part a transaction."""
+    """Write pairs of samples that look alike, one transaction per part."""
     for start in range(0, len(first), WRITTEN_TOGETHER):
         part = slice(start, start + WRITTEN_TOGETHER)
         likeness = Likeness(*(values[part] for values in found))

@@ -1,7 +1,7 @@
-"""The stage `evaluation`: every detector, the baselines among them, on the same cases and their originals.
+"""The stage `evaluation`: evaluate every detector, baselines included, on the same cases and their originals.
 
 A detector is data: a layer, a metric, a rule, a reference set; or the repair sweep; or the network's output
-alone. One that was evaluated on the same cases before is left as it is.
+alone. A detector that was evaluated on the same cases before is left as it is.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from model.detectors.registry import DETECTORS, Evidence, Originals
 from model.network.layers import POOLED
 from model.progress import progress
 
-PAPER_SETTING = (METRIC, RULE, WHOLE)  # what the paper's k are for
+PAPER_SETTING = (METRIC, RULE, WHOLE)  # the setting that the paper's k belong to
 
 
 @dataclass(frozen=True)
 class Detector:
-    """A detector as its row has it."""
+    """A detector, with the columns of its row."""
 
     name: str
     kind: str
@@ -58,7 +58,7 @@ def knn_detector(layer: str, metric: str, rule: str, reference: str) -> Detector
 
 @dataclass
 class _Known:
-    """What was read of a network for its evaluation."""
+    """The data of a network that its evaluation needs."""
 
     engine: Engine
     network_id: int
@@ -89,12 +89,11 @@ def evaluate_detectors(
     *,
     again: bool = False,
 ) -> bool:
-    """Evaluate the detectors that these cases have not been put to yet; whether there is anything to tune by.
+    """Evaluate the detectors not yet evaluated on these cases; returns whether there is anything to tune by.
 
-    again: all of them, also those that were evaluated on these cases.
+    again: evaluate all detectors, also those already evaluated on these cases.
 
-    references: `all`, the neighbors that are stored; `distinct`, searched anew without near-duplicates and
-        hubs.
+    references: `all`, the stored neighbors; `distinct`, a new search without near-duplicates and hubs.
     """
     known = _read(engine, network_id)
     tuned = known.cases.adversarial[known.cases.partitions == "tuning"]
@@ -102,7 +101,7 @@ def evaluate_detectors(
         return False
     with engine.connect() as connection:
         before = evaluated.evaluated_detectors(connection, network_id)
-        # what was evaluated once is kept up to date
+        # kinds of reference set that were evaluated once are kept up to date
         references = list(dict.fromkeys((*references, *evaluated.references(connection, network_id))))
         repaired = evaluated.case_repairs(connection, network_id)
         decided = evaluated.deciding_detectors(connection, network_id)
@@ -136,7 +135,7 @@ def evaluate_detectors(
     parameters = {**facts, "metrics": list(metrics), "rules": list(rules), "references": list(references)}
     with (
         stage(engine, "evaluation", network_id, parameters) as run_id,
-        progress("evaluation", len(left), "detectors") as shown,
+        progress("evaluation", len(left), "detectors") as bar,
     ):
         for count, detector in enumerate(left, start=1):
             judged: Judged | None
@@ -146,7 +145,7 @@ def evaluate_detectors(
                 judged = _judge_neighbors(known, detector)
             if judged is not None:
                 _write(known, run_id, detector, judged, scored.get(detector))
-            shown.to(count, detector.name)
+            bar.to(count, detector.name)
     return True
 
 
@@ -163,7 +162,7 @@ def _read(engine: Engine, network_id: int) -> _Known:
 
 
 def _scored(known: _Known, repairs: evaluated.Repairs) -> Iterator[tuple[Detector, Scored]]:
-    """The detectors without neighbors that these cases can be put to, and what they say of them."""
+    """The detectors without neighbors that can be evaluated on these cases, and their scores."""
     cases, attacked = known.cases, known.cases.adversarial
     swept = np.array_equal(repairs.case_ids, cases.ids)
     evidence, before = Evidence(cases.logits), None
@@ -184,7 +183,7 @@ def _scored(known: _Known, repairs: evaluated.Repairs) -> Iterator[tuple[Detecto
         if detector.repairs and not swept:
             continue
         found = detector.score(evidence)
-        known_before = known.paired or detector.repairs  # the repairs are those of the same images
+        known_before = known.paired or detector.repairs  # repairs are of the same images
         scores = spread(detector.score_originals(originals) if known_before else None)
         located = repairs.located if detector.repairs else None
         row = Detector(detector.name, vocabulary.DETECTORS[detector.name].kind)
@@ -192,8 +191,8 @@ def _scored(known: _Known, repairs: evaluated.Repairs) -> Iterator[tuple[Detecto
 
 
 def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
-    """None where the neighbors of some case are not there yet."""
-    # `knn_detector` gave all four
+    """Judge a detector of the k-NN defense; None if a case has no neighbors yet."""
+    # `knn_detector` sets all four
     layer, reference = cast(str, detector.layer), cast(str, detector.reference)
     metric, rule = cast(str, detector.metric), cast(str, detector.rule)
     lists = _labels(known, layer, metric, reference)
@@ -250,26 +249,26 @@ def _stored(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.nd
 
 
 def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """The same without near-duplicates and hubs, which leaves fewer to choose from."""
+    """The same by a new search without near-duplicates and hubs, among fewer reference samples."""
     cases = known.cases.ids.tolist()
     before = known.originals.case_ids.tolist() if known.paired else []
     with known.engine.connect() as connection:
-        out = near_duplicate_references(connection, known.network_id)
-        out |= hub_references(connection, known.network_id, space.layer.id, metric)
-        kept = ~np.isin(known.reference_ids, list(out))
+        excluded = near_duplicate_references(connection, known.network_id)
+        excluded |= hub_references(connection, known.network_id, space.layer.id, metric)
+        included = ~np.isin(known.reference_ids, list(excluded))
         reference = reference_vectors(connection, known.network_id, space)
         queries = [
             input_vectors(connection, inputs.activations, ids, space, reference.scales)
             for inputs, ids in ((CASES, cases), (ORIGINALS, before))
             if ids
         ]
-    _, indices = nearest(np.concatenate(queries), reference.vectors[kept], tuning.K_MAX, metric)
-    labels = known.reference_labels[kept][indices]
+    _, indices = nearest(np.concatenate(queries), reference.vectors[included], tuning.K_MAX, metric)
+    labels = known.reference_labels[included][indices]
     return labels[: len(cases)], labels[len(cases) :]
 
 
 def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, scored: Scored | None) -> None:
-    """`scored`: of a detector without neighbors, whose decision about each case is written too."""
+    """Write an evaluation; `scored`: of a detector without neighbors, whose decisions are written, too."""
     with writing(known.engine) as connection:
         key = {"network_id": known.network_id, "name": detector.name}
         detector_id = write.ensure(connection, detectors, key, detector.row())

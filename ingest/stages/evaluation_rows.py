@@ -1,4 +1,4 @@
-"""A detector's scores to rows of `k_points`, `detector_points` and `evaluations`: pure, nothing is read here.
+"""Convert a detector's scores to rows of `k_points`, `detector_points` and `evaluations`. Pure functions.
 
 Axis letters: N cases in the order of `EvaluatedCases`, A adversarial ones among them, k_max neighbors.
 """
@@ -22,7 +22,7 @@ from model.detectors.tuning import OperatingPoint
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows of one detector, but for its id."""
+    """Rows of one detector, without its id."""
 
     detector_points: list[dict[str, Any]]
     k_points: list[dict[str, Any]]
@@ -35,20 +35,20 @@ class Scored:
 
     cases: np.ndarray  # (N,) float
     originals: np.ndarray  # (N,) float, NaN for clean cases; (0,): not known
-    named: np.ndarray  # (N,) int, the class it takes for the true one; -1: none
+    named: np.ndarray  # (N,) int, its guess of the true class; -1: none
     located: np.ndarray | None = None  # (N,) bool
-    noise: np.ndarray | None = None  # (N,) float, how far scores may move with what is computed beside them
+    noise: np.ndarray | None = None  # (N,) float, how much scores may vary with the rest of the batch
 
 
 def case_sets(cases: EvaluatedCases) -> dict[str, np.ndarray]:
-    """Which cases (N,) bool belong to each set; `targeted` and `untargeted` only where there are both."""
+    """The members (N,) bool of each case set; `targeted` and `untargeted` only if each has both kinds."""
     parts = dict(zip(CASE_SETS[1:], (cases.targeted, ~cases.targeted), strict=True))
     every = {CASE_SETS[0]: np.ones(len(cases.ids), bool)}
     return every | parts if all(_both_kinds(cases, inside) for inside in parts.values()) else every
 
 
 def judge_scores(cases: EvaluatedCases, scored: Scored) -> Judged:
-    """A detector without neighbors: its threshold from tuning, and what it does there and on validation."""
+    """Judge a detector without neighbors: its threshold from tuning, its results there and on validation."""
     judged = Judged([], [], [])
     for case_set, inside in case_sets(cases).items():
         parts = _parts(cases, inside)
@@ -67,7 +67,7 @@ def judge_scores(cases: EvaluatedCases, scored: Scored) -> Judged:
 
 
 def decision_rows(cases: EvaluatedCases, scored: Scored, judged: Judged) -> list[dict[str, Any]]:
-    """What such a detector decides about each case, at the threshold that all tuning cases gave."""
+    """The decisions of such a detector about each case, at the threshold from all tuning cases."""
     chosen = (row for row in judged.evaluations if row["case_set"] == CASE_SETS[0])
     threshold = next((row["threshold"] for row in chosen), None)
     if threshold is None:
@@ -87,12 +87,12 @@ def judge_neighbors(
     paper_k: int | None,
     with_points: bool,
 ) -> Judged:
-    """The k-NN defense of one layer, metric and rule: k and threshold from tuning, as the paper's appendix
-    picks k on validation, and at the paper's own k.
+    """Judge the k-NN defense of one layer, metric and rule: at k and threshold from tuning, at the k that the
+    paper's appendix picks on validation, and at the paper's own k.
 
     labels (N, k_max) of the cases' neighbors; original_labels (A, k_max) and original_predicted (A,) of the
-    adversarial cases' originals, both (0, ...) where not known. with_points: whether `tuning_points` lacks
-    the curve of all cases.
+    adversarial cases' originals, both (0, ...) if not known. with_points: whether `tuning_points` lacks the
+    curve of all cases.
     """
     classes = cases.logits.shape[1]
     counts = votes.unexpected_counts(labels, cases.predicted, rule, classes=classes)
@@ -135,7 +135,7 @@ def judge_neighbors(
 
 
 def evaluation_columns(found: Evaluation) -> dict[str, Any]:
-    """The columns of `evaluations` that an evaluation gives."""
+    """The columns of `evaluations` for an evaluation."""
     columns: dict[str, Any] = {}
     for name, value in found._asdict().items():
         if isinstance(value, Interval) or name == "paired_auc":
@@ -147,7 +147,7 @@ def evaluation_columns(found: Evaluation) -> dict[str, Any]:
 
 
 def _spread(cases: EvaluatedCases, of_adversarial: np.ndarray) -> np.ndarray:
-    """(A,) values at the places of the adversarial cases (N,); (0,) stays."""
+    """Put (A,) values at the places of the adversarial cases (N,), NaN elsewhere; (0,) stays as it is."""
     if not len(of_adversarial):
         return of_adversarial
     spread = np.full(len(cases.ids), np.nan)
@@ -196,7 +196,7 @@ def _sweep_points(key: Mapping[str, Any], sweep: tuning.Sweep, k: int) -> list[d
 
 
 def _k_points(key: Mapping[str, Any], sweep: tuning.Sweep, thresholds: np.ndarray) -> list[dict[str, Any]]:
-    """Of every k: the threshold that tuning gives it, and what it does in this sweep."""
+    """For every k: its threshold from tuning, and its results in this sweep."""
     accuracy = sweep.accuracy[np.arange(sweep.k_max), thresholds + 1]
     columns = (sweep.ks, thresholds, accuracy, tuning.equal_error_rates(sweep).eer, tuning.auc(sweep))
     names = ("k", "threshold", "accuracy", "eer", "auc")

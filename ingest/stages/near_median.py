@@ -1,4 +1,4 @@
-"""The stage `near-median`: attacks whose pixel keeps near its neighbors' median, and their repair sweeps."""
+"""The stage `near-median`: attacks whose pixel stays near its neighbors' median, and their repair sweeps."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from model.progress import Progress, progress
 
 STAGE = METHOD = "near-median"
 DISTANCES = (16, 32, 64, 128)  # the most a channel may differ from the median, 0..255
-CHUNK = 64  # images a transaction
+CHUNK = 64  # images per transaction
 
 
 def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[int] = DISTANCES) -> int:
-    """Attack test images within each of the distances; gives how many attacks that were.
+    """Attack test images within each of the distances; returns the number of attacks.
 
-    Written are all attacks, the images of those that succeeded, and the repair sweeps of these images. A pair
-    of image and distance that has its attack already is left out. Which images are asked is up to the caller:
-    where these are what the corner sweep fools, rates of success are shares of that.
+    It writes all attacks, the images of those that succeeded, and the repair sweeps of these images. Pairs of
+    image and distance that already have an attack are skipped. The caller chooses the images: if they are
+    those that the corner sweep fools, success rates are shares of those.
 
-    Only where the incremental pass makes it quick; without it, an image takes 8,192 full passes a distance.
+    Without the incremental pass it does nothing: an image would take 8,192 full passes per distance.
     Raises ValueError, in one line, for a distance that is not a whole number in 1..255.
     """
     if not isinstance(task.function, Incremental):
@@ -43,12 +43,12 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
     parameters = {"dataset": task.test.name, "distances": list(lacking), "images": len(set(indices))}
     with (
         stage(task.engine, STAGE, task.network_id, parameters) as run_id,
-        progress("near-median attacks", total, "attacks") as shown,
+        progress("near-median attacks", total, "attacks") as bar,
     ):
         for distance, wanted in lacking.items():
             for first in range(0, len(wanted), CHUNK):
                 part = wanted[first : first + CHUNK]
-                result = _attack_images(task, part, distance, shown)
+                result = _attack_images(task, part, distance, bar)
                 fallen = np.flatnonzero(result.success)
                 repaired = repair_sweep(task.function, result.images[fallen]) if fallen.size else None
                 _write_attacks(task, run_id, distance, part, result, repaired)
@@ -56,7 +56,7 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
 
 
 def settings(distance: int, shape: tuple[int, ...]) -> dict[str, Any]:
-    """The columns of `attacks` that say how, for images of a shape (H, W, C)."""
+    """The columns of `attacks` that identify such an attack, for images of shape (H, W, C)."""
     candidates = shape[0] * shape[1] * len(CORNERS)
     return {
         "method": METHOD,
@@ -69,7 +69,7 @@ def settings(distance: int, shape: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _find_lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarray:
-    """Those of the images, each once, that have no such attack yet."""
+    """The images, each once, that have no such attack yet."""
     with task.engine.connect() as connection:
         known = batches.known_attacks(
             connection, task.network_id, settings(distance, task.test.images.shape[1:])
@@ -78,13 +78,13 @@ def _find_lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarr
     return np.array(wanted, np.int64)
 
 
-def _attack_images(task: Task, indices: np.ndarray, distance: int, shown: Progress) -> AttackResult:
-    """The attacks on some images, with the time that each took."""
+def _attack_images(task: Task, indices: np.ndarray, distance: int, bar: Progress) -> AttackResult:
+    """Attack some images; each attack gets an equal share of the time."""
     began, parts = time.perf_counter(), []
     images, labels = task.test.images[indices], task.test.labels[indices]
     for places, found in near_median_stream(task.function, images, labels, distance):
         parts.append(found)
-        shown.to(shown.done + len(places), f"within {distance}")
+        bar.to(bar.done + len(places), f"within {distance}")
     result = AttackResult(*(np.concatenate(field) for field in zip(*parts, strict=True)))
     share = (time.perf_counter() - began) / len(indices)
     return result._replace(seconds=np.full(len(indices), share))
@@ -93,7 +93,7 @@ def _attack_images(task: Task, indices: np.ndarray, distance: int, shown: Progre
 def _write_attacks(
     task: Task, run_id: int, distance: int, indices: np.ndarray, result: AttackResult, repaired: Repair | None
 ) -> None:
-    """One transaction: the attacks; of those that succeeded, in their order, the images and repairs."""
+    """Write the attacks, and the images and repairs of successful ones in order, in one transaction."""
     how = settings(distance, task.test.images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **how, "screened": None}
     pairs = [(index, None) for index in indices.tolist()]

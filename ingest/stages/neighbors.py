@@ -1,7 +1,7 @@
 """The stage `neighbors`: the nearest reference samples of cases and of their originals (paper, 4.2).
 
-Vectors are what earlier stages stored (`ingest.spaces`). So a layer or a metric can be added at any time, and
-what is there is not done again.
+Earlier stages stored the vectors (`ingest.spaces`). So a layer or a metric can be added at any time, and
+existing neighbors are not searched again.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from model.progress import progress
 
 K_MAX = tuning.K_MAX
 CHUNK = 1024  # inputs searched, and written, together
-SHARED = 128  # of these, a worker's chunk
+SHARED = 128  # inputs in a worker's chunk
 
 
 class Inputs(NamedTuple):
-    """What is searched for: cases, or their originals."""
+    """The inputs whose neighbors are searched: cases, or their originals."""
 
     neighbors: Table
     activations: Table
@@ -57,8 +57,8 @@ def find_neighbors(
 ) -> None:
     """Find and write the neighbors that cases and originals lack, in every compared layer and metric.
 
-    network: needed for conv layers alone; without it, they are left as they are.
-    share: (run id, ids of cases, layer=, metric=, inputs=) -> what is done; by default this process does it.
+    network: needed only for conv layers; without it, they are left as they are.
+    share: (run id, ids of cases, layer=, metric=, inputs=) -> reports; by default this process does the work.
     """
     with engine.connect() as connection:
         every = spaces(batches.layer_rows(connection, network_id))
@@ -85,7 +85,7 @@ def find_neighbors(
     parameters = {"metrics": list(metrics), "layers": [space.layer.name for space in wanted], "k": K_MAX}
     with (
         stage(engine, "neighbors", network_id, parameters) as run_id,
-        progress("neighbors", total, "searches") as shown,
+        progress("neighbors", total, "searches") as bar,
     ):
         share = share or Searcher(engine, network_id, network).search
         for space in wanted:
@@ -93,16 +93,16 @@ def find_neighbors(
                 for inputs, ids in lacking[space.layer.id, metric]:
                     how = {"layer": space.layer.name, "metric": metric, "inputs": inputs}
                     for done in share(run_id, ids, **how):
-                        shown.to(shown.done + done.items, f"{space.layer.name}, {metric}")
+                        bar.to(bar.done + done.items, f"{space.layer.name}, {metric}")
 
 
 def share_searches(task: Task) -> Callable[..., Iterator[Done]]:
-    """The `share` of `find_neighbors` that has the crew of a task search."""
+    """The `share` of `find_neighbors` for a search by the crew of a task."""
 
     convs = {layer.name for layer in task.checkpoint.network.architecture.layers if isinstance(layer, Conv)}
 
     def share(run_id: int, ids: Sequence[int], *, layer: str, **how: str) -> Iterator[Done]:
-        size = CHUNK if layer in convs else SHARED  # for each chunk a conv layer's reference set is made anew
+        size = CHUNK if layer in convs else SHARED  # each chunk recomputes a conv layer's reference set
         return task.crew.share("neighbors", task, run_id, ids, size, layer=layer, **how)
 
     return share
@@ -111,22 +111,22 @@ def share_searches(task: Task) -> Callable[..., Iterator[Done]]:
 def search_neighbors(
     task: Task, run_id: int, items: list[int], *, layer: str, metric: str, inputs: str
 ) -> Iterator[Done]:
-    """Search for cases, or originals, by id, in one layer; the reference set stays for the next chunk."""
+    """Search for cases, or originals, by id, in one layer; the next chunk reuses the reference set."""
     new = Searcher(task.engine, task.network_id, task.checkpoint.network)
     yield from task.kept.setdefault("searcher", new).search(
         run_id, items, layer=layer, metric=metric, inputs=inputs
     )
 
 
-# Queries (n, D), k and a metric -> distances and indices (n, k) into the reference set that is loaded.
+# Queries (n, D), k and a metric -> distances and indices (n, k) into the loaded reference set.
 Nearest = Callable[[np.ndarray, int, str], tuple[np.ndarray, np.ndarray]]
 
 
 class Searcher:
-    """Searches the reference set, which is loaded for a layer when it is first asked about."""
+    """Searches the reference set, which is loaded for a layer at its first search."""
 
     def __init__(self, engine: Engine, network_id: int, network: Network | None) -> None:
-        """network: needed for conv layers alone."""
+        """network: needed only for conv layers."""
         self.engine, self.network_id, self.network = engine, network_id, network
         self.nearest: Nearest | None = None
         self.layer: str | None = None  # the one whose reference set is loaded
@@ -134,7 +134,7 @@ class Searcher:
     def search(
         self, run_id: int, items: Sequence[int], *, layer: str, metric: str, inputs: str
     ) -> Iterator[Done]:
-        """Write the neighbors of cases or originals, by id, some together, a transaction each."""
+        """Find and write the neighbors of cases or originals, by id, one transaction per chunk."""
         if layer != self.layer:
             self._load(layer)
         tables = INPUTS[inputs]

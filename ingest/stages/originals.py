@@ -1,8 +1,8 @@
 """The stage `originals`: the images of adversarial cases as they were before the attack.
 
 Each is the counterpart of its case in paired evaluation and in the case view, so it gets what a case gets:
-what the network says of it, and its activations in every layer. Where those of a layer are missing, as the
-conv maps are in a database of an earlier version, they are added.
+the network's prediction, and its activations in every layer. Missing activations of a layer are added, such
+as the conv maps in a database of an earlier version.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from model.network.cnn import activate
 from model.network.layers import COMPOSED
 from model.progress import progress
 
-CHUNK = 64  # images a transaction
+CHUNK = 64  # images per transaction
 
 
 def write_missing_originals(task: Task) -> int:
-    """Write what is missing of the originals, a chunk a transaction; gives how many those were."""
+    """Write missing or incomplete originals, one transaction per chunk; returns how many those were."""
     with task.engine.connect() as connection:
         layer_ids = {
             row.name: row.id
@@ -40,7 +40,7 @@ def write_missing_originals(task: Task) -> int:
     names = tuple(layer_ids)
     with (
         stage(task.engine, "originals", task.network_id, {"layers": list(names)}) as run_id,
-        progress("originals", len(lacking), "images") as shown,
+        progress("originals", len(lacking), "images") as bar,
     ):
         first = 0
         for outputs in activate(task.checkpoint.network, np.stack(pictures), names, batch_size=CHUNK):
@@ -50,5 +50,5 @@ def write_missing_originals(task: Task) -> int:
             with writing(task.engine) as connection:
                 record.write_originals(connection, run_id, new, outputs[logits_name], activations)
             first += len(entries)
-            shown.to(first)
+            bar.to(first)
     return len(lacking)

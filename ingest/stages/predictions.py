@@ -1,4 +1,4 @@
-"""The stage `predictions`: what a network makes of every image of a split, written once."""
+"""The stage `predictions`: a network's prediction for every image of a split, written once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from model.network.cnn import Network, predict
 
 
 def predict_split(engine: Engine, network_id: int, network: Network, part: Dataset) -> np.ndarray:
-    """The class (N,) that the network predicts for each image of a split, read where it is known."""
+    """The class (N,) that the network predicts for each image of a split, read if it is stored."""
     known = _read_known(engine, network_id, part.split)
     lacking = np.array([int(place) not in known for place in part.positions], bool)
     if lacking.any():
@@ -24,7 +24,7 @@ def predict_split(engine: Engine, network_id: int, network: Network, part: Datas
 
 
 def write_missing_predictions(engine: Engine, network_id: int, part: Dataset, logits: np.ndarray) -> None:
-    """Write what logits (N, K) say of the images of a split, where nothing is known of them yet."""
+    """Write predictions by logits (N, K) for the images of a split that have none yet."""
     known = _read_known(engine, network_id, part.split)
     new = np.array([i for i, place in enumerate(part.positions.tolist()) if place not in known], int)
     if not new.size:

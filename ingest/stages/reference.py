@@ -17,12 +17,12 @@ from ingest.task import Done, Task
 from model.network.cnn import activate
 from model.progress import progress
 
-CHUNK = 500  # images a transaction
-BLOCKS = 4  # so many of these are a worker's chunk
+CHUNK = 500  # images per transaction
+BLOCKS = 4  # blocks of CHUNK images in a worker's chunk
 
 
 def build_reference(task: Task) -> None:
-    """Write the reference set and its activations; nothing when it is complete."""
+    """Write the reference set and its activations; does nothing if it is complete."""
     with task.engine.connect() as connection:
         if batches.stage_done(connection, task.network_id, "reference"):
             return
@@ -32,16 +32,16 @@ def build_reference(task: Task) -> None:
     blocks = range(-(-len(training) // CHUNK))
     with (
         stage(task.engine, "reference", task.network_id, parameters) as run_id,
-        progress("reference set", len(training), "images") as shown,
+        progress("reference set", len(training), "images") as bar,
     ):
         seen = 0
         for done in task.crew.share("reference", task, run_id, blocks, BLOCKS):
             seen += done.items
-            shown.to(seen * CHUNK)
+            bar.to(seen * CHUNK)
 
 
 def write_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
-    """Write what is classified correctly of successive blocks of training images, a transaction each."""
+    """Write the correctly classified images of successive training blocks, one transaction each."""
     training, network = task.training(), task.checkpoint.network
     names = network.architecture.compared
     with task.engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""The stage `repair`: every image of a case, and what it was before the attack, repaired pixel by pixel."""
+"""The stage `repair`: repair the image of every case, and its original, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from model.progress import progress
 
 IN_MEMORY = 512  # images
 CHUNK = 64  # images that a worker repairs together
-# Images of every block, also of the last ones after a stop: a rounding depends on a block's size.
+# Images in every block, also in a resumed stage: rounding depends on the size of a block.
 TOGETHER = 16
 
 
 def repair_cases(task: Task) -> int:
-    """Repair the images that were not repaired yet, a block a transaction; gives how many those were.
+    """Repair the images that were not repaired yet, one transaction per block; returns how many those were.
 
-    Only where the incremental pass makes it quick; without it, an image takes a full pass for each pixel.
+    Without the incremental pass it does nothing: an image would take a full pass for each pixel.
     """
     if not isinstance(task.function, Incremental):
         return 0
@@ -35,15 +35,15 @@ def repair_cases(task: Task) -> int:
         return 0
     with (
         stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
-        progress("repair sweeps", len(lacking), "images") as shown,
+        progress("repair sweeps", len(lacking), "images") as bar,
     ):
         for done in task.crew.share("repair", task, run_id, lacking, CHUNK):
-            shown.to(shown.done + done.items)
+            bar.to(bar.done + done.items)
     return len(lacking)
 
 
 def repair_images(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
-    """Repair images, by id, pixel by pixel, a block a transaction."""
+    """Repair images, by id, pixel by pixel, one transaction per block."""
     for first in range(0, len(items), IN_MEMORY):
         ids = items[first : first + IN_MEMORY]
         with task.engine.connect() as connection:

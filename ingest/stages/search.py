@@ -1,4 +1,4 @@
-"""Attacks by a method of the register, written down as they are done: every attack is a row, failures too."""
+"""Attack by a method of the register, and write attacks as they finish: each is a row, failures included."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from ingest.stages.candidates import Pair
 from ingest.task import Done, Task
 from model.attacks.loop import AttackResult
 
-WRITTEN_TOGETHER = 16  # attacks a transaction
+WRITTEN_TOGETHER = 16  # attacks per transaction
 
 
 def attack_images(task: Task, run_id: int, items: list[Any], *, batch: dict[str, Any]) -> Iterator[Done]:
     """Attack images, each an index into the test split and its target classes ([None]: any wrong one).
 
-    What is told is written, or will be when the iteration ends, however it ends. The targets of an image are
-    searched for together, as one may fall to the search for another: they are written together, too. An image
-    that needs no attack, since the network errs on it by a rounding, has no row.
+    Reported attacks are written at the latest when the iteration ends, however it ends. The targets of an
+    image are searched for together, as the search for one may reach another, and written together, too. An
+    image that needs no attack, since rounding alone makes the network err on it, has no row.
 
     batch: as `Batch.as_json`; its targets are those of the items.
     """
-    asked = Batch.from_json(batch)
+    wanted = Batch.from_json(batch)
     indices = np.array([index for index, _ in items])
     width = max(len(aims) for _, aims in items)
     targets = None
-    if asked.targets != ANY:
+    if wanted.targets != ANY:
         targets = np.array([aims + [-1] * (width - len(aims)) for _, aims in items])
-    assert asked.method.load is not None  # a sweep is not asked here
-    stream = asked.method.load()(
+    assert wanted.method.load is not None  # sweeps are done elsewhere
+    stream = wanted.method.load()(
         task.function,
         task.test.images[indices],
         task.test.labels[indices],
         targets=targets,
-        key=jax.random.key(asked.seed),
+        key=jax.random.key(wanted.seed),
         identities=task.test.positions[indices],
         batch_size=count_in_flight() * jax.local_device_count(),
-        **{parameter.name: asked.parameters[parameter.name] for parameter in asked.method.parameters},
+        **{parameter.name: wanted.parameters[parameter.name] for parameter in wanted.method.parameters},
     )
     shape = task.test.images.shape[1:]
-    writer = _Writer(task, run_id, {**asked.settings(shape), "screened": asked.screen})
+    writer = _Writer(task, run_id, {**wanted.settings(shape), "screened": wanted.screen})
     found: dict[int, list[tuple[Pair, AttackResult]]] = {}
     try:
         for flat, result in stream:
@@ -68,7 +68,7 @@ def attack_images(task: Task, run_id: int, items: list[Any], *, batch: dict[str,
 
 
 def count_in_flight() -> int:
-    """Images in flight on one device: a constant, as a rounding could depend on it, whoever does the work."""
+    """Images in flight on one device: the same for every worker, as rounding could depend on it."""
     return 8 if jax.default_backend() == "cpu" else 16
 
 
@@ -87,7 +87,7 @@ class _Writer:
 
     def flush(self) -> None:
         if self.found:
-            # In order: two workers that write the same samples do not wait for each other for ever.
+            # Sorted, so that two workers that write the same samples do not deadlock.
             self.found.sort(key=lambda one: (one[0][0], -1 if one[0][1] is None else one[0][1]))
             pairs, results = zip(*self.found, strict=True)
             result = AttackResult(*map(np.stack, zip(*results, strict=True)))

@@ -1,4 +1,4 @@
-"""Sweeps, written down block by block: of each image a vulnerability map, and attacks on every class."""
+"""Sweep images and write each block: a vulnerability map of each image, and attacks on every class."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from model.network.incremental_pass import Incremental
 from model.progress import progress
 
 CHUNK = 32  # images that a worker sweeps together
-CANDIDATES = 64  # at one position, of all images of a block: what fits the cache
+CANDIDATES = 64  # at one position, of all images of a block, so that they fit the cache
 
 
 def sweep_images(
@@ -29,7 +29,7 @@ def sweep_images(
 ) -> Iterator[Done]:
     """Sweep images, each an index into the test split and the targets that count as hits ([None]: any).
 
-    One transaction a block: the map of an image, its untargeted attack and one attack for every wrong class.
+    One transaction per block has each image's map, untargeted attack and one attack for every wrong class.
     levels, edges: as in `color_grid` and `sweep_stream`.
     """
     indices = np.array([index for index, _ in items])
@@ -37,7 +37,7 @@ def sweep_images(
     colors, classes = color_grid(levels), len(task.test.class_names)
     settings = sweep_settings(levels, images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
-    # Always as many: a rounding depends on a block's size, and a stopped ingest comes to the same end.
+    # Rounding depends on the size of a block: it is constant, so that a resumed ingest has the same results.
     together = max(1, CANDIDATES // len(colors))
     began, last = time.perf_counter(), 0.0
     stream = sweep_stream(task.function, images, labels, colors=colors, together=together, edges=edges)
@@ -69,7 +69,7 @@ def sweep_images(
 def _pairs(
     indices: np.ndarray, others: np.ndarray, untargeted: AttackResult, targeted: AttackResult, seconds: float
 ) -> tuple[list[Pair], AttackResult]:
-    """All attacks of a block one after another; the time of an image is shared by its attacks."""
+    """All attacks of a block in one list; the time of an image is divided among its attacks."""
     pairs: list[Pair] = [(index, None) for index in indices.tolist()]
     pairs += [
         (index, target)
@@ -83,9 +83,9 @@ def _pairs(
 
 
 def map_cases(task: Task, levels: int) -> int:
-    """Sweep the source image of every case of the network that has no map yet; gives how many those were.
+    """Sweep the source image of every case of the network that has no map yet; returns how many those were.
 
-    Only where the incremental pass makes it quick; without it, a sweep of an image is 8,192 full passes.
+    Without the incremental pass it does nothing: a sweep of an image would be 8,192 full passes.
     """
     if not isinstance(task.function, Incremental):
         return 0
@@ -99,12 +99,12 @@ def map_cases(task: Task, levels: int) -> int:
         parameters = {"dataset": task.test.name, "levels": levels, "images": "cases"}
         with (
             stage(task.engine, "sweep", task.network_id, parameters) as run_id,
-            progress("vulnerability maps", len(indices), "images") as shown,
+            progress("vulnerability maps", len(indices), "images") as bar,
         ):
             items, evaluations = [[index, [None]] for index in indices], 0
-            how = {"levels": levels, "edges": len(used) >= WORTH_EDGES}  # of all: also after a stop
+            how = {"levels": levels, "edges": len(used) >= WORTH_EDGES}  # of all: the same when resumed
             for done in task.crew.share("sweep", task, run_id, items, CHUNK, **how):
                 evaluations += done.queries
-                rate = evaluations / max(shown.seconds, 1e-9)
-                shown.to(shown.done + done.items, f"{rate:,.0f} evaluations/s")
+                rate = evaluations / max(bar.seconds, 1e-9)
+                bar.to(bar.done + done.items, f"{rate:,.0f} evaluations/s")
     return len(indices)

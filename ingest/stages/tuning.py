@@ -26,10 +26,10 @@ K_MAX = tuning.K_MAX
 def tune(
     engine: Engine, network_id: int, metrics: Sequence[str], rules: Collection[str], *, again: bool = False
 ) -> bool:
-    """Sweep every k and threshold on the tuning cases, choose, and decide every case; whether it could.
+    """Sweep every k and threshold on the tuning cases, choose, decide every case; returns whether it could.
 
-    Without adversarial and clean tuning cases there is nothing to choose by. When no neighbors have come
-    since the last tuning of these metrics and rules, nothing is done, unless `again`.
+    It needs adversarial and clean tuning cases to choose by. If no neighbors were added since the last tuning
+    of these metrics and rules, nothing is done, unless `again`.
     """
     with engine.connect() as connection:
         searches = batches.neighbor_counts(connection, network_id)
@@ -45,13 +45,13 @@ def tune(
         "rules": list(rules),
         "layers": [layer.name for layer in compared],
         "searches": {metric: searches.get(metric, 0) for metric in metrics},
-        "last": newest,  # others may have come in the place of cases that were deleted
+        "last": newest,  # new cases may have replaced deleted ones
     }
     if last == parameters and not again:
         return True
     with (
         stage(engine, "tuning", network_id, parameters) as run_id,
-        progress("tuning", len(compared) * len(metrics) * len(rules), "sweeps") as shown,
+        progress("tuning", len(compared) * len(metrics) * len(rules), "sweeps") as bar,
     ):
         done = 0
         for metric in metrics:
@@ -65,7 +65,7 @@ def tune(
                 for layer, votes in known.items():
                     judged.append(judge(votes, layer.id, metric, rule, classes))
                     done += 1
-                    shown.to(done, f"{layer.name}, {metric}, {rule}")
+                    bar.to(done, f"{layer.name}, {metric}, {rule}")
                 points, chosen, decided = (list(chain(*part)) for part in zip(*judged, strict=True))
                 with writing(engine) as connection:  # lists show all layers together
                     write.replace_tuning(
@@ -86,8 +86,8 @@ def judge(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of `tuning_points`, `operating_points` and `decisions` of one layer, metric and rule.
 
-    k and threshold are chosen on the tuning cases. Validation reports at that point; where it has both kinds
-    of cases, a second point has the k that is best on validation, as the paper's appendix picks it.
+    k and threshold are chosen on the tuning cases. If validation has both kinds of cases, they are reported
+    there, too, and a second point has the k that is best on validation, as the paper's appendix picks it.
     """
     counts = defense.unexpected_counts(votes.labels, votes.predicted, rule, classes=classes)
     sweeps = {}
@@ -131,6 +131,6 @@ def _decisions(
     decided = decide.decide_votes(
         votes.labels, votes.predicted, rule=key["rule"], **point._asdict(), classes=classes
     )
-    counted = np.isin(votes.partitions, PARTITIONS)  # of what a check kept nobody knows the truth
+    counted = np.isin(votes.partitions, PARTITIONS)  # the truth about kept cases is unknown
     outcomes = decide.outcomes(decided.alarms, votes.adversarial, counted)
     return decide.vote_rows(votes.case_ids, decided, outcomes, key | point._asdict())

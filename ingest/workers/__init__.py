@@ -1,1 +1,1 @@
-"""Who does the work of a stage: this process, or others with it."""
+"""The crews that do the work of a stage: this process, alone or with others."""

@@ -1,7 +1,7 @@
 """A Dask cluster as crew: each chunk of a stage is a task, and its results go into the database.
 
-A worker that dies loses the chunk it was at: the scheduler gives it to another. Workers need what an ingest
-needs, on their own machines: this program in the same version, the data set, the weights, and the database.
+If a worker dies, the scheduler gives its chunk to another one. Workers need on their machines what an ingest
+needs: this program in the same version, the data set, the weights, and the database.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
     from distributed import Client, Future, WorkerPlugin
 
 LOCAL = "local"
-ANSWER = 10  # seconds that a scheduler has to answer
-PATIENCE = 60  # seconds that a first worker is waited for
-AGAIN = 2  # times that a chunk is tried once more after an error, as of a database that was busy
+ANSWER = 10  # seconds to wait for an answer of the scheduler
+PATIENCE = 60  # seconds to wait for a first worker
+AGAIN = 2  # retries of a chunk after an error, such as a busy database
 
 
 class Cluster:
-    """The workers that a client knows."""
+    """The workers of a Dask client, as a crew."""
 
     def __init__(self, client: Client, url: str, load: bytes) -> None:
-        """url: of the database, for the workers. load: pickled, gives a split of a data set by name."""
+        """url: of the database, for the workers. load: pickled, returns a split of a data set by name."""
         self.client, self.url, self.load = client, url, load
-        self.command = uuid4().hex  # workers outlive it; the next one may be about another file of that name
+        self.command = uuid4().hex  # workers outlive it; the next one may use another file of that name
 
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
-        """As `Crew` says. Raises RuntimeError where workers die again and again, or are gone."""
+        """As in `Crew`. Raises RuntimeError if workers die again and again, or are gone."""
         from distributed import KilledWorker
 
         where = (self.command, describe(task), self.url, self.load)
@@ -79,7 +79,7 @@ class Cluster:
         return str(getattr(self.client.scheduler, "address", "an unknown address"))
 
     def _completed(self, futures: Sequence[Future[Any]]) -> Iterator[Future[Any]]:
-        """Futures as they are done. Raises RuntimeError where there is no worker any more."""
+        """Yield futures as they finish. Raises RuntimeError if there is no worker any more."""
         from distributed import wait
 
         left = set(futures)
@@ -88,7 +88,7 @@ class Cluster:
                 done, left = wait(left, timeout=PATIENCE, return_when="FIRST_COMPLETED")
             except TimeoutError:
                 if self.client.nthreads():
-                    continue  # they are at it
+                    continue  # workers are still busy
                 raise RuntimeError(
                     f"the Dask scheduler at {self._address()} has no workers any more; what "
                     "was written is kept, and the same command goes on from there"
@@ -97,20 +97,20 @@ class Cluster:
 
 
 def crew_at(scheduler: str | None, engine: Engine) -> AbstractContextManager[Cluster | None]:
-    """The crew of a command: at a scheduler's address, as `cluster`, or the usual one (None)."""
+    """The crew of a command: `cluster` at a scheduler's address, or None for the usual one."""
     if scheduler is None:
         return nullcontext()
     for name in ("distributed", "distributed.client"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in one line
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are reported in one line
     return cluster(scheduler, engine, registry.load)
 
 
 @contextmanager
 def cluster(address: str, engine: Engine, load: Callable[[str, str], Dataset]) -> Iterator[Cluster]:
-    """The crew at a scheduler's address, or of a cluster on this machine that ends with the block: `local`.
+    """The crew at a scheduler's address; `local` starts a cluster on this machine that ends with the block.
 
-    Raises ValueError where Dask is not installed, workers are of another version, or on another machine than
-    a SQLite file; OSError where nobody answers, and TimeoutError where no worker comes.
+    Raises ValueError if Dask is not installed, or workers have another version or are on another machine than
+    a SQLite file; OSError if no scheduler answers, and TimeoutError if no worker connects.
     """
     try:
         import distributed
@@ -149,7 +149,7 @@ def _client(address: str, distributed: ModuleType) -> Iterator[Client]:
         distributed.LocalCluster(
             n_workers=cores,
             threads_per_worker=1,
-            memory_limit=0,  # a reference set takes what it takes; to be killed for it would help nobody
+            memory_limit=0,  # none: killing workers for a large reference set does not help
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
         ) as started,
@@ -166,7 +166,7 @@ def _require_workers(client: Client, address: str, one_machine: bool) -> None:
             f"--scheduler {address}: it has no workers; start some with `dask worker {address} --nthreads 1`"
         ) from None
     try:
-        known = client.run(_who)
+        known = client.run(_describe_worker)
     except ModuleNotFoundError as error:
         raise ValueError(
             f"--scheduler {address}: a worker lacks {error.name}; install this program where the workers run"
@@ -190,7 +190,7 @@ def _require_workers(client: Client, address: str, one_machine: bool) -> None:
             )
 
 
-def _who() -> tuple[str, str]:
+def _describe_worker() -> tuple[str, str]:
     return platform.node(), code_version()
 
 
@@ -198,7 +198,7 @@ def _plugin() -> WorkerPlugin:
     from distributed import WorkerPlugin
 
     class OneDevice(WorkerPlugin):
-        """A worker computes on one thread, or on its accelerators; there is one worker a core."""
+        """Limits a worker to one thread, or to its accelerators, as there is one worker per core."""
 
         def setup(self, worker: object) -> None:
             devices.use_all_cores(1)
@@ -216,7 +216,7 @@ def _entered(command: str, place: Place, url: str, load: bytes) -> Task:
 def _do(
     where: tuple[str, Place, str, bytes], work: str, run_id: int, items: list[Any], same: dict[str, Any]
 ) -> list[Done]:
-    """A chunk, in a worker's process. Raises TakenForDead where its run is over: others do it then."""
+    """Do a chunk in a worker's process. Raises TakenForDead if its run is over: then others do it."""
     task = _entered(*where)
     with held(task.engine, run_id):
         return list(WORK[work](task, run_id, items, **same))

@@ -1,7 +1,7 @@
-"""One ingest at a time on a database: who comes second waits, says so, and then finds the work done.
+"""One ingest at a time on a database: a second one prints that it waits, and then finds the work done.
 
-Who was taken for dead meanwhile commits nothing more (see `db.runs.fences`), and ends: by the first commit
-that is refused, or sooner, when a sign of life is.
+A process that was taken for dead meanwhile can commit nothing more (see `db.runs.fences`) and ends: at its
+first refused commit, or sooner, at a refused sign of life.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from db.engine import file
 from db.runs import fences, leases
 from ingest.runs import code_version
 
-LOOKS = 0.5  # seconds between two looks whether the other one is done
-AGAIN = 5.0  # seconds after which the work is interrupted once more, where the first time had no effect
+LOOKS = 0.5  # seconds between two checks whether the other process is done
+AGAIN = 5.0  # seconds after which the work is interrupted again, if the first time had no effect
 
 
 class Turn:
-    """`with Turn(engine) as turn:`, and `turn.take()` where the work begins: it waits for other processes.
+    """A turn to write: `with Turn(engine) as turn:`, then `turn.take()` waits until other processes are done.
 
-    Taken as late as it can be, so that a mistake in what was asked is told at once, and nothing is written.
+    Take it as late as possible, so that wrong options are reported at once, before anything is written.
     """
 
     def __init__(
@@ -39,9 +39,9 @@ class Turn:
         meanwhile: Callable[[], bool] | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        """meanwhile: something to do for those who are at work; whether there was anything.
+        """meanwhile: does some work for the active process; returns whether there was any.
 
-        say: hears the line that tells of a wait; by default it goes to standard error.
+        say: gets the line about a wait; by default it prints to standard error.
         """
         self.engine, self.meanwhile, self.say = engine, meanwhile, say or _say
         self.lease: int | None = None
@@ -51,12 +51,12 @@ class Turn:
         self.lost: RuntimeError | None = None  # why the work must end
 
     def take(self) -> None:
-        """Return when no other process is at work on the database. Its tables must be there already."""
+        """Wait until no other process is at work on the database. Its tables must exist already."""
         if self.lease is not None or (self.engine.dialect.name == "sqlite" and file(self.engine) is None):
-            return  # taken; or a database in memory, which nobody else has
+            return  # taken already; or a database in memory, which has no other process
         seen, noticed, silent = None, 0.0, None
         while isinstance(found := leases.take(self.engine, code_version(), silent), leases.Holder):
-            if seen is None or found[:3] != seen[:3]:  # once for each that is waited for
+            if seen is None or found[:3] != seen[:3]:  # once for each process that is waited for
                 who = f"process {found.process} on {found.host}, since {found.since}"
                 does = "waiting, and taking part in its work" if self.meanwhile else "waiting"
                 self.say(f"another ingest ({who}) is at work on this database: {does}")
@@ -72,20 +72,20 @@ class Turn:
         self.sign.start()
 
     def __enter__(self) -> Turn:
-        """Nothing is taken yet."""
+        """Return the turn, which is not taken yet."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Let others work, whatever became of the work. Raises what tells why, where it had to end."""
+        """Release the turn, also after an error. If the work had to end, raises the reason."""
         if self.lease is None:
             return
         try:
             self.over.set()
             if self.sign is not None:
                 self.sign.join()
-        except Interruption:  # it was on its way
+        except Interruption:  # `_live` had already sent it
             pass
         finally:
             self.fence.close()
@@ -94,22 +94,22 @@ class Turn:
             raise self.lost from error
         try:
             leases.release(self.engine, lease)
-        except SQLAlchemyError:  # a full disk, say: what is told is why the work ended
+        except SQLAlchemyError:  # such as a full disk: report why the work ended
             if kind is None:
                 raise
 
     def _live(self, work: int) -> None:
-        """Give signs of life. When that is refused, end the work, which is in the thread with that id."""
+        """Send signs of life. When one is refused, end the work, which runs in the thread with this id."""
         began = time.monotonic()
         while not self.over.wait(leases.SIGN_OF_LIFE if self.lost is None else AGAIN):
             if self.lost is None:
-                with suppress(SQLAlchemyError):  # another process's long transaction: the next one will do
+                with suppress(SQLAlchemyError):  # a long transaction of another process: try the next time
                     self.lost = self._sign(time.monotonic() - began)
             if self.lost is not None and not self.over.is_set():
                 _interrupt(work)
 
     def _sign(self, seconds: float) -> RuntimeError | None:
-        """Give a sign of life; what is told where it is refused."""
+        """Send a sign of life; returns the error if it is refused, else None."""
         try:
             leases.live(self.engine, cast(int, self.lease), seconds)
         except RuntimeError as refused:
@@ -118,13 +118,13 @@ class Turn:
 
 
 class Interruption(processes.TakenForDead):
-    """What a thread finds raised wherever it is."""
+    """Raised in a thread from outside, wherever its code is."""
 
 
 def _interrupt(thread: int) -> None:
     """Raise Interruption in a thread, as soon as it runs Python again.
 
-    A signal would not do: a job in the background ignores SIGINT, and only a main thread hears of one.
+    A signal would not work: background jobs ignore SIGINT, and only the main thread receives signals.
     """
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Interruption))
 

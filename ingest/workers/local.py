@@ -1,8 +1,8 @@
-"""The work of stages that can be shared, and the crew that is this process alone.
+"""The work of stages that can be shared, and the crew of this process alone.
 
-A stage that is long cuts its work into items (images, cases, blocks of the training set) and has its crew do
-them by a function of `WORK`. What is found goes into the database and nowhere else: whoever did an item, and
-however often it was begun, its rows are the same.
+A long stage splits its work into items (images, cases, blocks of the training set), which its crew does by a
+function of `WORK`. Results go only into the database. The rows of an item do not depend on the worker that
+did it, or on how often it was started.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ingest.stages.search import attack_images
 from ingest.stages.sweep import sweep_images
 from ingest.task import Done, Task
 
-# (task, run id, items, ...) -> what is done, as it is done and written. Items and further arguments are JSON.
+# (task, run id, items, ...) -> reports of items done and written. Items and further arguments are JSON.
 WORK: Mapping[str, Callable[..., Iterator[Done]]] = {
     "reference": write_references,
     "sweep": sweep_images,
@@ -33,11 +33,11 @@ class Alone:
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
-        """As `ingest.task.Crew` says."""
+        """As in `ingest.task.Crew`."""
         if items:
             yield from WORK[work](task, run_id, list(items), **same)
 
 
 def chunks(items: Sequence[Any], size: int) -> list[list[Any]]:
-    """Items in order, `size` together."""
+    """Split items, in order, into parts of `size`."""
     return [list(items[first : first + size]) for first in range(0, len(items), size)]

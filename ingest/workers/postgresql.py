@@ -1,4 +1,4 @@
-"""Several ingests on one PostgreSQL database: one plans, and those that wait for it take part in its work."""
+"""Several ingests on one PostgreSQL database: one plans, and those that wait for it help with its work."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ingest.workers.local import WORK, chunks
 from ingest.workers.remote import Place, describe, enter
 from model.data.dataset import Dataset
 
-LOOKS = 0.1  # seconds between two looks whether others are done
-PATIENCE = 60  # seconds after which it is told who is waited for
-DEVICES = 2  # of a worker's machine that are busy with a chunk; where there are more, chunks are larger
+LOOKS = 0.1  # seconds between two checks whether others are done
+PATIENCE = 60  # seconds until a message says what the process waits for
+DEVICES = 2  # of a worker's machine that are busy with a chunk; with more devices, chunks are larger
 
 
 class Shared:
-    """This process, and every other that waits for its turn on the database."""
+    """The crew of this process and every other one that waits for its turn on the database."""
 
     def share(
         self, work: str, task: Task, run_id: int, items: Sequence[Any], size: int, **same: Any
     ) -> Iterator[Done]:
-        """As `ingest.task.Crew` says."""
+        """As in `ingest.task.Crew`."""
         if not items:
             return
         place = describe(task)._asdict()
@@ -50,24 +50,24 @@ class Shared:
 
 
 def _until_done(task: Task, run_id: int, total: int) -> Iterator[Done]:
-    told, heard = 0, time.monotonic()
-    while told < total:
+    reported, last_report = 0, time.monotonic()
+    while reported < total:
         with free.taken(task.engine, run_id) as chunk:
             if chunk is not None:
                 for done in _do(chunk, task):
-                    told += done.items
+                    reported += done.items
                     yield done
         left = free.items_left(task.engine, run_id)
-        by_others = total - left - told
+        by_others = total - left - reported
         if by_others > 0:
-            told += by_others
+            reported += by_others
             yield Done(by_others)
         if by_others > 0 or chunk is not None:
-            heard = time.monotonic()
+            last_report = time.monotonic()
             continue
-        if time.monotonic() - heard > PATIENCE:
+        if time.monotonic() - last_report > PATIENCE:
             print(f"waiting for others, who are at the last {left} items", file=sys.stderr, flush=True)
-            heard = time.monotonic()
+            last_report = time.monotonic()
         time.sleep(LOOKS)
 
 
@@ -76,17 +76,17 @@ class Unable(Exception):
 
 
 class Helper:
-    """What a process does while it waits for its turn: chunks of the ingest that is at work."""
+    """Does chunks of the active ingest while this process waits for its turn."""
 
     def __init__(self, engine: Engine, load: Callable[[str, str], Dataset]) -> None:
-        """load: gives a split of a data set by name, as each machine has it."""
+        """load: returns this machine's copy of a split of a data set by name."""
         self.engine, self.load = engine, load
-        self.entered: tuple[dict[str, Any], Task | None] | None = None  # None: it could not be
+        self.entered: tuple[dict[str, Any], Task | None] | None = None  # its Task is None: unable
 
     def __call__(self) -> bool:
-        """Do one chunk; whether there was one that this process is able to do.
+        """Do one chunk; returns whether there was one that this process is able to do.
 
-        Where its run ends meanwhile, it is undone: another process plans anew, and this one waits for that.
+        If its run ends meanwhile, it is undone: another process plans anew, and this one waits for that.
         """
         with suppress(Unable, TakenForDead), free.taken(self.engine) as chunk:
             if chunk is not None:
@@ -96,7 +96,7 @@ class Helper:
         return False
 
     def _task(self, place: dict[str, Any]) -> Task:
-        """The task at a place. Raises Unable, and says once why; others do the chunk then."""
+        """The task at a place. Raises Unable, and prints the reason once; then others do the chunk."""
         if self.entered is None or self.entered[0] != place:
             try:
                 known = Place._make(place.get(name) for name in Place._fields)

@@ -1,4 +1,4 @@
-"""What a process needs to know to work on a task that another one began."""
+"""Describe a task, so that another process can work on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from model.network.incremental_pass import Incremental
 
 
 class Place(NamedTuple):
-    """A task in words and numbers, as JSON has them."""
+    """The description of a task in JSON values."""
 
     network_id: int
     dataset_id: int
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 def describe(task: Task) -> Place:
-    """The place of a task."""
+    """Describe a task for another process."""
     bundled = task.weights == checkpoint.BUNDLED
     return Place(
         task.network_id,
@@ -46,10 +46,10 @@ def describe(task: Task) -> Place:
 
 
 def enter(place: Place, engine: Engine, load: Callable[[str, str], Dataset]) -> Task:
-    """The task, in another process: it works alone on the chunks that it is given.
+    """The task in another process, which works alone on the chunks that it is given.
 
-    Raises ValueError where the weights or this program are others, and what `model.network.checkpoint.load`
-    and `load` raise.
+    Raises ValueError if the weights or the program's version differ, and the errors of
+    `model.network.checkpoint.load` and `load`.
     """
     if place.version != code_version():
         raise ValueError(

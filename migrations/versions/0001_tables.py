@@ -34,7 +34,7 @@ TABLES = [
     "class_scores",
     "decisions",
     "neighbors",
-]  # each after those it refers to
+]  # each after the tables it refers to
 
 
 def columns(kind, names: str, nullable: bool = False) -> list[sa.Column]:

@@ -1,4 +1,4 @@
-"""Sweeps: vulnerability maps; how an attack searched, how near it came, what a sweep had said of it before.
+"""Sweeps: vulnerability maps; of an attack, its variant, its margin, and a sweep's earlier verdict on it.
 
 Revision ID: 0003
 Revises: 0002
@@ -14,7 +14,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# What every attack and batch before this revision did.
+# The settings of every attack and batch before this revision.
 VARIANT = "rand/1 F 0.5-1 CR 1, uniform start, clip, log-probability"
 PARAMETERS = {
     "strategy": "rand/1",
@@ -74,7 +74,7 @@ def make_unique(how: list[str]) -> None:
 
 
 def extend_parameters() -> None:
-    """Batches are told apart by parameters: the new ones say what the old runs did."""
+    """Give old runs the new parameters, with the values they used: parameters identify a batch."""
     runs = sa.table("runs", sa.column("id", sa.Integer), sa.column("stage"), sa.column("parameters", sa.JSON))
     connection = op.get_bind()
     query = sa.select(runs.c.id, runs.c.parameters).where(runs.c.stage.in_(["attack", "cases"]))

@@ -1,4 +1,4 @@
-"""Repair sweeps: what becomes of the network's answer when one pixel at a time is repaired.
+"""Repair sweeps: the network's answers when one pixel at a time is repaired.
 
 Revision ID: 0004
 Revises: 0003

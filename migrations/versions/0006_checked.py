@@ -45,6 +45,6 @@ def change(words: dict[str, tuple[str, ...]], *, nullable: bool) -> None:
             table.drop_constraint(op.f("ck_cases_unknown"), type_="check")
     with op.batch_alter_table("decisions", table_kwargs={"sqlite_with_rowid": False}) as table:
         table.alter_column("outcome", existing_type=sa.Text(), nullable=nullable)
-    if last is not None:  # an id that was used once, and deleted, is not used again
+    if last is not None:  # the id of a deleted case is not used again
         op.execute("DELETE FROM sqlite_sequence WHERE name = 'cases'")
         op.execute(f"INSERT INTO sqlite_sequence (name, seq) VALUES ('cases', {int(last)})")

@@ -1,4 +1,4 @@
-"""What lists are filtered and counted by: case facets, detectors' decisions; saved views.
+"""Tables to filter and count lists by: case facets, detectors' decisions; saved views.
 
 Revision ID: 0007
 Revises: 0006
@@ -30,7 +30,7 @@ DECIDED = """decisions.metric = 'euclidean' AND decisions.rule = 'total'"""
 OF_CASE = f"""FROM decisions JOIN layers ON layers.id = decisions.layer_id
         WHERE decisions.case_id = cases.id AND {DECIDED}"""
 
-# The baselines' and repair's decisions come with the next `xpixels tune` or ingest.
+# The next `xpixels tune` or ingest writes the decisions of the baselines and of repair.
 FACETS = """
 INSERT INTO case_facets
 SELECT cases.id, cases.network_id, cases."partition", cases.kind, attacks.method,

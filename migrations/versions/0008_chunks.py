@@ -1,4 +1,4 @@
-"""What ingest workers on a server share: the parts of a stage that nobody has done yet.
+"""Chunks: the parts of a stage that are still to do, shared by ingest workers on a server.
 
 Revision ID: 0008
 Revises: 0007

@@ -1,6 +1,6 @@
-"""Every row leads to its run: `run_id` where none led to it, and `searches`, whose parts neighbors are.
+"""Every row leads to its run: new `run_id` columns, and `searches`, to which neighbors belong.
 
-What was written before gets its run where that is certain, and else none.
+Older rows get their run where it is certain, and otherwise none.
 
 Revision ID: 0009
 Revises: 0008
@@ -18,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 NO_ROWID = {"sqlite_with_rowid": False}
-TABLES = {  # that get a run, with what SQLite must be told again when it builds them anew
+TABLES = {  # that get a run, with the options that SQLite needs again to rebuild them
     "reference_samples": {},
     "near_duplicate_pairs": NO_ROWID,
     "originals": {},
@@ -32,7 +32,7 @@ SEARCHED = {"case": "neighbors", "original": "original_neighbors"}
 
 
 class Run(NamedTuple):
-    """A run as it was noted."""
+    """A row of `runs`."""
 
     id: int
     network_id: int
@@ -85,16 +85,16 @@ def downgrade() -> None:
 
 
 def fill() -> None:
-    """Note the run of what was written before, where only one can have written it."""
+    """Set the run of older rows where only one run can have written them."""
     columns = [sa.column("id"), sa.column("network_id"), sa.column("stage"), sa.column("status")]
-    noted = sa.table("runs", *columns, sa.column("parameters", sa.JSON)).select().order_by(columns[0])
+    query = sa.table("runs", *columns, sa.column("parameters", sa.JSON)).select().order_by(columns[0])
     by_stage: dict[tuple[int, str], list[Run]] = {}
-    for row in op.get_bind().execute(noted):
+    for row in op.get_bind().execute(query):
         by_stage.setdefault((row.network_id, row.stage), []).append(Run(*row))
     for network in op.get_bind().scalars(sa.text("SELECT id FROM networks")).all():
         for stage, table in (("reference", "reference_samples"), ("near-duplicates", "near_duplicate_pairs")):
             first = by_stage.get((network, stage), [])[:1]
-            if first and first[0].status == "done":  # it left nothing to others
+            if first and first[0].status == "done":  # it left no rows to later runs
                 execute(f"UPDATE {table} SET run_id = :run WHERE network_id = :network", first[0])
         fill_cases(network, by_stage)
         tunings = by_stage.get((network, "tuning"), [])
@@ -111,7 +111,7 @@ OF_CASES = """case_id IN (SELECT id FROM cases
 
 
 def fill_cases(network: int, by_stage: dict[tuple[int, str], list[Run]]) -> None:
-    """What was written of the originals of cases."""
+    """Set the run of rows about the originals of cases."""
     runs = by_stage.get((network, "originals"), [])
     for after, run in writers(runs):
         execute(f"UPDATE originals SET run_id = :run WHERE {OF_CASES}", run, after=after)
@@ -122,7 +122,7 @@ def fill_cases(network: int, by_stage: dict[tuple[int, str], list[Run]]) -> None
 
 
 def fill_layer(layer: str, layer_id: int, searches: list[Run], tunings: list[Run]) -> None:
-    """What was written of a layer: each search by one run, the tuning by the last one."""
+    """Set the run of rows about a layer: each search has one run, the tuning the last one."""
     for metric in METRICS:
         mine = [run for run in searches if run.names("layers", layer) and run.names("metrics", metric)]
         for after, run in writers(mine):
@@ -135,15 +135,15 @@ def fill_layer(layer: str, layer_id: int, searches: list[Run], tunings: list[Run
                 of = "layer_id = :layer AND metric = :metric AND rule = :rule"
                 key = {"layer": layer_id, "metric": metric, "rule": rule}
                 execute(f"UPDATE operating_points SET run_id = :run WHERE {of}", last[0], **key)
-                # Of an unknown case, it may have been the check that kept it.
+                # A check may have written the decisions of an unknown case.
                 known = f"AND {OF_CASES} AND outcome IS NOT NULL"
                 execute(f"UPDATE decisions SET run_id = :run WHERE {of} {known}", last[0], after=0, **key)
 
 
 def writers(runs: list[Run]) -> Iterator[tuple[int, Run]]:
-    """Runs that wrote all that was lacking of cases that came after the run `after` and before themselves.
+    """Yield (after, run): `run` wrote all missing rows of cases made after the run `after` and before itself.
 
-    A run that came to its end did; of one that did not, or of the next, may be what came before it.
+    This is certain only for finished runs: rows missing before an unfinished one may be by it or by the next.
     """
     after = 0
     for run in runs:
@@ -153,13 +153,13 @@ def writers(runs: list[Run]) -> Iterator[tuple[int, Run]]:
 
 
 def layers(network: int) -> list[tuple[str, int]]:
-    """Names and ids."""
+    """Names and ids of a network's layers."""
     query = sa.text("SELECT name, id FROM layers WHERE network_id = :network")
     return [tuple(row) for row in op.get_bind().execute(query, {"network": network})]
 
 
 def execute(statement: str, run: Run, **values) -> None:
-    """An UPDATE that notes the run."""
+    """Run an UPDATE that sets the run."""
     named = {"run": run.id, "network": run.network_id} | values
     used = {name: value for name, value in named.items() if f":{name}" in statement}
     op.get_bind().execute(sa.text(statement), used)

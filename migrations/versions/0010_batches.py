@@ -1,4 +1,4 @@
-"""Batches with names; what a network predicts of every image; names of files; which database this is.
+"""Batches with names; a network's prediction for every image; names of files; a database's identity.
 
 Revision ID: 0010
 Revises: 0009
@@ -16,7 +16,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-# Of the parameters of a run: what tells its batch from others.
+# The parameters of a run that identify its batch.
 IDENTITY = ("dataset", "attack", "targets", "screen", "levels", "pixels", "population", "generations")
 IDENTITY += ("strategy", "crossover_rate", "start", "seed", "weight")
 ALL_TEST = "attack all"  # the stage that attacks every test image, and makes no cases
@@ -136,7 +136,7 @@ def make_batches() -> None:
 
 
 def fill_batches(batches: sa.Table) -> None:
-    """Runs that had the same parameters were of one batch."""
+    """Put runs with the same parameters into one batch."""
     columns = [sa.column(name) for name in ("id", "network_id", "stage", "started_at", "batch_id")]
     runs = sa.table("runs", *columns, sa.column("parameters", sa.JSON))
     connection, known = op.get_bind(), {}

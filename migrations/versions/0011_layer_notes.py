@@ -1,4 +1,4 @@
-"""What people read of a layer: its title, and what it holds.
+"""A layer's words for people: its title, and a note on what it holds.
 
 Revision ID: 0011
 Revises: 0010

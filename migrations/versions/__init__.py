@@ -1,1 +1,1 @@
-"""One file a revision; they import none of our code, as that changes and they do not."""
+"""One file per revision; they import none of our code, because it changes and they do not."""

@@ -1,7 +1,7 @@
-"""Attacks on a network by changed pixels: a file each, registered in METHODS.
+"""Attacks on a network by changed pixels: one file each, registered in METHODS.
 
-What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: a command's
-help is told without JAX.
+The names to import from here are listed in `__init__.pyi`, and loaded on first use: a command's help is
+printed without JAX.
 """
 
 import lazy_loader

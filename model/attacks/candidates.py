@@ -15,7 +15,7 @@ from model.attacks import evolution
 
 GENES = 5  # a pixel: row, column, red, green, blue
 FITNESS = ("log-probability", "margin")
-COLORS = 1  # folded into a key to draw normal colors by; the places are drawn by the key itself
+COLORS = 1  # folded into a key to draw normal colors; the places are drawn with the key itself
 
 
 def bounds(shape: tuple[int, ...], pixels: int) -> tuple[Array, Array]:
@@ -25,7 +25,7 @@ def bounds(shape: tuple[int, ...], pixels: int) -> tuple[Array, Array]:
 
 
 def first_population(keys: Array, population: int, shape: tuple[int, ...], pixels: int, start: str) -> Array:
-    """First populations (B, P, 5 n), one for each of `keys` (B,), as `start` (one of STARTS) says.
+    """First populations (B, P, 5 n), one for each of `keys` (B,), by `start` (one of STARTS).
 
     "gaussian" is the start of Su et al. (arXiv 1710.08864): positions uniform, colors normal with mean 128
     and deviation 127, clipped.
@@ -53,7 +53,7 @@ def rounded(genomes: Array, shape: tuple[int, ...]) -> Array:
 def paint(image: Array, genomes: Array) -> Array:
     """Copies (P, H, W, 3) uint8 of image (H, W, 3) uint8 with the pixels of genomes (P, 5 n) painted.
 
-    Of pixels at the same place the last one stays.
+    Where pixels share a place, the last one counts.
     """
     values = rounded(genomes, image.shape)
     rows = jnp.arange(image.shape[0], dtype=jnp.int32)[None, :, None, None]

@@ -1,4 +1,4 @@
-"""Differential evolution, batched over independent problems. Knows numbers and bounds, no images.
+"""Differential evolution, batched over independent problems, on numbers within bounds, not images.
 
 Storn and Price, "Differential Evolution - A Simple and Efficient Heuristic for Global Optimization over
 Continuous Spaces", Journal of Global Optimization 11 (1997): rand/1/bin and best/1/bin, with the weight F
@@ -6,16 +6,16 @@ drawn anew for every generation (dither).
 
 The parts are pure: `uniform`, `latin_hypercube` or `gaussian` draw a first population, `init` makes a state
 of it, `ask` proposes trials (`draw`, then `propose`, for each problem), `tell` takes their fitness (lower is
-better). The first `ask` proposes the
-first population itself, so one loop serves new and running problems side by side:
+better). The first `ask` proposes the first population itself, so one loop serves new and running problems
+side by side:
 
     state = init(uniform(keys, params.population, lower, upper))
     for generation in range(generations + 1):
         trials = ask(keys_of(generation), state, lower, upper, params)
         state = tell(state, trials, fitness(trials))
 
-Axes: B problems, P individuals, D genes. No problem sees another one's numbers or keys: the result of a
-problem does not depend on what else is in the batch.
+Axes: B problems, P individuals, D genes. Problems share no numbers or keys: the result of a problem does
+not depend on what else is in the batch.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ BOUNDARIES = ("clip", "reflect", "redraw")
 
 @dataclass(frozen=True)
 class Params:
-    """What stays the same during a search. Hashable, so `jax.jit` can take it as a static argument."""
+    """The settings of a search. Hashable, so `jax.jit` can take it as a static argument."""
 
     population: int = 400  # P, >= 4: rand/1 needs an individual and three others
     strategy: str = "rand/1"  # the base vector: "rand/1" a random individual, "best/1" the best one
@@ -59,7 +59,7 @@ class Params:
 
 
 class Draws(NamedTuple):
-    """What chance decides in one generation of one problem."""
+    """The random draws for one generation of one problem."""
 
     donors: Array  # (P, 2 or 3) int32, different individuals other than the row's own
     weight: Array  # () float32, F
@@ -68,11 +68,11 @@ class Draws(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where B searches stand."""
+    """The state of B searches."""
 
     population: Array  # (B, P, D) float32, inside the bounds
     fitness: Array  # (B, P) float32, lower is better; +inf until evaluated
-    generation: Array  # (B,) int32, how often told; 0: the first population is still to be evaluated
+    generation: Array  # (B,) int32, calls of `tell`; 0: the first population is still to be evaluated
 
 
 def uniform(keys: Array, population: int, lower: Array, upper: Array) -> Array:
@@ -108,7 +108,7 @@ def gaussian(
 
 
 def init(population: Array) -> State:
-    """The state before anything was evaluated, from a first `population` (B, P, D) float32."""
+    """The state before any evaluation, from a first `population` (B, P, D) float32."""
     problems, individuals, _ = population.shape
     return State(
         population,
@@ -131,7 +131,7 @@ def ask(keys: Array, state: State, lower: Array, upper: Array, params: Params) -
 
 
 def draw(key: Array, genes: int, params: Params) -> Draws:
-    """What chance decides in one generation of one problem with so many genes."""
+    """Make the random draws for one generation of one problem with so many genes."""
     individuals, partners = params.population, 2 if params.strategy == "best/1" else 3
     crosses, redraws = params.crossover_rate < 1, params.boundary == "redraw"
     # one call for all random numbers: compiled code for each call is long
@@ -152,7 +152,7 @@ def draw(key: Array, genes: int, params: Params) -> Draws:
 def propose(
     population: Array, fitness: Array, draws: Draws, lower: Array, upper: Array, params: Params
 ) -> Array:
-    """One problem's trials (P, D): what the donors give, crossed over with the parents, inside the bounds.
+    """One problem's trials (P, D): mutants of the donors, crossed over with the parents, inside the bounds.
 
     population (P, D), fitness (P,). The first donor of rand/1 is the base, the last two make the difference.
     """
@@ -167,7 +167,7 @@ def propose(
 def tell(state: State, trials: Array, fitness: Array) -> State:
     """The state after selection: a trial replaces its parent when its fitness is not worse.
 
-    `trials` (B, P, D) as asked, `fitness` (B, P) float32; NaN counts as +inf, the worst there is.
+    `trials` (B, P, D) from `ask`, `fitness` (B, P) float32; NaN counts as +inf, the worst there is.
     """
     fitness = jnp.where(jnp.isnan(fitness), jnp.inf, fitness)
     # "not worse" instead of "better": where fitness is flat the population can still drift off the plateau
@@ -180,7 +180,7 @@ def tell(state: State, trials: Array, fitness: Array) -> State:
 
 
 def best(state: State) -> tuple[Array, Array]:
-    """Each problem's best individual (B, D) and its fitness (B,); of equals the first."""
+    """Each problem's best individual (B, D) and its fitness (B,); the first among equals."""
     index = jnp.argmin(state.fitness, axis=1)[:, None]
     individual = jnp.take_along_axis(state.population, index[:, :, None], axis=1)[:, 0]
     return individual, jnp.take_along_axis(state.fitness, index, axis=1)[:, 0]
@@ -195,7 +195,7 @@ def others(draws: Array) -> Array:
     taken = [jnp.arange(individuals, dtype=jnp.int32)]  # in ascending order in every row
     drawn = []
     for column in range(count):
-        # one of those left, then a step over each one taken
+        # choose one of those left, then skip each one taken
         left = individuals - 1 - column
         index = jnp.minimum(jnp.floor(draws[:, column] * left).astype(jnp.int32), left - 1)
         for other in taken:
@@ -213,7 +213,7 @@ def _scale(unit: Array, lower: Array, upper: Array) -> Array:
 
 
 def _into_bounds(genes: Array, lower: Array, upper: Array, boundary: str, draws: Array | None) -> Array:
-    """Genes (P, D) in the bounds (D,) the way `boundary` says; `draws` (P, D) in [0, 1) to redraw from."""
+    """Genes (P, D) moved into the bounds (D,) by `boundary`; `draws` (P, D) in [0, 1) to redraw from."""
     low, high = lower[None, :], upper[None, :]
     if boundary == "reflect":
         genes = jnp.where(genes < low, 2.0 * low - genes, genes)

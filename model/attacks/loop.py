@@ -1,9 +1,9 @@
-"""The host's loop of the one-pixel attack: who is in flight on which device, and what is handed out when.
+"""The host loop of the one-pixel attack: it assigns images to devices and yields finished goals.
 
 One compiled step (model/attacks/step.py) proposes, paints, evaluates and selects for all images in flight on
-a device. A goal that is done (reached, or out of generations) is evaluated no more; an image all of whose
-goals are done leaves at once and a waiting one takes its slot. While the host handles what one device has
-finished, that device is already at its next step.
+a device. A goal that is done (reached, or out of generations) is not evaluated again; when all goals of an
+image are done, a waiting image takes its slot at once. While the host handles the results of one device, that
+device already runs its next step.
 """
 
 import time
@@ -20,9 +20,9 @@ from model.attacks import candidates, evolution, step
 
 
 class AttackResult(NamedTuple):
-    """What the attack found for N images, P pixels each, among K classes; NumPy arrays.
+    """Attack results of N images, P pixels each, among K classes; NumPy arrays.
 
-    With targets (N, T) every field has T rows an image, (N, T, ...), and a target of -1 counts as skipped.
+    With targets (N, T) every field has T rows per image, (N, T, ...), and a target of -1 counts as skipped.
     Where the attack failed, image, pixels and logits are those of the best attempt. Where it was skipped
     (it needed no attack), the image is unchanged, pixels are -1, queries are 0 and generations are -1.
     """
@@ -37,7 +37,7 @@ class AttackResult(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Told after every generation of the images in flight on one device."""
+    """Progress after a generation of the images in flight on one device."""
 
     finished: int  # goals that are done, of `total`; untargeted, an image has one goal
     succeeded: int
@@ -63,8 +63,8 @@ class Lane:
 
     device: jax.Device
     function: step.Function
-    owner: np.ndarray  # (B,) which image is in which slot; -1: none
-    active: np.ndarray  # (B, T) goals that are wanted still
+    owner: np.ndarray  # (B,) the image in each slot; -1: none
+    active: np.ndarray  # (B, T) goals that are not done yet
     slots: step.Slots
     state: evolution.State
     seconds: np.ndarray  # (B, T) spent on each goal
@@ -72,7 +72,7 @@ class Lane:
     began: float = 0.0
 
     def fill(self, problem: Problem, waiting: list[int], search: step.Search) -> None:
-        """Let waiting images into the free slots."""
+        """Move waiting images into the free slots."""
         free = np.flatnonzero(self.owner < 0)[: len(waiting)]
         entering, waiting[: len(free)] = waiting[: len(free)], []
         self.owner[free], self.active[free], self.seconds[free] = entering, problem.wanted[entering], 0.0
@@ -85,14 +85,14 @@ class Lane:
             self.slots, self.state = step.admit(self.function, slots, self.state, fresh, search)
 
     def start(self, generations: int, search: step.Search) -> None:
-        """Begin the next generation, where there is anyone to begin it for."""
+        """Start the next generation, if any goal is active."""
         if self.active.any():
             self.slots = self.slots._replace(active=jax.device_put(self.active.copy(), self.device))
             self.began = time.perf_counter()
             self.state, self.pending = step.step(self.function, self.slots, self.state, generations, search)
 
     def finish(self) -> step.Outcome[np.ndarray]:
-        """Wait for the generation that was begun."""
+        """Wait for the running generation."""
         outcome = step.Outcome(*map(np.asarray, cast(step.Outcome[Array], self.pending)))
         self.pending = None
         self.seconds += np.where(self.active, (time.perf_counter() - self.began) / self.active.sum(), 0.0)
@@ -107,7 +107,7 @@ def run(
     batch_size: int,
     progress: Callable[[Progress], None] | None,
 ) -> Iterator[tuple[np.ndarray, AttackResult]]:
-    """The host's loop: while one device works, what another one has finished is handed out."""
+    """Run the host loop: while one device works, the results of another one are yielded."""
     wanted, targets = problem.wanted, problem.wanted.shape[1]
     if not wanted.all():
         needless = np.flatnonzero(~wanted)
@@ -117,9 +117,8 @@ def run(
     devices = jax.local_devices()[: len(waiting)]
     if not devices:
         return
-    size = -(
-        -batch_size // jax.local_device_count()
-    )  # for few images too: what is compiled does not depend on it
+    # not smaller for few images: the compiled shape does not depend on their number
+    size = -(-batch_size // jax.local_device_count())
     with ThreadPoolExecutor() as pool:  # each device has its own compilation
         lanes = list(
             pool.map(lambda device: _lane(device, function, problem, search, size, generations), devices)
@@ -156,41 +155,41 @@ def _lane(
     size: int,
     generations: int,
 ) -> Lane:
-    """A lane with `size` empty slots, its programs compiled."""
+    """A lane with `size` empty slots and compiled programs."""
     shape, targets = problem.images.shape[1:], problem.goals.shape[1]
-    nobody = np.zeros((size, targets), bool)
+    inactive = np.zeros((size, targets), bool)
     index = np.zeros(size, np.int64)
     memory = step.no_memory(function, size, shape)
-    empty = (problem.images[index], problem.goals[index], problem.keys[index], nobody, memory)
+    empty = (problem.images[index], problem.goals[index], problem.keys[index], inactive, memory)
     function = jax.device_put(function, device)
     slots = step.Slots(*jax.device_put(empty, device))
     state = jax.device_put(step.empty(slots, search), device)
     slots, state = step.admit(function, slots, state, np.zeros(size, bool), search)
     jax.block_until_ready(step.step(function, slots, state, generations, search))
     return Lane(
-        device, function, np.full(size, -1), nobody.copy(), slots, state, seconds=np.zeros(nobody.shape)
+        device, function, np.full(size, -1), inactive.copy(), slots, state, seconds=np.zeros(inactive.shape)
     )
 
 
 def _result(
     outcome: step.Outcome[np.ndarray], done: np.ndarray, seconds: np.ndarray, population: int
 ) -> AttackResult:
-    """The goals of a step's outcome that are `done` (n, 2), each a slot and a place."""
+    """The results of the `done` goals (n, 2) of a step's outcome, each a slot and a place."""
     at = tuple(done.T)
-    told = outcome.generation[at].astype(np.int64)
+    generations = outcome.generation[at].astype(np.int64)
     return AttackResult(
         outcome.success[at],
         outcome.images[at],
         outcome.pixels[at].astype(np.int64),
-        told * population,
+        generations * population,
         outcome.logits[at],
-        told - 1,
+        generations - 1,
         seconds,
     )
 
 
 def skipped(images: np.ndarray, logits: np.ndarray, pixels: int) -> AttackResult:
-    """Rows for goals that were left alone."""
+    """Result rows for skipped goals."""
     count = len(images)
     none, zero = np.full(count, -1), np.zeros(count, np.int64)
     blank = np.full((count, pixels, candidates.GENES), -1)

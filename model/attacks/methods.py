@@ -1,7 +1,7 @@
 """The attacks by name, with their parameters: options of commands, checks and labels derive from them.
 
-One more is a file with a function as `Stream` says, a row here, and a row with the words for people in
-`db.vocabulary.ATTACKS` (CONTRIBUTING.md). Imports no JAX: a command's help is told without it.
+To add one, write a file with a function like `Stream`, a row here, and a row with the words for people in
+`db.vocabulary.ATTACKS` (CONTRIBUTING.md). Imports no JAX: a command's help is printed without it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Stream(Protocol):
 
     function: from images to logits, as `model.network.cnn.logits_function` or an `Incremental`; images
     (N, H, W, C) uint8; labels (N,); targets (N, T), -1 for none, or None: any wrong class. Indices then count
-    target by target. key: of its random numbers; identities (N,): with the key, all that an image's depend
-    on. batch_size: images that it may have at work. Beside these it takes the method's parameters.
+    target by target. key: for its random numbers; identities (N,): an image's random numbers depend only
+    on these and the key. batch_size: the most images in flight. It also takes the method's parameters.
     """
 
     def __call__(
@@ -52,17 +52,17 @@ class Stream(Protocol):
 
 @dataclass(frozen=True)
 class Method:
-    """An attack that a batch may be made by."""
+    """An attack that can make a batch."""
 
     name: str
     parameters: tuple[Parameter, ...]
-    variant: Callable[[Values], str]  # what tells how it was done, in short: `attacks.variant`
-    # By the parameters and the number of positions of an image: how many candidates are tried together
+    variant: Callable[[Values], str]  # a short description of how it was done: `attacks.variant`
+    # From the parameters and the number of positions of an image: how many candidates are tried together
     # (`attacks.population`), and the most queries that one attack may make (`attacks.budget`).
     population: Callable[[Values, int], int]
     queries: Callable[[Values, int], int]
     load: Callable[[], Stream] | None = None  # imports it; None: it sweeps images (`model.attacks.sweep`)
-    # Other methods that a batch may combine with this one: their parameters, too, tell its batches apart.
+    # Other methods that a batch may combine with this one: their parameters identify its batches, too.
     combined: tuple[str, ...] = ()
     # One line about parameters that do not go together; None: they do.
     complain: Callable[[Values], str | None] = lambda values: None
@@ -73,14 +73,14 @@ class Method:
 
     @property
     def sweeps(self) -> bool:
-        """Whether it tries everything, on all classes at once."""
+        """Whether it tries all candidates, on all classes at once."""
         return self.load is None
 
 
 def _load_evolution() -> Stream:
     from model.attacks.one_pixel import attack_stream
 
-    return cast(Stream, attack_stream)  # whose parameters are those of EVOLUTION
+    return cast(Stream, attack_stream)  # its parameters are those of EVOLUTION
 
 
 def _name_evolution(values: Values) -> str:
@@ -97,8 +97,8 @@ def _limit_evolution(values: Values) -> str | None:
     queries = _count_evolution(values)
     if queries < MOST_QUERIES:
         return None
-    given = f"--population {values['population']} --generations {values['generations']}"
-    return f"{given}: {queries:,} queries an image; expected fewer than {MOST_QUERIES:,}"
+    options = f"--population {values['population']} --generations {values['generations']}"
+    return f"{options}: {queries:,} queries an image; expected fewer than {MOST_QUERIES:,}"
 
 
 def _count_sweep(values: Values, positions: int) -> int:
@@ -159,5 +159,5 @@ METHODS: dict[str, Method] = {method.name: method for method in (EVOLUTION, SWEE
 
 
 def all_parameters() -> dict[str, Parameter]:
-    """The parameters of all methods by name; two methods may share one only with one meaning."""
+    """The parameters of all methods by name; methods may share one only if it means the same."""
     return {one.name: one for method in METHODS.values() for one in method.parameters}

@@ -1,10 +1,10 @@
-"""The attacker who knows the repair sweep: the one pixel keeps near the median of its neighbors.
+"""An attack that evades the repair sweep: the one pixel stays near the median of its neighbors.
 
-The repair sweep (model/detectors/repair.py) gives each pixel in turn the median of its neighbors and sees
-what the network then says; the nearer the attacked pixel is to that median, the less its repair can change.
+The repair sweep (model/detectors/repair.py) sets each pixel in turn to the median of its neighbors and
+evaluates the network; the nearer the attacked pixel is to that median, the less its repair can change.
 So this attack tries, at every position, the eight corners of a small cube of colors around the median, where
-the corner sweep tries those of the whole cube: the smaller the cube, the fewer images fall, and the harder
-the attack is to see. With a half-width of 255 it is the corner sweep.
+the corner sweep tries those of the whole cube: the smaller the cube, the fewer attacks succeed, and the
+harder the attack is to detect. With a half-width of 255 it is the corner sweep.
 
 Axis letters: N images, H rows, W columns, M = 8 colors, K classes.
 """
@@ -32,8 +32,8 @@ def near_median_attack(
     function: Callable[[Array], Array] | Network, images: np.ndarray, labels: np.ndarray, within: int
 ) -> AttackResult:
     """Attack every image; see `near_median_stream` for arguments and errors."""
-    found = [part for _, part in near_median_stream(function, images, labels, within)]
-    return AttackResult(*(np.concatenate(field) for field in zip(*found, strict=True)))
+    parts = [part for _, part in near_median_stream(function, images, labels, within)]
+    return AttackResult(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
 
 def near_median_stream(
@@ -41,13 +41,13 @@ def near_median_stream(
 ) -> Iterator[tuple[np.ndarray, AttackResult]]:
     """Yield (indices (n,), AttackResult of n images) block by block, in order.
 
-    Of each image the candidate with the largest margin, best other logit - label's logit; of equals the first
-    by row, column and color. It succeeded when it differs from the image and the plain pass, on the painted
-    image alone, gives another class than the label. Queries are all candidates, H x W x 8; generations and
-    seconds are 0. An image that the network errs on as it is is attacked like any other.
+    The result is the candidate with the largest margin, best other logit - label's logit; among equals the
+    first by row, column and color. It succeeds when it differs from the image and the plain pass, on the
+    painted image alone, gives another class than the label. Queries are all candidates, H x W x 8;
+    generations and seconds are 0. An image that is already misclassified is attacked, too.
 
-    function: a network or what `attack_stream` takes; a network is evaluated by the incremental pass where
-        that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2; labels (N,) int in [0, K).
+    function: a network, or a function as in `attack_stream`; a network is evaluated by the incremental pass
+        where that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2; labels (N,) int in [0, K).
     within: the most that a channel of the pixel may differ from the median of its neighbors, 1..255.
     Raises ValueError, in one line, for anything else: at the call, not at the first item.
     """
@@ -74,7 +74,7 @@ def near_median_stream(
 
 
 def median_corners(images: np.ndarray, within: int) -> np.ndarray:
-    """At every pixel of images (N, H, W, 3) uint8 the eight colors that are tried, (N, H, W, M, 3) uint8.
+    """The eight colors to try at each pixel of images (N, H, W, 3) uint8: (N, H, W, M, 3) uint8.
 
     Each channel is the neighbors' median - within or + within, cut off at 0 and 255; red changes slowest.
     """
@@ -132,8 +132,8 @@ def _positions(
         shape = (len(images), 1, 1, *colors.shape[3:])
         chosen = jax.lax.dynamic_slice(colors, (0, row, column, 0, 0), shape)
         logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0, 0])
-        found = sweep_step.best(logits, labels)
-        return found.margins, found.colors
+        best = sweep_step.best(logits, labels)
+        return best.margins, best.colors
 
     every: tuple[Array, Array] = jax.lax.map(
         position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32)

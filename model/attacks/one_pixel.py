@@ -1,12 +1,12 @@
-"""The one-pixel attack: a few pixels, repainted, that change what a network says.
+"""The one-pixel attack: repaint a few pixels to change a network's answer.
 
 Su, Vargas and Sakurai, "One pixel attack for fooling deep neural networks" (arXiv 1710.08864), searched by
-differential evolution (model/attacks/evolution.py). The attack knows a function from images to logits, no
-network; where the function is an `Incremental` (model/network/incremental_pass.py), candidates are evaluated
-by its short cut.
+differential evolution (model/attacks/evolution.py). The attack uses a function from images to logits, not
+a network; if the function is an `Incremental` (model/network/incremental_pass.py), candidates are evaluated
+by its incremental pass.
 
-Each image has its own random numbers and its own evaluation chunks: what is found for it does not depend on
-the images beside it, on the batch size, on the devices or, given `identities`, on the order.
+Each image has its own random numbers and its own evaluation chunks: its result does not depend on the images
+beside it, on the batch size, on the devices or, given `identities`, on the order.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def one_pixel_attack(
 ) -> AttackResult:
     """Attack every image, each with at most `population` x (1 + `generations`) queries.
 
-    See `attack_stream` for arguments, options and errors: this gathers what it yields, in the images' order.
+    See `attack_stream` for arguments, options and errors: its results are collected in the images' order.
     """
     stream = attack_stream(
         logits_fn,
@@ -91,12 +91,12 @@ def attack_stream(
     pass: a candidate that succeeded by a rounding error in its batch does not count, and the search goes on.
 
     logits_fn: (B, H, W, 3) float32 in [0, 1] -> (B, K) logits, pure, traceable by JAX. Compiled once for
-        each function and shape. Arrays inside a plain function are frozen into what is compiled; to attack a
+        each function and shape. Arrays inside a plain function are compiled in as constants; to attack a
         network whose weights change, pass `jax.tree_util.Partial(f, weights)`: then they are arguments. For a
         network described by `model.network.layers`, `incremental(network)` is such a function and far faster.
     images (N, H, W, 3) uint8; labels (N,) int in [0, K); targets (N,) int in [0, K), none equal to its label.
     targets (N, T): several targets an image, each once, -1 for none. They share a first population and every
-        evaluation is scored against all of them, so a target may fall to a search for another one.
+        evaluation is scored against all of them, so a search for one target may reach another.
         `indices` then count target by target: image x T + place.
     key: `jax.random.key(seed)`. identities (N,) int >= 0, by default 0..N-1: an image's random numbers
         come from key, identity and target alone.
@@ -107,13 +107,13 @@ def attack_stream(
     start: the first population, "uniform", "latin-hypercube" or "gaussian" as in `candidates`.
     batch_size: images in flight, over all local devices. chunk: most candidates of one forward pass; about 64
         to 256 stay in cache.
-    already: images that need no attack (untargeted: misclassified as they are; targeted: classified as the
-        target as they are) come back as skipped, not as successes, with "skip"; "raise" makes them an error.
+    already: images that need no attack (untargeted: already misclassified; targeted: already classified as
+        the target) are returned as skipped, not as successes, with "skip"; "raise" makes them an error.
     progress: called with a `Progress` after every generation.
 
     Queries count candidates: the first population and every generation's until the goal is done. Not counted:
     one query of each clean image for `already`, and one of the returned bytes at every claimed success and
-    when it leaves. The first population counts for each target, though it is evaluated once.
+    at the end. The first population counts for each target, though it is evaluated once.
 
     Raises ValueError, in one line, for any argument outside these shapes, types and ranges: at the call,
     not at the first item.
@@ -198,5 +198,5 @@ def _require_least(least: int, **values: int) -> None:
 
 def _some(indices: np.ndarray) -> str:
     """The first few indices in words."""
-    shown = ", ".join(map(str, indices[:8]))
-    return f"{shown} and {len(indices) - 8} more" if len(indices) > 8 else shown
+    listed = ", ".join(map(str, indices[:8]))
+    return f"{listed} and {len(indices) - 8} more" if len(indices) > 8 else listed

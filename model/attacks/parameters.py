@@ -27,23 +27,23 @@ class Parameter:
 
     @property
     def type(self) -> type:
-        """Of a value, or of each of several."""
+        """The type of the value, or of each of several values."""
         return type(self.default[0] if isinstance(self.default, tuple) else self.default)
 
     def require(self, value: Any) -> None:
         """Raise ValueError, in one line, for a value that is out of range."""
         if not self.allows(value):
             values = value if isinstance(value, tuple) else (value,)
-            said = " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
-            raise ValueError(f"{self.option} {said}: expected {self.expected}")
+            text = " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+            raise ValueError(f"{self.option} {text}: expected {self.expected}")
 
 
 def whole(name: str, default: int, help: str, least: int, metavar: str = "N") -> Parameter:
-    """A whole number of at least `least`."""
+    """A parameter that is a whole number of at least `least`."""
     expected = f"a whole number of at least {least}"
     return Parameter(name, default, help, lambda value: value >= least, expected, metavar=metavar)
 
 
 def choice(name: str, default: str, help: str, choices: tuple[str, ...]) -> Parameter:
-    """One of some words."""
+    """A parameter that is one of several words."""
     return Parameter(name, default, help, choices.__contains__, f"one of {', '.join(choices)}", choices)

@@ -3,7 +3,7 @@
 An image in flight has up to T goals at once, each with a population of its own; all begin with the same first
 population, evaluated once, and every evaluation of an image is scored against every goal of it. Every image
 has its own random keys and its own evaluation chunks, and a population is evaluated only while its goal is
-wanted: nothing here mixes two images, so none depends on which others are beside it.
+wanted: nothing here mixes two images, so no image depends on those beside it.
 
 Axes: B slots, T goals, P candidates, H rows, W columns, K classes, n pixels a genome.
 """
@@ -23,10 +23,10 @@ from model.attacks import candidates, evolution
 from model.network.change import Memory
 from model.network.incremental_pass import Incremental
 
-CLEAN_BLOCK = 128  # images of one pass of the check before the attack
-A = TypeVar("A", Array, np.ndarray)  # on a device, or brought from there
-FIRST_POPULATION = 0  # folded into an image's key to draw its first population by
-Function = Partial | Incremental  # what gives logits, as a pytree
+CLEAN_BLOCK = 128  # images per pass of the check before the attack
+A = TypeVar("A", Array, np.ndarray)  # on a device, or copied from it
+FIRST_POPULATION = 0  # folded into an image's key to draw its first population
+Function = Partial | Incremental  # from images to logits, as a pytree
 
 
 class Slots(NamedTuple):
@@ -35,12 +35,12 @@ class Slots(NamedTuple):
     images: Array  # (B, H, W, 3) uint8
     goals: Array  # (B, T) int32, the classes to reach (targeted) or the one to leave (untargeted)
     keys: Array  # (B,) random keys, one an image
-    active: Array  # (B, T) bool, False: this goal is done, or nobody is in this slot
-    memory: Any  # what the incremental pass keeps of each image, (B, ...); None for a plain function
+    active: Array  # (B, T) bool, False: this goal is done, or the slot is empty
+    memory: Any  # what the incremental pass stores of each image, (B, ...); None for a plain function
 
 
 class Outcome(NamedTuple, Generic[A]):
-    """What a step says about each goal; image, pixels and logits count only where `done`."""
+    """A step's result for each goal; image, pixels and logits are valid only where `done`."""
 
     done: A  # (B, T) bool
     success: A  # (B, T) bool
@@ -53,7 +53,7 @@ class Outcome(NamedTuple, Generic[A]):
 
 @dataclass(frozen=True)
 class Search:
-    """What a compiled step is made for."""
+    """The settings that a step is compiled for."""
 
     params: evolution.Params
     pixels: int
@@ -64,24 +64,24 @@ class Search:
 
 
 def empty(slots: Slots, search: Search) -> evolution.State:
-    """The state of all slots before anyone is in one: B x T searches."""
+    """The state of empty slots: B x T searches."""
     genes = candidates.GENES * search.pixels
     return evolution.init(jnp.zeros((slots.goals.size, search.params.population, genes), jnp.float32))
 
 
 def no_memory(function: Function, batch_size: int, shape: tuple[int, ...]) -> Any:
-    """The memory of slots that nobody has been in, for images of `shape` (H, W, 3)."""
+    """The memory of empty slots, for images of `shape` (H, W, 3)."""
     if not isinstance(function, Incremental):
         return None
-    one = jax.eval_shape(function.remember, jax.ShapeDtypeStruct((1, *shape), jnp.uint8))
-    return jax.tree.map(lambda a: jnp.zeros((batch_size, *a.shape), a.dtype), one)
+    shapes = jax.eval_shape(function.remember, jax.ShapeDtypeStruct((1, *shape), jnp.uint8))
+    return jax.tree.map(lambda a: jnp.zeros((batch_size, *a.shape), a.dtype), shapes)
 
 
 @partial(jax.jit, static_argnames=("search",))
 def admit(
     function: Function, slots: Slots, state: evolution.State, fresh: Array, search: Search
 ) -> tuple[Slots, evolution.State]:
-    """Slots and state with the `fresh` (B,) images remembered and their first populations drawn."""
+    """Slots and state with the memory and first populations of the `fresh` (B,) images."""
     keys = jax.vmap(jax.random.fold_in, (0, None))(slots.keys, FIRST_POPULATION)
     shape, goals = slots.images.shape[1:], slots.goals.shape[1]
     population = candidates.first_population(
@@ -108,7 +108,7 @@ def _choose(where: Array, a: Array, b: Array) -> Array:
 def step(
     function: Function, slots: Slots, state: evolution.State, generations: int, search: Search
 ) -> tuple[evolution.State, Outcome[Array]]:
-    """One generation of every goal: ask, paint, evaluate, tell; then the bytes that may leave, alone.
+    """One generation of every goal: ask, paint, evaluate, tell; then check each finished image alone.
 
     `generations`: how many a goal gets after its first population.
     """
@@ -117,7 +117,7 @@ def step(
     classes = class_count(function, shape)
     flat = (slot_count * goal_count,)
 
-    # All goals of an image share its first population; from there on each has random numbers of its own.
+    # All goals of an image share its first population; after it each has random numbers of its own.
     keys = jax.vmap(lambda key, goals: jax.vmap(partial(jax.random.fold_in, key))(goals))(
         slots.keys, slots.goals.astype(jnp.uint32)
     ).reshape(flat)
@@ -138,7 +138,7 @@ def step(
     shared = logits[jnp.arange(slot_count, dtype=jnp.int32), jnp.argmax(first, axis=1)]
     logits = jnp.where((generation == 0)[:, :, None, None], shared[:, None], logits)
 
-    # Every candidate of an image against each of its goals: (B, goal, T P).
+    # Score every candidate of an image for each of its goals: (B, goal, T P).
     measure = partial(candidates.fitness, targeted=search.targeted, kind=search.fitness)
     everyone = logits.reshape(slot_count, goal_count * size, classes)
     fitness = jax.vmap(jax.vmap(measure, (None, 0)))(everyone, slots.goals)
@@ -173,14 +173,14 @@ def step(
 
 
 def as_function(logits_fn: Callable[[Array], Array]) -> Function:
-    """The function as a pytree: what a `Partial` is bound to becomes an argument of compiled code."""
+    """The function as a pytree: the bound arguments of a `Partial` become arguments of compiled code."""
     if not callable(logits_fn):
         raise ValueError(f"logits_fn (={logits_fn!r}) must be a function of images (B, H, W, 3)")
     return logits_fn if isinstance(logits_fn, Function) else Partial(logits_fn)
 
 
 def clean_logits(function: Function, images: np.ndarray) -> np.ndarray:
-    """Logits (N, K) float32 of the images (N, H, W, 3) uint8 as they are; ValueError where not finite."""
+    """Logits (N, K) float32 of unchanged images (N, H, W, 3) uint8; raises ValueError if not finite."""
     blocks = [np.zeros((0, class_count(function, images.shape[1:])), np.float32)]
     for first in range(0, len(images), CLEAN_BLOCK):
         block = images[first : first + CLEAN_BLOCK]
@@ -211,7 +211,7 @@ def _evaluate(function: Function, image: Array, memory: Any, genomes: Array, chu
         logits = jax.lax.map(partial(function.changed, memory), parts)
     else:
         # All are painted, as bytes, before the loop: inside it XLA would fuse the painting into the first
-        # convolution and repeat it in each of its nine windows, a tenth of the whole time.
+        # convolution and repeat it in each of its nine windows, at a tenth of the whole time.
         painted = candidates.paint(image, genomes).reshape(chunks, size, *image.shape)
         logits = jax.lax.map(lambda part: logits_of(function, part), painted)
     every: Array = logits.reshape(chunks * size, -1)[:population]

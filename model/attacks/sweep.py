@@ -1,9 +1,9 @@
 """The exhaustive one-pixel attack: every position of an image in every color of a set.
 
-With the eight corners of the color cube, 8,192 queries an image of 32 x 32, it breaks what differential
-evolution breaks, since that ends in the corners too; the search of CornerSearch (Croce and Hein, arXiv
-1909.05040) for one pixel. What it gives besides: at every position the best that any color of the set can do
-there, the vulnerability map, and how close each class came; so also the proof that no color of it works.
+With the eight corners of the color cube, 8,192 queries for an image of 32 x 32, it succeeds where
+differential evolution does, since that ends in the corners too; it is the search of CornerSearch (Croce and
+Hein, arXiv 1909.05040) for one pixel. It also gives the best margin of any color of the set at each position,
+the vulnerability map, and how close each class came; and so the proof that no color of the set works.
 
 Axis letters: N images, H rows, W columns, M colors, K classes, T targets an image.
 """
@@ -23,21 +23,21 @@ from model.network import windows
 from model.network.cnn import Network
 from model.network.incremental_pass import Incremental, fastest
 
-WORTH_EDGES = 500  # images from which on it pays to compile programs of their own for the edges
+WORTH_EDGES = 500  # images from which on separate compiled programs for the edges pay off
 
 
 class Sweep(NamedTuple):
-    """What a sweep of N images found; a margin above 0 means that the network is fooled.
+    """The results of a sweep of N images; a margin above 0 means that the network is fooled.
 
-    Candidates are judged by the incremental pass where there is one. The best of all, and the best for each
-    class, were painted and judged once more by the plain pass.
+    Candidates are evaluated by the incremental pass where there is one. The best of all, and the best for
+    each class, are painted and evaluated once more by the plain pass.
     """
 
     margins: np.ndarray  # (N, H, W) float32, largest over the colors: best other logit - label's logit
     classes: np.ndarray  # (N, H, W) int32, that other class
     colors: np.ndarray  # (N, H, W) int32, index of the color that reached it
     reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
-    places: np.ndarray  # (N, 1 + K) int32, where the best of all is, then of each class: see `paint`
+    places: np.ndarray  # (N, 1 + K) int32, place of the best of all, then of each class: see `paint`
     logits: np.ndarray  # (N, 1 + K, K) float32, of these by the plain pass
 
 
@@ -57,8 +57,8 @@ def corner_sweep(
     colors: np.ndarray | None = None,
 ) -> Sweep:
     """Sweep all images; see `sweep_stream` for arguments and errors."""
-    found = [part for _, part in sweep_stream(function, images, labels, colors=colors)]
-    return Sweep(*(np.concatenate(field) for field in zip(*found, strict=True)))
+    blocks = [part for _, part in sweep_stream(function, images, labels, colors=colors)]
+    return Sweep(*(np.concatenate(field) for field in zip(*blocks, strict=True)))
 
 
 def sweep_stream(
@@ -72,16 +72,16 @@ def sweep_stream(
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
     """Sweep the images and yield (indices (n,), Sweep of n images) block by block, in order.
 
-    function: a network, or anything that `attack_stream` takes; a network is evaluated by the incremental
-        pass where it is faster, as an `Incremental` always is, a plain function by plain passes.
-    images (N, H, W, 3) uint8; labels (N,) int in [0, K): the class whose loss counts.
+    function: a network, or a function as in `attack_stream`; a network is evaluated by the incremental pass
+        where that is faster, an `Incremental` always, a plain function by plain passes.
+    images (N, H, W, 3) uint8; labels (N,) int in [0, K): the class to leave.
     colors (M, 3) uint8, by default the eight corners; `color_grid` gives finer sets.
-    together: images of every block; by default so many that all colors at one position fit the cache, and
-        fewer for few images.
-    edges: whether there are programs of their own for positions close to an edge, where less is reached; by
-        default for `WORTH_EDGES` images and more, as it takes long to compile them.
+    together: images per block; by default so many that all colors at one position fit the cache, and fewer
+        for few images.
+    edges: whether to compile separate programs for positions close to an edge, where a pixel reaches less; by
+        default for `WORTH_EDGES` images and more, as compiling them takes long.
 
-    With `together` and `edges` an image's sweep is the same to the last bit, whatever is beside it; without
+    With `together` and `edges` an image's sweep is the same to the last bit, in any block; without
     them it may differ by a rounding. Raises ValueError, in one line, for anything else: at the call, not at
     the first item.
     """
@@ -132,8 +132,8 @@ def as_attacks(
 ) -> AttackResult:
     """The sweep as an attack: of each image, or of each of its targets (N, T), the best candidate.
 
-    Success is what the plain pass says of it. Queries are all candidates of the image, generations and
-    seconds are 0. A target of -1 counts as skipped. `colors` as the sweep had them.
+    Success is decided by the plain pass. Queries are all candidates of the image, generations and
+    seconds are 0. A target of -1 counts as skipped. `colors` as in the sweep.
     """
     colors = color_grid() if colors is None else colors
     goals = labels[:, None] if targets is None else targets
@@ -180,11 +180,11 @@ def _blocks(
         yield indices, Sweep(*(field[: len(indices)] for field in found))
 
 
-Part = tuple[tuple[int, int], tuple[int, int]]  # rows, then columns: the first and behind the last
+Part = tuple[tuple[int, int], tuple[int, int]]  # rows, then columns, each as (first, last + 1)
 
 
 def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> list[Part]:
-    """Rows and columns of the parts that are swept by programs of their own."""
+    """Rows and columns of the parts that are swept by separate programs."""
     height, width = extent
     if isinstance(function, Incremental) and edges:
         return list(product(*windows.parts(function.architecture)))
@@ -192,20 +192,20 @@ def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> lis
 
 
 def _joined(
-    found: list[sweep_step.Best[Array]], extent: tuple[int, int], colors: int, parts: list[Part]
+    bests: list[sweep_step.Best[Array]], extent: tuple[int, int], colors: int, parts: list[Part]
 ) -> Sweep:
-    """The parts of a block put together, without the logits; of equals the first place counts."""
+    """The parts of a block put together, without the logits; among equals the first place counts."""
     height, width = extent
-    count, classes = found[0].reach.shape[1:]
+    count, classes = bests[0].reach.shape[1:]
     maps: list[np.ndarray] = [
         np.zeros((count, height, width), kind) for kind in (np.float32, np.int32, np.int32)
     ]
     reach = np.full((count, classes), -np.inf, np.float32)
     places = np.full((count, classes), height * width * colors, np.int32)
-    for ((top, bottom), (left, right)), part in zip(parts, found, strict=True):
+    for ((top, bottom), (left, right)), part in zip(parts, bests, strict=True):
         best = sweep_step.Best(*map(np.asarray, part))
-        for kept, field in zip(maps, best[:3], strict=True):
-            kept[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
+        for target, field in zip(maps, best[:3], strict=True):
+            target[:, top:bottom, left:right] = field.T.reshape(count, bottom - top, right - left)
         position = best.reach.argmax(0)[None]
         row, column = np.divmod(position[0], right - left)
         color, new = (

@@ -1,4 +1,4 @@
-"""What a sweep computes on a device: of some images, the best of all colors at every position of a part.
+"""The part of a sweep on a device: for some images, the best of all colors at every position of a part.
 
 Axis letters as in model.attacks.sweep: N images, H rows, W columns, M colors, K classes, G groups of
 colors.
@@ -15,7 +15,7 @@ from model.attacks import step
 from model.network.change import Memory
 from model.network.incremental_pass import Incremental
 
-TOGETHER = 64  # candidates at one position evaluated together: what fits the cache
+TOGETHER = 64  # candidates at one position evaluated together: as many as fit the cache
 
 
 class Best(NamedTuple, Generic[step.A]):
@@ -30,7 +30,7 @@ class Best(NamedTuple, Generic[step.A]):
 
 @jax.jit
 def remember(function: step.Function, images: Array) -> Memory | None:
-    """What `positions` needs of images (N, H, W, C) uint8 beside themselves; None for a plain function."""
+    """What `positions` needs besides images (N, H, W, C) uint8; None for a plain function."""
     return function.remember(images) if isinstance(function, Incremental) else None
 
 
@@ -46,8 +46,8 @@ def positions(
 ) -> Best[Array]:
     """The best over colors at every position of a part, row by row: fields (positions, N, ...).
 
-    images (N, H, W, 3) uint8; labels (N,) int32; colors (M, 3) uint8; rows and columns: first and behind the
-    last.
+    images (N, H, W, 3) uint8; labels (N,) int32; colors (M, 3) uint8; rows and columns: each as
+    (first, last + 1).
     """
     groups = -(-len(colors) // max(1, TOGETHER // len(images)))
     size = -(-len(colors) // groups)
@@ -87,7 +87,7 @@ def logits_at(
     rows: tuple[int, int] | None = None,
     columns: tuple[int, int] | None = None,
 ) -> Array:
-    """Logits (N, M, K) with one pixel in each of colors (M, 3) or (N, M, 3), by the pass that there is.
+    """Logits (N, M, K) with one pixel in each of colors (M, 3) or (N, M, 3), incrementally if possible.
 
     The rest as in `Incremental.at_position`.
     """
@@ -123,7 +123,7 @@ def best(logits: Array, labels: Array) -> Best[Array]:
 
 
 def _best_of(groups: Best[Array]) -> Best[Array]:
-    """The best over groups of colors (G, N, ...); of equals the first."""
+    """The best over groups of colors (G, N, ...); the first among equals."""
     group = groups.margins.argmax(0)[None]
     margins, classes, colors = (jnp.take_along_axis(field, group, axis=0)[0] for field in groups[:3])
     group = groups.reach.argmax(0)[None]

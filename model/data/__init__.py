@@ -1,7 +1,7 @@
-"""Data sets as arrays of images and labels, registered in DATASETS, and image files of people.
+"""Data sets as arrays of images and labels, registered in DATASETS, and image files from users.
 
-What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: the register
-imports the other files of this folder.
+The names to import from here are listed in `__init__.pyi`, and loaded on first use: the register imports
+the other files of this folder.
 """
 
 import lazy_loader

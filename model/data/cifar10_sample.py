@@ -33,9 +33,9 @@ def load_sample(split: str, folder: Path = SAMPLE_FOLDER) -> Dataset:
         images = _from_sheet(decode_png(sheet.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the bundled sample in {folder} is damaged ({error}): {way_out}") from error
-    found = sample_digest(images, labels, positions)
-    if found != expected:
-        raise ValueError(f"{sheet} and {index.name} have SHA-256 {found}, expected {expected}: {way_out}")
+    digest = sample_digest(images, labels, positions)
+    if digest != expected:
+        raise ValueError(f"{sheet} and {index.name} have SHA-256 {digest}, expected {expected}: {way_out}")
     return Dataset(
         name=NAME,
         split=split,
@@ -50,8 +50,8 @@ def load_sample(split: str, folder: Path = SAMPLE_FOLDER) -> Dataset:
 def write_sample(folder: Path, full: Sequence[Dataset], per_class: dict[str, int] = SAMPLE_PER_CLASS) -> None:
     """Cut the bundled sample out of the full splits: the first images of each class, by position.
 
-    full: the loaded splits. per_class: images of each class, by split. Writes a PNG sheet a split (images as
-    tiles, `SAMPLE_COLUMNS` in a row) and sample.json (labels, positions, SHA-256 as of `sample_digest`).
+    full: the loaded splits. per_class: images of each class, by split. Writes a PNG sheet per split (images
+    as tiles, `SAMPLE_COLUMNS` in a row) and sample.json (labels, positions, SHA-256 by `sample_digest`).
     """
     index = {}
     for data in full:

@@ -1,4 +1,4 @@
-"""A data set as arrays: what every loader gives.
+"""A data set as arrays, as every loader returns it.
 
 Axes: N images, H rows, W columns, C = 3 channels (red, green, blue).
 """

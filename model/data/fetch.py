@@ -1,6 +1,6 @@
 """Bring CIFAR-10 into the user's cache: from its official home, else from a mirror, else from a path.
 
-Whichever way, `model.data.archive` checks every file's MD5. The cache appears whole, by one rename, or not at
+In each case, `model.data.archive` checks every file's MD5. The cache appears whole, by one rename, or not at
 all.
 """
 
@@ -65,7 +65,7 @@ def fetch(
 
 
 def _from_path(path: Path, stage: Path, ready: Path, files: Sequence[BinaryFile], progress: Progress) -> None:
-    """Assemble from what the user has."""
+    """Assemble from the user's archive or folder."""
     progress(f"Reading CIFAR-10 from {path}")
     way_out = "offer another copy with --from PATH, or leave --from out to download it"
     try:
@@ -89,7 +89,7 @@ def _from_first_source(
             archive = source.obtain(scratch, progress)
             assemble(archive, stage / "members", ready, files)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)  # urllib wraps what went wrong
+            reason = getattr(error, "reason", error)  # urllib wraps the cause
             reasons.append(f"{source.title}: {reason}")
             progress(f"Not to be had from {source.title}: {reason}")
             for leftover in (scratch, stage / "members", ready):
@@ -104,10 +104,10 @@ def _from_first_source(
 
 @contextlib.contextmanager
 def _staging(root: Path) -> Iterator[Path]:
-    """Yield a new folder in the cache, so on its file system; it is gone afterwards."""
+    """Yield a new folder in the cache, so on its file system, and remove it afterwards."""
     existed = root.is_dir()
     root.mkdir(parents=True, exist_ok=True)
-    for left in root.glob(".fetch-*"):  # by a process that was killed: nobody fetches for a day
+    for left in root.glob(".fetch-*"):  # by a killed process: no fetch takes a day
         if time.time() - left.stat().st_mtime > 86_400:
             shutil.rmtree(left, ignore_errors=True)
     try:
@@ -120,7 +120,7 @@ def _staging(root: Path) -> Iterator[Path]:
 
 
 def _is_complete(folder: Path, files: Sequence[BinaryFile]) -> bool:
-    """Say whether the folder holds every file, unaltered."""
+    """Whether the folder holds every file, unaltered."""
     try:
         for file in files:
             read_binary(folder, file)
@@ -130,7 +130,7 @@ def _is_complete(folder: Path, files: Sequence[BinaryFile]) -> bool:
 
 
 def _publish(ready: Path, target: Path, replaced: Path) -> None:
-    """Put a complete folder in the place of whatever is there, or leave that as it was."""
+    """Replace the target by a complete folder, or leave it as it was."""
     if target.exists():
         target.rename(replaced)
     try:

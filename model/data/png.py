@@ -1,4 +1,4 @@
-"""Images as PNG files, losslessly, and the digest that an image is known by."""
+"""Images as PNG files, losslessly, and the digest that identifies an image."""
 
 import hashlib
 import io
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def pixel_digest(image: np.ndarray) -> str:
-    """SHA-256 (hex) of the pixels of an image (H, W, 3) uint8, row by row: what it is known by."""
+    """SHA-256 (hex) of the pixels of an image (H, W, 3) uint8, row by row, which identifies it."""
     return hashlib.sha256(np.ascontiguousarray(image).data).hexdigest()
 
 

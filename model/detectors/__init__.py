@@ -1,7 +1,7 @@
-"""Detectors: what gives an image a score by which attacked images can be told from others.
+"""Detectors: they score images to distinguish attacked images from others.
 
-What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: a command's
-help is told without JAX.
+The names to import from here are listed in `__init__.pyi`, and loaded on first use: a command's help is
+printed without JAX.
 """
 
 import lazy_loader

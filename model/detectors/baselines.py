@@ -1,4 +1,4 @@
-"""The baselines: detectors that look at nothing but the network's output.
+"""The baselines: detectors that use only the network's output.
 
 A detector that does no better than these needs no neighbors. Higher scores mean more likely attacked.
 
@@ -12,16 +12,16 @@ import numpy as np
 
 CONFIDENCE, MARGIN = "confidence", "logit-margin"
 
-# How far logits of one image may lie apart when it is computed beside other images, on another number of
-# threads or by the incremental pass, as a share of its largest logit: twenty times what was seen.
+# How far the logits of an image may differ when it is computed beside other images, on another number of
+# threads or by the incremental pass, as a share of its largest logit: twenty times what was measured.
 NOISE = 1e-5
 
 
 class Baseline(NamedTuple):
-    """What a baseline says of N images."""
+    """A baseline's scores of N images."""
 
     scores: np.ndarray  # (N,) float64
-    noise: np.ndarray  # (N,) float64, how far each score may move with what is computed beside it
+    noise: np.ndarray  # (N,) float64, how far each score may move when other images are computed with it
 
 
 def scores(logits: np.ndarray) -> Mapping[str, Baseline]:
@@ -35,13 +35,13 @@ def scores(logits: np.ndarray) -> Mapping[str, Baseline]:
     doubt = powers[:, :-1].sum(1) / powers.sum(1)
     noise = logit_noise(logits)
     return {
-        CONFIDENCE: Baseline(doubt, 2 * noise * doubt),  # its logarithm moves as two logits do
+        CONFIDENCE: Baseline(doubt, 2 * noise * doubt),  # its logarithm moves as far as two logits
         MARGIN: Baseline(ordered[:, -2] - ordered[:, -1], 2 * noise),
     }
 
 
 def logit_noise(logits: np.ndarray) -> np.ndarray:
-    """How far each image's logits (N, K) may move with what is computed beside it: (N,) float64."""
+    """How far each image's logits (N, K) may move when others are computed with it: (N,) float64."""
     noise: np.ndarray = NOISE * np.abs(logits).max(1).astype(np.float64)
     return noise
 

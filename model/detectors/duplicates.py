@@ -1,13 +1,13 @@
 """Near-duplicates: pairs of pictures alike to the network, and pairs alike pixel by pixel.
 
 After Barz and Denzler, "Do we train on test data? Purging CIFAR of near-duplicates" (arXiv 1902.00423), who
-search by the cosine distance of a network's activations and look at what they find. A pair is close to the
+search by the cosine distance of a network's activations and look at the results. A pair is close to the
 network when both show the same object in the same pose; it is close in pixels also where both show little,
-two skies, say.
+such as two skies.
 
 Both searches are exact. Rows are projected orthogonally onto few axes, along which they differ most; this
-shortens differences, never lengthens them, so whoever is too far apart there is too far apart. What is left
-is measured in full, in float64.
+shortens differences, never lengthens them, so pairs too far apart there are too far apart in full. The other
+pairs are measured in full, in float64.
 
 Axis letters: N rows or images, M others, D dimensions, H rows, W columns, C channels, P pairs.
 """
@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-AXES = 64  # that the first look goes by
-SAMPLED = 4096  # rows from which the axes are taken
-ROUNDS = 3  # that it takes
+AXES = 64  # dimensions of the first pass
+SAMPLED = 4096  # rows from which the axes are computed
+ROUNDS = 3  # of computing them
 CELL = 4  # pixels, side of the squares whose means make a thumbnail
-BLOCK_BYTES = 2**25  # of the first look's float32 table at a time, and of float64 rows measured in full
+BLOCK_BYTES = 2**25  # of the first pass's float32 table at a time, and of float64 rows measured in full
 
 
 class Pairs(NamedTuple):
@@ -33,16 +33,16 @@ class Pairs(NamedTuple):
 
 
 class Likeness(NamedTuple):
-    """Pairs close in one way or both, with their distances in both ways."""
+    """Pairs close by activations, by pixels or both, with both distances."""
 
     first: np.ndarray  # (P,) int64, into the images
     second: np.ndarray  # (P,) int64, into the others
     activation: np.ndarray  # (P,) float64, cosine distance of the rows
-    pixels: np.ndarray  # (P,) float64, as of `pixel_distances`
+    pixels: np.ndarray  # (P,) float64, by `pixel_distances`
 
 
-Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # pairs' distances, of their indices (p,) and (p,)
-Tick = Callable[[int], None]  # hears how many rows have been compared with all others
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]  # indices (p,) and (p,) of pairs -> distances
+Tick = Callable[[int], None]  # called with how many rows have been compared with all others
 
 
 def alike(
@@ -55,10 +55,10 @@ def alike(
     pixels: float,
     tick: Tick | None = None,
 ) -> Likeness:
-    """All pairs of images at most `activation` apart by their rows, or at most `pixels` apart by themselves.
+    """All pairs of images at most `activation` apart by their rows, or `pixels` apart by their pixels.
 
-    rows as in `close_pairs`, images as in `close_pictures`, a row an image; without others pairs of one set,
-    each once, first < second. Ascending by first, then second. `tick` hears of up to 2 N rows, N a search.
+    rows as in `close_pairs`, images as in `close_pictures`, one row per image; without others, pairs of one
+    set, each once, first < second. Ascending by first, then second. `tick` gets up to 2 N rows, N a search.
     Raises ValueError, in one line, for anything else.
     """
     for name, *both in (("rows", rows, images), ("other rows", other_rows, other_images)):
@@ -66,11 +66,11 @@ def alike(
         if sizes[0] != sizes[1]:
             raise ValueError(f"{name}: there are {sizes[0]} for {sizes[1]} images")
     later = None if tick is None else lambda done: tick(len(rows) + done)
-    found = (
+    pair_sets = (
         close_pairs(rows, other_rows, activation, tick=tick),
         close_pictures(images, other_images, pixels, tick=later),
     )
-    pairs = np.concatenate([np.stack([part.first, part.second], axis=1) for part in found])
+    pairs = np.concatenate([np.stack([part.first, part.second], axis=1) for part in pair_sets])
     first, second = np.unique(pairs, axis=0).T
     others = rows if other_rows is None else other_rows
     pictures = images if other_images is None else other_images
@@ -144,7 +144,7 @@ def _directions(rows: np.ndarray) -> np.ndarray:
 def _thumbnails(images: np.ndarray) -> np.ndarray:
     """Means of squares of pixels as vectors (N, d) float64, scaled: no farther apart than all the pixels.
 
-    Of a square of s pixels the mean times the root of s is the projection onto one direction. Pixels beyond
+    For a square of s pixels, the mean times the root of s is the projection onto one direction. Pixels beyond
     the last whole square are left out.
     """
     count, height, width, channels = images.shape
@@ -157,7 +157,7 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
 
 
 def _projected(rows: np.ndarray, others: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Both on axes along which `others`, or rows without them, differ much: (N, d) and (M, d) float32."""
+    """Project both onto axes along which `others` (else `rows`) differ much: (N, d) and (M, d) float32."""
     wide = rows if others is None else others
     center = wide.mean(axis=0)
     some = wide[:: max(1, len(wide) // SAMPLED)] - center
@@ -182,23 +182,23 @@ def _search(
     measure: Measure,
     tick: Tick | None,
 ) -> Pairs:
-    """Pairs of projected rows within reach of each other that measure at most `most`."""
-    found = [Pairs(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))]
+    """Pairs of projected rows at most `reach` apart whose measured distance is at most `most`."""
+    parts = [Pairs(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))]
     for done, first, second in _candidates(rows, others, reach):
         distances = np.concatenate(
             [np.zeros(0), *(measure(first[piece], second[piece]) for piece in _pieces(len(first)))]
         )
         near = distances <= most
-        found.append(Pairs(first[near], second[near], distances[near]))
+        parts.append(Pairs(first[near], second[near], distances[near]))
         if tick is not None:
             tick(done)
-    return Pairs(*(np.concatenate(field) for field in zip(*found, strict=True)))
+    return Pairs(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
 
 def _candidates(
     rows: np.ndarray, others: np.ndarray | None, reach: float
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Rows done so far, and pairs among which are all of those rows with distance at most `reach`.
+    """Yield the number of rows done, and pairs that include all new ones at most `reach` apart.
 
     Without others: first < second.
     """
@@ -219,12 +219,12 @@ def _candidates(
         table += other_squares[skipped:].astype(np.float32)
         first, second = np.nonzero(table <= limits[start:end, None])
         first, second = first + start, second + skipped
-        kept = first < second if alone else slice(None)
-        yield end, first[kept], second[kept]
+        ordered = first < second if alone else slice(None)
+        yield end, first[ordered], second[ordered]
 
 
 def _pieces(count: int) -> list[slice]:
-    """Slices that cover range(count), of as many pairs as may be measured together."""
+    """Slices that cover range(count), of as many pairs as are measured together."""
     step = BLOCK_BYTES // (8 * 4096)
     return [slice(start, start + step) for start in range(0, count, step)]
 
@@ -232,7 +232,7 @@ def _pieces(count: int) -> list[slice]:
 def _matching(
     name: str, rows: np.ndarray, others: np.ndarray | None, axes: int
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Both as arrays, checked, and whether there is but one set; the others of one set are itself."""
+    """Both as checked arrays, and whether there is only one set, which is then its own others."""
     rows = np.asarray(rows)
     alone = others is None
     others = rows if alone else np.asarray(others)

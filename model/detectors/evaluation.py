@@ -1,10 +1,10 @@
-"""How well scores tell adversarial inputs from clean ones: curves, choice of a threshold, areas, intervals.
+"""How well scores separate adversarial from clean inputs: curves, choice of a threshold, areas, intervals.
 
-A detector gives every input a score and alarms above a threshold. It is held against other clean inputs, and
-against the very same images before their attack (the originals): the second tells whether it sees the attack
-or only images that are easily attacked. Intervals are bootstrap percentiles (Efron and Tibshirani, "An
+A detector gives every input a score and alarms above a threshold. It is tested on other clean inputs, and on
+the same images before their attack (the originals): the second test shows whether it detects the attack or
+only images that are easily attacked. Intervals are bootstrap percentiles (Efron and Tibshirani, "An
 Introduction to the Bootstrap", chapter 13): adversarial inputs, with their originals, and clean inputs are
-drawn anew, each among themselves; one seed, so that all detectors are judged on the same draws.
+resampled separately, with one seed, so that all detectors are judged on the same resamples.
 
 Axis letters: A adversarial inputs, each with its original; C clean ones; R resamples; T thresholds.
 """
@@ -20,20 +20,20 @@ LEVEL = 0.95
 
 
 class Scores(NamedTuple):
-    """What a detector says of the inputs of one partition; higher means more likely attacked."""
+    """A detector's scores of the inputs of one partition; higher means more likely attacked."""
 
     adversarial: np.ndarray  # (A,) float
     clean: np.ndarray  # (C,) float
     originals: np.ndarray  # (A,) float, of the same images before the attack; (0,): not known
-    recovered: np.ndarray  # (A,) bool, the class it names for an adversarial input is the true one
-    located: np.ndarray | None = None  # (A,) bool, it names an attacked pixel; None: it names none
+    recovered: np.ndarray  # (A,) bool, whether the class it names for an adversarial input is the true one
+    located: np.ndarray | None = None  # (A,) bool, whether it names an attacked pixel; None: it names none
 
 
 class Curve(NamedTuple):
-    """Confusion counts at every threshold that tells scores apart, ascending; alarms are strictly above.
+    """Confusion counts at every threshold that separates scores, ascending; alarms are strictly above.
 
-    Thresholds lie half way between two scores, so that no score is one: an image whose score moves in its
-    last digits, as it is computed beside other images, is judged as before.
+    Thresholds lie half way between two scores, so that no score equals one: an image whose score changes
+    in its last digits, because it is computed beside other images, is judged as before.
     """
 
     thresholds: np.ndarray  # (T,) float64, first one below all scores, last one above them
@@ -52,7 +52,7 @@ class Interval(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """A detector at one threshold on the inputs of one partition. Shares in [0, 1]; None: of nothing."""
+    """A detector at one threshold on the inputs of one partition. Shares in [0, 1]; None: not defined."""
 
     tp: int
     fp: int
@@ -63,11 +63,11 @@ class Evaluation(NamedTuple):
     eer: float  # at its own best threshold on these inputs
     accuracy: Interval
     auc: Interval  # against other clean inputs
-    paired_auc: Interval | None  # against the originals, all with all
+    paired_auc: Interval | None  # against the originals, over all pairs
     recovered: Interval  # of the adversarial inputs, whether there is an alarm or not
     pairs: int
     paired_fpr: float | None  # alarms on the originals
-    paired_wins: float | None  # originals that score lower than their own adversarial one, ties by half
+    paired_wins: float | None  # originals that score lower than their own adversarial image, ties count half
     recovered_on_alarm: float  # of the adversarial inputs: alarmed, and recovered
     located: float | None
 
@@ -82,7 +82,7 @@ def curve(adversarial: np.ndarray, clean: np.ndarray) -> Curve:
             raise ValueError(f"{name} scores (={np.shape(scores)}) must be finite, of shape (N >= 1,)")
     adversarial, clean = np.sort(np.asarray(adversarial, float)), np.sort(np.asarray(clean, float))
     distinct = np.unique(np.concatenate([adversarial, clean]))
-    # counted at the scores themselves: between two that are neighbors among floats there is nothing
+    # counted at the scores themselves: no float lies between two adjacent ones
     fn = np.concatenate([[0], np.searchsorted(adversarial, distinct, side="right")])
     tn = np.concatenate([[0], np.searchsorted(clean, distinct, side="right")])
     return Curve(_between(distinct), len(adversarial) - fn, len(clean) - tn, tn, fn)
@@ -112,19 +112,19 @@ def choose(
 ) -> float:
     """The threshold of the equal error rate on tuning inputs.
 
-    noise: how far each score may move with what is computed beside it, (A,) and (C,). A threshold between two
-        scores that are nearer to one another than that would be a matter of chance: the nearest place with
-        room is taken, or the roomiest, within one input in a hundred.
+    noise: how far each score may move when others are computed with it, (A,) and (C,). A threshold between
+        two scores closer than that would depend on chance: the nearest gap that is wide enough is taken, or
+        the widest, within one input in a hundred.
     """
-    found = curve(adversarial, clean)
-    place = equal_error_place(found)
+    points = curve(adversarial, clean)
+    place = equal_error_place(points)
     if noise is not None:
         place = _with_room(place, np.concatenate([adversarial, clean]), np.concatenate(noise))
-    return float(found.thresholds[place])
+    return float(points.thresholds[place])
 
 
 def _with_room(place: int, scores: np.ndarray, noise: np.ndarray) -> int:
-    """The place of a threshold near `place` whose scores on both sides (N,) stay where they are."""
+    """The place of a threshold near `place` that the scores (N,) on both sides do not cross."""
     distinct, codes = np.unique(scores, return_inverse=True)
     moves = np.zeros(len(distinct))
     np.maximum.at(moves, codes, noise)
@@ -140,25 +140,25 @@ def _with_room(place: int, scores: np.ndarray, noise: np.ndarray) -> int:
 
 
 def auc(higher: np.ndarray, lower: np.ndarray) -> float:
-    """The share of all pairs in which `higher` (A,) is the greater, ties by half (Mann and Whitney's U)."""
+    """The share of all pairs in which `higher` (A,) is the greater, ties as half (Mann and Whitney's U)."""
     once = [np.ones((1, len(scores)), np.float32) for scores in (higher, lower)]
     return float(_areas(higher, once[0], lower, once[1])[0])
 
 
 def evaluate(scores: Scores, threshold: float, *, resamples: int = RESAMPLES, seed: int = SEED) -> Evaluation:
     """The detector at a threshold, with intervals from `resamples` seeded draws."""
-    found = curve(scores.adversarial, scores.clean)
-    place = equal_error_place(found)
+    points = curve(scores.adversarial, scores.clean)
+    place = equal_error_place(points)
     counts = len(scores.adversarial), len(scores.clean)
-    eer = (found.fp[place] / counts[1] + found.fn[place] / counts[0]) / 2
+    eer = (points.fp[place] / counts[1] + points.fn[place] / counts[0]) / 2
     alarmed, false = scores.adversarial > threshold, scores.clean > threshold
-    drawn, drawn_clean = (_draws(count, resamples, seed + i) for i, count in enumerate(counts))
-    areas = _areas(scores.adversarial, drawn, scores.clean, drawn_clean)
-    right = (drawn @ alarmed + drawn_clean @ ~false) / sum(counts)
+    draws, draws_clean = (_draws(count, resamples, seed + i) for i, count in enumerate(counts))
+    areas = _areas(scores.adversarial, draws, scores.clean, draws_clean)
+    right = (draws @ alarmed + draws_clean @ ~false) / sum(counts)
     recovered = scores.recovered.astype(bool)
     paired = paired_fpr = wins = None
     if len(scores.originals):
-        paired_areas = _areas(scores.adversarial, drawn, scores.originals, drawn)
+        paired_areas = _areas(scores.adversarial, draws, scores.originals, draws)
         paired = _interval(auc(scores.adversarial, scores.originals), paired_areas)
         paired_fpr = float((scores.originals > threshold).mean())
         lead = scores.adversarial - scores.originals
@@ -174,7 +174,7 @@ def evaluate(scores: Scores, threshold: float, *, resamples: int = RESAMPLES, se
         accuracy=_interval(float((alarmed.sum() + (~false).sum()) / sum(counts)), right),
         auc=_interval(auc(scores.adversarial, scores.clean), areas),
         paired_auc=paired,
-        recovered=_interval(float(recovered.mean()), drawn @ recovered / counts[0]),
+        recovered=_interval(float(recovered.mean()), draws @ recovered / counts[0]),
         pairs=len(scores.originals),
         paired_fpr=paired_fpr,
         paired_wins=wins,
@@ -184,9 +184,9 @@ def evaluate(scores: Scores, threshold: float, *, resamples: int = RESAMPLES, se
 
 
 def _areas(higher: np.ndarray, times: np.ndarray, lower: np.ndarray, times_lower: np.ndarray) -> np.ndarray:
-    """`auc` of R resamples: (R,), where each score counts as often as times (R, A) and (R, C) say.
+    """`auc` of R resamples: (R,); `times` (R, A) and `times_lower` (R, C) are how often each score counts.
 
-    Only the distinct scores matter, of which unexpected counts have few; all sums are exact in float32.
+    Only the distinct scores matter, and unexpected counts have few; all sums are exact in float32.
     """
     distinct, codes = np.unique(np.concatenate([higher, lower]), return_inverse=True)
     of_score = np.eye(len(distinct), dtype=np.float32)[codes]
@@ -198,7 +198,7 @@ def _areas(higher: np.ndarray, times: np.ndarray, lower: np.ndarray, times_lower
 
 @lru_cache(maxsize=16)
 def _draws(count: int, resamples: int, seed: int) -> np.ndarray:
-    """(R, count) float32: how often each input is drawn, when as many are drawn with replacement."""
+    """(R, count) float32: how often each input is drawn in `count` draws with replacement."""
     random = np.random.default_rng([seed, count])
     return random.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float32)
 

@@ -1,10 +1,10 @@
-"""Float32 scores of reference rows, and what they say for certain about the distances; for `neighbors`.
+"""Float32 scores of reference rows, and the bounds that they set on the distances; for `neighbors`.
 
 By the standard bound for sums of D products (Higham, "Accuracy and Stability of Numerical Algorithms",
 section 3.1), a float32 sum is wrong by at most D u / (1 - D u), u = 2^-24, relative to the sum of the terms'
 sizes and in any order of summation. Let c = 1.1 (D + 32) u: D for the sum, 32 for rounding the input, the
-norms, the score and the float64 arithmetic, each a few u, and 1.1 for 1 / (1 - D u), as D <= 2^20. Then what
-is ranked, less a constant of the query (`offset`), is within
+norms, the score and the float64 arithmetic, each a few u, and 1.1 for 1 / (1 - D u), as D <= 2^20. Then the
+ranked value, less a constant of the query (`offset`), is within
 
     [score - margin(q), score + stretch * score + margin(r) + margin(q)]
 
@@ -15,8 +15,8 @@ is ranked, less a constant of the query (`offset`), is within
 
 since 2 |q| |r| <= |q|^2 + |r|^2 splits the error of -2 q.r into a part of q and a part of r. t is the float32
 distance, wrong by c t; w(x) = 1.1 u D^1/2 |x|_2 >= 1.1 u |x|_1 is for rounding x, and 0 when its type fits
-float32. Chebyshev is as manhattan without a sum, so with D = 0 in c and D = 1 in w. Every margin(q) has
-8 D 2^-126 added, for what underflows to zero.
+float32. Chebyshev is like manhattan without a sum, so with D = 0 in c and D = 1 in w. 8 D 2^-126 is added
+to every margin(q), for values that underflow to zero.
 
 Axes: n queries, m reference rows, D dimensions.
 """
@@ -35,12 +35,12 @@ from model.detectors.metrics.metric import Bound, Metric, squares
 
 FIT_FLOAT32 = ("float32", "float16", "int16", "uint16", "int8", "uint8", "bool")
 ROUNDING = 1.1 * 2.0**-24
-ROWS = 128  # converted at a time
+ROWS = 128  # rows converted at a time
 TINY = 1e-100  # the square of a shorter vector may vanish even in float64
 SMALL = 2.0**-40  # shorter vectors lose digits in float32
-GROUP = 256  # queries, and
-STRIP = 512  # reference rows, whose distances stay in a core's cache, and at most
-STRIP_SIZE = 2**22  # numbers, as each thread copies its rows
+GROUP = 256  # queries whose distances to a strip stay in a core's cache
+STRIP = 512  # reference rows of such a strip, at most
+STRIP_SIZE = 2**22  # numbers of a strip, at most, as each thread copies its rows
 UNROLLED = 16  # dimensions a step: XLA makes them one vectorized loop
 
 
@@ -51,12 +51,12 @@ class Wanted:
     rows: np.ndarray | list[Array]
     offset: np.ndarray  # (n,) float64
     margin: np.ndarray  # (n,) float64
-    zero: np.ndarray  # (n,) bool, the cosines' vectors without a direction
+    zero: np.ndarray  # (n,) bool, zero vectors of the cosine metrics
 
 
 @dataclass(frozen=True)
 class Tile:
-    """m reference rows: float32 (m, D); what a product or distance is multiplied by, and then moved by."""
+    """m reference rows: float32 (m, D), and the factor and then the shift of a product or distance."""
 
     rows: np.ndarray
     factor: np.ndarray | None  # (m,) float32
@@ -95,8 +95,8 @@ def wanted(queries: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, me
 def tile(
     rows: np.ndarray, lengths: np.ndarray, mean: np.ndarray | None, metric: Metric, pool: Executor
 ) -> Tile:
-    """Reference rows (m, D) of lengths (m,) for the float32 pass; themselves if they are float32."""
-    if metric.bound is Bound.NONE:  # scores of 0 that say nothing: no row is dropped
+    """Reference rows (m, D) of lengths (m,) for the float32 pass; not copied if they are float32."""
+    if metric.bound is Bound.NONE:  # all scores are 0: no row is dropped
         nothing, endless = np.zeros(len(rows), bool), np.full(len(rows), np.inf)
         return Tile(np.empty((len(rows), 0), np.float32), None, None, endless, 0.0, nothing)
     error = _error(rows.shape[1], metric)
@@ -124,7 +124,7 @@ def tile(
 
 
 def raw(wanted: Wanted, tile: Tile, metric: Metric, out: np.ndarray, pool: Executor) -> None:
-    """Into out (m, n), float32: products of tile and wanted, or their distances."""
+    """Write products of tile and wanted, or their distances, into out (m, n) float32."""
     if metric.bound is Bound.NONE:
         out[:] = 0
         return
@@ -144,20 +144,20 @@ def raw(wanted: Wanted, tile: Tile, metric: Metric, out: np.ndarray, pool: Execu
 
 
 def finish(scores: np.ndarray, wanted: Wanted, tile: Tile, rows: slice | np.ndarray) -> np.ndarray:
-    """The scores, in place, of what `raw` wrote for rows of the tile: (rows, n)."""
+    """Turn what `raw` wrote for rows of the tile into scores, in place: (rows, n)."""
     if tile.factor is not None:
         scores *= tile.factor[rows, None]
     if tile.shift is not None:
         scores += tile.shift[rows, None]
     if tile.zero[rows].any():
-        scores[np.ix_(tile.zero[rows], wanted.zero)] = -1.0  # at 0 from each other
+        scores[np.ix_(tile.zero[rows], wanted.zero)] = -1.0  # zero vectors are at 0 from each other
     return scores
 
 
 def units(rows: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float64 rows (n, D), overwritten, scaled to length 1, and where that cannot be as they are 0 (n,).
+    """Float64 rows (n, D), scaled to length 1 in place, and which of them are zero vectors (n,).
 
-    lengths (n,): as `row_lengths` found them, 0 for those to be found again.
+    lengths (n,): from `row_lengths`, 0 for those to compute again.
     """
     unknown = lengths == 0
     if unknown.any():
@@ -176,7 +176,7 @@ def row_lengths(rows: np.ndarray, mean: np.ndarray | None, pool: Executor) -> np
     def measure(part: slice) -> None:
         lengths[part] = np.sqrt(squares(centered(rows[part], mean)))
 
-    with np.errstate(over="ignore", invalid="ignore"):  # the caller looks for them
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks for them
         list(pool.map(measure, slices(len(rows), ROWS)))
         return np.where(lengths < TINY, 0.0, lengths)
 
@@ -208,7 +208,7 @@ def _rounding(rows: np.ndarray, lengths: np.ndarray, metric: Metric) -> np.ndarr
 
 
 def _arranged(rows: np.ndarray, least: int = 1) -> np.ndarray:
-    """Rows (n, D) as (groups, steps, UNROLLED, together), filled up with zeros to a few shapes only."""
+    """Rows (n, D) as (groups, steps, UNROLLED, together), padded with zeros to a few shapes only."""
     together = max(least, min(GROUP, max(16, 1 << (len(rows) - 1).bit_length())))
     groups, steps = -(-len(rows) // together), -(-rows.shape[1] // UNROLLED)
     padded = np.zeros((groups * together, steps * UNROLLED), np.float32)
@@ -220,25 +220,25 @@ def _arranged(rows: np.ndarray, least: int = 1) -> np.ndarray:
 def _absolute(wanted: Array, rows: Array, *, largest: bool) -> Array:
     """Sums, or the largest, of the absolute differences: (m, groups * together).
 
-    wanted (groups, steps, UNROLLED, together), rows (steps, UNROLLED, m). Vectors run over queries, not over
-    dimensions: XLA keeps the order of a sum, so it cannot make vectors of its terms.
+    wanted (groups, steps, UNROLLED, together), rows (steps, UNROLLED, m). Vectorized over queries, not over
+    dimensions: XLA keeps the order of a sum, so it cannot vectorize its terms.
     """
 
-    def join(found: Array, more: Array) -> Array:
-        # without NaN, one instruction; jnp.maximum, which looks for NaN, takes twice as long
-        return jnp.where(more > found, more, found) if largest else found + more
+    def join(result: Array, more: Array) -> Array:
+        # one instruction, as there are no NaN; jnp.maximum checks for NaN and takes twice as long
+        return jnp.where(more > result, more, result) if largest else result + more
 
     def group(wanted: Array) -> Array:
-        def step(number: int, found: Array) -> Array:
+        def step(number: int, result: Array) -> Array:
             some = lax.dynamic_index_in_dim(wanted, number, keepdims=False)
             others = lax.dynamic_index_in_dim(rows, number, keepdims=False)
             for one, other in zip(some, others, strict=True):
-                found = join(found, jnp.abs(other[:, None] - one[None, :]))
-            return found
+                result = join(result, jnp.abs(other[:, None] - one[None, :]))
+            return result
 
         nothing = jnp.zeros((rows.shape[2], wanted.shape[2]), jnp.float32)
-        found: Array = lax.fori_loop(0, len(wanted), step, nothing)
-        return found
+        result: Array = lax.fori_loop(0, len(wanted), step, nothing)
+        return result
 
-    found: Array = lax.map(group, wanted)  # (groups, m, together)
-    return found.transpose(1, 0, 2).reshape(rows.shape[2], -1)
+    result: Array = lax.map(group, wanted)  # (groups, m, together)
+    return result.transpose(1, 0, 2).reshape(rows.shape[2], -1)

@@ -2,12 +2,12 @@
 
 Float32 arithmetic is fast but inexact: |r|^2 - 2 q.r cancels where q and r are close. So a float32 pass only
 gives every reference row a score that bounds its distance from below and above
-(`model.detectors.neighbor_scores` says how). A row is dropped when its lower bound exceeds what k rows reach
-for certain; for all others the distance is computed from the differences, in float64, and those distances
-alone make the ranking. So a vector equal to the query has distance 0, and equal distances rank by index.
+(see `model.detectors.neighbor_scores`). A row is dropped when its lower bound exceeds the upper bounds of k
+rows; for all others the distance is computed from the differences, in float64, and only those distances are
+ranked. So a vector equal to the query has distance 0, and equal distances rank by index.
 
-Memory over the inputs and results: the queries in float32, a tile's scores, and what a tile needs in float32
-if it comes in another type; never all distances, nor the reference in float64.
+Memory beyond the inputs and results: the queries in float32, a tile's scores, and the tile in float32 if it
+comes in another type; never all distances, nor the reference in float64.
 
 Axes: N queries, n of them in a part; M reference rows, m of them in a block or tile; D dimensions.
 """
@@ -34,18 +34,18 @@ from model.detectors.neighbor_scores import (
 from model.detectors.neighbor_scores import wanted as make_wanted
 
 LARGEST = 1e15  # larger values would overflow as float32 squares
-MOST_DIMENSIONS = 2**20  # `model.detectors.neighbor_scores` bounds no longer sums
+MOST_DIMENSIONS = 2**20  # the bounds of `model.detectors.neighbor_scores` hold up to here
 QUERY_BLOCK = 1024  # queries scored at a time
 TILE_ROWS = 8192  # reference rows scored at a time, at most
 TILE_BYTES = 2**27  # of these rows in float32
 PIECE_BYTES = 2**21  # of float64 differences at a time and thread
-PAIRS = 2**21  # that may wait for their distance
+PAIRS = 2**21  # pairs that may wait for their distance
 STRIP = 512  # rows of scores that a thread takes at a time
 
 
 @dataclass
 class _Part:
-    """Some queries (n, D) and what has been found for them."""
+    """Some queries (n, D) and their neighbors so far."""
 
     queries: np.ndarray
     lengths: np.ndarray  # (n,)
@@ -56,7 +56,7 @@ class _Part:
     waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def limits(self) -> np.ndarray:
-        """(n,): scores above cannot be among the k nearest."""
+        """(n,): rows with higher scores cannot be among the k nearest."""
         bounded = self.highest[:, -1] + 2 * self.wanted.margin
         limits: np.ndarray = np.minimum(bounded, self.ranked[:, -1] - self.wanted.offset + self.wanted.margin)
         return limits
@@ -77,8 +77,8 @@ def nearest(
     queries (N, D) and reference (M, D): real, finite, at most 1e15 in size; 1 <= k <= M. Ascending; rows at
     the same distance (in float64) in the order of their indices. Metrics: "euclidean"; "cosine", 1 - cos in
     [0, 2], a zero vector being at 0 from another one and at 1 from any other; "centered-cosine", the cosine
-    after the mean of the reference rows has been subtracted from queries and reference, so that what all
-    rows share, as activations that are never negative do, hides no angle; "manhattan", the sum, and
+    after the mean of the reference rows has been subtracted from queries and reference, so that a part that
+    all rows share, as in activations that are never negative, hides no angle; "manhattan", the sum, and
     "chebyshev", the largest, of the absolute differences. Raises ValueError, in one line, for anything else.
     """
     reference = np.asarray(reference)
@@ -96,17 +96,17 @@ def nearest_in_blocks(
     """As `nearest`, and with the same results, for a reference that comes as consecutive blocks (m, D).
 
     blocks: each call starts again at the first block; "centered-cosine" calls it twice, as it needs the mean
-    first. A block may have any length and is not needed after the next one has been asked for.
+    first. A block may have any length and is not needed after the next one is requested.
     """
     queries = np.asarray(queries)
     if metric not in METRICS:
         raise ValueError(f"metric (={metric!r}) must be one of {', '.join(METRICS)}")
     _check_array("queries", queries)
     _check_k(k)
-    one = METRICS[metric]
-    mean = _mean(blocks, queries) if one.of_centered else None
+    definition = METRICS[metric]
+    mean = _mean(blocks, queries) if definition.of_centered else None
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        search = _Search(one, mean, pool)
+        search = _Search(definition, mean, pool)
         lengths = _lengths("queries", queries, 0, search)
         parts = [_part(queries[s], lengths[s], k, search) for s in slices(len(queries), QUERY_BLOCK)]
         first = 0
@@ -118,7 +118,7 @@ def nearest_in_blocks(
     _check_k(k, first)
     ranked = np.concatenate([part.ranked for part in parts]) if parts else np.empty((0, k))
     indices = np.concatenate([part.indices for part in parts]) if parts else np.empty((0, k), np.int64)
-    return one.distance(ranked).astype(np.float32), indices
+    return definition.distance(ranked).astype(np.float32), indices
 
 
 def _part(queries: np.ndarray, lengths: np.ndarray, k: int, search: _Search) -> _Part:
@@ -134,12 +134,12 @@ def _search_block(parts: list[_Part], block: np.ndarray, first: int, search: _Se
     most = max(1, min(TILE_ROWS, TILE_BYTES // (4 * block.shape[1])))
     room = np.empty(min(most, len(block)) * max((len(part.queries) for part in parts), default=0), np.float32)
     for rows in slices(len(block), most):
-        one = tile(block[rows], lengths[rows], search.mean, search.metric, search.pool)
+        reference_tile = tile(block[rows], lengths[rows], search.mean, search.metric, search.pool)
         for part in parts:
-            shape = len(one.rows), len(part.queries)
+            shape = len(reference_tile.rows), len(part.queries)
             scores = room[: shape[0] * shape[1]].reshape(shape)
-            raw(part.wanted, one, search.metric, scores, search.pool)
-            _select(part, one, scores, rows.start, search)
+            raw(part.wanted, reference_tile, search.metric, scores, search.pool)
+            _select(part, reference_tile, scores, rows.start, search)
             if sum(len(pairs[0]) for pairs in part.waiting) > PAIRS:
                 _settle(part, block, lengths, first, search)
     for part in parts:
@@ -147,14 +147,14 @@ def _search_block(parts: list[_Part], block: np.ndarray, first: int, search: _Se
 
 
 def _select(part: _Part, tile: Tile, scores: np.ndarray, start: int, search: _Search) -> None:
-    """Let the rows of the tile that can be among the k nearest wait; start: the first's place in the block.
+    """Queue the rows of the tile that can be among the k nearest; start: the tile's place in the block.
 
     scores (m, n): what `raw` wrote; overwritten.
     """
     count, k = part.ranked.shape
     limits = part.limits()
     if len(scores) >= k and not np.isfinite(limits).all():
-        # a sample, from everywhere as rows may come sorted, spares the whole tile from being partitioned
+        # a sample, spread over the tile as rows may be sorted, saves partitioning the whole tile
         sample = np.arange(0, len(scores), max(1, min(8, len(scores) // k)))
         some = finish(scores[sample], part.wanted, tile, sample)
         high = some * (1 + tile.stretch) + tile.margin[sample, None]
@@ -165,15 +165,15 @@ def _select(part: _Part, tile: Tile, scores: np.ndarray, start: int, search: _Se
     def select(rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         some = finish(scores[rows], part.wanted, tile, rows)
         places = np.flatnonzero(some <= limits)
-        found, queries = np.divmod(places, count)
-        return queries, found + rows.start, some.ravel()[places]
+        candidates, queries = np.divmod(places, count)
+        return queries, candidates + rows.start, some.ravel()[places]
 
     strips = list(search.pool.map(select, slices(len(scores), STRIP)))
-    queries, found, low = (np.concatenate(arrays) for arrays in zip(*strips, strict=True))
+    queries, candidates, low = (np.concatenate(arrays) for arrays in zip(*strips, strict=True))
     order = np.argsort(queries.astype(np.uint16), kind="stable")  # by query, then by row; 16 bits sort fast
-    queries, found, low = queries[order], found[order], low[order].astype(np.float64)
-    part.waiting.append((queries, found + start, low))
-    part.highest = _lowest(part.highest, queries, low * (1 + tile.stretch) + tile.margin[found])
+    queries, candidates, low = queries[order], candidates[order], low[order].astype(np.float64)
+    part.waiting.append((queries, candidates + start, low))
+    part.highest = _lowest(part.highest, queries, low * (1 + tile.stretch) + tile.margin[candidates])
 
 
 def _lowest(highest: np.ndarray, queries: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -204,9 +204,8 @@ def _settle(part: _Part, block: np.ndarray, lengths: np.ndarray, first: int, sea
             distances = np.concatenate(
                 [part.ranked[query], _distances(part, query, block, lengths, own, search)]
             )
-            best = np.argsort(distances, kind="stable")[
-                :k
-            ]  # stable: the rows ascend, and follow those before
+            # stable: rows ascend, and come after earlier ones
+            best = np.argsort(distances, kind="stable")[:k]
             part.ranked[query] = distances[best]
             part.indices[query] = np.concatenate([part.indices[query], own + first])[best]
 
@@ -216,19 +215,19 @@ def _settle(part: _Part, block: np.ndarray, lengths: np.ndarray, first: int, sea
 def _distances(
     part: _Part, query: int, block: np.ndarray, lengths: np.ndarray, rows: np.ndarray, search: _Search
 ) -> np.ndarray:
-    """What the metric ranks by, (p,) float64, of one query and rows (p,) of the block."""
+    """The values that the metric ranks, (p,) float64, of one query and rows (p,) of the block."""
     distances = np.empty(len(rows))
     nowhere: np.ndarray | bool
     empty: np.ndarray | bool
-    one, nowhere = centered(part.queries[query : query + 1], search.mean), False
+    vector, nowhere = centered(part.queries[query : query + 1], search.mean), False
     if search.metric.of_directions:
-        one, nowhere = units(one, part.lengths[query : query + 1])
+        vector, nowhere = units(vector, part.lengths[query : query + 1])
     for piece in slices(len(rows), max(1, PIECE_BYTES // (8 * block.shape[1]))):
         some = rows[piece]
         differences, empty = centered(block[some], search.mean), False
         if search.metric.of_directions:
             differences, empty = units(differences, lengths[some])
-        differences -= one
+        differences -= vector
         distances[piece] = search.metric.ranked(differences)
         if search.metric.of_directions:
             distances[piece][empty != nowhere] = 1.0
@@ -236,7 +235,7 @@ def _distances(
 
 
 def _mean(blocks: Callable[[], Iterable[np.ndarray]], queries: np.ndarray) -> np.ndarray:
-    """Of all rows, (D,) float64; row by row, so that where blocks end does not change a bit of it."""
+    """The mean of all rows, (D,) float64; summed row by row, so that block sizes do not change a bit."""
     total, count = np.zeros(queries.shape[-1]), 0
     for block in blocks():
         block = np.asarray(block)
@@ -249,7 +248,7 @@ def _mean(blocks: Callable[[], Iterable[np.ndarray]], queries: np.ndarray) -> np
 
 
 def _lengths(name: str, rows: np.ndarray, first: int, search: _Search) -> np.ndarray:
-    """`row_lengths` of rows that have been checked, the first being row `first`."""
+    """`row_lengths` of rows, with a check of their values; `first`: the first row's number."""
     lengths = row_lengths(rows, search.mean, search.pool)
     if search.mean is not None or not (lengths <= LARGEST).all():  # NaN compares as False
         _check_values(name, rows, first)
@@ -275,7 +274,7 @@ def _check_array(name: str, array: np.ndarray, queries: np.ndarray | None = None
 
 
 def _check_k(k: int, most: int | None = None) -> None:
-    """most: the reference's rows, None as long as they are not known."""
+    """Check k; most: the number of reference rows, None while it is unknown."""
     whole = not isinstance(k, bool) and isinstance(k, int | np.integer)
     if not whole or k < 1 or (most is not None and k > most):
         end = "" if most is None else most

@@ -1,7 +1,7 @@
 """The detectors that do not use neighbors, by name: how each scores images, and which class it recovers.
 
-One more is a function here or in a file of its own, a row of DETECTORS, and a row with the words for people
-in `db.vocabulary.DETECTORS` (CONTRIBUTING.md). A higher score means more likely attacked.
+To add one, write a function here or in a file of its own, a row of DETECTORS, and a row with the words for
+people in `db.vocabulary.DETECTORS` (CONTRIBUTING.md). A higher score means more likely attacked.
 
 Axis letters: N images, A of them adversarial, K classes.
 """
@@ -16,7 +16,7 @@ from model.detectors import baselines
 
 
 class Evidence(NamedTuple):
-    """What such a detector may look at, of N images."""
+    """The data of N images that such a detector may use."""
 
     logits: np.ndarray  # (N, K) float
     repair_scores: np.ndarray | None = None  # (N,) float, of the repair sweep; None: there was none
@@ -24,7 +24,7 @@ class Evidence(NamedTuple):
 
 
 class Originals(NamedTuple):
-    """What is kept of A attacked images as they were before the attack."""
+    """The stored values of A attacked images from before the attack."""
 
     confidence: np.ndarray  # (A,) float, softmax probability of the predicted class
     margin: np.ndarray  # (A,) float, the lead of the largest logit over the second
@@ -32,11 +32,11 @@ class Originals(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What a detector says of N images."""
+    """A detector's scores of N images."""
 
     scores: np.ndarray  # (N,) float
     named: np.ndarray  # (N,) int, the class that it takes for the true one
-    noise: np.ndarray  # (N,) float64, how far each score may move with what is computed beside it
+    noise: np.ndarray  # (N,) float64, how far each score may move when other images are computed with it
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,27 @@ class Detector:
     score_originals: Callable[[Originals], np.ndarray | None] = lambda _originals: (
         None
     )  # (A,); None: not known
-    repairs: bool = False  # whether it looks at the repair sweep, and names the pixel of the best repair
+    repairs: bool = False  # whether it uses the repair sweep, and names the pixel of the best repair
 
 
 def score_repair(evidence: Evidence) -> Scores:
-    """By the margin of the best repair of one pixel. Raises ValueError where there was no sweep."""
+    """Score by the margin of the best repair of one pixel. Raises ValueError where there was no sweep."""
     if evidence.repair_scores is None or evidence.repair_classes is None:
         raise ValueError("the detector repair needs the repair sweep of each image")
-    # Of repaired images, whose logits are as large.
+    # Noise of the repaired images, whose logits are as large.
     noise = 2 * baselines.logit_noise(evidence.logits)
     return Scores(evidence.repair_scores, evidence.repair_classes, noise)
 
 
 def _score_baseline(name: str) -> Callable[[Evidence], Scores]:
     def score(evidence: Evidence) -> Scores:
-        found = baselines.scores(evidence.logits)[name]
-        return Scores(found.scores, baselines.runner_up(evidence.logits), found.noise)
+        baseline = baselines.scores(evidence.logits)[name]
+        return Scores(baseline.scores, baselines.runner_up(evidence.logits), baseline.noise)
 
     return score
 
 
-# In the order in which they are evaluated; that of menus is in `db.vocabulary`.
+# In order of evaluation; the order in menus is in `db.vocabulary`.
 DETECTORS: dict[str, Detector] = {
     detector.name: detector
     for detector in (

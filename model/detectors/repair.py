@@ -1,10 +1,10 @@
-"""The repair sweep: each pixel in turn becomes what its neighbors say, and the network is watched.
+"""The repair sweep: each pixel in turn is set to its neighbors' median, and the network is evaluated.
 
-Where a network's answer hangs on one odd pixel, repairing that pixel brings back another class, while
-repairing any other one changes little. So the largest margin of another class over all positions is a score
-for an attack of one pixel, its place is the suspected pixel, and the class there the recovered one. Ours, not
-the paper's. It is blind for a pixel that is painted like its neighbors, and misled by images that are odd by
-nature.
+Where a network's answer depends on one odd pixel, repairing that pixel gives another class, while
+repairing any other pixel changes little. So the largest margin of another class over all positions is a score
+for an attack of one pixel, its place is the suspected pixel, and the class there the recovered one. This
+method is ours, not the paper's. It misses a pixel that is painted like its neighbors, and is misled by images
+that are odd by nature.
 
 Axis letters: N images, H rows, W columns, K classes.
 """
@@ -25,9 +25,9 @@ from model.network.incremental_pass import fastest
 
 
 class Repair(NamedTuple):
-    """What the repair sweep of N images found; the score is the largest margin."""
+    """The results of the repair sweep of N images; the score is the largest margin."""
 
-    predicted: np.ndarray  # (N,) int32, class of the image as it is
+    predicted: np.ndarray  # (N,) int32, class of the unchanged image
     margins: (
         np.ndarray
     )  # (N, H, W) float32: best other logit - predicted class's logit, with that pixel repaired
@@ -41,7 +41,7 @@ class Repair(NamedTuple):
 
     @property
     def positions(self) -> np.ndarray:
-        """(N, 2) int64, row and column of the largest margin; of equals the first."""
+        """(N, 2) int64, row and column of the largest margin; the first among equals."""
         place = self.margins.reshape(len(self.margins), -1).argmax(1)
         return np.stack(np.divmod(place, self.margins.shape[2]), axis=1)
 
@@ -54,10 +54,10 @@ class Repair(NamedTuple):
 
 
 def neighbor_medians(images: np.ndarray) -> np.ndarray:
-    """At every pixel the median of its up to eight neighbors, each channel for itself.
+    """The median of each pixel's up to eight neighbors, channel by channel.
 
-    images (N, H, W, 3) uint8, H and W >= 2; gives the same shape and type. Between two middle values their
-    mean, halves to the even number. At an edge there are five neighbors, in a corner three.
+    images (N, H, W, 3) uint8, H and W >= 2; returns the same shape and type. Of two middle values the
+    mean is taken, with halves rounded to even. At an edge there are five neighbors, in a corner three.
     """
     count, height, width, channels = images.shape
     padded = np.full((count, height + 2, width + 2, channels), np.nan, np.float32)
@@ -74,8 +74,8 @@ def neighbor_medians(images: np.ndarray) -> np.ndarray:
 
 def repair_sweep(function: Callable[[Array], Array] | Network, images: np.ndarray) -> Repair:
     """Repair every pixel of every image in turn; see `repair_stream` for arguments and errors."""
-    found = [part for _, part in repair_stream(function, images)]
-    return Repair(*(np.concatenate(field) for field in zip(*found, strict=True)))
+    parts = [part for _, part in repair_stream(function, images)]
+    return Repair(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
 
 def repair_stream(
@@ -83,10 +83,10 @@ def repair_stream(
 ) -> Iterator[tuple[np.ndarray, Repair]]:
     """Yield (indices (n,), Repair of n images) block by block, in order.
 
-    function: a network or what `attack_stream` takes; a network is evaluated by the incremental pass where
-        that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2.
-    together: images of every block; an image then comes out the same to the last bit, whatever is beside it.
-        By default blocks are as large as the cache likes, and smaller for few images.
+    function: a network, or a function as in `attack_stream`; a network is evaluated by the incremental pass
+        where that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2.
+    together: images per block; an image's result is then the same to the last bit, in any block.
+        By default blocks are as large as fits the cache, and smaller for few images.
 
     Raises ValueError, in one line, for anything else: at the call, not at the first item.
     """
@@ -125,14 +125,14 @@ def _blocks(
 def _positions(
     function: step.Function, memory: Memory | None, images: Array, colors: Array, predicted: Array
 ) -> tuple[Array, Array]:
-    """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel as in colors, of one shape."""
+    """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel taken from colors, same shape."""
 
     def position(place: Array) -> tuple[Array, Array]:
         row, column = place // images.shape[2], place % images.shape[2]
         chosen = jax.lax.dynamic_slice(colors, (0, row, column, 0), (len(images), 1, 1, 3))
         logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0])
-        found = sweep_step.best(logits, predicted)
-        return found.margins, found.classes
+        best = sweep_step.best(logits, predicted)
+        return best.margins, best.classes
 
     every: tuple[Array, Array] = jax.lax.map(
         position, jnp.arange(images.shape[1] * images.shape[2], dtype=jnp.int32)

@@ -1,10 +1,10 @@
 """The repair sweep at the most promising pixels only: an eighth of the work, nearly always the same answer.
 
-Two things make a pixel promising: how far it is from what its neighbors say, and how much its repair would
-help another class to first order, which one gradient tells for all pixels. Either alone leaves out some that
-the other one has. The pixels that rank highest by one or the other are repaired one by one, as exactly as in
-the whole sweep (`model.detectors.repair`); of the rest nothing is claimed. `benchmarks.check` measures how
-often the answers agree.
+Two things make a pixel promising: how far it is from its neighbors' median, and how much its repair would
+help another class to first order, which one gradient gives for all pixels. Each alone misses some pixels
+that the other one includes. The pixels that rank highest by either are repaired one by one, as exactly as in
+the whole sweep (`model.detectors.repair`); the rest get no margin. `benchmarks.check` measures how often the
+answers agree.
 
 Axis letters: N images, H rows, W columns, K classes, M positions that are tried.
 """
@@ -24,20 +24,20 @@ from model.network import cnn
 from model.network.change import Memory
 from model.network.incremental_pass import Incremental
 
-# Of 1,024. On the trained network and 3,116 images (`benchmarks.check`) score, place and class are those of
-# the whole sweep in all 992 attacked ones; of the 2,124 others 97.4 % have the same place and 99.8 % the same
-# class, no score is off by more than 0.53 logits, and three are on the other side of 0.
+# Of 1,024. On the trained network and 3,116 images (`benchmarks.check`) score, place and class equal those of
+# the whole sweep for all 992 attacked ones; of the 2,124 others 97.4 % have the same place and 99.8 % the
+# same class, no score is off by more than 0.53 logits, and three are on the other side of 0.
 POSITIONS = 128
 
 
 def screened_stream(
     function: step.Function, images: np.ndarray, positions: int = POSITIONS
 ) -> Iterator[tuple[np.ndarray, Repair]]:
-    """Yield (indices (n,), Repair of n images) block by block, in order; margins not tried are -inf.
+    """Yield (indices (n,), Repair of n images) block by block, in order; untried margins are -inf.
 
-    function: as `model.network.cnn.logits_function` or `model.network.incremental_pass.incremental` gives it.
-    images (N, H, W, 3) uint8, N >= 1, H and W >= 2. positions: M, tried in each image, all where there are
-    fewer.
+    function: as `model.network.cnn.logits_function` or `model.network.incremental_pass.incremental` returns.
+    images (N, H, W, 3) uint8, N >= 1, H and W >= 2. positions: M, how many are tried in each image, all where
+    there are fewer.
     """
     most = min(positions, images.shape[1] * images.shape[2])
 
@@ -67,7 +67,7 @@ def promising(function: step.Function, images: Array, colors: Array, predicted: 
     def lead(inputs: Array) -> Array:
         logits = function(inputs)
         own = jnp.arange(logits.shape[1], dtype=jnp.int32)[None, :] == predicted[:, None]
-        # of all other classes, the near ones more: the best one may be another after the repair
+        # over all other classes, near ones count more: after the repair another one may be best
         others = jax.nn.logsumexp(jnp.where(own, -jnp.inf, logits), axis=1)
         return (others - jnp.where(own, logits, 0.0).sum(axis=1)).sum()
 
@@ -77,7 +77,7 @@ def promising(function: step.Function, images: Array, colors: Array, predicted: 
 
 
 def _ranks(values: Array) -> Array:
-    """The place of each of (N, P) values in its row, 0 for the largest; of equals the first."""
+    """The place of each of (N, P) values in its row, 0 for the largest; ties by position."""
     return jnp.argsort(jnp.argsort(-values, axis=1), axis=1).astype(jnp.int32)
 
 
@@ -90,7 +90,7 @@ def _screened(
     places = promising(function, images, colors, predicted, most)
     flat = colors.reshape(len(images), -1, 3)
 
-    def one(index: Array) -> tuple[Array, Array]:
+    def repair_image(index: Array) -> tuple[Array, Array]:
         own = places[index]
         pixels = jnp.concatenate(
             [
@@ -100,16 +100,16 @@ def _screened(
             axis=1,
         )
         logits = _logits(function, memory, images, index, pixels)
-        found = sweep_step.best(logits[:, None], jnp.full(most, predicted[index]))
-        return found.margins, found.classes
+        best = sweep_step.best(logits[:, None], jnp.full(most, predicted[index]))
+        return best.margins, best.classes
 
-    return predicted, places, *jax.lax.map(one, jnp.arange(len(images), dtype=jnp.int32))
+    return predicted, places, *jax.lax.map(repair_image, jnp.arange(len(images), dtype=jnp.int32))
 
 
 def _logits(
     function: step.Function, memory: Memory | None, images: Array, index: Array, pixels: Array
 ) -> Array:
-    """Logits (M, K) of an image with one pixel in each of (M, 5) int32, by the pass that there is."""
+    """Logits (M, K) of an image with one pixel in each of (M, 5) int32, incrementally if possible."""
     if isinstance(function, Incremental) and memory is not None:
         take = partial(jax.lax.dynamic_slice_in_dim, start_index=index, slice_size=1)
         before, behind = (

@@ -1,4 +1,4 @@
-"""Every k and every threshold at once: confusion counts, rates, EER, ROC, AUC, and the choice.
+"""Every k and every threshold at once: confusion counts, rates, EER, ROC, AUC, and the best choice.
 
 Keppel et al., "ExplAInable Pixels" (MUM 2022), section 4.4 and appendix A: for every k the threshold of the
 equal error rate, then the k of the highest accuracy. A case alarms when its unexpected count is strictly
@@ -84,14 +84,14 @@ class EqualErrorRates(NamedTuple):
 
 
 class OperatingPoint(NamedTuple):
-    """A k and a threshold; in which way they were chosen is for the caller to say."""
+    """A k and a threshold, however they were chosen."""
 
     k: int  # 1..k_max
     threshold: int  # -1..k
 
 
 class Report(NamedTuple):
-    """What an operating point does on a set of cases."""
+    """The results of an operating point on a set of cases."""
 
     k: int
     threshold: int
@@ -111,8 +111,8 @@ class Report(NamedTuple):
 def sweep(unexpected_counts: np.ndarray, is_adversarial: np.ndarray, k_max: int = K_MAX) -> Sweep:
     """Confusion counts of all k and t on a set of cases, by one histogram and cumulative sums.
 
-    unexpected_counts (N, at least k_max) int, column k - 1 in 0..k (`defense.unexpected_counts`);
-    is_adversarial (N,) bool. Both kinds must be there. Raises ValueError, in one line, for anything else.
+    unexpected_counts (N, at least k_max) int, column k - 1 in 0..k (`votes.unexpected_counts`);
+    is_adversarial (N,) bool. Both kinds are required. Raises ValueError, in one line, for anything else.
     """
     counts, truth = np.asarray(unexpected_counts), np.asarray(is_adversarial)
     if counts.ndim != 2 or not np.issubdtype(counts.dtype, np.integer):
@@ -122,8 +122,8 @@ def sweep(unexpected_counts: np.ndarray, is_adversarial: np.ndarray, k_max: int 
         expected = f"bool of shape ({len(counts)},)"
         raise ValueError(f"is_adversarial (={truth.dtype} {truth.shape}) must be {expected}")
     if truth.all() or not truth.any():
-        found = f"{truth.sum()} adversarial and {(~truth).sum()} clean"
-        raise ValueError(f"tuning needs adversarial and clean cases, got {found}")
+        kinds = f"{truth.sum()} adversarial and {(~truth).sum()} clean"
+        raise ValueError(f"tuning needs adversarial and clean cases, got {kinds}")
     counts, ks = counts[:, :k_max], np.arange(1, k_max + 1)
     if ((counts < 0) | (counts > ks[None, :])).any():
         raise ValueError("unexpected_counts must lie in 0..k in the column of k")
@@ -146,7 +146,7 @@ def equal_error_rates(result: Sweep) -> EqualErrorRates:
     gap = np.abs(result.fp * adversarial - result.fn * clean)
     gap = np.where(result.valid, gap, np.iinfo(np.int64).max)
     right = np.where(gap == gap.min(axis=1, keepdims=True), result.tp + result.tn, -1)
-    column = right.argmax(axis=1)  # the first, so the lowest threshold, of equals
+    column = right.argmax(axis=1)  # among equals the first, so the lowest threshold
     rows = np.arange(result.k_max)
     eer = (result.fpr[rows, column] + result.fnr[rows, column]) / 2
     return EqualErrorRates(result.thresholds[column], eer, result.accuracy[rows, column])
@@ -166,7 +166,7 @@ def auc(result: Sweep) -> np.ndarray:
 
 
 def choose(result: Sweep) -> OperatingPoint:
-    """Of the k at their EER thresholds, the one of the highest accuracy, ties to the smaller k.
+    """The k with the highest accuracy at its EER threshold, ties to the smaller k.
 
     Meant for a sweep of the tuning partition; the appendix applies the same choice of k to validation.
     """
@@ -177,7 +177,7 @@ def choose(result: Sweep) -> OperatingPoint:
 
 
 def evaluate(point: OperatingPoint, result: Sweep) -> Report:
-    """What `point` does on the cases of `result`: of validation, to report and never to choose."""
+    """The results of `point` on the cases of `result`: those of validation, to report and never to choose."""
     k, threshold = point
     _require_k(k, result.k_max)
     if not -1 <= threshold <= k:

@@ -27,7 +27,7 @@ def unexpected_counts(
     """Unexpected neighbors among the first k, for every k at once: (N, k_max) int64.
 
     neighbor_labels (N, k_max) and predicted (N,), int in [0, classes); rule: one of RULES. The paper's words,
-    "more (unexpected) neighbors in a layer of a class, which was not the predicted class", allow both.
+    "more (unexpected) neighbors in a layer of a class, which was not the predicted class", fit both.
     """
     if rule not in RULES:
         raise ValueError(f"rule (={rule!r}) must be one of {', '.join(RULES)}")

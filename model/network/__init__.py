@@ -1,7 +1,7 @@
-"""The network: its layers described, built, trained, kept on disk, and evaluated incrementally.
+"""The network: descriptions of layers, the model, training, weights on disk, incremental evaluation.
 
-What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: a command's
-help is told without JAX.
+The names to import from here are listed in `__init__.pyi`, and loaded on first use: a command's help is
+printed without JAX.
 """
 
 import lazy_loader

@@ -1,8 +1,8 @@
-"""A change of pixels, followed through the maps of a network as a change.
+"""Propagate a change of pixels through the maps of a network.
 
-What a convolution makes of a change is added to what it gave before, ahead of the ReLU; behind the ReLU and
-the pools the old value is subtracted again, and the difference is the next change. Every window is one that
-`model.network.windows` derived; nothing here knows a network.
+The convolution of a change is added to the old output, before the ReLU; after the ReLU and the pools the old
+value is subtracted again, and the difference is the next change. All windows come from
+`model.network.windows`; nothing here depends on one network.
 
 Axis letters: C channels, M candidates, n changed pixels a candidate; h, w a window. Windows are
 (h, w, n, M, C).
@@ -20,18 +20,18 @@ from model.network import cnn
 from model.network.windows import Plan, Reach, Stage, Window
 
 Weights = Mapping[str, tuple[Array, Array]]  # kernel and bias by layer
-# Windows (h, w, n, M, C) of kept maps (H, W, N, C), from: the maps' margins, the windows' first rows and
-# columns, and their height and width.
+# Cuts windows (h, w, n, M, C) out of stored maps (H, W, N, C), given: the maps, their margins, the windows'
+# first rows and columns, and their height and width.
 Take = Callable[[Array, tuple[int, ...], tuple[Array, ...], tuple[int, ...]], Array]
 
 
 class Memory(NamedTuple):
-    """What is kept of N images."""
+    """What is stored of N images."""
 
     images: Array  # (H, W, N, C) float32 in [0, 1]
-    before: tuple[Array | None, ...]  # by stage: ahead of the ReLU, padded with -inf
-    behind: tuple[Array | None, ...]  # by stage: behind its pools, padded with zeros
-    hidden: Array  # (N, D), the first dense layer ahead of its ReLU
+    before: tuple[Array | None, ...]  # by stage: before the ReLU, padded with -inf
+    behind: tuple[Array | None, ...]  # by stage: after its pools, padded with zeros
+    hidden: Array  # (N, D), the first dense layer before its ReLU
 
 
 def follow(
@@ -43,38 +43,40 @@ def follow(
     at: tuple[Array, Array],
     change: Array,
 ) -> Array:
-    """The change (h, w, n, M, C) behind the last stage of a change (1, 1, n, M, C) of pixels.
+    """The change (h, w, n, M, C) after the last stage, from a change (1, 1, n, M, C) of pixels.
 
     `at`: rows and columns of the pixels, one of each, () int, for all candidates, or (n, M). The windows of a
-    candidate's pixels may overlap: a cell's change is then in the first window that has it, and zero in the
-    others.
+    candidate's pixels may overlap: a cell's change is then in the first window that contains it, and zero
+    in the others.
     """
-    kept = zip(whole.stages, part.stages, memory.before, memory.behind, strict=True)
-    for full, stage, before, behind in kept:
+    stages = zip(whole.stages, part.stages, memory.before, memory.behind, strict=True)
+    for full, stage, before, behind in stages:
         if before is None:
             continue
         if stage.conv is not None:
             change = _spread(change, weights[stage.conv.name][0])
         change = _collected(change, stage, at)
-        old = _taken(take, before, full, stage, "aligned", at)
+        old = _take_windows(take, before, full, stage, "aligned", at)
         new = jax.nn.relu(old + change)
         if behind is not None:  # the stage has pools
             for window in stage.pools:
                 new = _pooled(new, window)
-            change = new - _taken(take, behind, full, stage, "pooled", at)
+            change = new - _take_windows(take, behind, full, stage, "pooled", at)
         else:
             change = new - jax.nn.relu(old)
         if change.shape[2] > 1:
-            change = jnp.where(_others(stage, at)[..., None], 0.0, change)
+            change = jnp.where(_in_earlier_window(stage, at)[..., None], 0.0, change)
     return change
 
 
-def _taken(take: Take, kept: Array, full: Stage, stage: Stage, kind: str, at: tuple[Array, Array]) -> Array:
-    """The windows (h, w, n, M, C) of kept maps around the pixels."""
+def _take_windows(
+    take: Take, maps: Array, full: Stage, stage: Stage, kind: str, at: tuple[Array, Array]
+) -> Array:
+    """The windows (h, w, n, M, C) of stored maps around the pixels."""
     windows = [getattr(reach, kind) for reach in (stage.rows, stage.columns)]
     margins = tuple(max(0, -min(getattr(reach, kind).start)) for reach in (full.rows, full.columns))
     where = tuple(start_of(window, place) for window, place in zip(windows, at, strict=True))
-    return take(kept, margins, where, tuple(window.size for window in windows))
+    return take(maps, margins, where, tuple(window.size for window in windows))
 
 
 def start_of(window: Window, at: Array) -> Array:
@@ -83,9 +85,9 @@ def start_of(window: Window, at: Array) -> Array:
 
 
 def _spread(change: Array, kernel: Array) -> Array:
-    """What a convolution with kernel (k, k, C, D) makes of a change (h, w, n, M, C): (h+k-1, w+k-1, n, M, D).
+    """The convolution with kernel (k, k, C, D) of a change (h, w, n, M, C): (h+k-1, w+k-1, n, M, D).
 
-    One product gives what every cell sends to each of its k x k outputs; then they are added up in place.
+    One product gives each cell's share of each of its k x k outputs; then the shares are added up in place.
     """
     size, _, channels, features = kernel.shape
     height, width = change.shape[:2]
@@ -128,7 +130,7 @@ def _collected(change: Array, stage: Stage, at: tuple[Array, Array]) -> Array:
         )
         for pixel in range(change.shape[2])
     )
-    return cast(Array, windows)  # of one pixel at least
+    return cast(Array, windows)  # there is at least one pixel
 
 
 def _shifted(change: Array, reach: Reach, at: Array, axis: int) -> Array:
@@ -163,8 +165,8 @@ def picked(window: Array, rows: Array, columns: Array) -> Array:
     return padded.at[rows[:, None], columns[None], candidates].get(mode="promise_in_bounds")
 
 
-def _others(stage: Stage, at: tuple[Array, Array]) -> Array:
-    """Whether a cell (h, w, n, M) behind the pools is also in the window of an earlier pixel."""
+def _in_earlier_window(stage: Stage, at: tuple[Array, Array]) -> Array:
+    """Whether a cell (h, w, n, M) after the pools is also in the window of an earlier pixel."""
     inside = []
     for reach, place in zip((stage.rows, stage.columns), at, strict=True):
         start = start_of(reach.pooled, place)  # (n, M)
@@ -178,5 +180,5 @@ def _others(stage: Stage, at: tuple[Array, Array]) -> Array:
 
 
 def product(x: Array, matrix: Array) -> Array:
-    """A matrix product in whole float32, on every device."""
+    """A matrix product in full float32, on every device."""
     return jnp.matmul(x, matrix, precision=cnn.EXACT)

@@ -1,8 +1,8 @@
 """Weights on disk: an npz of plain arrays without pickle, and a JSON description beside it.
 
-`weights.npz` holds one array a parameter, named as in the network (`conv1.kernel`). `weights.json`
-holds the architecture, the sha256 of the npz, and what is known of the training. The bytes are the
-same for the same weights, so the digest names the network (`networks.sha256` in the database).
+`weights.npz` holds one array per parameter, named as in the network (`conv1.kernel`). `weights.json`
+holds the architecture, the sha256 of the npz, and facts about the training. The bytes are the
+same for the same weights, so the digest identifies the network (`networks.sha256` in the database).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from whole_file import write_whole
 
 BUNDLED = Path(__file__).parent / "weights" / "cifar10-cnn.npz"
 NPY_HEADER = 4096  # bytes that the header of an array may have; NumPy writes 128
-BROKEN = (  # what zipfile and NumPy raise for bytes that are none of theirs
+BROKEN = (  # what zipfile and NumPy raise for bytes in another format
     *(ValueError, OSError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError, MemoryError),
     *(SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
 )
@@ -44,7 +44,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network with what its description says of it."""
+    """A network and its description."""
 
     network: Network
     sha256: str  # of the npz file's bytes, hex
@@ -52,7 +52,7 @@ class Checkpoint:
 
 
 def save(path: Path, network: Network, **facts: Any) -> str:
-    """Write `path` (.npz) and the .json beside it, each in one step; gives the npz's sha256."""
+    """Write `path` (.npz) and the .json beside it, each in one step; returns the npz's sha256."""
     data = pack({".".join(map(str, key)): value for key, value in _flat(network)})
     digest = hashlib.sha256(data).hexdigest()
     description = {"architecture": network.architecture.to_json(), "sha256": digest, **facts}
@@ -63,7 +63,7 @@ def save(path: Path, network: Network, **facts: Any) -> str:
 
 
 def load(path: Path = BUNDLED) -> Checkpoint:
-    """Read a checkpoint back. Raises CheckpointError where a file is missing, altered or foreign."""
+    """Read a checkpoint back. Raises CheckpointError for a missing, altered or foreign file."""
     description_path = path.with_suffix(".json")
     for needed in (path, description_path):
         if not needed.is_file():
@@ -93,9 +93,9 @@ def load(path: Path = BUNDLED) -> Checkpoint:
     shapes = {".".join(map(str, key)): tuple(value.shape) for key, value in flat}
     wanted = sum(4 * math.prod(shape) + NPY_HEADER for shape in shapes.values())
     arrays = unpack(data, path, most=max(wanted, len(data)))
-    found = {key: value.shape for key, value in arrays.items()}
-    if shapes != found:
-        raise CheckpointError(f"weights: {path} holds arrays {found}, the architecture needs {shapes}")
+    array_shapes = {key: value.shape for key, value in arrays.items()}
+    if shapes != array_shapes:
+        raise CheckpointError(f"weights: {path} holds arrays {array_shapes}, the architecture needs {shapes}")
     for name, array in arrays.items():
         if array.dtype != np.float32:
             raise CheckpointError(f"weights: {path} holds {name} as {array.dtype}, expected float32")
@@ -113,12 +113,12 @@ def pack(arrays: Mapping[str, npt.ArrayLike]) -> bytes:
 
 
 def unpack(data: bytes, path: Path, *, most: int | None = None) -> dict[str, np.ndarray]:
-    """Arrays from npz bytes; sizes are looked at before anything is unpacked.
+    """Arrays from npz bytes; sizes are checked before anything is unpacked.
 
-    most: the bytes that they may unpack to; None: no more than they are, as `pack` does not compress.
+    most: the bytes that they may unpack to; None: the length of `data`, as `pack` does not compress.
 
     Raises:
-        CheckpointError: they are no npz of plain arrays, or unpack to more.
+        CheckpointError: they are not an npz of plain arrays, or unpack to more.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -140,7 +140,7 @@ def unpack(data: bytes, path: Path, *, most: int | None = None) -> dict[str, np.
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """A member, whose header has to announce just what is there: NumPy would make room for what it says."""
+    """Read a member; its header must give the exact size, because NumPy allocates that much."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{member.filename} is compressed in another way than np.savez does")
     with archive.open(member) as packed:
@@ -148,14 +148,14 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{member.filename} is of version {version}, expected 1.0 or 2.0")
-    one = version == (1, 0)
-    read = np.lib.format.read_array_header_1_0 if one else np.lib.format.read_array_header_2_0
+    is_version_1 = version == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if is_version_1 else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)
     if dtype.hasobject:
         raise ValueError(f"{member.filename} holds objects, which are pickles")
-    there = len(stream.getbuffer()) - stream.tell()
-    if math.prod(shape) * dtype.itemsize != there or min(shape, default=0) < 0:
-        raise ValueError(f"{member.filename} has {there:,} bytes for {dtype} of shape {shape}")
+    byte_count = len(stream.getbuffer()) - stream.tell()
+    if math.prod(shape) * dtype.itemsize != byte_count or min(shape, default=0) < 0:
+        raise ValueError(f"{member.filename} has {byte_count:,} bytes for {dtype} of shape {shape}")
     stream.seek(0)
     return np.lib.format.read_array(stream, allow_pickle=False)
 

@@ -18,7 +18,7 @@ from jax import lax
 
 from model.network import layers
 
-# Whole float32 products on every device: a case's prediction must not turn on how a batch was rounded.
+# Full float32 products on every device: a case's prediction must not depend on a batch's rounding.
 EXACT = lax.Precision.HIGHEST
 Graph = nnx.GraphDef[Any]  # a network without its weights, which Flax leaves untyped
 
@@ -27,7 +27,7 @@ class Network(nnx.Module):
     """A convolutional classifier; `architecture` describes its layers."""
 
     def __init__(self, architecture: layers.Architecture, *, rngs: nnx.Rngs) -> None:
-        """Weights drawn by Flax's defaults for convolutions and He's uniform rule before a ReLU."""
+        """Draw kernels by He's uniform rule before a ReLU, and by Xavier's for the logits."""
         self.architecture = architecture
         init, shape = nnx.initializers, architecture.input_shape
         for layer in architecture.layers:
@@ -92,7 +92,7 @@ class Network(nnx.Module):
 def max_pool(x: jax.Array, window: int) -> jax.Array:
     """(B, H, W, C) to (B, H // window, W // window, C), as a maximum of strided slices.
 
-    The same values as a windowed reduction; its gradient is a few selections where the reduction's
+    The values equal those of a windowed reduction; the gradient is a few selections, while the reduction's
     is a scatter, which XLA runs some twenty times slower on a CPU.
     """
     height, width = x.shape[1] // window * window, x.shape[2] // window * window
@@ -156,7 +156,7 @@ def predict(network: Network, images: np.ndarray, *, batch_size: int = 500) -> n
 def activate(
     network: Network, images: np.ndarray, names: tuple[str, ...], *, batch_size: int = 250
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Named activations, float32, of images (N, H, W, C) uint8, a batch of rows at a time and in order."""
+    """Yield named activations, float32, of images (N, H, W, C) uint8, batch by batch in order."""
     graph, params = nnx.split(network)
     forward = _activating(graph, names)
     devices = jax.local_devices()
@@ -168,7 +168,7 @@ def activate(
         place = index % len(devices)
         return len(batch), forward(copies[place], jax.device_put(padded, devices[place]))
 
-    # While one batch is handed out, the other devices are at theirs.
+    # While one batch is yielded, the other devices compute theirs.
     begun: deque[tuple[int, dict[str, jax.Array]]] = deque()
     for index, first in enumerate(range(0, len(images), batch_size)):
         begun.append(outputs(index, first))
@@ -184,7 +184,7 @@ def _rows(count: int, outputs: dict[str, jax.Array]) -> dict[str, np.ndarray]:
 def logits_function(network: Network) -> jax.tree_util.Partial:
     """The network as (B, H, W, C) float32 in [0, 1] -> (B, K) logits, its weights as arguments.
 
-    As a `Partial` it is compiled once for all networks of one architecture, and no weights are frozen in.
+    As a `Partial` it is compiled once for all networks of one architecture, with no weights as constants.
     """
     graph, params = nnx.split(network)
     return jax.tree_util.Partial(_apply(graph), params)

@@ -1,17 +1,17 @@
-"""The exact forward pass after changing pixels: only what they reach is computed anew.
+"""The exact forward pass after changing pixels: only the cells that they reach are recomputed.
 
-Of an image, `remember` keeps what every layer gives. A changed pixel is then followed as a change through the
-maps (`model.network.change`), which covers few cells (`model.network.windows`): a tenth of the work, and
-exact, as the logits agree with the plain pass to float32 rounding.
+`remember` stores the output of every layer for an image. A changed pixel is then propagated as a change
+through the maps (`model.network.change`), which covers few cells (`model.network.windows`): a tenth of the
+work, and exact, as the logits agree with the plain pass to float32 rounding.
 
-Two forms. `at_position`: candidates that share a position, for many images, as the sweep has them; windows
-are plain slices. `changed`: candidates at positions of their own, of one image, one or several pixels each,
-as differential evolution has them; windows are gathered.
+There are two forms. `at_position`: candidates that share a position, for many images, as in the sweep;
+windows are plain slices. `changed`: candidates of one image at different positions, with one or several
+pixels each, as in differential evolution; windows are gathered.
 
 Axis letters: H rows, W columns, C channels, N images, M candidates, n pixels a candidate, K classes. Maps are
-(H, W, N, C): cells lead, so that the innermost loops run over candidates and channels however small a window
-is. Kept maps are padded: with -inf ahead of a ReLU, so that nothing ever changes beyond the edge, with zeros
-behind it.
+(H, W, N, C): cells come first, so that the innermost loops run over candidates and channels however small a
+window is. Stored maps are padded: with -inf before a ReLU, so that nothing ever changes beyond the edge, with
+zeros after it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FORMS = ("auto", "incremental", "full")
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Incremental:
-    """A network that can be asked about changed pixels; called as it is, it is the plain pass."""
+    """A network with passes for changed pixels; calling it runs the plain pass."""
 
     plain: Partial  # images (B, H, W, C) float32 in [0, 1] to logits (B, K)
     weights: dict[str, tuple[Array, Array]]  # kernel and bias by layer
@@ -48,13 +48,13 @@ class Incremental:
         return logits
 
     def remember(self, images: Array) -> Memory:
-        """What is kept of images (N, H, W, C) uint8."""
+        """What the incremental passes need of images (N, H, W, C) uint8."""
         return _remember(plan(self.architecture), self.weights, cnn.to_float(images))
 
     def changed(self, memory: Memory, pixels: Array) -> Array:
         """Logits (M, K) of copies of one image with pixels (M, n, 5) int: row, column, red, green, blue.
 
-        Of pixels at the same place the last one stays. `memory` is of this one image.
+        Where pixels share a place, the last one counts. `memory` is of this one image.
         """
         return _changed(plan(self.architecture), self.weights, memory, pixels)
 
@@ -69,7 +69,7 @@ class Incremental:
     ) -> Array:
         """Logits (N, M, K) of N images with one pixel in each of colors uint8, (M, C) or (N, M, C).
 
-        `rows` and `columns`: the part of the image, first and behind the last, that the position lies in;
+        `rows` and `columns`: the part of the image that contains the position, each as (first, last + 1);
         close to an edge it saves work.
         """
         whole, part = plan(self.architecture), plan(self.architecture, rows, columns)
@@ -77,7 +77,7 @@ class Incremental:
 
 
 def incremental(network: cnn.Network) -> Incremental:
-    """The incremental pass of a network. Raises ValueError, saying why, where its layers do not allow it."""
+    """The incremental pass of a network. Raises ValueError with the reason where its layers forbid it."""
     plan(network.architecture)
     weights = {
         layer.name: (getattr(network, layer.name).kernel[...], getattr(network, layer.name).bias[...])
@@ -90,10 +90,10 @@ def incremental(network: cnn.Network) -> Incremental:
 def fastest(
     network: cnn.Network, *, pixels: int = 1, form: str = "auto"
 ) -> tuple[Partial | Incremental, str]:
-    """The way to evaluate candidates with so many changed pixels, and why it is taken, in a few words.
+    """The fastest way to evaluate candidates with so many changed pixels, and the reason in a few words.
 
-    form: "incremental" or "full" as they say; "auto" is the incremental pass on a CPU where it needs at most
-        half the multiply-adds, else full passes. On other devices the incremental pass was not measured.
+    form: "incremental" or "full" forces that pass; "auto" is the incremental pass on a CPU where it needs at
+        most half the multiply-adds, else full passes. On other devices the incremental pass was not measured.
     Raises ValueError for another form, and for "incremental" where the layers do not allow it.
     """
     if form not in FORMS:
@@ -115,7 +115,7 @@ def fastest(
     return incremental(network), f"incremental passes, {less:.1f} times fewer multiply-adds than full ones"
 
 
-# ---- What is kept --------------------------------------------------------------------------------
+# ---- What is stored ------------------------------------------------------------------------------
 
 
 def _remember(whole: Plan, weights: Weights, images: Array) -> Memory:
@@ -141,7 +141,7 @@ NHWC = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
 
 
 def _padded(x: Array, stage: Stage, kind: str, value: float) -> Array:
-    """Maps (N, H, W, C) as (H, W, N, C), with margins for every window that hangs over."""
+    """Maps (N, H, W, C) as (H, W, N, C), with margins for every window that extends beyond them."""
     margins = [
         _margins(getattr(reach, kind), extent)
         for reach, extent in ((stage.rows, x.shape[1]), (stage.columns, x.shape[2]))
@@ -150,7 +150,7 @@ def _padded(x: Array, stage: Stage, kind: str, value: float) -> Array:
 
 
 def _margins(window: Window, extent: int) -> tuple[int, int]:
-    """Cells to add before and behind an axis, so that windows of the plan and of its parts lie in it."""
+    """Cells to add before and after an axis, so that the windows of the plan and of its parts fit."""
     return max(0, -min(window.start)), max(0, max(0, *window.start) + window.size - extent)
 
 
@@ -162,18 +162,18 @@ def _at_position(
 ) -> Array:
     images, count = memory.images.shape[2], colors.shape[-2]
 
-    def take(kept: Array, margins: tuple[int, ...], where: tuple[Array, ...], size: tuple[int, ...]) -> Array:
+    def take(maps: Array, margins: tuple[int, ...], where: tuple[Array, ...], size: tuple[int, ...]) -> Array:
         start = [index + margin for index, margin in zip(where, margins, strict=True)]
-        window = jax.lax.dynamic_slice(kept, (*start, 0, 0), (*size, *kept.shape[2:]))
-        shape = (*size, 1, images, count, kept.shape[3])
-        return jnp.broadcast_to(window[:, :, None, :, None, :], shape).reshape(*size, 1, -1, kept.shape[3])
+        window = jax.lax.dynamic_slice(maps, (*start, 0, 0), (*size, *maps.shape[2:]))
+        shape = (*size, 1, images, count, maps.shape[3])
+        return jnp.broadcast_to(window[:, :, None, :, None, :], shape).reshape(*size, 1, -1, maps.shape[3])
 
     old = take(memory.images, (0, 0), (row, column), (1, 1))
     new = jnp.broadcast_to(cnn.to_float(colors), (images, count, colors.shape[-1]))
     new = new.reshape(-1, colors.shape[-1])
     change = follow(whole, part, weights, memory, take, (row, column), new[None, None, None] - old)
 
-    # The window's part of the first dense layer; what hangs over meets rows of zeros.
+    # The window's part of the first dense layer; cells beyond the map meet rows of zeros.
     stage, extent = part.stages[-1], part.stages[-1].pooled_shape
     reaches = (whole.stages[-1].rows.pooled, whole.stages[-1].columns.pooled)
     margins = [_margins(reach, side) for reach, side in zip(reaches, extent[:2], strict=True)]
@@ -194,19 +194,19 @@ def _changed(whole: Plan, weights: Weights, memory: Memory, pixels: Array) -> Ar
     places = pixels[..., :2].transpose(2, 1, 0)  # (2, n, M)
     rows, columns = places[0], places[1]
 
-    def take(kept: Array, margins: tuple[int, ...], where: tuple[Array, ...], size: tuple[int, ...]) -> Array:
+    def take(maps: Array, margins: tuple[int, ...], where: tuple[Array, ...], size: tuple[int, ...]) -> Array:
         row, column = (
             index[None] + jnp.arange(margin, margin + side, dtype=jnp.int32)[:, None, None]
             for index, margin, side in zip(where, margins, size, strict=True)
         )
-        return kept[:, :, 0].at[row[:, None], column[None]].get(mode="promise_in_bounds")
+        return maps[:, :, 0].at[row[:, None], column[None]].get(mode="promise_in_bounds")
 
     old = take(memory.images, (0, 0), (rows, columns), (1, 1))
     new = cnn.to_float(pixels[..., 2:].transpose(1, 0, 2))
     change = jnp.where(_overpainted(rows, columns)[None, None, :, :, None], 0.0, new[None, None] - old)
     change = follow(whole, whole, weights, memory, take, (rows, columns), change)
 
-    # Every change at its place in the whole vector: one product for all candidates.
+    # Each change is put at its place in the whole vector: one product for all candidates.
     stage = whole.stages[-1]
     height, width, channels = stage.pooled_shape
     full = sum(
@@ -231,7 +231,7 @@ def _overpainted(rows: Array, columns: Array) -> Array:
 
 
 def _dense(whole: Plan, weights: Weights, hidden: Array) -> Array:
-    """Logits (M, K) from the first dense layer's values (M, D) ahead of its ReLU."""
+    """Logits (M, K) from the first dense layer's values (M, D) before its ReLU."""
     x = jax.nn.relu(hidden) if whole.dense[0].relu else hidden
     for layer in whole.dense[1:]:
         kernel, bias = weights[layer.name]

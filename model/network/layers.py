@@ -94,7 +94,7 @@ class Dense:
 
 Layer = Conv | MaxPool | Dropout | Flatten | Dense
 COMPOSED = "composed"  # the concatenation of flatten and the dense layers, in order (paper, section 4.2)
-SCALED = "composed-scaled"  # the same, each layer divided by its usual length: none outweighs
+SCALED = "composed-scaled"  # the same, each layer divided by its usual length, so none outweighs another
 POOLED = "composed-pooled"  # no vectors: the votes of the single layers' neighbors, taken in turn
 
 
@@ -150,11 +150,11 @@ class Architecture:
         return {**named, COMPOSED: (sum(shapes[name][0] for name in self.compared),)}
 
     def notes(self) -> dict[str, str]:
-        """What each named activation holds, in a few words for people; `composed-scaled`, too."""
+        """What each named activation, and `composed-scaled`, holds: a few words for people."""
         dense = [layer.name for layer in self.layers if isinstance(layer, Dense)]
         hidden = "the hidden layer" if len(dense) == 2 else "a hidden layer"
-        said = {Conv: "feature maps", Flatten: "image features", Dense: hidden}
-        notes = {layer.name: said[type(layer)] for layer in self.layers if type(layer) in said}
+        texts = {Conv: "feature maps", Flatten: "image features", Dense: hidden}
+        notes = {layer.name: texts[type(layer)] for layer in self.layers if type(layer) in texts}
         joined = f"{', '.join(self.compared[:-1])} and {self.compared[-1]} concatenated"
         composed = {COMPOSED: joined, SCALED: f"{joined}, each divided by its usual length"}
         return {**notes, dense[-1]: "the class scores", **composed}
@@ -180,7 +180,7 @@ def from_json(description: Mapping[str, Any]) -> Architecture:
 
 
 def _require_plain(description: Mapping[str, Any], layers: Sequence[Layer]) -> None:
-    """Raise ValueError where a description, which may be from anywhere, holds what no network has."""
+    """Raise ValueError for values that no network has: a description may come from anywhere."""
     shape = description["input_shape"]
     if len(shape) != 3 or not all(_is_size(side) for side in shape):
         raise ValueError(f"the input shape is {str(shape)[:60]}: expected height, width and channels")

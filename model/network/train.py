@@ -3,8 +3,8 @@
 The recipe replaces Keras' RMSprop over 50 epochs (`examples/cifar10_cnn.py`) and keeps its
 augmentation: shifts of up to a tenth of the side and horizontal flips.
 
-Every local device takes an equal share of each batch. On a CPU one device a core, each running its
-operations on one thread, trains about half again as fast as one device on all cores (`model.devices`).
+Every local device takes an equal share of each batch. On a CPU, one device per core, each running its
+operations on one thread, trains about 1.5 times as fast as one device on all cores (`model.devices`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check ranges; ValueError with the option's name, its value, and what it may be."""
+        """Check ranges; raises ValueError with the option's name, its value and what is expected."""
         for name, least in (("epochs", 1), ("batch_size", 1), ("shift", 0), ("seed", 0)):
             if not least <= getattr(self, name) < 2**32:
                 expected = f"expected a whole number of at least {least}, below {2**32}"
@@ -54,7 +54,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch of training gave."""
+    """The results of one epoch of training."""
 
     epoch: int  # 1-based
     loss: float  # mean cross-entropy over the epoch's training images, dropout on
@@ -76,8 +76,8 @@ def train(
 ) -> Network:
     """Train a network on images (N, H, W, C) uint8 and labels (N,).
 
-    With `state_path`, the whole state is kept there after each epoch, and a run of the same recipe on
-    as many images goes on from it. `tick` hears of progress within an epoch, `report` of each epoch.
+    With `state_path`, the whole state is saved there after each epoch, and a run of the same recipe on
+    as many images resumes from it. `tick` is called during an epoch, `report` after each epoch.
     Raises ValueError for a state of another recipe or too few images for one batch.
     """
     devices = jax.local_devices()
@@ -148,19 +148,19 @@ def train(
             )
         )
         if state_path:
-            _keep(state_path, epoch + 1, identity, (params, optimizer_state))
+            _save_state(state_path, epoch + 1, identity, (params, optimizer_state))
     return nnx.merge(graph, params)
 
 
 def epochs_done(state_path: Path) -> int:
-    """How many epochs a kept state has behind it; 0 where there is none."""
+    """How many epochs a saved state has completed; 0 where there is none."""
     return int(checkpoint.unpack(state_path.read_bytes(), state_path)["epoch"]) if state_path.exists() else 0
 
 
 def augmented_batches(
     images: np.ndarray, labels: np.ndarray, recipe: Recipe, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One epoch's whole batches, shuffled, shifted (edges repeated) and flipped; same for one seed."""
+    """One epoch's full batches, shuffled, shifted (edges repeated) and flipped; the same for one seed."""
     random = np.random.default_rng([recipe.seed, epoch])
     order, size, (height, width) = random.permutation(len(images)), recipe.batch_size, images.shape[1:3]
     rows, columns = np.arange(height, dtype=np.int64), np.arange(width, dtype=np.int64)
@@ -185,7 +185,7 @@ def _is_kernel(parameter: jax.Array) -> bool:
     return parameter.ndim > 1  # biases are not decayed
 
 
-def _keep(path: Path, epoch: int, identity: dict[str, Any], state: Any) -> None:
+def _save_state(path: Path, epoch: int, identity: dict[str, Any], state: Any) -> None:
     leaves = {f"leaf{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, checkpoint.pack({"epoch": epoch, "recipe": json.dumps(identity), **leaves}))
@@ -193,9 +193,9 @@ def _keep(path: Path, epoch: int, identity: dict[str, Any], state: Any) -> None:
 
 def _restore(path: Path, identity: dict[str, Any], template: Any) -> tuple[int, Any]:
     arrays = checkpoint.unpack(path.read_bytes(), path)
-    kept = json.loads(str(arrays.get("recipe", "{}")))
-    if kept != json.loads(json.dumps(identity)):
-        different = sorted(key for key in identity if kept.get(key) != json.loads(json.dumps(identity[key])))
+    saved = json.loads(str(arrays.get("recipe", "{}")))
+    if saved != json.loads(json.dumps(identity)):
+        different = sorted(key for key in identity if saved.get(key) != json.loads(json.dumps(identity[key])))
         raise ValueError(
             f"training state {path} belongs to another recipe (it differs in {', '.join(different)}); "
             "give the same options to resume, or another --output to begin anew"

@@ -1,4 +1,4 @@
-"""`xpixels train`: data in, weights and a log out, with progress to look at."""
+"""`xpixels train`: train on a data set, write weights and a log, show progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECIPE_OPTIONS = {
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `xpixels train`; the recipe's defaults are told by `model.network.train.Recipe`."""
+    """Add the options of `xpixels train`; the recipe's defaults are in `model.network.train.Recipe`."""
     add_dataset_option(parser)
     parser.add_argument(
         "--output",
@@ -41,9 +41,9 @@ def _weights_file(text: str) -> Path:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Train by the recipe and write weights, description and log; goes on where it was stopped.
+    """Train by the recipe and write weights, description and log; resumes a stopped training.
 
-    Raises FileExistsError where files are there that are not of a training to be gone on with.
+    Raises FileExistsError where the files exist and do not belong to a training to resume.
     """
     from model import devices
     from model.data import registry
@@ -57,8 +57,8 @@ def train(options: argparse.Namespace) -> None:
     devices.use_all_cores(recipe.batch_size)
     state, log = options.output.with_suffix(".state.npz"), options.output.with_suffix(".log")
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    if not state.exists():  # nothing to go on with: what is there is somebody's
-        if log.exists() and not log.stat().st_size:  # of a training that was stopped in its first epoch
+    if not state.exists():  # nothing to resume: existing files are not ours
+        if log.exists() and not log.stat().st_size:  # from a training stopped in its first epoch
             log.unlink()
         for path in (options.output, options.output.with_suffix(".json"), log):
             require_place(path, replace=options.force, way_out=FORCE)
@@ -66,7 +66,7 @@ def train(options: argparse.Namespace) -> None:
     if not state.exists():
         log.unlink(missing_ok=True)
     total, done = recipe.epochs * len(images), training.epochs_done(state) * len(images)
-    with progress("training", total, "images", done=done) as shown, log.open("a", encoding="utf-8") as lines:
+    with progress("training", total, "images", done=done) as meter, log.open("a", encoding="utf-8") as lines:
 
         def report(epoch: training.Epoch) -> None:
             line = (
@@ -75,10 +75,10 @@ def train(options: argparse.Namespace) -> None:
                 f"{epoch.images_per_second:.0f} images/s"
             )
             print(line, file=lines, flush=True)
-            shown.to(epoch.epoch * len(images), f"test accuracy {epoch.test_accuracy:.4f}")
+            meter.to(epoch.epoch * len(images), f"test accuracy {epoch.test_accuracy:.4f}")
 
         def tick(epoch: int, done: int, loss: float) -> None:
-            shown.to((epoch - 1) * len(images) + done, f"loss {loss:.3f}")
+            meter.to((epoch - 1) * len(images) + done, f"loss {loss:.3f}")
 
         network = training.train(
             images.images,

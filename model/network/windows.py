@@ -1,9 +1,9 @@
-"""Which part of each layer a changed pixel reaches, from kernel size, padding and pool windows alone.
+"""The part of each layer that a changed pixel reaches, from kernel size, padding and pool windows alone.
 
-Rows and columns behave alike, so a window is along one axis: a pixel at p reaches, in a layer's output, the
-cells from `start[p]` on, `size` of them. The size is one for all pixels of a plan, so that one compiled
-program serves them all. Where a window hangs over the edge of the map, `start` is negative or the window
-ends beyond the map; `model.network.incremental_pass` sees to it that nothing changes out there.
+Rows and columns behave alike, so a window covers one axis: in a layer's output, a pixel at p reaches `size`
+cells from `start[p]` on. All pixels of a plan have the same size, so that one compiled program serves them
+all. At the edges of the map, `start` may be negative or the window may end beyond the map;
+`model.network.incremental_pass` makes sure that nothing changes there.
 
 The idea of recomputing only such windows: Nakandala, Kumar and Papakonstantinou, "Incremental and
 approximate inference for faster occlusion-based deep CNN explanations" (SIGMOD 2019).
@@ -32,9 +32,9 @@ class Window:
 class Reach:
     """The windows of one stage along one axis."""
 
-    spread: Window  # what the convolution makes of the change before it
-    aligned: Window  # what is computed: whole cells of the pools, as far as something changes there
-    pooled: Window  # the same behind the pools
+    spread: Window  # the change after the convolution
+    aligned: Window  # the cells computed: all pool windows in which something changes
+    pooled: Window  # the same after the pools
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Stage:
     """A convolution (or the input itself), its ReLU and the pools that follow it."""
 
     conv: Conv | None  # None: the input
-    shape: Shape  # (H, W, C) of the convolution's output, as far as anything reads it
-    pools: tuple[int, ...]  # the windows of the pools behind it
-    pooled_shape: Shape  # (H, W, C) behind the pools
+    shape: Shape  # (H, W, C) of the convolution's output, only what the next layer reads
+    pools: tuple[int, ...]  # the windows of the pools after it
+    pooled_shape: Shape  # (H, W, C) after the pools
     rows: Reach
     columns: Reach
 
@@ -57,10 +57,10 @@ class Plan:
     dense: tuple[Dense, ...]
 
     def multiply_adds(self, pixels: int = 1, *, scattered: bool = False) -> int:
-        """Multiply-adds of one evaluation with `pixels` changed ones.
+        """Multiply-adds of one evaluation with `pixels` changed pixels.
 
-        scattered: candidates at positions of their own meet in one whole product with the first dense layer;
-        those that share a position need only the window's part of it.
+        scattered: candidates at different positions take one whole product with the first dense layer;
+        candidates that share a position need only the window's part of it.
         """
         total, cells, channels = 0, 1, self.stages[0].shape[2]
         for stage in self.stages:
@@ -83,11 +83,11 @@ def plan(
 
     Args:
         architecture: maps (convolutions and pools), then one Flatten, then dense layers; dropout anywhere.
-        rows, columns: first and behind the last of the pixels' rows and columns. Near an edge windows are
-            smaller; what a plan for a part leaves out there is exactly what lies beyond the map.
+        rows, columns: the pixels' rows and columns, each as (first, last + 1). Near an edge windows are
+            smaller: a plan for a part leaves out exactly the cells beyond the map.
 
     Raises:
-        ValueError: the network is of another form; the message names the layer.
+        ValueError: the network has another form; the message names the layer.
     """
     layers = [layer for layer in architecture.layers if not isinstance(layer, Dropout)]
     cut = next((i for i, layer in enumerate(layers) if isinstance(layer, Flatten)), None)
@@ -114,19 +114,19 @@ def plan(
 
 @cache
 def parts(architecture: Architecture) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Rows and columns of pixels in up to three parts each, first and behind the last, for `plan`.
+    """Rows and columns of pixels in up to three parts each, as (first, last + 1), for `plan`.
 
     Windows are smaller near the edges: of all ways to cut an axis in three, this one costs the fewest
     multiply-adds over all pixels.
     """
-    found = []
+    by_axis = []
     for axis, side in enumerate(architecture.input_shape[:2]):
         every = list(combinations(range(side + 1), 2))
         plans = {part: plan(architecture, *((None, part) if axis else (part, None))) for part in every}
         cost = {part: plans[part].multiply_adds() * (part[1] - part[0]) for part in every}
         cuts = [[part for part in ((0, a), (a, b), (b, side)) if part in cost] for a, b in every]
-        found.append(min(cuts, key=lambda cut: sum(cost[part] for part in cut)))
-    return found[0], found[1]
+        by_axis.append(min(cuts, key=lambda cut: sum(cost[part] for part in cut)))
+    return by_axis[0], by_axis[1]
 
 
 def full_multiply_adds(architecture: Architecture) -> int:
@@ -142,11 +142,11 @@ def full_multiply_adds(architecture: Architecture) -> int:
     return total
 
 
-Group = tuple[Conv | None, tuple[int, ...]]  # a convolution, and the windows of the pools behind it
+Group = tuple[Conv | None, tuple[int, ...]]  # a convolution, and the windows of the pools after it
 
 
 def _grouped(maps: Sequence[Layer]) -> list[Group]:
-    """Each convolution with its pools; the input leads, with the pools before any convolution."""
+    """Each convolution with its pools; the first group is the input with the pools before any convolution."""
     groups: list[Group] = [(None, ())]
     for layer in maps:
         if isinstance(layer, Conv):
@@ -158,7 +158,7 @@ def _grouped(maps: Sequence[Layer]) -> list[Group]:
 
 
 def _shapes(shape: Shape, groups: list[Group]) -> list[tuple[Shape, Shape]]:
-    """Of each group the shape of the convolution's output that is read, and the shape behind the pools."""
+    """For each group the shape of the convolution's output that is read, and the shape after the pools."""
     shapes = []
     for conv, pools in groups:
         shape = conv.output_shape(shape) if conv else shape
@@ -184,7 +184,7 @@ def _reaches(
             shift, size = before - (conv.kernel - 1), size + conv.kernel - 1
             lows, highs = [low + shift for low in lows], [high + before for high in highs]
         spread, step = Window(size, tuple(lows)), math.prod(pools)
-        if part:  # not for pixels anywhere: no window would be smaller, and starts would be less regular
+        if part:  # without a part, no window would be smaller, and starts would be less regular
             lows, highs = [max(low, 0) for low in lows], [min(high, extent - 1) for high in highs]
         lows, highs = [low // step for low in lows], [high // step for high in highs]
         size = max(1, *(high - low + 1 for low, high in zip(lows, highs, strict=True)))

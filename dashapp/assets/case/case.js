@@ -1,5 +1,5 @@
-/* The case view: a layer that is pointed at is marked in the network and among the decisions alike, and other
-   files are told when an answer of the server is shown. */
+/* The case view: a layer under the pointer or with focus is marked in the network and among the decisions,
+   and other files get an event when a response of the server is shown. */
 (function () {
   "use strict";
   const marked = (name) => document.querySelectorAll(`.case-page [data-layer="${CSS.escape(name)}"]`);
@@ -14,13 +14,13 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.caseView = {
-    /* The page has come, or an answer to what was chosen: `shown` says what it shows now, by part. Files that
+    /* The page has arrived, or a response to a choice: `shown` holds what each part shows now. Files that
        wait for something listen to the event "caseshown". */
     answered: function (shown) {
       const { no_update, set_props } = window.dash_clientside;
       if (!shown) return no_update;
       document.dispatchEvent(new CustomEvent("caseshown", { detail: shown }));
-      // Light or dark was switched while the page was on its way.
+      // The theme was switched while the page was loading.
       const { theme } = document.documentElement.dataset;
       if (theme && shown.theme !== theme) set_props("theme", { data: theme });
       return no_update;

@@ -1,15 +1,15 @@
-/* Controller of the neighbor graph: live forces, hover card, wheel zoom, fit. All of it stays in the
-   browser; the server only ever sends elements (dashapp/draw/graph_elements.py), which carry the wanted length of each
-   edge and a position that already has it.
+/* Controller of the neighbor graph: live forces, hover card, wheel zoom, fit. All of it runs in the browser;
+   the server sends only elements (dashapp/draw/graph_elements.py), with the target length of each edge and
+   positions that already match it.
 
-   Forces, as in D3's force layout that the paper used: a spring an edge, images push each other apart. The
-   push acts only across the edges, never along them, so that lengths keep following the distances. */
+   Forces, as in D3's force layout that the paper used: each edge is a spring, images push each other apart.
+   The push acts only across the edges, never along them, so that edge lengths still follow the distances. */
 (function () {
   "use strict";
   const GRAPH = "case-graph";
   const COOLING = 0.975; // share of the heat that a step keeps
-  const STEP = 16; // milliseconds of a step; a slow screen makes several a frame
-  const COLD = 0.01; // where the forces rest
+  const STEP = 16; // milliseconds of a step; a slow screen does several per frame
+  const COLD = 0.01; // heat at which the forces stop
   const FRICTION = 0.6;
   const PADDING = 26; // pixels around the graph when it is fitted
   const LARGEST = 1.2; // zoom to which a small graph is enlarged
@@ -35,7 +35,7 @@
     let last = 0; // time of the last frame
     let held = null; // id of the node that is being dragged
     let moved = false; // whether the reader chose a zoom or pan of their own
-    const home = { x: 0, y: 0 }; // where the case rests
+    const home = { x: 0, y: 0 }; // resting position of the case
 
     /* Forces */
     function read() {
@@ -61,7 +61,7 @@
         const force = (0.35 * (far - length)) / far;
         to.vx -= dx * force;
         to.vy -= dy * force;
-        // The case is heavy, but gives way a little to an image that is being pulled.
+        // The case is heavy, but moves a little with an image that is being dragged.
         const share = to.node.id() === held ? 0.12 : 0.004;
         from.vx += dx * force * share;
         from.vy += dy * force * share;
@@ -77,7 +77,7 @@
           const dx = b.x - a.x || 0.01 * (i - j);
           const dy = b.y - a.y || 0.01;
           const far = Math.hypot(dx, dy);
-          // An image that is held pushes from further off, so that those under it come to light.
+          // An image that is being dragged pushes from farther away, to uncover those under it.
           const reach = (a.radius + b.radius) * (a.node.id() === held || b.node.id() === held ? 1.7 : 1);
           if (far >= reach) continue;
           const force = 0.5 * (reach - far);
@@ -94,7 +94,7 @@
       const far = Math.hypot(rx, ry) || 1;
       const [tx, ty] = [-ry / far, rx / far];
       let along = fx * tx + fy * ty;
-      // One behind the other: they would never part, so each steps to its side.
+      // Two images in line with the case would never separate, so each moves to its side.
       const straight = Math.abs(fx * rx + fy * ry) / far;
       if (Math.abs(along) < 0.2 * straight) along += 0.2 * straight * side;
       body.vx += tx * along * heat;
@@ -176,7 +176,7 @@
     }
 
     function onWheel(event) {
-      // Cytoscape's own wheel zoom is too fast for a mouse and warns when it is slowed down.
+      // Cytoscape's own wheel zoom is too fast for a mouse and logs a warning when it is slowed down.
       event.preventDefault();
       event.stopImmediatePropagation();
       const box = element.getBoundingClientRect();
@@ -205,7 +205,7 @@
       card.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
     }
 
-    /* Beside the image, where the card fits and leaves the case in the middle free. */
+    /* A place beside the image where the card fits and does not cover the case in the middle. */
     function cardPlace(node) {
       const { x, y } = node.renderedPosition();
       const middle = cy.getElementById("case").renderedBoundingBox({ includeOverlays: false });
@@ -272,9 +272,9 @@
     cy.on("dragpan pinchzoom", () => {
       moved = true;
     });
-    // Cytoscape does not see a pointer that leaves its box.
+    // Cytoscape does not notice when the pointer leaves its box.
     element.addEventListener("mouseleave", () => held || unpoint());
-    // On an ancestor: Cytoscape listens on the element itself, was there first, and would zoom as well.
+    // On an ancestor: Cytoscape's own listener on the element itself was added first and would also zoom.
     frame.addEventListener("wheel", onWheel, { capture: true, passive: false });
     cy.minZoom(0.25);
     cy.maxZoom(6);
@@ -296,14 +296,14 @@
         warm(0.2);
       });
     }
-    // Content above the graph may move it; hover would miss its images until it measures again.
+    // Content above the graph may move it; hover would miss its images until Cytoscape measures again.
     new ResizeObserver(() => {
       if (cy.destroyed()) return;
       cy.resize();
       if (!moved) fit(false);
     }).observe(frame);
 
-    /* The whole graph as a picture, on the color of the page. */
+    /* Save the whole graph as a picture, on the page's surface color. */
     async function picture(name) {
       const bg = window.getComputedStyle(frame).getPropertyValue("--surface").trim();
       const blob = await cy.png({ output: "blob-promise", full: true, scale: 2, bg });
@@ -325,7 +325,7 @@
     };
   }
 
-  /* Both activations of a neighbor's edge: its node is `n` and the id of its reference sample. */
+  /* Open the pair view of a neighbor; its node's id is `n` and the id of its reference sample. */
   function compare(node) {
     window.dash_clientside.caseChoice.choose("pair", node.slice(1));
   }
@@ -346,7 +346,7 @@
     if (button) here()?.picture(button.dataset.name);
   });
 
-  /* The list is one stop of the keyboard; the arrow keys point at its rows. */
+  /* The list is one tab stop; the arrow keys move through its rows. */
   function onKey(event) {
     const list = event.target.closest && event.target.closest(".neighbor-list");
     const graph = list && here();
@@ -379,7 +379,7 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.neighborGraph = {
-    /* New elements have come (`version` names them). */
+    /* New elements have arrived (`version` identifies them). */
     place: function (version) {
       if (version) window.requestAnimationFrame(() => place(version, 300));
       return window.dash_clientside.no_update;

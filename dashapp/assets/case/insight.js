@@ -1,18 +1,18 @@
-/* What the reader chooses in the case view goes into the address, which everything follows. Clicks are heard
-   here and not by Dash, which forgets one on a button that an answer of the server is just replacing.
-   Sliders: while one moves the page follows at once; the address is written when it is let go, in place of
-   the one before, so that "back" leaves the page and does not undo step by step. */
+/* The reader's choices in the case view are written into the address, which everything follows. Clicks are
+   handled here and not by Dash, which loses one on a button that a server response is just replacing.
+   Sliders: while one moves the page is updated at once; when it is released the new address replaces the
+   previous one, so that "back" leaves the page and does not undo step by step. */
 (function () {
   "use strict";
-  const PATIENCE = 400; // milliseconds that an answer of the server is waited for while a slider moves
-  const REDRAWN_WITHIN = 5000; // milliseconds in which the page is drawn anew for another metric or rule
+  const PATIENCE = 400; // milliseconds to wait for a response of the server while a slider moves
+  const REDRAWN_WITHIN = 5000; // milliseconds in which the page is redrawn for another metric or rule
   const { address } = window.explainablePixels;
   const waiting = { timer: null, point: null, asked: null };
 
   const noUpdate = () => window.dash_clientside.no_update;
   const isPoint = (k, threshold) => Number.isInteger(k) && Number.isInteger(threshold);
 
-  /* One question at a time: the next one when the answer has come, or is taking too long. */
+  /* One request at a time: the next one is sent when the response has arrived or is taking too long. */
   function ask() {
     waiting.timer = null;
     if (!document.getElementById("what-if")) return;
@@ -27,7 +27,7 @@
     waiting.timer = window.setTimeout(ask, Math.max(0, wait));
   }
 
-  /* dcc.Slider has no way to name its thumb and its number; it comes later than the page that it is in. */
+  /* dcc.Slider has no option to label its thumb and its number; it is drawn later than its page. */
   function nameSliders() {
     for (const one of document.querySelectorAll(
       ".what-if-slider [role=slider]:not([aria-label]), .what-if-slider input:not([aria-label])",
@@ -38,16 +38,16 @@
   new MutationObserver(nameSliders).observe(document, { childList: true, subtree: true });
 
   let chosen = null; // the switch above part C that the reader has just pressed
-  let opening = null; // the neighbor whose pair the reader has just asked for
-  let twinAsked = false; // the reader has just asked for the twin view
+  let opening = null; // the neighbor whose pair the reader has just opened
+  let twinAsked = false; // the reader has just opened the twin view
 
-  /* What goes when another value is chosen: a k and a threshold are a layer's, a difference is one of open maps. */
+  /* Fields to remove with another value: k and threshold belong to a layer, the difference to open maps. */
   function forgotten(field, value) {
     if (field === "layer") return ["k", "threshold"];
     return field === "activations" && value === "" ? ["difference"] : [];
   }
 
-  /* Choices of the page: a field of the address and its value; '' is the default, which is left out. */
+  /* Write a choice into the address: a field and its value; '' is the default, which is left out. */
   function choose(field, value) {
     opening = field === "pair" && value !== "" ? value : null;
     address.choose(field, value, forgotten(field, value));
@@ -60,7 +60,7 @@
     const redraws = field === "metric" || field === "rule";
     twinAsked = field === "twin" && button.dataset.value !== "";
     chosen = redraws ? { field, until: window.performance.now() + REDRAWN_WITHIN } : null;
-    const closes = button.getAttribute("aria-expanded") === "true"; // what it has opened
+    const closes = button.getAttribute("aria-expanded") === "true"; // a second click closes what it opened
     choose(field, closes ? "" : button.dataset.value);
     if (button.classList.contains("pair-close")) backToList();
   });
@@ -77,8 +77,8 @@
     choose("pair", "");
   });
 
-  /* The pair that is shown: its row in the list is marked; one that the reader has asked for comes into view, and
-     the keyboard goes there. */
+  /* Mark the list row of the pair that is shown; scroll to the pair and focus it if the reader has just
+     opened it. */
   function showPair(shown) {
     const pair = document.getElementById("pair");
     const sample = shown.pair ? shown.pair.split("/")[0] : "";
@@ -91,13 +91,13 @@
     pair.scrollIntoView({ block: "nearest" });
   }
 
-  /* So do the twins that the reader has asked for: they stand below the graph. */
+  /* Scroll to the twin view, which is below the graph, if the reader has just opened it. */
   function showTwin(shown) {
     if (twinAsked && shown.twin) document.getElementById("twin")?.scrollIntoView({ block: "nearest" });
     twinAsked = false;
   }
 
-  /* Another metric or rule draws the page anew: the keyboard keeps its place on the switch. */
+  /* Another metric or rule redraws the page: move focus back to the switch. */
   function keepSwitch() {
     if (!chosen || document.activeElement !== document.body) return;
     if (window.performance.now() > chosen.until) return;
@@ -105,7 +105,7 @@
     document.querySelector(switches)?.focus({ preventScroll: true });
   }
 
-  /* The point that was asked for while a slider moves has come from the server. */
+  /* The response for the point that was requested while a slider moves has arrived. */
   function settle({ what_if: point }) {
     const { asked, timer } = waiting;
     if (!asked || asked.point.k !== point.k || asked.point.threshold !== point.threshold) return;

@@ -1,8 +1,8 @@
-/* The maps of the case view: a position that is pointed at, or reached with the arrow keys, tells its numbers. */
+/* The maps of the case view: show the numbers of the position under the pointer or chosen by arrow keys. */
 (function () {
   "use strict";
   const parsed = new WeakMap(); // frame -> its values
-  const at = new WeakMap(); // frame -> [row, column] of the keyboard
+  const at = new WeakMap(); // frame -> [row, column] chosen with the keyboard
 
   function values(frame) {
     const text = frame.dataset.map;
@@ -93,7 +93,7 @@
     tell(frame, ...next);
   });
 
-  /* Pointing at the repair sweep's decision frames the pixel that it names. */
+  /* Pointing at the repair sweep's decision marks the suspected pixel. */
   document.addEventListener("mouseover", (event) => {
     const card = event.target.closest && event.target.closest("[data-detector][data-row]");
     const mark = document.querySelector(".case-image-frame .suspect");

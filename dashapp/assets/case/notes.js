@@ -1,6 +1,6 @@
-/* The note of a case: it is saved when it loses the keyboard, and with Ctrl+Enter. Until the server has it the
-   strip says that it is not. What could not be saved is kept here, also while other cases are looked at, and
-   sent again when the database answers. */
+/* The note of a case: it is saved when it loses focus, and with Ctrl+Enter. Until the server has saved it the
+   strip is marked as unsaved. Text that could not be saved is stored here, also while other cases are shown,
+   and sent again when the database is available. */
 (function () {
   "use strict";
   const FIELD = "textarea.note-input";
@@ -42,7 +42,7 @@
     if (!kept) return;
     lost.delete(kept.id.case);
     for (const field of fields()) {
-      // What was typed meanwhile is not saved yet.
+      // Text typed meanwhile is not saved yet.
       if (caseOf(field) === kept.id.case && field.value === (kept.value || "")) {
         strip(field).removeAttribute("data-unsaved");
       }
@@ -55,13 +55,13 @@
     fields().filter((field) => lost.has(caseOf(field))).forEach(send);
   });
 
-  /* The field of a case that is shown again gets the text that was not saved, and another try. */
+  /* When a case is shown again: put the unsaved text into its field, and try again to save it. */
   function restore() {
     for (const field of fields()) {
       const text = lost.get(caseOf(field));
       if (text === undefined || strip(field).hasAttribute("data-unsaved") || field.value === text) continue;
       const property = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value");
-      property.set.call(field, text); // past React, which then hears of it as of a person's typing
+      property.set.call(field, text); // bypasses React, which then handles the event like typing
       field.dispatchEvent(new Event("input", { bubbles: true }));
       mark(field);
       window.setTimeout(() => send(field));
@@ -70,6 +70,6 @@
 
   new MutationObserver(() => lost.size && restore()).observe(document, { childList: true, subtree: true });
   window.addEventListener("beforeunload", (event) => {
-    if (lost.size) event.preventDefault(); // the browser asks
+    if (lost.size) event.preventDefault(); // the browser asks for confirmation
   });
 })();

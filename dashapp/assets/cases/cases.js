@@ -1,11 +1,11 @@
-/* The case list: what is typed into its fields goes into the address, which everything else follows. */
+/* The case list: text typed into its fields is written into the address, which everything else follows. */
 (function () {
   "use strict";
   const NUMBER = /^-?[0-9]{1,12}(\.[0-9]{1,12})?$/;
   const { address } = window.explainablePixels;
   const OPENED = "explainable-pixels:facets";
 
-  /* The address for what stands in the fields now; what is no range leaves the one before. */
+  /* Write the text in the fields into the address; an invalid range leaves the previous one there. */
   function typed() {
     const fields = address.fields();
     const before = fields.toString();
@@ -45,7 +45,7 @@
     }
   });
 
-  /* Shift and a click on a column's title: a further key of the order, as in other tables. */
+  /* Shift and a click on a column's title: an additional sort key, as in other tables. */
   document.addEventListener(
     "click",
     (event) => {
@@ -57,7 +57,7 @@
     true,
   );
 
-  /* Which filters a reader has opened or closed stays so while the list is drawn anew. */
+  /* Filters that the reader has opened or closed stay so when the list is redrawn. */
   function opened() {
     try {
       return JSON.parse(window.sessionStorage.getItem(OPENED)) || {};
@@ -73,7 +73,7 @@
     try {
       window.sessionStorage.setItem(OPENED, JSON.stringify({ ...opened(), [facet.dataset.facet]: !facet.open }));
     } catch {
-      // storage may be forbidden; the filters then open as they come
+      // storage may be forbidden; the filters are then in their default state
     }
   });
 
@@ -85,7 +85,7 @@
     }
   });
 
-  /* A menu closes when something else is used, and by Escape. */
+  /* A menu closes on a press outside it and on Escape. */
   const menus = () => document.querySelectorAll("details.menu-of[open]");
   document.addEventListener("pointerdown", (event) => {
     for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;

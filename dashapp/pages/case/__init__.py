@@ -1,7 +1,7 @@
 """The page of one case, `/case/<id>`.
 
-What is imported from here is listed in `__init__.pyi`, and loaded when it is first asked for: the page
-imports the other files of this folder.
+`__init__.pyi` lists the exported names. They are loaded on first use, since the page imports the other files
+of this folder.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
-"""The state of the case view, which lives in its address: `/case/17?layer=dense&neighbors=all&...`.
+"""The state of the case view, which is stored in its address: `/case/17?layer=dense&neighbors=all&...`.
 
-The rest of the query string is the case list's, kept for the way back and for the previous and next case.
+The rest of the query string is the case list's, for the link back and for the previous and next case.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from db.vocabulary import K_MAX, METRIC
 
 PANELS = ("both", "graph", "list")  # how the neighbors are shown, the default first
 ORDERS = ("difference", "stored")  # of a pair's units, the default first
-# What only a case's page understands; its list knows none of them.
+# Fields of a case's page only; the list has none of them.
 OWN = ("layer", "neighbors", "metric", "rule", "k", "threshold", "panel", "pair", "order", "twin", *MAPS)
 
 
 class CaseView(NamedTuple):
-    """What the address asks the page to show."""
+    """The view that the address asks for."""
 
     layer: str
     show_all: bool  # all stored neighbors instead of the first k
@@ -39,7 +39,7 @@ def case_view(
     metrics: Sequence[str] = (METRIC,),
     rules: Sequence[str] = ("total",),
 ) -> CaseView:
-    """Read a query string ('?...' or ''); without a layer the list's detector, if it is a layer, or the last.
+    """Read a query string ('?...' or ''); the default layer is the list's detector if a layer, else the last.
 
     Args:
         search: the query string.
@@ -48,49 +48,49 @@ def case_view(
         rules: those that are tuned; the first is the default.
     """
     fields = dict(read_fields(search))
-    asked, shown_in_list = fields.get("layer"), fields.get("detector")
-    layer = shown_in_list if shown_in_list in layers else layers[-1]
+    own_layer, list_detector = fields.get("layer"), fields.get("detector")
+    layer = list_detector if list_detector in layers else layers[-1]
     complaints = []
-    if asked in layers:
-        layer = asked
-    elif asked is not None:
-        complaints.append(decisions.unknown_layer_sentence(asked, layers, layer))
-    shown = fields.get("neighbors")
-    if shown not in (None, "all"):
-        complaints.append(decisions.unknown_range_sentence(shown))
+    if own_layer in layers:
+        layer = own_layer
+    elif own_layer is not None:
+        complaints.append(decisions.unknown_layer_sentence(own_layer, layers, layer))
+    neighbors = fields.get("neighbors")
+    if neighbors not in (None, "all"):
+        complaints.append(decisions.unknown_range_sentence(neighbors))
 
-    def choice(name: str, known: Sequence[str]) -> str:
+    def read_choice(name: str, known: Sequence[str]) -> str:
         value = fields.get(name, known[0])
         if value in known:
             return value
         complaints.append(_complaint(name, value, f"it can be {', '.join(known)}. Shown instead: {known[0]}"))
         return known[0]
 
-    def number(name: str, lowest: int, highest: int | None) -> int | None:
+    def read_number(name: str, lowest: int, highest: int | None) -> int | None:
         value = fields.get(name)
         if value is None:
             return None
         try:
-            found = int(value)
+            parsed = int(value)
         except ValueError:
-            found = None
-        if found is None or len(value) > 9 or found < lowest or (highest is not None and found > highest):
+            parsed = None
+        if parsed is None or len(value) > 9 or parsed < lowest or (highest is not None and parsed > highest):
             ends = f"{lowest} or more" if highest is None else f"{lowest} to {highest}"
             complaints.append(_complaint(name, value, f"it can be a whole number, {ends}"))
             return None
-        return found
+        return parsed
 
     view = CaseView(
         layer=layer,
-        show_all=shown == "all",
-        metric=choice("metric", metrics or (METRIC,)),
-        rule=choice("rule", rules or ("total",)),
-        k=number("k", 1, K_MAX),
-        threshold=number("threshold", -1, K_MAX),
-        panel=choice("panel", PANELS),
-        pair=number("pair", 1, None),
-        order=choice("order", ORDERS),
-        twin=choice("twin", ("0", "1")) == "1",
+        show_all=neighbors == "all",
+        metric=read_choice("metric", metrics or (METRIC,)),
+        rule=read_choice("rule", rules or ("total",)),
+        k=read_number("k", 1, K_MAX),
+        threshold=read_number("threshold", -1, K_MAX),
+        panel=read_choice("panel", PANELS),
+        pair=read_number("pair", 1, None),
+        order=read_choice("order", ORDERS),
+        twin=read_choice("twin", ("0", "1")) == "1",
         complaints=(),
     )
     return view._replace(complaints=tuple(complaints))
@@ -101,14 +101,16 @@ def _complaint(name: str, value: str, expected: str) -> str:
 
 
 def chooses(field: str, value: str) -> dict[str, Any]:
-    """Attributes of a button that writes a value into the address; "" is the field's default, which is left
-    out. Heard by assets/case/insight.js; a button that is expanded takes its value back.
+    """Attributes of a button that writes a value into the address.
+
+    "" is the field's default, which is left out. assets/case/insight.js handles the click; a click on an
+    expanded button removes its value.
     """
     return {"data-field": field, "data-value": value}
 
 
 def other_case_search(search: str) -> str:
-    """The query string for the previous or the next case: as this, without what is only of this case."""
+    """The query string for the previous or the next case: this one without fields of this case alone."""
     return _without(search, ("pair",))
 
 

@@ -1,6 +1,4 @@
-"""A conv layer's maps in the case view, all of them, when the reader opens it; or what the attack changed in
-them.
-"""
+"""All maps of a conv layer that the reader opens in the case view, or how the attack changed them."""
 
 import math
 from typing import Any
@@ -22,12 +20,12 @@ FULL = 0.995  # share of the values, by size, below the last color of the scale
 
 
 def channels_part() -> html.Div:
-    """The place of the panel, empty while no layer is open."""
+    """The container of the panel, empty while no layer is open."""
     return html.Div(id=ids.CASE_CHANNELS)
 
 
 def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[Any]:
-    """What the panel holds; a line where the address asks for something else than it can show."""
+    """The panel's content; a line if the address asks for something that it cannot show."""
     lines = [view.complaints[name] for name in ("activations", "difference") if name in view.complaints]
     notices = [html.P(line, className="notice-line", role="status") for line in lines]
     if view.layer is None:
@@ -78,10 +76,10 @@ def _switch(case: db.read.CaseDetail, difference: bool) -> html.Button:
 
 
 def _grid(values: np.ndarray, difference: bool) -> list[Any]:
-    """Maps (H, W, C) beside one another, and the bar of their colors."""
+    """Maps (H, W, C) side by side, and their color bar."""
     means = values.mean((0, 1))
     order = np.argsort(-np.abs(values).mean((0, 1)) if difference else -means, kind="stable")
-    # A few values are far above all others; they share the last color, so that the others can be told apart.
+    # A few values are far above all others; they share the last color, so that the others stay distinct.
     largest = float(np.quantile(np.abs(values), FULL)) or float(np.abs(values).max())
     draw = map_pictures.difference_picture if difference else map_pictures.activation_picture
     cells = [

@@ -1,4 +1,4 @@
-"""Part C of the case view, first: the softmax output, and how the neighbors' labels are distributed."""
+"""Part C of the case view, first half: the softmax output and the distribution of the neighbors' labels."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _draw_softmax(scene: Scene) -> dict[str, Any]:
 
 
 def _draw_counts(scene: Scene) -> dict[str, Any]:
-    """Labels of the neighbors that are counted, by the sliders, and what is counted."""
+    """Draw the labels of the neighbors that the sliders' k counts, and what is counted."""
     case, view, decision = scene.case, scene.view, scene.decision_here
     counted = scene.neighbors[: UNTUNED_SHOWN if decision is None else decision.k]
     return {

@@ -1,4 +1,4 @@
-"""What the reader chooses in part C: metric and rule, and how the neighbors are shown."""
+"""The reader's choices in part C: metric and rule, and how the neighbors are shown."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,12 +24,12 @@ PANEL_NOTES = {
 
 
 def toolbar_part(state: CaseState) -> html.Div:
-    """The switches of metric and rule; for another one the page is drawn anew."""
+    """The switches of metric and rule; another choice redraws the page."""
     return html.Div(_switches(state), id=ids.CASE_TOOLBAR, className="insight-toolbar")
 
 
 def _switches(state: CaseState) -> list[Any]:
-    """A choice of one is words."""
+    """The switches and their help; a single option is shown as text."""
     view = state.view
     return [
         _switch("Metric", "metric", state.metrics, view.metric, said.METRIC_NOTES),
@@ -59,7 +59,7 @@ def _switches(state: CaseState) -> list[Any]:
 
 
 def panel_switch(state: CaseState, case: db.read.CaseDetail) -> list[Any]:
-    """How the neighbors are shown; the graph as a picture; the view of both images."""
+    """The button of the twin view, the switch of graph and list, and the button that saves the graph."""
     view = state.view
     name = f"case-{case.case_id}-{view.layer}-{view.metric}.png"
     twin = html.Button(
@@ -102,7 +102,7 @@ def segmented(
     names: dict[str, str],
     notes: dict[str, str],
 ) -> html.Div:
-    """Buttons of which one is pressed; the first of `known` is the default, which the address leaves out."""
+    """Buttons, one of them pressed; the first of `known` is the default, which the address leaves out."""
     return html.Div(
         [
             html.Button(

@@ -1,6 +1,6 @@
-"""Part B of the case view (paper, 4.3: right column): each layer's decision, why, what it recovers.
+"""Part B of the case view (paper, 4.3: right column): each layer's decision, its reason, what it recovers.
 
-The detectors without neighbors follow in `case_detectors`.
+The detectors without neighbors are in `detectors.py`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def decisions_part(
     metric: str,
     rule: str,
 ) -> html.Aside:
-    """One card a compared layer; a click chooses it.
+    """One card per compared layer; a click chooses it.
 
     Args:
         case: the case.
@@ -96,7 +96,7 @@ def _decision(
 def explain_decision(
     case: db.read.CaseDetail, decision: db.read.CaseDecision | votes.Decided, rule: str
 ) -> list[html.P]:
-    """Why a layer alarms or not, what it recovers, and how that turned out; stored, or by the sliders."""
+    """Why a layer alarms or not, what it recovers, and the outcome; as stored, or by the sliders."""
     names = case.class_names
     predicted, recovered = names[case.predicted_class], decision.recovered_class
     reason = words.reason_sentence(
@@ -131,7 +131,7 @@ def recovered_line(name: str, class_id: int, why: str) -> html.P:
 
 
 def outcome_line(outcome: str | None) -> list[html.P]:
-    """The outcome by its plain name; nothing where nobody knows it."""
+    """The outcome by its plain name; nothing if it is not known."""
     if outcome is None:
         return []
     right = OUTCOMES[outcome].right

@@ -14,13 +14,13 @@ from db.vocabulary import DETECTORS
 
 
 def detectors_part(case: db.read.CaseDetail, decisions: Sequence[db.read.ScoreDecision]) -> html.Section:
-    """One card a detector, the repair sweep first; `decisions` is empty before an evaluation."""
+    """One card per detector, the repair sweep first; `decisions` is empty before an evaluation."""
     places = {name: place for place, name in enumerate(DETECTORS)}
-    found = sorted(decisions, key=lambda one: places.get(one.detector, len(places)))
-    if found:
+    ordered = sorted(decisions, key=lambda one: places.get(one.detector, len(places)))
+    if ordered:
         body = [
             html.P(words.SECTION_NOTE, className="muted decisions-rule"),
-            *(_card(case, decision) for decision in found),
+            *(_card(case, decision) for decision in ordered),
         ]
     else:
         body = [html.P(words.NOT_EVALUATED, className="notice-line")]

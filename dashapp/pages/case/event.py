@@ -1,7 +1,7 @@
-"""One event, one reading: the only callback of the case view that follows address, theme and sliders.
+"""The only callback of the case view that follows address, theme and sliders; it reads the case once.
 
-It reads the case and its state once and draws what has changed; the parts are functions of what was read.
-`CASE_SHOWN` holds what the page shows, by part: the browser sends it along, so that nothing is drawn twice.
+It redraws what has changed; the parts are functions of the data that it reads. `CASE_SHOWN` stores what each
+part shows: the browser sends it with each event, so that nothing is drawn twice.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def register_event(app: Dash, engine: Engine, draw_page: Callable[[Scene], list[
 
     Args:
         app, engine: the app and its database.
-        draw_page: draws the whole page anew: for another metric or rule every decision is another.
+        draw_page: redraws the whole page: another metric or rule changes every decision.
     """
     for file in (what_if, neighbors):
         file.register(app)
@@ -68,7 +68,7 @@ def register_event(app: Dash, engine: Engine, draw_page: Callable[[Scene], list[
                 "threshold": State(ids.WHAT_IF_THRESHOLD, "value"),
             },
         },
-        prevent_initial_call=True,  # the page comes complete
+        prevent_initial_call=True,  # the page is complete when it is sent
     )
     def follow_event(
         search: str | None,
@@ -87,10 +87,10 @@ def register_event(app: Dash, engine: Engine, draw_page: Callable[[Scene], list[
         scene = Scene(app, engine, case_id, search or "", theme or "light", moving)
         scene.hrefs, scene.sliders = hrefs, sliders
         scene.listed = {
-            name: [one["id"] for one in asked]
+            name: [one["id"] for one in outputs]
             for part in ctx.outputs_grouping["parts"].values()
-            for name, asked in part.items()
-            if isinstance(asked, list)
+            for name, outputs in part.items()
+            if isinstance(outputs, list)
         }
         before, now = shown or {}, keys_of(PARTS, scene)
         if before == now:

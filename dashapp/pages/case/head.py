@@ -1,4 +1,4 @@
-"""The head of a case's page: the way back, the case in one sentence, the verdict, lines about the address."""
+"""The head of a case's page: the link back, the case in one sentence, the verdict, address complaints."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from dashapp.words import decisions as words
 
 
 def head_part(scene: Scene) -> html.Header:
-    """Where the reader is: the way back, the case, the cases before and after it in the list."""
+    """The link back to the list, the case, and links to the cases before and after it in the list."""
     app, case, search = scene.app, scene.case, scene.search
     place, network = scene.place[0], _network_title(scene)
     attacked = case.attack is not None
@@ -63,7 +63,7 @@ def head_part(scene: Scene) -> html.Header:
 
 
 def _batch(app: Dash, case: db.read.CaseDetail) -> dcc.Link | None:
-    """The batch that the case came from, which leads to all of its cases."""
+    """A link to all cases of the batch that the case came from."""
     if case.batch is None:
         return None
     others = db.read.CaseQuery("all", network=case.network_id).only("batch", str(case.batch.batch_id))
@@ -83,7 +83,7 @@ def _step(app: Dash, to: str, text: str, case_id: int | None, search: str) -> dc
 
 
 def _network_title(scene: Scene) -> str | None:
-    """Which network the case is of, where the database has several."""
+    """Title of the case's network if the database has several, else None."""
     networks = db.read.case_query(scene.engine, "")[1].networks
     if len(networks) < 2:
         return None
@@ -96,7 +96,7 @@ def notice(lines: Sequence[str]) -> list[html.P]:
 
 
 def _draw_links(scene: Scene) -> dict[str, Any]:
-    """The page's links keep what the address chooses: to the list its filters, to other cases all."""
+    """Update the page's links: to the list with its filters, to other cases with everything but the pair."""
     here, other = {"list": list_search(scene.search)}, other_case_search(scene.search)
     return {
         "links": [

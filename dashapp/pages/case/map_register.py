@@ -1,6 +1,6 @@
 """The maps that can lie over a case's images, by name: menu, address and legend derive from this register.
 
-One more is a row here, with a function that reads it (CONTRIBUTING.md).
+To add a map, add a row here with a function that reads it (CONTRIBUTING.md).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class MapContent(NamedTuple):
 
     over: db.read.PixelMap | None
     original: db.read.PixelMap | None
-    sentences: list[str]  # what the map means, then what it says of this image
+    sentences: list[str]  # what the map means, then what it shows for this image
 
 
 class CaseMap(NamedTuple):
@@ -26,29 +26,29 @@ class CaseMap(NamedTuple):
     name: str  # in the address
     title: str
     note: str  # what it shows, in one sentence
-    what: str = ""  # that the database lacks, where `read` gives None
-    read: Callable[[Engine, db.read.CaseDetail], MapContent | None] | None = None  # None: nothing lies over
+    what: str = ""  # name of what the database lacks if `read` returns None
+    read: Callable[[Engine, db.read.CaseDetail], MapContent | None] | None = None  # None: no map
 
 
 def read_vulnerability(engine: Engine, case: db.read.CaseDetail) -> MapContent | None:
-    """How vulnerable each position was, of the image before any attack."""
-    found = db.read.vulnerability_map(engine, case.case_id)
-    if found is None:
+    """Read how vulnerable each position was, in the image before any attack."""
+    stored = db.read.vulnerability_map(engine, case.case_id)
+    if stored is None:
         return None
     attacked = case.attack is not None
     sentences = words.vulnerability_sentences(
-        margins=found.margins,
-        classes=found.classes,
-        levels=found.levels,
+        margins=stored.margins,
+        classes=stored.classes,
+        levels=stored.levels,
         true=case.true_name or case.class_names[case.predicted_class],
         names=case.class_names,
         attacked=attacked,
     )
-    return MapContent(None if attacked else found, found if attacked else None, sentences)
+    return MapContent(None if attacked else stored, stored if attacked else None, sentences)
 
 
 def read_repair(engine: Engine, case: db.read.CaseDetail) -> MapContent | None:
-    """What repairing each pixel does, of the image and of the original."""
+    """Read what repairing each pixel does, in the image and in the original."""
     over, original = db.read.repair_maps(engine, case.case_id)
     if over is None:
         return None

@@ -1,6 +1,4 @@
-"""The images of the case view, and the map that lies over them: how vulnerable each position is, or what a
-repair of it does.
-"""
+"""The images of the case view, and the map over them: how vulnerable each position is, or its repair."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +23,7 @@ from dashapp.words.glossary import Entry, explained
 
 
 def switch(view: MapsView) -> html.Div:
-    """The buttons that choose what lies over the images."""
+    """The buttons that choose the map over the images."""
     return html.Div(
         [
             html.Button(
@@ -45,12 +43,12 @@ def switch(view: MapsView) -> html.Div:
 
 
 def pictures_part() -> html.Div:
-    """The place of the images and of what lies over them."""
+    """The container of the images and of the map over them."""
     return html.Div(id=ids.CASE_PICTURES)
 
 
 def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[Any]:
-    """The image that the network saw, beside the original when it was attacked; then what the map says."""
+    """The image that the network saw, beside the original if it was attacked; then the map's legend."""
     over, original, scale, legend = _maps(engine, case, view)
     address = image_address(app, case.image.sha256)
     true = case.true_name
@@ -84,13 +82,13 @@ def _maps(
     if content is None:
         return None, None, None, [html.P(maps.missing_sentence(chosen.what), className="notice-line")]
     over, original, sentences = content
-    there = [one for one in (over, original) if one is not None]
-    scale = map_pictures.margin_scale(np.concatenate([one.margins.ravel() for one in there]))
+    stored = [one for one in (over, original) if one is not None]
+    scale = map_pictures.margin_scale(np.concatenate([one.margins.ravel() for one in stored]))
     return over, original, scale, _legend(scale, sentences)
 
 
 def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list[Any]:
-    """`sentences`: what the map means, then what it says of this image."""
+    """Color bar and text; `sentences`: what the map means, then what it shows for this image."""
     meaning, *said = sentences
     zero = 100 * (min(max(0.0, scale.low), scale.high) - scale.low) / max(scale.high - scale.low, 1e-6)
     marks = [(0.0, maps.margin(scale.low)), (100.0, maps.margin(scale.high))]
@@ -129,10 +127,10 @@ def _picture(
     scale: map_pictures.Scale | None,
     held: str | None = None,
 ) -> html.Figure:
-    """An image with its pixels as they are.
+    """An image without smoothing.
 
-    rings: (row, column) of pixels to mark. over, scale: the map that lies over it, and its colors.
-    held: address of the image that takes its place while a key, or the mouse on it, is held.
+    rings: (row, column) of pixels to mark. over, scale: the map over it, and its range of values.
+    held: address of the image that replaces it while a key, or the mouse on it, is held.
     """
     image = case.image
     marks = [
@@ -146,7 +144,7 @@ def _picture(
         for row, column in rings
     ]
     if caption != "original":
-        marks.append(html.Span(className="suspect", hidden=True))  # what the repair sweep names, on demand
+        marks.append(html.Span(className="suspect", hidden=True))  # the repair sweep's pixel, on demand
     layers = [html.Img(src=address, alt=alt, className="pixels")]
     if held is not None:
         layers.append(html.Img(src=held, alt="", className="pixels held-original"))
@@ -172,7 +170,7 @@ def _picture(
 
 
 def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
-    """What the browser shows of a position: margins in hundredths, classes, colors, row by row."""
+    """What the browser shows for each position: margins in hundredths, classes, colors, row by row."""
     height, width = over.margins.shape
     values = {
         "height": height,

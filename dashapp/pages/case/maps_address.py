@@ -6,14 +6,14 @@ from typing import NamedTuple
 from dashapp.pages.case.map_register import MAPS, PLAIN
 from db.read.query_string import read_fields
 
-NAMES = ("map", "activations", "difference")  # of the case view alone: the list knows none of them
+NAMES = ("map", "activations", "difference")  # of the case view alone: the list has none of them
 ORIGINAL = "original"
 
 
 class MapsView(NamedTuple):
-    """What the address asks to show."""
+    """The maps that the address asks for."""
 
-    over: str  # one of MAPS: what lies over the images
+    over: str  # one of MAPS: the map over the images
     layer: str | None  # whose maps are open
     difference: bool  # to the maps of the image before the attack
     complaints: dict[str, str]  # by name: one line for a value that is not understood

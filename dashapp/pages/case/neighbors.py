@@ -114,7 +114,7 @@ def neighbors_part() -> html.Section:
 
 
 def range_text(shown: str, counted: int, stored: int) -> str:
-    """Words of such a button: how many neighbors it shows."""
+    """Label of a button of the range switch: how many neighbors it shows."""
     return f"All {stored}" if shown == "all" else f"First {counted}"
 
 
@@ -159,7 +159,7 @@ def graph(
 def ranked_list(
     app: Dash, case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor], *, k: int | None
 ) -> list[html.Li]:
-    """The same neighbors in a plain list, nearest first; a rule parts those that were not counted."""
+    """The same neighbors in a plain list, nearest first; a line separates those that were not counted."""
     rows = [
         html.Li(
             className="neighbor-row" + (" is-beyond" if k is not None and neighbor.rank > k else ""),
@@ -191,7 +191,7 @@ def ranked_list(
 
 
 def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) -> list[html.Li]:
-    """Classes among the shown neighbors, most frequent first, after how many are shown."""
+    """How many neighbors are shown, then the classes among them, most frequent first."""
     counts = Counter(neighbor.label for neighbor in neighbors)
     shown = html.Li(decisions.shown_text(len(neighbors)), className="muted")
     return [shown] + [
@@ -272,7 +272,7 @@ PARTS = (
 
 
 def register(app: Dash) -> None:
-    """Place the graph in the browser when its elements have come, and by the button."""
+    """Place the graph in the browser when its elements have arrived, and fit it on a click on the button."""
     app.clientside_callback(
         ClientsideFunction("neighborGraph", "place"),
         Output(ids.CASE_GRAPH_PLACED, "data"),

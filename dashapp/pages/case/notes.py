@@ -1,6 +1,6 @@
-"""What people say of a case, in a strip over it: a verdict, tags, a note; each is kept at once.
+"""The annotations of a case, in a strip above it: a verdict, tags, a note; each is saved at once.
 
-Ids hold the number of the case: an answer that comes when the reader is on the next case finds no place.
+Ids include the number of the case: a response that arrives on the next case's page changes nothing there.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +24,14 @@ NOTE_HINT = "What you see here … (Ctrl+Enter saves)"
 
 
 def notes_part(engine: Engine, case_id: int, *, writable: bool) -> html.Section:
-    """The strip of a case; where it cannot be written it only shows, and says why."""
+    """The strip of a case; if it is not writable it is read-only, with the reason."""
     said = db.read.case_annotations(engine, case_id)
     parts = _fields(case_id, said, db.read.tag_counts(engine)) if writable else _texts(said)
     return html.Section(parts, className="card case-notes", **{"aria-label": "Your judgment"})
 
 
 def validation_layout() -> html.Div:
-    """Every id of the strip."""
+    """All ids of the strip."""
     said = db.read.CaseAnnotations("unclear", ("tag",), "", None)
     return html.Div(_fields(0, said, ()))
 
@@ -117,7 +117,7 @@ def _texts(said: db.read.CaseAnnotations) -> list[Any]:
 
 
 def _state(case_id: int, part: str, text: str | list[Any] = "") -> html.Span:
-    """Where a field tells how its last change went."""
+    """The line beside a field that shows whether its last change was saved."""
     return html.Span(text, id=ids.case_notes(case_id, part), className="notes-state muted", role="status")
 
 
@@ -156,8 +156,8 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
     if writer is None:
         return
 
-    def written(change: Callable[[Connection], object]) -> str:
-        """Make a change; '' when it is kept, else one line that says why it is not."""
+    def write_change(change: Callable[[Connection], object]) -> str:
+        """Save a change; return '' or one line with the reason why it was not saved."""
         try:
             with writing(writer) as connection:
                 change(connection)
@@ -185,7 +185,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         case_id, clicked = ctx.triggered_id["case"], ctx.triggered_id["verdict"]
         before = db.read.case_annotations(engine, case_id).verdict
         chosen = None if clicked == before else clicked  # a second click takes it back
-        problem = written(lambda connection: annotations.set_verdict(connection, case_id, chosen))
+        problem = write_change(lambda connection: annotations.set_verdict(connection, case_id, chosen))
         now = db.read.case_annotations(engine, case_id).verdict
         return [decisions.aria(one["id"]["verdict"] == now) for one in ctx.outputs_list[0]], problem
 
@@ -207,13 +207,13 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         if cause["type"] == "case-tag":
             if not any(removals):
                 raise PreventUpdate
-            gone = cause["tag"]
-            problem = written(lambda connection: annotations.remove_tag(connection, case_id, gone))
+            removed = cause["tag"]
+            problem = write_change(lambda connection: annotations.remove_tag(connection, case_id, removed))
             typed = no_update
         else:
             if not (typed or "").strip():
                 raise PreventUpdate
-            problem = written(lambda connection: annotations.add_tag(connection, case_id, typed))
+            problem = write_change(lambda connection: annotations.add_tag(connection, case_id, typed))
             typed = no_update if problem else ""
         tags = db.read.case_annotations(engine, case_id).tags
         known = html.Datalist(_options(db.read.tag_counts(engine)), id=f"tags-in-use-{case_id}")
@@ -229,5 +229,5 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         if ctx.triggered_id is None:
             raise PreventUpdate
         case_id = ctx.triggered_id["case"]
-        problem = written(lambda connection: annotations.set_note(connection, case_id, text or ""))
+        problem = write_change(lambda connection: annotations.set_note(connection, case_id, text or ""))
         return problem or _saved(db.read.case_annotations(engine, case_id))

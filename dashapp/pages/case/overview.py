@@ -20,14 +20,14 @@ def class_name(name: str, class_id: int) -> html.Span:
 
 
 def image_address(app: Dash, sha256: str) -> str:
-    """Where the image of this content is served."""
+    """The address of the image with this content hash."""
     return str(app.get_relative_path(f"/images/{sha256}.png"))
 
 
 def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[Component]) -> html.Section:
-    """The image that the network saw, beside the original when it was attacked, and how it was attacked.
+    """The image that the network saw, beside the original if it was attacked, and how it was attacked.
 
-    switch, pictures: what `case_maps` makes of the images and the maps over them.
+    switch, pictures: from `maps.py`: the buttons that choose a map, and the images with it.
     """
     attack, facts = case.attack, []
     if attack is not None:
@@ -158,14 +158,14 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
 
 
 def alarm_state(alarm: bool | None) -> tuple[str, str]:
-    """Class name and word of a decision; None is a layer that has none yet."""
+    """CSS class and text of a decision; None: the layer has none yet."""
     if alarm is None:
         return "is-undecided", "undecided"
     return ("is-alarm", "alarm") if alarm else ("is-clear", "no alarm")
 
 
 def _maps(layer: db.read.CaseLayer, activations: Any) -> html.Span:
-    """A conv layer as a stack of its strongest maps, each as large as the layer's sides ask."""
+    """A conv layer as a stack of its strongest maps, drawn in proportion to the layer's sides."""
     side = {"--side": layer.shape[0]}
     if activations is None:
         planes = [html.Span(className="map") for _ in range(activation_maps.MAPS)]
@@ -188,7 +188,7 @@ def _strip(activations: Any, kind: str, last: bool) -> html.Span | html.Img:
 
 
 def output_part(case: db.read.CaseDetail) -> html.Section:
-    """What the network says, and what is true."""
+    """The network's prediction with its confidence, and the true class."""
     right = case.predicted_class == case.true_class
     predicted = class_name(case.class_names[case.predicted_class], case.predicted_class)
     true = "not known" if case.true_class is None else class_name(case.true_name, case.true_class)

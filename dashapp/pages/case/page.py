@@ -1,6 +1,6 @@
 """The case view, `/case/<id>`: part A above, part B on the right, part C in the middle (paper, section 4.3).
 
-`draw_case` draws the page complete; `event.py` keeps it in step with the address, the theme and the sliders.
+`draw_case` draws the whole page; `event.py` updates it when the address, the theme or the sliders change.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ FOLLOWS_ADDRESS = True
 
 
 def title(engine: Engine, numbers: Mapping[str, int]) -> str:
-    """The case's number and the file that it came from. Raises LookupError when there is no such case."""
+    """The case's number and its file name. Raises LookupError if there is no such case."""
     case_id = numbers["case_id"]
     if not db.read.case_exists(engine, case_id):
         raise LookupError(f"there is no case {case_id}")
@@ -55,7 +55,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> html.Div:
 
 
 def draw_case(scene: Scene, *, writable: bool) -> list[Any]:
-    """All that is drawn anew for another metric or rule, complete."""
+    """Draw everything that is redrawn for another metric or rule, filled."""
     case, view = scene.case, scene.view
     page = html.Div(
         [
@@ -109,7 +109,7 @@ def draw_case(scene: Scene, *, writable: bool) -> list[Any]:
 
 
 def validation_layout() -> html.Div:
-    """Every id of the page, for Dash to check callbacks by; holds no data."""
+    """All ids of the page, so that Dash can validate callbacks; without data."""
     stores = (ids.CASE_ID, ids.CASE_SHOWN, ids.CASE_DONE, ids.WHAT_IF_LIVE)
     return html.Div(
         [
@@ -134,6 +134,6 @@ def validation_layout() -> html.Div:
 
 
 def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
-    """Connect the page: clicks write the address, the address and the theme decide what is shown."""
+    """Connect the page: clicks write the address; the address and the theme determine what is shown."""
     notes.register(app, engine, writer)
     register_event(app, engine, lambda scene: draw_case(scene, writable=writer is not None))

@@ -23,9 +23,9 @@ from dashapp.words import pairs as pair_words
 from dashapp.words.what_if import METRIC_NOTES
 from db.vocabulary import COMPOSITIONS, METRICS
 
-STATISTICS = "pair-statistics"  # the name of the extension that keeps what was read of reference sets
+STATISTICS = "pair-statistics"  # name of the Flask extension that caches statistics of reference sets
 LISTED = 8  # units with the largest differences, named one by one
-READ_UNASKED = 40_000_000  # reference values that are read for a row of the table alone
+READ_UNASKED = 40_000_000  # most reference values that are read for only one row of the table
 CHART = {**figures.CONFIG, "doubleClick": "reset"}
 
 Mean = Callable[[int, int], pairs.Statistics]  # layer id, reference samples -> statistics
@@ -41,7 +41,7 @@ class Pair(NamedTuple):
 
 
 def pair_part() -> html.Section:
-    """The place of the pair, still empty."""
+    """The container of the pair, still empty."""
     return html.Section(
         id=ids.PAIR,
         className="card pair",
@@ -55,7 +55,7 @@ def pair_part() -> html.Section:
 
 
 def register(app: Dash, engine: Engine) -> None:
-    """Read what a pair needs of a whole reference set once a layer, and keep it with the app."""
+    """Register a function that reads a layer's statistics over the reference set once and caches them."""
 
     @lru_cache(maxsize=16)
     def statistics(layer_id: int, _references: int) -> pairs.Statistics:
@@ -90,7 +90,7 @@ PARTS = (
 def body(
     app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str, statistics: Mean
 ) -> list[Any]:
-    """Everything about the pair that the address names."""
+    """Everything about the pair in the address."""
     view = state.view
     sample = db.read.pair_sample(engine, case.network_id, view.pair)
     if sample is None:
@@ -153,7 +153,7 @@ def body(
 def _pair(
     engine: Engine, case: db.read.CaseDetail, state: CaseState, sample_id: int, statistics: Mean
 ) -> Pair | None:
-    """Both vectors as the pipeline compares them; None where they are not stored."""
+    """Both vectors as the pipeline compares them; None if they are not stored."""
     parts = db.read.pair_parts(engine, case.case_id, sample_id, state.layer_id)
     if not parts:
         return None

@@ -1,4 +1,4 @@
-"""The parts of the case's page that follow the address: what each shows, and how it is drawn anew."""
+"""The parts of the case's page that follow the address: what each shows, and how it is redrawn."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from dashapp.pages.case.scene import Scene
 
 
 class Part(NamedTuple):
-    """Some outputs that change together."""
+    """A group of outputs that change together."""
 
     name: str
     outputs: Mapping[str, Output]
-    key: Callable[[Scene], Any]  # what it shows, as JSON has it: it is drawn only when this changes
+    key: Callable[[Scene], Any]  # identifies what it shows, as JSON: it is drawn only when this changes
     draw: Callable[[Scene], dict[str, Any]]  # a value for each output, or for some
 
 
 def keys_of(parts: Iterable[Part], scene: Scene) -> dict[str, Any]:
-    """What the page shows of a scene, by part; the browser keeps it and sends it along."""
+    """The keys of what the page shows, by part; the browser stores them and sends them with each event."""
     return {
         "drawn": scene.drawn_for,
         "theme": scene.theme,
@@ -30,7 +30,7 @@ def keys_of(parts: Iterable[Part], scene: Scene) -> dict[str, Any]:
 def draw_changes(
     parts: Iterable[Part], scene: Scene, before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Part -> output -> value; `no_update` wherever the page already shows what the scene says."""
+    """Part -> output -> value; `no_update` wherever the page is already up to date."""
     changes = {}
     for part in parts:
         values = {} if part.name in before and before[part.name] == now[part.name] else part.draw(scene)
@@ -42,7 +42,7 @@ def draw_changes(
 
 
 def leave_all(parts: Iterable[Part], scene: Scene) -> dict[str, dict[str, Any]]:
-    """The same where nothing changes."""
+    """The same structure as `draw_changes`, with `no_update` everywhere."""
     return {
         part.name: {name: _leave(output, scene.listed.get(name)) for name, output in part.outputs.items()}
         for part in parts
@@ -58,7 +58,7 @@ def _is_pattern(output: Output) -> bool:
 
 
 def fill(tree: Component, parts: Iterable[Part], scene: Scene) -> None:
-    """Put what every part shows into a page that is being drawn, so that it is complete when it comes."""
+    """Fill every part of a new page, so that the page is complete when it is sent."""
     scene.sliders = {}
     components = [one for one in tree._traverse() if getattr(one, "id", None) is not None]
     by_id = {one.id: one for one in components if isinstance(one.id, str)}

@@ -1,4 +1,4 @@
-"""One reading of a case and of what its address asks: every part of the page is drawn from it."""
+"""A case and the state in its address, read once: every part of the page is drawn from it."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -18,7 +18,7 @@ from db.read.query_string import read_fields, write_search
 
 
 class Scene:
-    """A case and its address, read once; what only some parts need is read when the first of them asks."""
+    """A case and its address, read once; what only some parts need is read on first use."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Scene:
             case_id: the case.
             search: query string of the address, '?...' or ''.
             theme: colors of figures.
-            live: k and threshold while a slider is being moved; None: it is not.
+            live: k and threshold while a slider is being moved; None: none is being moved.
 
         Raises:
             LookupError: there is no such case.
@@ -51,19 +51,19 @@ class Scene:
         self.point: CaseState = self.state  # k and threshold by the sliders, else by the address
         if live is not None and self.moving:
             self.point = self.state.at(int(live["k"]), int(live["threshold"]))
-        # What is on the page, where a pattern of ids may mean several components: by the output's name.
+        # Ids of the page's components that an output with a pattern of ids matches, by the output's name.
         self.listed: dict[str, list[dict[str, Any]]] = {}
         self.hrefs: Sequence[str] = ()  # of the page's links
-        self.sliders: Mapping[str, int | None] = {}  # where they stand: 'k' and 'threshold'
+        self.sliders: Mapping[str, int | None] = {}  # their positions: 'k' and 'threshold'
 
     @property
     def view(self) -> CaseView:
-        """What the address asks the page to show."""
+        """The view that the address asks for."""
         return self.state.view
 
     @property
     def drawn_for(self) -> str:
-        """What every decision of the page follows: when it changes, the whole page is drawn anew."""
+        """What every decision of the page depends on: when it changes, the whole page is redrawn."""
         return f"{self.view.metric}/{self.view.rule}"
 
     @cached_property
@@ -82,17 +82,17 @@ class Scene:
 
     @property
     def counted_neighbors(self) -> tuple[db.read.CaseNeighbor, ...]:
-        """The first k of them, by the address."""
+        """The first k neighbors, with the k of the address."""
         return self.neighbors[: self.state.k or UNTUNED_SHOWN]
 
     @property
     def shown_neighbors(self) -> tuple[db.read.CaseNeighbor, ...]:
-        """Those that graph and list show."""
+        """The neighbors in graph and list."""
         return self.neighbors if self.view.show_all else self.counted_neighbors
 
     @cached_property
     def decision_here(self) -> votes.Decided | None:
-        """What would be decided at the k and threshold of the sliders; None before tuning."""
+        """The decision at the k and threshold of the sliders; None before tuning."""
         return decide_case(self.case, self.point, self.neighbors)
 
     @cached_property
@@ -111,9 +111,9 @@ class Scene:
 
     @cached_property
     def place(self) -> tuple[db.read.CasePlace, list[str]]:
-        """The case's place in the list, and a complaint when the address's filters are not understood.
+        """The case's place in the list, and a complaint if the address's filters are not understood.
 
-        An address that names no partition means the case's own: a typed case number leads to either.
+        An address without a partition means the case's own, since a typed number can be of any partition.
         """
         filters, complaints = list_search(self.search), []
         try:

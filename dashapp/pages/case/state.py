@@ -1,4 +1,4 @@
-"""What the case view's address means for a case: its layer, metric and rule, the k and threshold in use."""
+"""The state of a case that its address describes: layer, metric and rule, the k and threshold in use."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from dashapp.decide import votes
 from dashapp.pages.case.address import CaseView, case_view
 from dashapp.words import decisions
 
-UNTUNED_SHOWN = 12  # neighbors shown at first when no k has been chosen
+UNTUNED_SHOWN = 12  # neighbors shown at first if no k has been chosen
 
 
 class CaseState(NamedTuple):
-    """The address of a case, understood."""
+    """The state that the address of a case describes."""
 
     view: CaseView
     metrics: tuple[str, ...]  # stored for this case
@@ -25,11 +25,11 @@ class CaseState(NamedTuple):
 
     @property
     def moved(self) -> bool:
-        """Whether k or threshold are not the tuned ones."""
+        """Whether k or threshold differ from the tuned ones."""
         return self.tuned is not None and (self.k, self.threshold) != self.tuned
 
     def at(self, k: int, threshold: int) -> "CaseState":
-        """The same at another point; k is at least 1, the threshold at most k."""
+        """The same state at another point; k is at least 1, the threshold at most k."""
         k = max(1, k)
         return self._replace(k=k, threshold=min(threshold, k))
 

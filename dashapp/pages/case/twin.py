@@ -21,7 +21,7 @@ from dashapp.words import twins as twin_words
 
 
 def twin_part() -> html.Section:
-    """The place of the twin view, still empty."""
+    """The container of the twin view, still empty."""
     return html.Section(
         id=ids.TWIN,
         className="card twin",
@@ -32,7 +32,7 @@ def twin_part() -> html.Section:
 
 
 def original_softmax(engine: Engine, case: db.read.CaseDetail) -> list[float] | None:
-    """(C,) the softmax output of the image before the attack; None where its logits are not stored."""
+    """(C,) the softmax output of the image before the attack; None if its logits are not stored."""
     original = db.read.case_original(engine, case.case_id) if case.attack is not None else None
     if original is None or original.logits is None:
         return None
@@ -42,7 +42,7 @@ def original_softmax(engine: Engine, case: db.read.CaseDetail) -> list[float] | 
 
 
 def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, theme: str) -> list[Any]:
-    """Both rankings with what became of each neighbor, and how their classes spread."""
+    """Both rankings with each neighbor's change of rank, and how many neighbors each class has."""
     view = state.view
     head = html.Div(
         [
@@ -66,30 +66,30 @@ def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, 
     if not before or not after:
         return [head, html.P(_missing(state), className="notice-line", role="status")]
     k = min(state.k or UNTUNED_SHOWN, len(before), len(after))
-    found = twins.moves(
+    changes = twins.moves(
         [neighbor.reference_sample_id for neighbor in before],
         [neighbor.reference_sample_id for neighbor in after],
         k,
     )
-    marks = {rank: ("✕", twin_words.left_text(other), "leaves") for rank, other in found.leaves}
-    marks |= {rank: ("→", f"now rank {other}", "stays") for rank, other in found.stays}
-    arrived = {rank: ("+", twin_words.entered_text(other), "enters") for rank, other in found.enters}
-    arrived |= {
+    marks_before = {rank: ("✕", twin_words.left_text(other), "leaves") for rank, other in changes.leaves}
+    marks_before |= {rank: ("→", f"now rank {other}", "stays") for rank, other in changes.stays}
+    marks_after = {rank: ("+", twin_words.entered_text(other), "enters") for rank, other in changes.enters}
+    marks_after |= {
         other: ("", twin_words.moved_text(rank, other), "stays" if rank == other else "moves")
-        for rank, other in found.stays
+        for rank, other in changes.stays
     }
     names = case.class_names
     return [
         head,
-        html.P(twin_words.moves_sentence(found, k), className="twin-said"),
+        html.P(twin_words.moves_sentence(changes, k), className="twin-said"),
         html.Div(
             [
                 _top(app, case.original, "original", original.predicted_class, original.confidence, names),
                 html.Span(),
                 _top(app, case.image, "attacked", case.predicted_class, case.confidence, names),
-                _column(app, names, before[:k], marks, "of the original"),
-                html.Img(src=twins.lines(found, k, theme), alt="", width=twins.WIDTH, height=k * twins.ROW),
-                _column(app, names, after[:k], arrived, "of the attacked image"),
+                _column(app, names, before[:k], marks_before, "of the original"),
+                html.Img(src=twins.lines(changes, k, theme), alt="", width=twins.WIDTH, height=k * twins.ROW),
+                _column(app, names, after[:k], marks_after, "of the attacked image"),
             ],
             className="twin-grid",
         ),
@@ -161,7 +161,7 @@ def _spread(
     before: Sequence[db.read.CaseNeighbor],
     after: Sequence[db.read.CaseNeighbor],
 ) -> html.Table:
-    """How many neighbors of each class both have."""
+    """How many neighbors of each class each ranking has."""
     was, now = (Counter(neighbor.label for neighbor in side) for side in (before, after))
     most = max(*was.values(), *now.values())
 

@@ -1,4 +1,4 @@
-"""Sliders for k and threshold: this case's alarm at once, and what that does to all validation cases."""
+"""Sliders for k and threshold: their effect on this case's alarm at once, and on all validation cases."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from db.vocabulary import K_MAX
 
 
 def what_if_part() -> html.Section:
-    """The sliders and what follows them; still empty."""
+    """The sliders and what depends on them; still empty."""
     return html.Section(
         id=ids.WHAT_IF,
         className="card what-if",
@@ -102,12 +102,12 @@ def _key(scene: Scene) -> dict[str, Any]:
         "k": point.k,
         "threshold": point.threshold,
         "tuned": point.tuned and list(point.tuned),
-        "settled": not scene.moving,  # the address says so too
+        "settled": not scene.moving,  # the address has the same point
     }
 
 
 def _draw_what_if(scene: Scene) -> dict[str, Any]:
-    """Everything that follows k and threshold; while a slider is moved the sliders are left alone."""
+    """Draw everything that depends on k and threshold; while a slider is moved, do not set the sliders."""
     decision, point = scene.decision_here, scene.point
     if decision is None or point.tuned is None:
         return {"hidden": True}
@@ -138,7 +138,7 @@ def _draw_what_if(scene: Scene) -> dict[str, Any]:
         "threshold_max": decision.k,
         "threshold_marks": marks(-1, decision.k, point.tuned.threshold),
     }
-    # A slider that is there already may have been moved on since: it is not set back.
+    # A slider that is already at its value may have been moved since: it is not set back.
     for name, value in scene.sliders.items():
         if values[name] == value:
             values[name] = no_update
@@ -147,7 +147,7 @@ def _draw_what_if(scene: Scene) -> dict[str, Any]:
 
 def _key_of_flips(scene: Scene) -> list[Any]:
     view, point = scene.view, scene.point
-    search = scene.search if point.moved else ""  # the links to the cases hold it
+    search = scene.search if point.moved else ""  # the links to the cases contain it
     return [view.layer, point.k, point.threshold, scene.moving and point.moved, search]
 
 
@@ -180,7 +180,7 @@ PARTS = (
 
 
 def register(app: Dash) -> None:
-    """Connect the sliders: while one moves the page follows, when it is let go the address does."""
+    """Connect the sliders: while one moves the page is updated, when it is released the address is."""
     app.clientside_callback(
         ClientsideFunction("whatIf", "moved"),
         Output(ids.CASE_DONE, "data", allow_duplicate=True),

@@ -1,4 +1,4 @@
-"""What follows the sliders: this case, the validation cases by outcome, those that flip."""
+"""What depends on the sliders: this case, the validation cases by outcome, those that flip."""
 
 from typing import Any
 
@@ -14,25 +14,25 @@ from dashapp.words import decisions
 from dashapp.words import what_if as said
 from db.vocabulary import OUTCOMES
 
-FOLLOWED = 3000  # validation cases whose flips are found while a slider moves: about 0.2 s
+FOLLOWED = 3000  # most validation cases whose flips are read while a slider moves: about 0.2 s
 
 
 def marks(lowest: int, highest: int, tuned: int) -> dict[str, Any]:
-    """Marks of a slider: its ends and the tuned point, which wins where they would overlap."""
+    """Marks of a slider: its ends and the tuned point, which replaces an end that would overlap it."""
     near = max(1, (highest - lowest) // 5)
-    found: dict[int, Any] = {
+    labels: dict[int, Any] = {
         end: decisions.signed(end) for end in (lowest, highest) if abs(end - tuned) > near
     }
     if lowest <= tuned <= highest:
         text = f"▲ tuned {decisions.signed(tuned)}"
         shift = "-8px" if tuned - lowest <= near / 2 else "calc(-100% + 8px)"
         middle = near / 2 < tuned - lowest and near / 2 < highest - tuned
-        found[tuned] = text if middle else {"label": text, "style": {"transform": f"translateX({shift})"}}
-    return {str(at): found[at] for at in sorted(found)}
+        labels[tuned] = text if middle else {"label": text, "style": {"transform": f"translateX({shift})"}}
+    return {str(at): labels[at] for at in sorted(labels)}
 
 
 def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> list[Any]:
-    """This case's alarm, why, what is recovered and how it turned out."""
+    """This case's alarm, its reason, the recovered class and the outcome."""
     parts = [html.H3("This case"), *explain_decision(case, decision, rule)]
     return [html.Div(parts, className="what-if-decision " + ("is-alarm" if decision.alarm else "is-clear"))]
 
@@ -105,9 +105,9 @@ def _better(now: int, before: int, *, up: bool) -> str:
 
 
 def flips_part(scene: Scene) -> list[Any]:
-    """The validation cases that flip, as small pictures that lead to them.
+    """The validation cases that flip, as small pictures that link to them.
 
-    While a slider is being moved, very many cases have to wait.
+    With very many cases they are not read until the slider is released.
     """
     state, view = scene.point, scene.view
     if state.tuned is None or state.k is None or state.threshold is None:

@@ -8,19 +8,19 @@ from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
 from db.read.query_string import write_search
 
-AT_MOST = 12  # values of a filter that has as many as there are combinations or tags
+AT_MOST = 12  # values shown of a filter that may have many, such as combinations or tags
 SECTIONS = [facet for facet in on_page(FACETS) if facet.on_page and facet.kind is not Kind.PLACE]
 
 
 def facets(
     query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
 ) -> list[Element]:
-    """One section a filter; those that could leave out nothing are not shown."""
+    """One section per filter; filters that could exclude no case are left out."""
     shown = []
     for facet in SECTIONS:
         if facet.is_range:
             shown.append(_range(facet, query, listed.extents.get(facet.name)))
-        elif _tells(facet, listed.facets[facet.name], query):
+        elif _is_useful(facet, listed.facets[facet.name], query):
             shown.append(_facet(facet, listed.facets[facet.name], query, options, home))
         if facet is PARTITION and len(options.networks) > 1:
             shown.append(_networks(options, home))
@@ -28,11 +28,11 @@ def facets(
 
 
 def chosen_values(facet: Facet, query: db.read.CaseQuery) -> tuple[str, ...]:
-    """The values of a filter that the list is of; (): any."""
+    """The chosen values of a filter; (): any."""
     return (query.partition,) if facet is PARTITION else query.filters.get(facet.name, ())
 
 
-def _tells(facet: Facet, counts: dict[str, int], query: db.read.CaseQuery) -> bool:
+def _is_useful(facet: Facet, counts: dict[str, int], query: db.read.CaseQuery) -> bool:
     return facet.name in query.filters or sum(n > 0 for n in counts.values()) >= facet.at_least
 
 
@@ -57,7 +57,7 @@ def _facet(
     options: db.read.CaseOptions,
     home: str,
 ) -> Element:
-    """One filter: its values with their counts, in a fixed order; a chosen one takes itself off."""
+    """One filter: its values with their counts, in a fixed order; a click on a chosen one removes it."""
     counts = _shown_counts(facet, counts, query)
     chosen = chosen_values(facet, query)
     most = max(counts.values(), default=0)
@@ -105,7 +105,7 @@ def _hint(label: str, *, selected: bool, alone: bool, several: bool) -> str:
 
 
 def _networks(options: db.read.CaseOptions, home: str) -> Element:
-    """Classes, layers and attacks are each network's own, so choosing one takes off every filter."""
+    """The networks; each has its own classes, layers and attacks, so choosing one removes all filters."""
     rows = [
         element(
             "li",
@@ -133,7 +133,7 @@ def _section(name: str, title: str, hint: str, body: Element, *, is_open: bool) 
 
 
 def _range(facet: Facet, query: db.read.CaseQuery, extent: tuple[float, float] | None) -> Element:
-    """Two fields, from and to; what the cases have stands in them while they are empty."""
+    """Two fields, from and to; while empty they show the cases' lowest and highest value."""
     name, title = facet.name, facet.title
     bounds = query.ranges.get(name)
     ends = []
@@ -146,7 +146,7 @@ def _range(facet: Facet, query: db.read.CaseQuery, extent: tuple[float, float] |
                 "inputmode": "decimal",
                 "autocomplete": "off",
                 "value": "" if bounds is None else bounds.ends[place],
-                "placeholder": word if extent is None else _told(extent[place]),
+                "placeholder": word if extent is None else _format(extent[place]),
                 "data-range": name,
                 "data-end": end,
             },
@@ -158,5 +158,5 @@ def _range(facet: Facet, query: db.read.CaseQuery, extent: tuple[float, float] |
     return _section(name, title, facet.hint, body, is_open=bounds is not None)
 
 
-def _told(value: float) -> str:
+def _format(value: float) -> str:
     return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"

@@ -1,4 +1,4 @@
-"""The gallery of the case list: large images side by side, for looking over many cases at once."""
+"""The gallery of the case list: large images side by side, to look through many cases at once."""
 
 from dash import Dash
 
@@ -12,7 +12,7 @@ from dashapp.words.decisions import percent
 def gallery(
     rows: tuple[db.read.ListedCase, ...], query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
 ) -> Element:
-    """One tile a case: what the network saw (and what it was before the attack), classes, alarms."""
+    """One tile per case: the image that the network saw (and its original if attacked), classes, alarms."""
     return element("ul", [_tile(row, query, options, app) for row in rows], className="gallery")
 
 

@@ -1,4 +1,4 @@
-"""Above the case list: what is filtered, the tools, and how the shown detector's decisions turned out."""
+"""Above the case list: the chosen filters, the tools, and the outcomes of the chosen detector."""
 
 from dash import Dash, dcc, html
 from dash.development.base_component import Component
@@ -26,7 +26,7 @@ DETECTOR_HINTS = {detector.name: detector.hint for detector in DETECTORS.values(
 def head(
     query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
 ) -> Component:
-    """Title, number of cases, and what is filtered, each with the way to take it off."""
+    """Title, number of cases, and the chosen filters, each with a link that removes it."""
     chips = []
     for name, values in query.filters.items():
         facet = BY_NAME[name]
@@ -127,7 +127,7 @@ def _find(query: db.read.CaseQuery) -> Component:
 def outcomes(
     query: db.read.CaseQuery, options: db.read.CaseOptions, listed: db.read.CaseList, home: str
 ) -> Component:
-    """The detector that is looked at, and how its decisions turned out: each outcome is a filter."""
+    """The chosen detector, and the outcomes of its decisions: each outcome is a filter."""
     counts = listed.facets["outcome"]
     decision = next((row.decision for row in listed.rows if row.decision is not None), None)
     detectors = [
@@ -194,7 +194,7 @@ def sql(statement: str) -> Component:
 
 
 def _of_detector(query: db.read.CaseQuery, detector: str) -> db.read.CaseQuery:
-    """Another detector's list; a range of scores means nothing there."""
+    """The list of another detector, without ranges of scores, which are specific to a detector."""
     for name in query.ranges:
         query = query.within(name, None) if BY_NAME[name].of_detector else query
     return query.but(detector=detector)

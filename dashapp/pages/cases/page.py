@@ -1,7 +1,7 @@
-"""The case list: filters with their counts, outcomes, a table or a gallery, pages; all of it in the address.
+"""The case list: filters with their counts, outcomes, a table or a gallery, pages; all state in the address.
 
-Every control leads to the list's next address, so reload, back, forward, a new tab and a shared address all
-show the same. What is typed is written into the address by `assets/cases/cases.js`.
+Every control is a link to a new address, so reload, back, forward, a new tab and a shared address all show
+the same. `assets/cases/cases.js` writes typed text into the address.
 """
 
 from typing import Any
@@ -65,7 +65,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
 
 
 def validation_layout() -> Component:
-    """Every id that callbacks name, for Dash to check them by; holds no data."""
+    """All ids that callbacks use, so that Dash can validate these; without data."""
     return html.Div(
         [
             html.Button(id=ids.LIST_RANDOM),

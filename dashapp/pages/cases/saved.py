@@ -1,4 +1,4 @@
-"""Saved views of the case list: links under names, and the form that adds one."""
+"""Saved views of the case list: named links, and the form that adds one."""
 
 from dash import Dash, dcc, html
 from dash.development.base_component import Component
@@ -15,7 +15,7 @@ READ_ONLY = "This dashboard cannot write to its database, so no view can be save
 
 
 def saved(app: Dash, engine: Engine, *, writable: bool) -> Component:
-    """The menu: opens on a click, holds the views and the form."""
+    """The menu with the views and the form; a click opens it."""
     return html.Details(
         [
             html.Summary("Saved views", className="button"),
@@ -32,9 +32,9 @@ def saved(app: Dash, engine: Engine, *, writable: bool) -> Component:
 
 
 def views(app: Dash, engine: Engine, complaint: str | None = None) -> list[Component]:
-    """The saved views, each with the button that forgets it; `complaint`: why the last change failed."""
+    """The saved views, each with a button that deletes it; `complaint`: why the last change failed."""
     home = app.get_relative_path("/")
-    found = [
+    items = [
         html.Li(
             [
                 dcc.Link(view.name, href=home + view.search, className="saved-view"),
@@ -50,20 +50,20 @@ def views(app: Dash, engine: Engine, complaint: str | None = None) -> list[Compo
         )
         for view in db.saved_views.saved_views(engine)
     ]
-    shown = (
-        html.Ul(found)
-        if found
+    menu = (
+        html.Ul(items)
+        if items
         else html.P("No saved views. Name the current filters to save them.", className="muted")
     )
-    return [shown] if complaint is None else [shown, html.P(complaint, className="notice-line", role="alert")]
+    return [menu] if complaint is None else [menu, html.P(complaint, className="notice-line", role="alert")]
 
 
 def changed(
     app: Dash, engine: Engine, writer: Engine, name: str, search: str, forgotten: int | None
 ) -> list[Component]:
-    """Keep the list of `search` under a name, or forget a view; the views as they are then."""
+    """Save the list of `search` under a name, or delete a view; return the views after that."""
     try:
-        query, _ = db.read.case_query(engine, search)  # what is kept is a list, whatever a request says
+        query, _ = db.read.case_query(engine, search)  # only a valid list is saved, whatever a request has
         with db.engine.writing(writer) as connection:
             if forgotten is None:
                 db.saved_views.save_view(connection, name, query.but(page=1).search())

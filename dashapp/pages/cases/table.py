@@ -1,4 +1,4 @@
-"""The table of the case list: one row a case, headers that sort, and the links to the other pages."""
+"""The table of the case list: one row per case, headers that sort, and the links to the other pages."""
 
 from dash import Dash
 
@@ -56,7 +56,7 @@ def table(
 
 
 def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Element:
-    """Which rows these are, the other pages, and what the marks mean."""
+    """The row numbers, links to the other pages, and the legend of the marks."""
     first = (query.page - 1) * db.read.PAGE_SIZE + 1
     last = first + len(listed.rows) - 1
     around = {1, listed.pages, *range(query.page - 2, query.page + 3)}
@@ -137,7 +137,7 @@ def _page_link(
 def _row(
     row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
 ) -> Element:
-    # Few components a row and one link: a page of them is quick to draw and to tab through.
+    # Few components and one link per row: a page of them is quick to draw and to tab through.
     href = app.get_relative_path(f"/case/{row.id}") + query.search()
     adversarial = row.kind == "adversarial"
     before = image(row.original, row, app, "before the attack") if adversarial else None
@@ -174,7 +174,7 @@ def _row(
 
 
 def written(row: db.read.ListedCase) -> Element | None:
-    """What people wrote about a case, as small signs: verdict, tags, a note."""
+    """The annotations of a case as small signs: verdict, tags, a note."""
     if not (row.verdict or row.tags or row.note):
         return None
     signs = [element("span", tag, className="tag") for tag in row.tags]
@@ -188,12 +188,12 @@ def written(row: db.read.ListedCase) -> Element | None:
 
 
 def marks(row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions) -> list[Element]:
-    """One cell a layer, in the order of the network."""
+    """One cell per layer, in the order of the network."""
     return [_mark(layer.name, row, chosen=layer.name == query.detector) for layer in options.layers]
 
 
 def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Element:
-    """An image of a case, its pixels as they are."""
+    """An image of a case, without smoothing."""
     return element(
         "img",
         src=app.get_relative_path(f"/images/{sha256}.png"),
@@ -205,7 +205,7 @@ def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Element
 
 
 def marked_image(row: db.read.ListedCase, app: Dash) -> Element:
-    """What the network saw, the first attacked pixel ringed."""
+    """The image that the network saw, with a ring around the first attacked pixel."""
     seen = image(row.image, row, app, "as the network saw it")
     if row.pixel is None:
         return seen
@@ -226,13 +226,13 @@ def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) ->
 
 
 def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Element:
-    """A layer's decision as a small cell: colored by alarm, dotted when it is wrong, in words on hover."""
+    """A layer's decision as a small cell: colored by alarm, with a dot if wrong, as text on hover."""
     decision = row.decisions.get(layer)
     if decision is None:
         outcome, words = "none", f"{layer}: not decided"
     else:
         counted = f"{decision.score} of {decision.k} unexpected, threshold {decision.threshold}"
-        outcome = decision.outcome or ("TP" if decision.alarm else "TN")  # the plain marks
+        outcome = decision.outcome or ("TP" if decision.alarm else "TN")  # the marks without a dot
         words = f"{layer}: {outcome_name(decision)} ({counted})"
     return element(
         "span",
@@ -244,14 +244,14 @@ def _mark(layer: str, row: db.read.ListedCase, *, chosen: bool) -> Element:
 
 
 def _outcome(row: db.read.ListedCase) -> Element:
-    """What the detector made of the case, and below it what people did."""
+    """The outcome of the detector's decision, and below it the annotations."""
     wrong = row.decision is not None and row.decision.outcome in ("FP", "FN")
     name = element("span", outcome_name(row.decision), className="c-wrong" if wrong else "")
     return element("td", [name, written(row)], className="c-outcome")
 
 
 def outcome_name(decision: db.read.ListedDecision | None) -> str:
-    """How a decision turned out; where nobody knows that, what it was."""
+    """The outcome of a decision; the decision itself if the outcome is not known."""
     if decision is None:
         return "not decided"
     if decision.outcome is None:

@@ -1,7 +1,7 @@
 """The detectors, `/detectors`: how well each does, beside baselines that need no neighbors at all.
 
-Every control is a link to the page's next address, as on the case list. `layout` draws the table and what
-is around it; the callback fills the charts, as figures need the theme.
+Every control is a link to a new address, as on the case list. `layout` draws everything but the figures;
+the callback draws these, as they need the theme.
 """
 
 from collections.abc import Sequence
@@ -61,12 +61,12 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
 
 
 def validation_layout() -> html.Div:
-    """Every id of the page, for Dash to check callbacks by; holds no data."""
+    """All ids of the page, so that Dash can validate callbacks; without data."""
     return html.Div([dcc.Store(id=ids.DETECTORS_SEARCH), *_charts(None, None, None)])
 
 
 def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
-    """Connect the charts: the address that is shown and the theme decide what they are."""
+    """Connect the charts: they depend on the address and the theme."""
 
     @app.callback(
         Output(ids.DETECTORS_ROC, "figure"),
@@ -82,7 +82,7 @@ def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
 
 
 def drawn(engine: Engine, search: str, theme: str) -> tuple[Any, ...]:
-    """The three figures of an address that `layout` has found good."""
+    """The three figures of an address that `layout` has accepted."""
     query, _ = db.read.evidence_query(engine, search)
     rows = db.read.evidence_summary(engine, query)
     chosen = chosen_row(rows, query)
@@ -101,13 +101,13 @@ def drawn(engine: Engine, search: str, theme: str) -> tuple[Any, ...]:
 
 
 def chosen_row(rows: Sequence[DetectorRow], query: EvidenceQuery) -> DetectorRow | None:
-    """The detector that is looked at: the address's, or else the k-NN detector with the largest AUC."""
+    """The chosen detector: the address's, or else the k-NN detector with the largest AUC."""
     asked = next((row for row in rows if row.detector == query.detector), None)
     return asked or max(rows, key=lambda row: (row.kind == "neighbors", auc(row)), default=None)
 
 
 def compared_rows(rows: Sequence[DetectorRow], chosen: DetectorRow) -> list[DetectorRow]:
-    """The curves to draw, the largest AUC first: of each layer one, the chosen detector or the best."""
+    """The curves to draw, the largest AUC first: one per layer, the chosen detector or the best."""
     best: dict[str, DetectorRow] = {}
     for row in sorted(rows, key=lambda row: (row is chosen, auc(row)), reverse=True):
         best.setdefault(row.layer or row.detector, row)

@@ -31,7 +31,7 @@ EXPLAINED = ("metric", "rule", "reference")  # filters that the glossary explain
 
 
 def head(query: EvidenceQuery, rows: Sequence[DetectorRow], chosen: DetectorRow | None) -> Component:
-    """Title, what the numbers are of, and a word where the address asks for what is not shown."""
+    """Title, the cases behind the numbers, and a note if the filters exclude the address's detector."""
     said = [html.H1("Detectors")]
     if rows:
         one = rows[0]
@@ -48,7 +48,7 @@ def head(query: EvidenceQuery, rows: Sequence[DetectorRow], chosen: DetectorRow 
 
 
 def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Component:
-    """A row of values a filter, those that have more than one."""
+    """A row of values per filter with more than one value."""
     groups = []
     if len(options.networks) > 1:
         links = [
@@ -74,7 +74,7 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
 
 
 def table_foot(query: EvidenceQuery) -> Component:
-    """What the marks of the table mean, and its query."""
+    """The legend of the table's marks, and its query."""
     return html.Div(
         [
             sql(db.read.summary_question(query)),
@@ -107,7 +107,7 @@ def chart(title: str, note: str, figure: Component, question: Question | None) -
 
 
 def sql(question: Question) -> Component:
-    """The query that was run, folded away; one click into it selects it all."""
+    """The query that was run, collapsed; one click into it selects all of it."""
     text = question.sql()
     return html.Details(
         [
@@ -125,7 +125,7 @@ def sql(question: Question) -> Component:
 
 
 def divergence(found: Sequence[Divergence], question: Question) -> Component:
-    """Shares of the attacked images by the first layer whose neighbors leave the true class."""
+    """Shares of attacked images by the first layer where the neighbors' top class is not the true one."""
     how = (
         f"{question.values['metric']} · {question.values['rule']} · all {question.values['partition']} cases"
     )
@@ -216,7 +216,7 @@ def reading() -> Component:
 
 
 def no_match(home: str) -> Component:
-    """No detector under the filters."""
+    """The notice that no detector matches the filters."""
     return html.Div(
         [
             html.H2("No detector was evaluated on these cases under these filters"),
@@ -227,7 +227,7 @@ def no_match(home: str) -> Component:
 
 
 def empty_database() -> Component:
-    """Nothing was evaluated yet: which command does it."""
+    """The notice that nothing was evaluated yet, with the commands that do it."""
     return html.Div(
         className="notice card",
         children=[

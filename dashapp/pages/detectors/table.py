@@ -1,4 +1,4 @@
-"""The table of the detectors' page: one row a detector, shares with their intervals, the best ones marked."""
+"""The table of the detectors' page: one row per detector, shares with their intervals, the best marked."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,8 +18,8 @@ class Column(NamedTuple):
 
     sort: str
     title: str
-    help: str | None  # None: the title says it
-    widths: tuple[int, ...] = ()  # pixels: from a narrow page to a wide one; none: what the others leave
+    help: str | None  # None: the title is enough
+    widths: tuple[int, ...] = ()  # pixels: from a narrow page to a wide one; empty: the remaining width
     best: Callable[..., Any] | None = None  # max or min; None: no value is better than another
 
 
@@ -36,7 +36,7 @@ COLUMNS = (
     Column("recovered", "Recovered", "recovered", (134, 238, 310), max),
     Column("located", "Located", "located", (112, 116), max),
 )
-WIDTHS = ("--width", "--wide", "--widest")  # what the style sheet calls them
+WIDTHS = ("--width", "--wide", "--widest")  # their names in the style sheet
 MEASURED = {"auc": "auc", "paired": "paired_auc", "accuracy": "accuracy", "recovered": "recovered"}
 BETTER_FIRST = {column.sort: column.best is max for column in COLUMNS}  # whether descending comes first
 BADGES = {"repair": ("added here", "badge-ours"), "baseline": ("baseline", "badge-baseline")}
@@ -65,13 +65,13 @@ def table(
 
 
 def value(row: DetectorRow, sort: str) -> float | str | None:
-    """What a row has in a column; of a measure its value without the interval."""
+    """A row's value in a column; for a measure without its interval."""
     found = getattr(row, MEASURED.get(sort, sort))
     return found.value if isinstance(found, Measure) else found
 
 
 def best_value(rows: Sequence[DetectorRow], column: Column) -> float | None:
-    """The best value of a column as it is shown, or None where nothing can be best."""
+    """The best value of a column as it is shown, or None if no value can be best."""
     if column.best is None:
         return None
     shown = [shown_value(row, column.sort) for row in rows if value(row, column.sort) is not None]
@@ -79,7 +79,7 @@ def best_value(rows: Sequence[DetectorRow], column: Column) -> float | None:
 
 
 def shown_value(row: DetectorRow, sort: str) -> float:
-    """A value as exact as the table shows it, so that what reads the same is equally good."""
+    """A value rounded as in the table, so that values that look the same are equally good."""
     return round(value(row, sort), 3)
 
 
@@ -138,7 +138,7 @@ def _row(
 
 
 def names(row: DetectorRow, query: EvidenceQuery) -> tuple[str, str]:
-    """A detector's name, and what the filters leave open of it."""
+    """A detector's name, and its metric, rule and reference set where the filters allow any."""
     if row.kind != "neighbors":
         return row.detector.replace("-", " "), ""
     left_open = [name for name in LABELS if getattr(query, name) == ANY]
@@ -179,7 +179,7 @@ def _measure(measure: Measure | None, sort: str, classes: str, start: float) -> 
 
 
 def bar_style(measure: Measure, start: float, *, chance: bool) -> dict[str, str]:
-    """Where interval, value and chance stand on the bar, as shares of its length."""
+    """Positions of interval, value and chance on the bar, as shares of its length."""
 
     def place(share: float) -> str:
         return f"{min(1.0, max(0.0, (share - start) / (1 - start))):.4f}"

@@ -1,1 +1,1 @@
-"""What the case list asks."""
+"""Read queries of the case list."""

@@ -1,4 +1,4 @@
-"""The case list: one page of rows, the count of every filter's options, the neighbors in the list."""
+"""The case list: one page of rows, the counts of every filter's options, the previous and the next case."""
 
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ from db.read.written import written
 
 
 class Overview(NamedTuple):
-    """What the database is about, for the header."""
+    """The contents of the database, for the header."""
 
     network: str | None
     test_accuracy: float | None  # share, [0, 1]
@@ -41,10 +41,10 @@ class Overview(NamedTuple):
 
 
 class CaseList(NamedTuple):
-    """One page of the list and what is around it."""
+    """One page of the list, with totals and counts for the filters."""
 
     rows: tuple[ListedCase, ...]
-    total: int  # cases that the filters let through
+    total: int  # cases that pass the filters
     pages: int  # at least 1
     stored: int  # cases of this network, whatever the filters
     facets: dict[str, dict[str, int]]  # filter -> value -> cases, under all the *other* filters
@@ -52,7 +52,7 @@ class CaseList(NamedTuple):
 
 
 class CasePlace(NamedTuple):
-    """The cases before and after one, in the order of the list; None at its ends or when it is not in it."""
+    """The cases before and after one in the list; None at the ends, or if the case is not in the list."""
 
     previous: int | None
     next: int | None
@@ -76,7 +76,7 @@ def overview(engine: Engine, network_id: int | None = None) -> Overview:
 
 
 def case_exists(engine: Engine, case_id: int) -> bool:
-    """Whether the database has a case of this id."""
+    """Whether the database has a case with this id."""
     with engine.connect() as connection:
         return connection.scalar(select(schema.cases.c.id).where(schema.cases.c.id == case_id)) is not None
 
@@ -124,7 +124,7 @@ def filtered(query: CaseQuery, options: CaseOptions) -> AnySelect:
 def list_sql(engine: Engine, query: CaseQuery, options: CaseOptions) -> str:
     """The query behind a list as text, for `xpixels sql`: every column of `case_overview`, in its order.
 
-    query, options: of `case_query`.
+    query, options: from `case_query`.
     """
     overview_ = schema.case_overview
     chosen: AnySelect = filtered(query, options).with_only_columns(literal_column("case_overview.*"))
@@ -133,7 +133,7 @@ def list_sql(engine: Engine, query: CaseQuery, options: CaseOptions) -> str:
 
 
 def random_case(engine: Engine, search: str) -> int | None:
-    """A case under the filters of a query string, each as likely as the others; None: there is none."""
+    """A random case that passes the filters of a query string, all equally likely; None: there is none."""
     query, options = case_query(engine, search, others=True)
     chosen = population(query, options, conditions(query, options), FACET_ROWS.c.case_id)
     with engine.connect() as connection:
@@ -144,7 +144,7 @@ def random_case(engine: Engine, search: str) -> int | None:
 def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
     """The cases before and after `case_id` in the list that the query string `search` describes.
 
-    Names in `search` that are not the list's are passed over. Raises `QueryError` for a wrong value.
+    Names in `search` that the list does not have are ignored. Raises `QueryError` for a wrong value.
     """
     query, options = case_query(engine, search, others=True)
     held, keys, decided = conditions(query, options), order_keys(query), sorts_by_decision(query)

@@ -1,4 +1,4 @@
-"""How many cases each value of a filter would leave, and what ranges can be."""
+"""How many cases each value of a filter would leave, and the extents of ranges."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ from db.read.case_list.values import address_value
 from db.vocabulary import CASE_PARTITIONS
 
 ANNOTATED = [facet for facet in FACETS if facet.is_written]
-EXTENTS = [facet.name for facet in FACETS if facet.is_range and not facet.of_detector]  # whose ends are told
+EXTENTS = [facet.name for facet in FACETS if facet.is_range and not facet.of_detector]  # ranges with extents
 
 
 def count_facets(
@@ -58,7 +58,7 @@ def count_facets(
 def _counts_in_cells(
     connection: Connection, query: CaseQuery, options: CaseOptions
 ) -> dict[str, dict[Any, int]]:
-    """The counts where nothing is asked that the cells do not tell."""
+    """The counts from the cells, which must have all columns of the query's filters."""
     held = conditions(query, options, CELL_COLUMNS)
     counts = {}
     for name in CELL_COLUMNS:
@@ -75,7 +75,7 @@ def _counts_of_cases(
     held: Sequence[Condition],
     names: Sequence[str],
 ) -> dict[str, dict[Any, int]]:
-    """The counts where each case has to be looked at: those of filters that are off are of the same cases."""
+    """The counts by a look at each case; inactive filters share a query, as they count the same cases."""
     on = [name for name in names if any(condition.filter == name for condition in held)]
     counts = _counts_together(connection, query, options, held, [name for name in names if name not in on])
     for name in on:
@@ -101,7 +101,7 @@ def _counts_together(
     ).cte("matched")
     counted = []
     for name in names:
-        column = matched.c[f"{name}_value"]  # as text: some are numbers, and a union has one type a column
+        column = matched.c[f"{name}_value"]  # as text: some are numbers, and a union has one type per column
         counted.append(select(literal(name), cast(column, Text), func.count()).group_by(column))
     found: dict[str, dict[Any, int]] = {name: {} for name in names}
     for name, text, number in connection.execute(union_all(*counted)):
@@ -121,7 +121,7 @@ def _annotated(
     joined = chosen.get_final_froms()[0].join(ANNOTATIONS, ANNOTATIONS.c.case_id == FACET_ROWS.c.case_id)
     chosen = chosen.select_from(joined).where(ANNOTATIONS.c.kind == facet.name)
     counted = map(tuple, connection.execute(chosen.group_by(value)))
-    found = dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))  # alike on every database
+    found = dict(sorted(counted, key=lambda pair: (-pair[1], pair[0])))  # the same on every database
     if whether:
         found = {"yes": sum(found.values())} if found else {}
     return found | {chosen: 0 for chosen in query.filters.get(facet.name, ()) if chosen not in found}

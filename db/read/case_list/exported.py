@@ -1,4 +1,4 @@
-"""The filtered list with everything that is known of each case, to be written to a file."""
+"""The filtered list with all data of each case, for export to a file."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ WRITTEN = ("verdict", "tags", "note")
 
 
 def exported_columns() -> list[Column]:
-    """Those of `case_overview`, the facets that it does not tell, then what people wrote."""
+    """The columns of `case_overview`, the facets that it lacks, then people's annotations."""
     facets = [Column(facet.name, TYPES.get(facet.kind, str)) for facet in OTHERS]
     return [*declared_columns(schema.case_overview), *facets, *(Column(name, str) for name in WRITTEN)]
 
@@ -30,7 +30,7 @@ def exported_columns() -> list[Column]:
 def export_cases(
     engine: Engine, query: CaseQuery, options: CaseOptions
 ) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """Rows of the filtered cases in the order of the list, some at a time; tags are joined by ', '."""
+    """Rows of the filtered cases in the order of the list, in chunks; tags are joined by ', '."""
     overview = schema.case_overview
     cases = filtered(query, options)
     joined = cases.get_final_froms()[0].join(overview, overview.c.case_id == FACET_ROWS.c.case_id)
@@ -43,7 +43,7 @@ def export_cases(
 
 
 def _facet(facet: Facet, options: CaseOptions) -> Label[Any]:
-    """A facet's value; of a class its name, as in every view."""
+    """A facet's value; for a class its name, as in every view."""
     column = FACET_ROWS.c[facet.column]
     if facet.kind is Kind.CLASS and options.class_names:
         return case(options.class_names, value=column).label(facet.name)

@@ -1,5 +1,5 @@
-"""The filters and the order of the case list as SQL: over one narrow row a case, joined to the decision of
-the shown detector only where a question needs it.
+"""The filters and the order of the case list as SQL: over one narrow row per case, joined to the decision of
+the shown detector only if a query needs it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,48 +21,48 @@ ANNOTATIONS = schema.annotations
 
 CELLS = schema.facet_cells.alias("cells")
 COUNTED = {facet.name: facet for facet in FACETS if facet.is_choice and facet.column}  # by its values
-OF_DETECTOR = [facet.name for facet in FACETS if facet.of_detector]  # of what the shown detector decided
+OF_DETECTOR = [facet.name for facet in FACETS if facet.of_detector]  # about the shown detector's decision
 COLUMNS = {
     facet.name: (DECIDED if facet.of_detector else FACET_ROWS).c[facet.column]
     for facet in FACETS
     if facet.column
 }
-# What the cells tell without looking at cases: all but ranges, numbers and what people wrote.
+# Filters that the cells can count without a look at cases: all but ranges, numbers and annotations.
 CELL_COLUMNS = {facet.name: CELLS.c[facet.column] for facet in FACETS if facet.counted}
 
 
 class Condition(NamedTuple):
-    """What one filter asks of a case."""
+    """The condition of one filter on a case."""
 
     filter: str
     holds: ColumnElement[bool]
 
     @property
     def of_detector(self) -> bool:
-        """Whether it asks something of the shown detector's decision."""
+        """Whether it depends on the shown detector's decision."""
         return self.filter in OF_DETECTOR
 
 
 def conditions(
     query: CaseQuery, options: CaseOptions, columns: Mapping[str, ColumnElement[Any]] = COLUMNS
 ) -> tuple[Condition, ...]:
-    """The filters that are on, the partition first; `columns`: of the cases, or of the cells."""
-    found = []
+    """The conditions of active filters, the partition first; `columns`: of the cases, or of the cells."""
+    active = []
     if query.partition != "all":
-        found.append(Condition(PARTITION.name, columns[PARTITION.name] == query.partition))
+        active.append(Condition(PARTITION.name, columns[PARTITION.name] == query.partition))
     for name, facet in FILTERS.items():
         values = query.filters.get(name, ())
         if values and facet.is_written:
-            found.append(Condition(name, FACET_ROWS.c.case_id.in_(_annotated(facet, values))))
+            active.append(Condition(name, FACET_ROWS.c.case_id.in_(_annotated(facet, values))))
         elif values:
-            found.append(Condition(name, _among(columns[name], stored_values(facet, values, options))))
+            active.append(Condition(name, _among(columns[name], stored_values(facet, values, options))))
     for name, (low, high) in query.ranges.items():
         column = COLUMNS[name]
         bounds = [*([] if low is None else [column >= low]), *([] if high is None else [column <= high])]
-        found.append(Condition(name, and_(*bounds)))
+        active.append(Condition(name, and_(*bounds)))
     if query.find:
-        found.append(Condition("find", _found(query.find)))
-    return tuple(found)
+        active.append(Condition("find", _matches_find(query.find)))
+    return tuple(active)
 
 
 def population(
@@ -72,7 +72,7 @@ def population(
     *columns: ColumnElement[Any],
     with_decision: bool = False,
 ) -> AnySelect:
-    """SELECT of columns of the cases under some conditions.
+    """SELECT of columns of the cases that meet some conditions.
 
     with_decision: `columns` has some of the shown detector's decision, which a case may lack.
     """
@@ -80,12 +80,12 @@ def population(
     source: FromClause = FACET_ROWS
     mine = [FACET_ROWS.c.network_id == options.network_id]
     if with_decision or any(condition.of_detector for condition in held):
-        source = FACET_ROWS.outerjoin(DECIDED, _decided(query))
+        source = FACET_ROWS.outerjoin(DECIDED, _joins_decision(query))
     return select(*columns).select_from(source).where(*mine, *(condition.holds for condition in held))
 
 
 def counted_in_cells(query: CaseQuery) -> bool:
-    """Whether the filters ask only what the cells tell."""
+    """Whether the cells can count everything that the filters need."""
     return not (query.ranges or query.find or any(name not in CELL_COLUMNS for name in query.filters))
 
 
@@ -103,7 +103,7 @@ SortKey = tuple[ColumnElement[Any], bool]  # a column to sort by, and whether de
 
 
 def order_keys(query: CaseQuery) -> list[SortKey]:
-    """Columns to sort by, and whether descending; the case's id is the last one and makes the order whole."""
+    """Columns to sort by, and whether descending; the case's id comes last and makes the order unique."""
     keys: list[SortKey] = []
     for name, descending in query.order:
         keys += [(column, descending) for column in _sort_columns(name)]
@@ -125,7 +125,7 @@ def sorts_by_decision(query: CaseQuery) -> bool:
 
 
 def ordered(keys: Sequence[SortKey], *, backwards: bool = False) -> list[ColumnElement[Any]]:
-    """ORDER BY of these keys: what has no value comes last, whichever way the others go."""
+    """ORDER BY of these keys: missing values come last, ascending or descending."""
     by: list[ColumnElement[Any]] = []
     for column, descending in keys:
         turned = column.desc() if descending != backwards else column.asc()
@@ -145,10 +145,10 @@ def comes_after(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement
 
 
 def _steps(keys: Sequence[SortKey], values: Sequence[Any], *, before: bool) -> list[ColumnElement[bool]]:
-    """Equal in the first keys and earlier (or later) in the next one, for every such next one."""
+    """For each key, a condition: equal in the keys before it, and earlier (or later) in this one."""
     steps, equal = [], list[ColumnElement[bool]]()
     for (column, descending), value in zip(keys, values, strict=True):
-        if value is None:  # these come last
+        if value is None:  # missing values come last
             further: ColumnElement[bool] = column.is_not(None) if before else false()
             same = column.is_(None)
         else:
@@ -161,7 +161,7 @@ def _steps(keys: Sequence[SortKey], values: Sequence[Any], *, before: bool) -> l
     return steps
 
 
-def _decided(query: CaseQuery) -> ColumnElement[bool]:
+def _joins_decision(query: CaseQuery) -> ColumnElement[bool]:
     return and_(
         DECIDED.c.network_id == FACET_ROWS.c.network_id,
         DECIDED.c.detector == query.detector,
@@ -179,7 +179,7 @@ def _annotated(facet: Facet, values: Sequence[str]) -> AnySelect:
     return chosen if facet.kind is Kind.ANNOTATED else chosen.where(_among(ANNOTATIONS.c.body, list(values)))
 
 
-def _found(find: str) -> ColumnElement[bool]:
+def _matches_find(find: str) -> ColumnElement[bool]:
     ranges = found_ids(find)
     if ranges is not None:
         return or_(*(FACET_ROWS.c.case_id.between(low, high) for low, high in ranges))

@@ -1,4 +1,4 @@
-"""What the database holds of each filter of the case list, for one network."""
+"""The values that the database has for each filter of the case list, for one network."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
@@ -25,7 +25,7 @@ class NetworkOption(NamedTuple):
 
     @property
     def title(self) -> str:
-        """As `network_title` says."""
+        """The network's title, from `network_title`."""
         return network_title(self.name, self.dataset, self.id)
 
 
@@ -38,32 +38,32 @@ class LayerOption(NamedTuple):
 
 
 class CaseOptions(NamedTuple):
-    """What can be chosen."""
+    """The values that can be chosen."""
 
     network_id: int | None  # chosen; None: the database has no network yet
-    default_network: int | None  # when none is asked for: the one of the newest case
+    default_network: int | None  # without a choice: the network of the newest case
     networks: tuple[NetworkOption, ...]
     layers: tuple[LayerOption, ...]
-    detectors: tuple[str, ...]  # the layers, then those without neighbors that have decided
+    detectors: tuple[str, ...]  # the layers, then those without neighbors that have decisions
     class_names: dict[int, str]  # class -> name, in class order
-    choices: dict[str, dict[str, str]]  # filter -> value as addresses have it -> as it is shown
+    choices: dict[str, dict[str, str]]  # filter -> value in addresses -> its label
 
     @property
     def default_detector(self) -> str:
-        """The one shown when none is asked for: the last layer."""
+        """The detector without a choice: the last layer."""
         return self.layers[-1].name if self.layers else ""
 
     def values(self) -> dict[str, tuple[str, ...]]:
-        """What each filter can be, but for tags."""
+        """The values of each filter, except tags."""
         return {name: tuple(choices) for name, choices in self.choices.items() if choices}
 
     def label(self, facet: Facet, value: str) -> str:
-        """How a value of a filter is shown."""
+        """The label of a filter's value."""
         return self.choices.get(facet.name, {}).get(value) or facet.label(value)
 
 
 def case_options(connection: Connection, network: str | None) -> CaseOptions:
-    """What can be chosen for the network whose id is the text `network` (None: the newest).
+    """The options for the network whose id is the text `network` (None: the default one).
 
     Raises `QueryError` for a network that does not exist.
     """
@@ -76,7 +76,7 @@ def case_options(connection: Connection, network: str | None) -> CaseOptions:
     if not networks:
         return CaseOptions(None, None, (), (), (), {}, _choices(connection, None, (), {}))
     default = default_network(connection)
-    network_id = cast(int, default) if network is None else int(network)  # there are some: one is the newest
+    network_id = cast(int, default) if network is None else int(network)  # there are some, so one is default
     layers = _layers(connection, network_id)
     class_names = _class_names(connection, network_id)
     return CaseOptions(
@@ -133,7 +133,7 @@ def _choices(
     layers: tuple[LayerOption, ...],
     class_names: dict[int, str],
 ) -> dict[str, dict[str, str]]:
-    """Filter -> its values -> how each is shown."""
+    """Filter -> its values -> their labels."""
     choices = {}
     for facet in FACETS:
         if not facet.is_choice or facet is PARTITION:
@@ -156,7 +156,7 @@ def _choices(
 
 
 def _labels(connection: Connection, facet: Facet) -> dict[str, str]:
-    """Value -> how it is shown, where the database has names for them."""
+    """Value -> its label, if the database has names for the values."""
     if facet.labels is None:
         return {}
     return {str(value): label for value, label in connection.execute(facet.labels)}
@@ -172,7 +172,7 @@ def _written(connection: Connection, facet: Facet) -> Iterable[str]:
 def _stored(connection: Connection, network_id: int | None, facet: Facet) -> list[Any]:
     """The values that cases have."""
     if facet.kind is not Kind.NUMBER and facet.value is not None:
-        return _steps(connection, network_id, facet)
+        return _step_through(connection, network_id, facet)
     if facet.counted:
         table = schema.facet_cells  # few rows
     else:
@@ -182,8 +182,8 @@ def _stored(connection: Connection, network_id: int | None, facet: Facet) -> lis
     return list(connection.scalars(query.distinct().order_by(column)))
 
 
-def _steps(connection: Connection, network_id: int | None, facet: Facet) -> list[str]:
-    """The values of a text that has an index, by steps from one to the next: few, in very many rows."""
+def _step_through(connection: Connection, network_id: int | None, facet: Facet) -> list[str]:
+    """The values of an indexed text column, by steps from one to the next: few values in very many rows."""
     facets, found = schema.case_facets.c, set[str]()
     column = facets[facet.column]
     for partition in CASE_PARTITIONS:

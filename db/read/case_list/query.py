@@ -1,7 +1,7 @@
-"""What the case list shows, as the query string of an address: filters, ranges, order, view, page.
+"""The state of the case list as the query string of an address: filters, ranges, order, view, page.
 
-Names and values are checked against what the database holds before they come near SQL; a wrong one
-raises `QueryError`, which says which value it was and what is allowed.
+Names and values are checked against the contents of the database before they are used in SQL; a wrong one
+raises `QueryError`, which names the value and what is allowed.
 """
 
 import re
@@ -18,9 +18,9 @@ from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
 
 PAGE_SIZE = 50
-PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is shown when nothing is asked for
+PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is the default
 VIEWS = ("table", "gallery")
-# Addresses have had these names in this order; those of later facets follow as the register has them.
+# Addresses keep these names in this order; the names of later facets follow in the order of the register.
 FIRST_NAMES = (
     *("kind", "outcome", "alarms", "divergence", "true", "predicted", "target", "recovered"),
     *("method", "goal", "confidence", "unexpected"),
@@ -42,12 +42,12 @@ class Range(NamedTuple):
     high: float | None
 
     def __str__(self) -> str:
-        """As an address has it."""
+        """The range as addresses write it."""
         return "..".join(self.ends)
 
     @property
     def ends(self) -> tuple[str, str]:
-        """Both bounds as an address has them, without an exponent; '': open."""
+        """Both bounds as addresses write them, without an exponent; '': open."""
         low, high = ("" if end is None else f"{end:.12f}".rstrip("0").rstrip(".") for end in self)
         return low, high
 
@@ -59,7 +59,7 @@ class Order(NamedTuple):
     descending: bool = False
 
     def __str__(self) -> str:
-        """As an address has it: the name, with '-' before it for descending."""
+        """The key as addresses write it: the name, with '-' before it for descending."""
         return "-" * self.descending + self.name
 
 
@@ -79,11 +79,11 @@ class CaseQuery:
     view: str = VIEWS[0]
     page: int = 1
     network: int | None = None
-    default_detector: str = ""  # the one an address leaves out
+    default_detector: str = ""  # left out of addresses
     default_network: int | None = None
 
     def search(self) -> str:
-        """The query string, '?...' in a fixed order and without what is default, or ''."""
+        """The query string, '?...' in a fixed order and without defaults, or ''."""
         fields: list[tuple[str, object]] = []
         if self.network != self.default_network:
             fields.append(("network", self.network))
@@ -104,27 +104,27 @@ class CaseQuery:
         return write_search(fields)
 
     def but(self, **changes: Any) -> "CaseQuery":
-        """The same with `changes`, back on the first page unless a page is given."""
+        """A copy with `changes`, on the first page unless a page is given."""
         return replace(self, **{"page": 1} | changes)
 
     def only(self, name: str, *values: str) -> "CaseQuery":
-        """The same with these values of a filter; none: any."""
-        kept = {other: chosen for other, chosen in self.filters.items() if other != name}
-        return self.but(filters=kept | ({name: values} if values else {}))
+        """A copy with these values of a filter; none: any."""
+        others = {other: chosen for other, chosen in self.filters.items() if other != name}
+        return self.but(filters=others | ({name: values} if values else {}))
 
     def toggled(self, name: str, value: str) -> "CaseQuery":
-        """The same with a value of a filter added, or taken off when it is chosen already."""
+        """A copy with a value of a filter added, or removed if it is already chosen."""
         chosen = self.filters.get(name, ())
         left = tuple(other for other in chosen if other != value)
         return self.only(name, *(left if value in chosen else (*chosen, value)))
 
     def within(self, name: str, bounds: Range | None) -> "CaseQuery":
-        """The same with a range; None: any value."""
-        kept = {other: chosen for other, chosen in self.ranges.items() if other != name}
-        return self.but(ranges=kept | ({name: bounds} if bounds else {}))
+        """A copy with a range; None: any value."""
+        others = {other: chosen for other, chosen in self.ranges.items() if other != name}
+        return self.but(ranges=others | ({name: bounds} if bounds else {}))
 
     def sorted_by(self, name: str, *, descending_first: bool) -> "CaseQuery":
-        """The same with `name` as the first key, the other way round when it is that already.
+        """A copy with `name` as the first key, in reverse if it is that already.
 
         The key that was first becomes the second: two clicks sort by two columns.
         """
@@ -135,7 +135,7 @@ class CaseQuery:
         return self.but(order=chosen if name != "case" else (Order("case", descending),))
 
     def then_sorted_by(self, name: str, *, descending_first: bool) -> "CaseQuery":
-        """The same with `name` as a further key behind the others, or the other way round where it stands."""
+        """A copy with `name` as a further key after the others, or reversed in its place if it is one."""
         if name == "case" or self.order[0].name == "case":
             return self.sorted_by(name, descending_first=descending_first)
         if any(key.name == name for key in self.order):
@@ -144,12 +144,12 @@ class CaseQuery:
         return self.but(order=(*self.order[:2], Order(name, descending_first)))
 
     def unfiltered(self) -> "CaseQuery":
-        """The same network, detector, order and view, with nothing filtered."""
+        """A copy with the same network, detector, order and view, but without filters."""
         return self.but(partition=PARTITIONS[0], filters={}, ranges={}, find="")
 
     @property
     def is_filtered(self) -> bool:
-        """Whether something is left out beyond the default partition."""
+        """Whether there are filters besides the default partition."""
         return bool(self.partition != PARTITIONS[0] or self.filters or self.ranges or self.find)
 
 
@@ -158,30 +158,30 @@ NAMES = ("network", "partition", "detector", *FILTERS, *ONCE[3:])
 
 
 def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[CaseQuery, CaseOptions]:
-    """Read a query string ('?kind=clean&...' or '') against what the database holds.
+    """Read a query string ('?kind=clean&...' or '') and check it against the database.
 
-    `others`: names that are not the list's are passed over (the case view has its own) instead of refused.
-    Raises `QueryError` for a name, a value or a repetition that means nothing.
+    `others`: ignore names that the list does not have (the case view has its own) instead of refusing them.
+    Raises `QueryError` for an invalid name, value or repetition.
     """
-    given: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = {}
     for name, value in read_fields(search):
         if "\0" in value:
             raise QueryError(f"The address has a value of {name} that is no text", "text")
         if name == "layer" and not others:
-            name = "detector"  # what addresses called it before version 0.4
+            name = "detector"  # its name in addresses before version 0.4
         if name not in NAMES:
             if others:
                 continue
             raise QueryError(f"There is no filter '{name}'", NAMES)
-        if name in given and name in ONCE:
-            shown = f"'{given[name][0]}' and '{value}'"
-            raise QueryError(f"The address has two values of {name}, {shown}", "one")
-        given.setdefault(name, []).append(value)
-    once = {name: values[0] for name, values in given.items() if name in ONCE}
+        if name in fields and name in ONCE:
+            both = f"'{fields[name][0]}' and '{value}'"
+            raise QueryError(f"The address has two values of {name}, {both}", "one")
+        fields.setdefault(name, []).append(value)
+    once = {name: values[0] for name, values in fields.items() if name in ONCE}
     with engine.connect() as connection:
         options = case_options(connection, once.get("network"))
     for name, facet in FILTERS.items():
-        for value in given.get(name, ()):
+        for value in fields.get(name, ()):
             if not _can_be(facet, value, options):
                 raise _unknown(name, value, tuple(options.choices[name]))
     singles = {"partition": PARTITIONS, "detector": options.detectors, "view": VIEWS}
@@ -192,7 +192,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
     return CaseQuery(
         partition=once.get("partition", PARTITIONS[0]),
         detector=once.get("detector", default),
-        filters={name: tuple(dict.fromkeys(given[name])) for name in FILTERS if name in given},
+        filters={name: tuple(dict.fromkeys(fields[name])) for name in FILTERS if name in fields},
         ranges={name: _range(name, once[name]) for name in RANGES if name in once},
         find=_find(once.get("find", "")),
         order=_order(once.get("sort", "case")),
@@ -213,10 +213,10 @@ def found_ids(find: str) -> tuple[tuple[int, int], ...] | None:
 
 
 def _can_be(facet: Facet, value: str, options: CaseOptions) -> bool:
-    """Whether a value can be asked for.
+    """Whether a value is valid for a filter.
 
-    Tags come and go, and layers that alarmed together may not after a new tuning: such a value just matches
-    nothing.
+    Tags come and go, and after a new tuning, other layers may alarm together: such a value is valid, and
+    matches nothing.
     """
     if facet.any_value or value in options.choices[facet.name]:
         return True

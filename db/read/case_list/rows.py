@@ -1,4 +1,4 @@
-"""The rows of the case list: what a case's line shows, for the few cases of one page."""
+"""The rows of the case list, for the few cases of one page."""
 
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ class ListedPixel(NamedTuple):
 
 
 class ListedDecision(NamedTuple):
-    """What one detector decided about a case."""
+    """The decision of one detector about a case."""
 
     alarm: bool
     outcome: str | None  # None: of an unknown case
-    score: float  # of a layer the unexpected count
+    score: float  # for a layer the unexpected count
     threshold: float
     k: int | None  # neighbors counted; None: a detector without neighbors
     recovered_class: int | None
@@ -39,7 +39,7 @@ class ListedCase(NamedTuple):
     confidence: float  # [0, 1]
     image: str  # sha256 of what the network saw
     original: str  # sha256 of the sample; the same as `image` for a clean case
-    sample_name: str | None  # of the file that it came from, where it came from one
+    sample_name: str | None  # of the file that it came from, if it came from one
     height: int
     width: int
     method: str | None
@@ -47,8 +47,8 @@ class ListedCase(NamedTuple):
     pixel: ListedPixel | None
     target_class: int | None
     queries: int | None
-    divergence: str | None  # first layer whose neighbors leave the true class; none; None: not decided
-    verdict: str | None  # of a person, as what follows
+    divergence: str | None  # first layer whose neighbors leave the true class, or "none"; None: not decided
+    verdict: str | None  # of a person, like tags and note
     tags: tuple[str, ...]
     note: bool
     decisions: dict[str, ListedDecision]  # layer -> decision; empty until the layers are tuned
@@ -83,7 +83,7 @@ def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple
         .outerjoin(pixels, and_(pixels.c.attack_id == cases.c.attack_id, pixels.c.pixel == 0))
         .where(cases.c.id.in_(ids))
     )
-    decisions, shown_decisions = _decisions(connection, ids), _shown(connection, ids, detector)
+    decisions, by_scores = _decisions(connection, ids), _score_decisions(connection, ids, detector)
     written = _annotations(connection, ids)
     rows = {
         row.id: ListedCase(
@@ -115,7 +115,7 @@ def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple
             tuple(written.get((row.id, "tag"), ())),
             (row.id, "note") in written,
             decisions.get(row.id, {}),
-            decisions.get(row.id, {}).get(detector) or shown_decisions.get(row.id),
+            decisions.get(row.id, {}).get(detector) or by_scores.get(row.id),
         )
         for row in found
     }
@@ -144,7 +144,7 @@ def _decisions(connection: Connection, ids: list[int]) -> dict[int, dict[str, Li
     return found
 
 
-def _shown(connection: Connection, ids: list[int], detector: str) -> dict[int, ListedDecision]:
+def _score_decisions(connection: Connection, ids: list[int], detector: str) -> dict[int, ListedDecision]:
     """Decisions of a detector without neighbors."""
     decided = schema.detector_decisions.c
     rows = connection.execute(
@@ -166,7 +166,7 @@ def _shown(connection: Connection, ids: list[int], detector: str) -> dict[int, L
 
 
 def _annotations(connection: Connection, ids: list[int]) -> dict[tuple[int, str], list[str]]:
-    """(case, kind) -> what people wrote; tags in the order of the alphabet."""
+    """(case, kind) -> what people wrote; tags in alphabetical order."""
     notes = schema.annotations.c
     found: dict[tuple[int, str], list[str]] = {}
     query = select(notes.case_id, notes.kind, notes.body).where(notes.case_id.in_(ids))

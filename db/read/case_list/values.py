@@ -1,15 +1,15 @@
-"""The values of facets: as an address has them, as the database has them."""
+"""Convert the values of facets between addresses and the database."""
 
 from typing import Any
 
 from db.facet_type import Facet, Kind
 from db.read.case_list.options import CaseOptions
 
-TRUE = (True, "1", "true")  # as a column has it, and as SQLite and PostgreSQL write it as text
+TRUE = (True, "1", "true")  # in a column, and as text from SQLite and PostgreSQL
 
 
 def stored_values(facet: Facet, values: tuple[str, ...], options: CaseOptions) -> list[Any]:
-    """Values of an address as the facet's column has them; each has to be a choice."""
+    """Convert values of an address to those of the facet's column; each has to be a choice."""
     if facet.kind is Kind.CLASS:
         numbers = {name: number for number, name in options.class_names.items()}
         return [numbers[value] for value in values]
@@ -21,7 +21,7 @@ def stored_values(facet: Facet, values: tuple[str, ...], options: CaseOptions) -
 
 
 def address_value(facet: Facet, stored: Any, options: CaseOptions) -> str:
-    """What a facet's column has, or that as text, as an address has it."""
+    """Convert a value of a facet's column, or its text, to that of an address."""
     if facet.kind is Kind.CLASS:
         return options.class_names[int(stored)]
     if facet.kind is Kind.YES_NO:

@@ -1,1 +1,1 @@
-"""What the detectors' page and the report ask."""
+"""Read queries of the detectors' page and of the report."""

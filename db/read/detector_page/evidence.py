@@ -1,7 +1,7 @@
-"""What the detectors' page asks: the table, the curves, accuracy against k, where neighbors first diverge.
+"""Read queries of the detectors' page: the table, the curves, accuracy against k, first divergences.
 
-Every question is SQL over the views, written out: what a page shows beside a chart, to copy and to change,
-is the very text that was run.
+Every query is a text of SQL over the views: the text that a page shows beside a chart, to copy and to change,
+is exactly the one that was run.
 """
 
 import re
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from db.query_types import AnyRow
 from db.read.detector_page.query import ANY, HOW_CHOSEN, LABELS, EvidenceQuery
 
-SORTED_BY = {"paired": "paired_auc"}  # sort name -> column, where it is another
+SORTED_BY = {"paired": "paired_auc"}  # sort name -> column, if they differ
 MEASURES = ("auc", "paired_auc", "accuracy", "recovered")
 
 
@@ -24,12 +24,12 @@ class Question(NamedTuple):
     values: Mapping[str, float | str | None]
 
     def ask(self, connection: Connection) -> Sequence[AnyRow]:
-        """The rows of the answer."""
+        """Run the query and return its rows."""
         return connection.execute(text(self.statement), self.values).all()
 
     def sql(self) -> str:
-        """The same with its values written into it, for `xpixels sql` and people."""
-        return re.sub(r":(\w+)", lambda found: _literal(self.values[found[1]]), self.statement)
+        """The statement with its values filled in, for `xpixels sql` and people."""
+        return re.sub(r":(\w+)", lambda match: _literal(self.values[match[1]]), self.statement)
 
 
 class Measure(NamedTuple):
@@ -45,7 +45,7 @@ class DetectorRow(NamedTuple):
 
     detector: str
     kind: str  # neighbors, repair or baseline
-    layer: str | None  # of the k-NN defense, as the three below
+    layer: str | None  # of the k-NN defense, like the three below
     metric: str | None
     rule: str | None
     reference: str | None
@@ -68,7 +68,7 @@ class DetectorRow(NamedTuple):
 
 
 class CurvePoint(NamedTuple):
-    """A threshold of a detector, and what an alarm above it does; shares in [0, 1]."""
+    """A threshold of a detector, and the rates of alarms above it; shares in [0, 1]."""
 
     detector: str
     threshold: float
@@ -79,7 +79,7 @@ class CurvePoint(NamedTuple):
 
 
 class KPoint(NamedTuple):
-    """A k at the threshold of the equal error rate on the tuning cases."""
+    """The accuracy of a k, at its threshold of the equal error rate on the tuning cases."""
 
     partition: str
     k: int
@@ -99,9 +99,9 @@ _PLAIN = DetectorRow._fields[: DetectorRow._fields.index("auc")]
 
 
 def summary_question(query: EvidenceQuery, how: str = HOW_CHOSEN) -> Question:
-    """The table: detectors that the filters let through, repair and the baselines always.
+    """The table: detectors that pass the filters; repair and the baselines always do.
 
-    `how`: the way that k was chosen, one of `schema.WAYS`.
+    `how`: the way that k was chosen, one of `vocabulary.WAYS`.
     """
     values = _cases(query)
     labels = {name: getattr(query, name) for name in LABELS if getattr(query, name) != ANY}
@@ -120,10 +120,10 @@ def summary_question(query: EvidenceQuery, how: str = HOW_CHOSEN) -> Question:
 
 
 def curves_question(query: EvidenceQuery, rows: Sequence[DetectorRow]) -> Question:
-    """The curves of these detectors, one at least, each at its k, on the cases of the query.
+    """The curves of these detectors, at least one, each at its k, on the cases of the query.
 
-    A SELECT a detector, and the k-NN ones by layer, metric, rule and k instead of by name: so the database
-    finds the points by their key.
+    One SELECT per detector. k-NN detectors are selected by layer, metric, rule, reference and k instead of by
+    name, so that the database finds the points by their key.
     """
     values, parts = _cases(query), []
     for i, row in enumerate(rows):
@@ -152,7 +152,7 @@ def k_question(query: EvidenceQuery, detector: str) -> Question:
 def divergence_question(query: EvidenceQuery) -> Question:
     """Attacked cases by true class and the first layer whose neighbors leave it.
 
-    A metric or rule that is not chosen is the default one: cases must not be counted twice.
+    Without a chosen metric or rule it uses the default one, so that cases are not counted twice.
     """
     labels = {
         name: query.defaults.get(name) if getattr(query, name) == ANY else getattr(query, name)
@@ -179,7 +179,7 @@ def evidence_curves(
 ) -> dict[str, list[CurvePoint]]:
     """Read the curves of these detectors, by name in the order given, thresholds ascending.
 
-    Points without a rate, as a partition lacks one kind of case, are left out.
+    Points without a rate, because a partition lacks one kind of case, are left out.
     """
     curves: dict[str, list[CurvePoint]] = {row.detector: [] for row in rows}
     for row in _answer(engine, curves_question(query, rows)) if rows else ():
@@ -225,7 +225,7 @@ def _literal(value: float | str | None) -> str:
 
 
 def _lines(names: list[str], width: int = 90) -> str:
-    """Names parted by commas, in lines that can be read."""
+    """Names separated by commas, in lines of readable length."""
     lines = [""]
     for name in names:
         if len(lines[-1]) + len(name) > width:

@@ -1,4 +1,4 @@
-"""What the report asks beyond the detectors' page: counts, pairs of classes, likeness, repairs, timings."""
+"""Read queries of the report beyond the detectors' page: counts, class pairs, likeness, repairs, timings."""
 
 from typing import NamedTuple, TypeVar
 
@@ -8,7 +8,7 @@ from db.read.detector_page.evidence import Question
 
 
 class CaseCount(NamedTuple):
-    """Cases of a set and partition that detectors were judged on."""
+    """Cases of a set and partition that detectors were evaluated on."""
 
     case_set: str
     partition: str
@@ -27,7 +27,7 @@ class FirstLayer(NamedTuple):
 
 
 class ClassPair(NamedTuple):
-    """Attacked cases of a true class that are seen as another, by the first layer that leaves it."""
+    """Attacked cases of a true class that are predicted as another, by the first layer that leaves it."""
 
     true_class: str
     predicted_class: str
@@ -51,37 +51,37 @@ class HubCount(NamedTuple):
 
     layer: str
     metric: str
-    references: int  # that ever are one
-    largest: int  # cases that the most frequent one is a neighbor of
+    references: int  # that are neighbors of any case
+    largest: int  # cases that have the most frequent one as a neighbor
     largest_share: float  # the same as a share of all cases
     hubs: int  # references that are neighbors of a tenth of the cases or more
 
 
 class NearMedian(NamedTuple):
-    """Attacks that keep the color near the median of the neighbors, of one variant."""
+    """Attacks of one variant, which keep the color near the median of the neighbors."""
 
     variant: str
     attacks: int
     succeeded: int
-    repaired: int  # successes where repairing one pixel changes the answer
+    repaired: int  # successes where repairing one pixel changes the prediction
     located: int
     recovered_right: int
 
 
 class RepairCount(NamedTuple):
-    """What repairing one pixel does to the cases of a kind and partition."""
+    """The effects of repairing one pixel on the cases of a kind and partition."""
 
     partition: str
     kind: str
     cases: int
-    changed: int  # the answer changes
+    changed: int  # the prediction changes
     located: int
     recovered_right: int
     originals_changed: int
 
 
 class RepairedPixel(NamedTuple):
-    """An attacked case, its pixel, and what the repair sweep makes of it."""
+    """An attacked case, its pixel, and the result of the repair sweep."""
 
     case_id: int
     png: bytes  # the attacked image
@@ -131,7 +131,7 @@ WHERE network_id = :network AND (activation_distance <= :activation OR pixel_dis
 GROUP BY split, other_split
 ORDER BY split, other_split
 """,
-    # Not from the view `hubs`: it knows each reference's picture and class, which takes long for all of them.
+    # Not from the view `hubs`: it adds each reference's picture and class, which is slow for all of them.
     HubCount: """
 SELECT layers.name AS layer, counted.metric, COUNT(*) AS "references", MAX(occurrences) AS largest,
     CAST(MAX(occurrences) AS DOUBLE PRECISION) / MAX(whole.cases) AS largest_share,
@@ -193,7 +193,7 @@ T = TypeVar("T")
 def facts(engine: Engine, kind: type[T], network: int | None, **values: float) -> list[T]:
     """The rows of one of this module's types, for a network.
 
-    `values`: what else its question asks for, as `activation` and `pixels` of `Duplicates`.
+    `values`: other parameters of its query, such as `activation` and `pixels` of `Duplicates`.
     """
     question = fact_question(kind, network, **values)
     with engine.connect() as connection:
@@ -201,5 +201,5 @@ def facts(engine: Engine, kind: type[T], network: int | None, **values: float) -
 
 
 def fact_question(kind: type, network: int | None, **values: float) -> Question:
-    """The question behind such rows."""
+    """The query for such rows."""
     return Question(QUESTIONS[kind].strip(), {"network": network, **values})

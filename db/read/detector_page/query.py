@@ -1,7 +1,7 @@
-"""What the detectors' page shows, as the query string of an address: filters, sort, the chosen detector.
+"""The state of the detectors' page as the query string of an address: filters, sort, the chosen detector.
 
-As in `db.read.case_list.query`: names and values are checked against what the database holds before they come
-near SQL, and a wrong one raises `QueryError`.
+As in `db.read.case_list.query`, names and values are checked against the contents of the database before they
+are used in SQL, and a wrong one raises `QueryError`.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,8 +15,8 @@ from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
 from db.vocabulary import METRIC, RULE
 
-HOW_CHOSEN = "tuning"  # k and threshold are of the tuning cases only: what validation says is then honest
-ANY = "any"  # a filter that lets every value through
+HOW_CHOSEN = "tuning"  # k and threshold come from tuning cases only, to keep validation unbiased
+ANY = "any"  # a filter that accepts every value
 LABELS = ("metric", "rule", "reference")  # of a k-NN detector; the other detectors have none
 FILTERS = ("set", "partition", *LABELS)
 EVIDENCE_SORTS = (
@@ -28,7 +28,7 @@ NAMES = ("network", *FILTERS, "sort", "detector")
 
 
 class DetectorOption(NamedTuple):
-    """A detector that was evaluated; what only the k-NN defense has is None for the others."""
+    """An evaluated detector; fields that only the k-NN defense has are None for the others."""
 
     name: str
     kind: str  # neighbors, repair or baseline
@@ -39,12 +39,12 @@ class DetectorOption(NamedTuple):
 
 
 class EvidenceOptions(NamedTuple):
-    """What the database holds of each filter, for one network; no detectors: nothing was evaluated yet."""
+    """The values of each filter in the database, for one network; no detectors: none was evaluated yet."""
 
     network_id: int | None
-    default_network: int | None  # when none is asked for: the one evaluated last
+    default_network: int | None  # without a choice: the one evaluated last
     networks: tuple[NetworkOption, ...]
-    values: dict[str, tuple[str, ...]]  # filter -> its values, the default one first where it exists
+    values: dict[str, tuple[str, ...]]  # filter -> its values, the default one first if it exists
     detectors: tuple[DetectorOption, ...]
 
 
@@ -61,44 +61,44 @@ class EvidenceQuery:
     sort: str = DEFAULT_SORT.removeprefix("-")
     descending: bool = True
     detector: str | None = None  # by its name; None: the page chooses
-    defaults: dict[str, str] = field(default_factory=dict, compare=False)  # what an address leaves out
+    defaults: dict[str, str] = field(default_factory=dict, compare=False)  # left out of addresses
 
     def search(self) -> str:
-        """The query string, '?...' in a fixed order and without what is default, or ''."""
+        """The query string, '?...' in a fixed order and without defaults, or ''."""
         values = {name: getattr(self, name) for name in NAMES} | {"sort": self.sort_value}
         texts = {name: str(value) for name, value in values.items() if value is not None}
         return write_search(item for item in texts.items() if item[1] != self.defaults.get(item[0]))
 
     @property
     def sort_value(self) -> str:
-        """The sort as an address has it: the name, with '-' before it for descending."""
+        """The sort as addresses write it: the name, with '-' before it for descending."""
         return "-" * self.descending + self.sort
 
     def but(self, **changes: Any) -> "EvidenceQuery":
-        """The same with `changes`."""
+        """A copy with `changes`."""
         return replace(self, **changes)
 
     def narrowed(self, options: EvidenceOptions, name: str, value: str) -> "EvidenceQuery":
-        """The same under another filter; the chosen detector gives way to its counterpart there."""
+        """A copy with another filter; it replaces the chosen detector by its counterpart for that filter."""
         changed = self.but(**{name: value})
         chosen = next((one for one in options.detectors if one.name == self.detector), None)
         if chosen is None or name not in LABELS or value == ANY or chosen.kind != "neighbors":
             return changed
         wanted = chosen._replace(**{name: value})[2:]
-        there = next((one.name for one in options.detectors if one[2:] == wanted), None)
-        return replace(changed, detector=there)
+        counterpart = next((one.name for one in options.detectors if one[2:] == wanted), None)
+        return replace(changed, detector=counterpart)
 
     def passes(self, detector: DetectorOption) -> bool:
-        """Whether the filters let a detector through; repair and the baselines always are."""
-        asked = zip(LABELS, detector[3:], strict=True)
-        return detector.kind != "neighbors" or all(getattr(self, n) in (ANY, value) for n, value in asked)
+        """Whether a detector passes the filters; repair and the baselines always do."""
+        labels = zip(LABELS, detector[3:], strict=True)
+        return detector.kind != "neighbors" or all(getattr(self, n) in (ANY, value) for n, value in labels)
 
 
 def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, EvidenceOptions]:
-    """Read a query string ('?metric=cosine&...' or '') against what the database holds.
+    """Read a query string ('?metric=cosine&...' or '') and check it against the database.
 
-    Raises `QueryError` for a name, a value or a repetition that means nothing; not while nothing has been
-    evaluated, as then nothing could be asked for.
+    Raises `QueryError` for an invalid name, value or repetition. Values are not checked before the first
+    evaluation, as then there is nothing to choose from.
     """
     fields: dict[str, str] = {}
     for name, value in read_fields(search):
@@ -116,8 +116,8 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
     allowed |= {"sort": sorts, "detector": tuple(detector.name for detector in options.detectors)}
     for name, values in allowed.items():
         if name in fields and fields[name] not in values:
-            said = (*EVIDENCE_SORTS, "each also with '-' before it, descending") if name == "sort" else values
-            raise QueryError(f"The address asks for {name} '{fields[name]}', which does not exist", said)
+            hint = (*EVIDENCE_SORTS, "each also with '-' before it, descending") if name == "sort" else values
+            raise QueryError(f"The address asks for {name} '{fields[name]}', which does not exist", hint)
     defaults = {name: values[0] for name, values in options.values.items()}
     sort = fields.get("sort", DEFAULT_SORT)
     return EvidenceQuery(
@@ -131,7 +131,7 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
 
 
 def _options(connection: Connection, network: str | None) -> EvidenceOptions:
-    """What can be chosen, for the network whose id is the text `network` (None: the one evaluated last)."""
+    """The options for the network whose id is the text `network` (None: the one evaluated last)."""
     detectors, evaluations, names = schema.detectors, schema.evaluations, schema.networks
     judged = (
         select(names.c.id, names.c.name, schema.datasets.c.name)
@@ -169,7 +169,7 @@ def _options(connection: Connection, network: str | None) -> EvidenceOptions:
     )
 
 
-_KNOWN = {  # the first that is there is the default
+_KNOWN = {  # the first one present is the default
     "set": vocabulary.CASE_SETS,
     "partition": ("validation", "tuning"),
     "metric": tuple(vocabulary.METRICS),
@@ -179,5 +179,5 @@ _KNOWN = {  # the first that is there is the default
 
 
 def _present(found: set[str | None], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The values that were found, in their usual order; one at least, so that there is a default."""
+    """The values that are present, in their usual order; at least one, so that there is a default."""
     return tuple(value for value in known if value in found) or known[:1]

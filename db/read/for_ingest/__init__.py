@@ -1,1 +1,1 @@
-"""What the stages of an ingest and a check ask."""
+"""Read queries of the stages of an ingest, and of a check."""

@@ -1,4 +1,4 @@
-"""What an ingest has stored and has left to do: the questions its stages ask."""
+"""Read queries of the stages of an ingest: what it has stored, and what is left to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from db.vocabulary import PARTITIONS
 
 
 class KnownAttack(NamedTuple):
-    """An attack that was made before: what became of it, and the pixels it ended with."""
+    """An earlier attack: its result, and its final pixels."""
 
     id: int
     succeeded: bool
@@ -75,7 +75,7 @@ def layer_rows(connection: Connection, network: int) -> list[LayerRow]:
 
 
 def stage_done(connection: Connection, network: int, stage: str) -> bool:
-    """Whether a run of the stage has come to its end for this network."""
+    """Whether a run of the stage is done for this network."""
     query = select(runs.c.id).where(
         runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
     )
@@ -83,7 +83,7 @@ def stage_done(connection: Connection, network: int, stage: str) -> bool:
 
 
 def last_parameters(connection: Connection, network: int, stage: str) -> dict[str, Any] | None:
-    """The parameters of the latest run of a stage that came to its end."""
+    """The parameters of the latest run of a stage that is done."""
     query = select(runs.c.parameters).where(
         runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
     )
@@ -97,7 +97,7 @@ def batch_runs(connection: Connection, batch: int, stage: str = "cases") -> list
 
 
 def predicted_classes(connection: Connection, network: int, split: str) -> dict[int, int]:
-    """What a network predicts of the images of a split, by their positions; those that are known."""
+    """The stored predictions of a network for the images of a split, by their positions."""
     query = select(predictions.c.position, predictions.c.predicted_class)
     mine = query.where(predictions.c.network_id == network, predictions.c.split == split)
     return dict(map(tuple, connection.execute(mine)))
@@ -139,7 +139,7 @@ def mapped_positions(connection: Connection, network: int, variant: str) -> set[
 
 
 def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[str, str], int]:
-    """Cases by (partition, kind) that these runs made."""
+    """How many cases these runs made, by (partition, kind)."""
     query = select(cases.c.partition, cases.c.kind, func.count()).where(cases.c.run_id.in_(run_ids))
     rows = connection.execute(query.group_by(cases.c.partition, cases.c.kind))
     return {(partition, kind): count for partition, kind, count in rows}
@@ -148,12 +148,12 @@ def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[s
 def used_positions(
     connection: Connection, network: int, *, except_runs: Sequence[int] = ()
 ) -> dict[int, str]:
-    """Test positions that are the source of a case, with its kind; but for cases of `except_runs`."""
+    """Test positions that are the source of a case, with its kind; except for cases of `except_runs`."""
     query = (
         select(samples.c.position, cases.c.kind)
         .join(samples, samples.c.id == cases.c.sample_id)
         .where(cases.c.network_id == network, cases.c.run_id.not_in(except_runs))
-        .where(cases.c.partition.in_(PARTITIONS))  # what a check kept is of no split
+        .where(cases.c.partition.in_(PARTITIONS))  # kept cases come from another data set
     )
     return dict(map(tuple, connection.execute(query)))
 
@@ -161,7 +161,7 @@ def used_positions(
 def known_attacks(
     connection: Connection, network: int, settings: Mapping[str, str | int]
 ) -> dict[tuple[int, int | None], KnownAttack]:
-    """Attacks made before with these settings, by test position and target class (None: untargeted).
+    """Earlier attacks with these settings, by test position and target class (None: untargeted).
 
     `settings` are columns of `attacks` with the value each must have.
     """
@@ -238,7 +238,7 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
 
 
 def tuning_counts(connection: Connection, network: int) -> dict[str, int]:
-    """Tuning cases of a network by kind."""
+    """How many tuning cases a network has, by kind."""
     query = select(cases.c.kind, func.count()).where(
         cases.c.network_id == network, cases.c.partition == "tuning"
     )
@@ -256,12 +256,12 @@ def class_count(connection: Connection, network: int) -> int:
 
 
 def network_ids(connection: Connection) -> list[int]:
-    """Every network, in order of id."""
+    """The ids of all networks, ascending."""
     return list(connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars())
 
 
 def neighbor_counts(connection: Connection, network: int) -> dict[str, int]:
-    """Searches stored by metric: cases times layers that have their neighbors."""
+    """How many searches are stored, by metric: pairs of a case and a layer that have neighbors."""
     query = (
         select(neighbors.c.metric, func.count())
         .join(cases, cases.c.id == neighbors.c.case_id)

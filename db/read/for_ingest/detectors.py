@@ -1,4 +1,4 @@
-"""Networks and their detectors as they were tuned, which a check of new images is judged by."""
+"""Networks and their tuned detectors, by which a check judges new images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from db.schema import classes, datasets, detectors, evaluations, layers, network
 
 
 class TunedOn(NamedTuple):
-    """How many tuning cases of each kind thresholds were chosen on."""
+    """The numbers of tuning cases, by kind, that thresholds were chosen on."""
 
     adversarial: int
     clean: int
@@ -30,19 +30,19 @@ class KnownNetwork(NamedTuple):
 
     @property
     def title(self) -> str:
-        """As `network_title` says."""
+        """The network's title, from `network_title`."""
         return network_title(self.name, self.dataset, self.id)
 
 
 class TunedDetector(NamedTuple):
-    """A detector at its operating point: it alarms where its score is above the threshold."""
+    """A detector at its operating point: it alarms when its score is above the threshold."""
 
     name: str
     kind: str  # neighbors, repair or baseline
     threshold: float
     tuned_on: TunedOn
     decides: bool  # whether its decision about every case is in the database
-    layer: str | None = None  # of the k-NN defense, as the two below
+    layer: str | None = None  # of the k-NN defense, like the two below
     reference: str | None = None  # all: the whole reference set; distinct: without near-duplicates and hubs
     k: int | None = None
 
@@ -54,7 +54,7 @@ class TunedDetector(NamedTuple):
 
 
 class TunedLayer(NamedTuple):
-    """Where the k-NN defense of a layer alarms: more than `threshold` of the first k are unexpected."""
+    """When the k-NN defense of a layer alarms: more than `threshold` of the first k are unexpected."""
 
     layer_id: int
     name: str
@@ -64,7 +64,7 @@ class TunedLayer(NamedTuple):
 
 
 class TunedScore(NamedTuple):
-    """Where a detector without neighbors alarms: its score is above the threshold."""
+    """When a detector without neighbors alarms: its score is above the threshold."""
 
     name: str
     kind: Literal["repair", "baseline"]
@@ -183,7 +183,7 @@ def _evaluated(network: int, *columns: ColumnElement[Any]) -> AnySelect:
 
 
 def _tuned_on(connection: Connection) -> dict[int, TunedOn]:
-    """By network: the fewest tuning cases of each kind that one of its detectors was tuned on."""
+    """For each network, the fewest tuning cases of each kind that one of its detectors was tuned on."""
     points = operating_points.c
     fewest = func.min(points.tp + points.fn), func.min(points.fp + points.tn)
     query = (

@@ -1,4 +1,4 @@
-"""What detectors are evaluated on: cases with the network's output, originals, neighbors and repairs."""
+"""The data that detectors are evaluated on: cases with network outputs, originals, neighbors and repairs."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -46,17 +46,17 @@ class Originals(NamedTuple):
 
 
 class Repairs(NamedTuple):
-    """What the repair sweep says of cases, by id; of N cases that have one."""
+    """The repair sweeps of the N cases that have one, by id."""
 
     case_ids: np.ndarray  # (N,) int
     scores: np.ndarray  # (N,) float64
-    original_scores: np.ndarray  # (N,) float64, NaN where the original has none
+    original_scores: np.ndarray  # (N,) float64, NaN if the original has none
     recovered: np.ndarray  # (N,) int, class
     located: np.ndarray  # (N,) bool, at an attacked pixel
 
 
 def evaluated_cases(connection: Connection, network: int) -> EvaluatedCases:
-    """Every case of a network that is for tuning or validation."""
+    """Every case of a network in the tuning and validation partitions."""
     query = (
         select(
             cases.c.id,
@@ -138,7 +138,7 @@ def case_repairs(connection: Connection, network: int) -> Repairs:
 
 
 def last_case(connection: Connection, network: int) -> int | None:
-    """The newest case of a network; ids are never used twice, so another set of cases has another one."""
+    """The newest case of a network; ids are never reused, so another set of cases has another newest case."""
     newest: int | None = connection.scalar(select(func.max(cases.c.id)).where(cases.c.network_id == network))
     return newest
 
@@ -171,9 +171,9 @@ def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, 
 def neighbor_ids(
     connection: Connection, table: Table, network: int, layer_id: int, metric: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (N,) of the cases that have neighbors there, ascending, and these (N, k) by rank.
+    """Ids (N,) of the cases that have neighbors in the table, ascending, and their neighbors (N, k) by rank.
 
-    table: `neighbors`, of the cases' images, or `original_neighbors`, of what they were before the attack.
+    table: `neighbors`, of the cases' images, or `original_neighbors`, of their originals.
     """
     query = (
         select(table.c.case_id, table.c.reference_sample_id)
@@ -188,20 +188,20 @@ def neighbor_ids(
 
 
 def _columns(connection: Connection, query: AnySelect, kind: type) -> list[np.ndarray]:
-    """The answer's columns as arrays; one by one, since an array of rows takes NumPy many times as long."""
+    """The result's columns as arrays; one by one, as an array of rows takes NumPy many times as long."""
     rows = connection.execute(query).all()
     columns = zip(*rows, strict=True) if rows else [()] * len(query.selected_columns)
     return [np.array(column, kind) for column in columns]
 
 
 def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict[str, Any]]:
-    """By name of every detector that was evaluated: the parameters of the run that did it."""
+    """The parameters of the run that evaluated each detector, by the detector's name."""
     query = (
         select(detectors.c.name, runs.c.parameters)
         .join(evaluations, evaluations.c.detector_id == detectors.c.id)
         .join(runs, runs.c.id == evaluations.c.run_id)
         .where(detectors.c.network_id == network)
-        .group_by(detectors.c.id, runs.c.id)  # not DISTINCT: PostgreSQL cannot tell JSON values apart
+        .group_by(detectors.c.id, runs.c.id)  # not DISTINCT: PostgreSQL cannot compare JSON values
     )
     return dict(map(tuple, connection.execute(query)))
 
@@ -213,6 +213,6 @@ def references(connection: Connection, network: int) -> list[str]:
 
 
 def deciding_detectors(connection: Connection, network: int) -> set[str]:
-    """Names of the detectors whose decision about each case is written down."""
+    """Names of the detectors whose decision about each case is stored."""
     table = detector_decisions
     return set(connection.scalars(select(table.c.detector).where(table.c.network_id == network).distinct()))

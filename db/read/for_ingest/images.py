@@ -1,4 +1,4 @@
-"""Images: by content, by id, and those that still want to be repaired."""
+"""Images by content and by id, and those that still need a repair sweep."""
 
 from collections.abc import Sequence
 
@@ -14,21 +14,21 @@ def image_png(engine: Engine, sha256: str) -> bytes | None:
 
 
 def images_without_repair(connection: Connection, network: int) -> list[int]:
-    """Ids of images that cases show, or that were attacked for them, and that were not repaired yet."""
-    shown = select(cases.c.image_id).where(cases.c.network_id == network)
+    """Ids of the images and originals of cases that were not repaired yet."""
+    of_cases = select(cases.c.image_id).where(cases.c.network_id == network)
     before = select(samples.c.image_id).join(cases, cases.c.sample_id == samples.c.id)
-    wanted = shown.union(before.where(cases.c.network_id == network)).subquery()
+    wanted = of_cases.union(before.where(cases.c.network_id == network)).subquery()
     done = select(repairs.c.image_id).where(repairs.c.network_id == network)
     query = select(wanted.c.image_id).where(wanted.c.image_id.not_in(done)).order_by(wanted.c.image_id)
     return list(connection.execute(query).scalars())
 
 
 def image_files(connection: Connection, ids: Sequence[int]) -> list[bytes]:
-    """The PNG files of images, in the order of their ids."""
-    found = dict(
+    """The PNG files of images, in the order of `ids`."""
+    png_of = dict(
         map(tuple, connection.execute(select(images.c.id, images.c.png).where(images.c.id.in_(ids))))
     )
-    return [found[id_] for id_ in ids]
+    return [png_of[id_] for id_ in ids]
 
 
 def reference_image_ids(connection: Connection, network: int) -> list[int]:

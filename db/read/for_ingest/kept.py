@@ -1,4 +1,4 @@
-"""The cases that a check of images has kept: which they are, and what is to be decided about them."""
+"""The cases that a check of images has kept, and the data to decide about them."""
 
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ from db.schema import (
 
 
 class KeptCase(NamedTuple):
-    """A case that was kept."""
+    """A case that a check has kept."""
 
     id: int
     network_id: int
-    name: str | None  # of its file, where it came from one
+    name: str | None  # of its file, if it came from one
     sha256: str  # of its pixels, hexadecimal
     height: int
     width: int
@@ -45,17 +45,17 @@ def kept_cases(connection: Connection) -> list[KeptCase]:
 def written_about_kept(connection: Connection, case_ids: set[int]) -> dict[str, int]:
     """How many notes, tags and verdicts people wrote about some of the kept cases, by kind."""
     query = select(annotations.c.case_id, annotations.c.kind).join(cases, cases.c.id == annotations.c.case_id)
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for case_id, kind in connection.execute(query.where(cases.c.partition == "checked")):
         if case_id in case_ids:
-            found[kind] = found.get(kind, 0) + 1
-    return dict(sorted(found.items()))
+            counts[kind] = counts.get(kind, 0) + 1
+    return dict(sorted(counts.items()))
 
 
 def kept_votes(
     connection: Connection, network: int, layer_id: int, metric: str, k: int
 ) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Of kept cases their ids, predicted classes (N,), and labels (N, k) of their first k neighbors."""
+    """The ids of kept cases, predicted classes (N,), and labels (N, k) of their first k neighbors."""
     query = (
         select(cases.c.id, cases.c.predicted_class, samples.c.label)
         .join(neighbors, neighbors.c.case_id == cases.c.id)
@@ -78,7 +78,7 @@ class KeptScores(NamedTuple):
 
 
 def kept_scores(connection: Connection, network: int) -> KeptScores:
-    """What the network made of kept cases, and the repair sweeps of those that have one."""
+    """The logits of kept cases, and the repair sweeps of those that have one."""
     kept = cases.c.network_id == network, cases.c.partition == "checked"
     scores = (
         select(cases.c.id, class_scores.c.logit)
@@ -99,7 +99,7 @@ def kept_scores(connection: Connection, network: int) -> KeptScores:
 
 
 def kept_samples(connection: Connection, dataset: int) -> tuple[dict[int, int], int]:
-    """Samples of a data set of kept images by their image, and the first position that is free."""
+    """Samples of a data set of kept images by their image, and the first free position."""
     mine = samples.c.dataset_id == dataset
     known = dict(map(tuple, connection.execute(select(samples.c.image_id, samples.c.id).where(mine))))
     last = connection.scalar(select(func.max(samples.c.position)).where(mine))

@@ -1,16 +1,16 @@
-"""Which reference samples a `distinct` reference set leaves out: near-duplicates and hubs."""
+"""The reference samples that a `distinct` reference set leaves out: near-duplicates and hubs."""
 
 from sqlalchemy import Connection, func, or_, select
 
 from db.schema import cases, near_duplicate_pairs, neighbors, reference_samples, samples
 from db.vocabulary import PARTITIONS
 
-# What a person calls near-duplicates, in CIFAR-10 under the bundled network: one object in one pose, cropped,
-# shifted, re-colored, with a border or a watermark. Looked at by eye, 97 in 100 pairs that are this close by
-# activation are, 7 in 10 by pixels; the others there are small things before a plain sky or sea.
+# Limits that match what people call near-duplicates, in CIFAR-10 under the bundled network: one object in one
+# pose, cropped, shifted, re-colored, with a border or a watermark. In a visual check, 97 in 100 pairs this
+# close by activation were, 7 in 10 by pixels; the others by pixels were small things in a plain sky or sea.
 NEAR_ACTIVATION = 0.04  # cosine distance
 NEAR_PIXELS = 18.0  # root of the mean squared difference, 0..255
-HUB_DEVIATIONS = 3.0  # standard deviations above the mean from which on a reference sample is a hub
+HUB_DEVIATIONS = 3.0  # a hub is more than so many standard deviations above the mean
 
 
 def reference_places(connection: Connection, network: int) -> list[tuple[int, int]]:
@@ -29,9 +29,9 @@ def near_duplicate_references(
 ) -> set[int]:
     """Reference samples that repeat a test sample or an earlier reference sample.
 
-    Repeating is being a pair in `near_duplicate_pairs` at most `activation` apart to the network, or at most
-    `pixels` apart. Of two reference samples the later one goes, also where the earlier one goes as well. What
-    is beyond the distances that the stage was run with is not in the table.
+    Such a pair in `near_duplicate_pairs` is at most `activation` apart for the network, or at most `pixels`
+    apart. Of two reference samples the later one is left out, even if the earlier one is left out, too. The
+    table has no pairs beyond the distances that the stage was run with.
     """
     close = or_(
         near_duplicate_pairs.c.activation_distance <= activation,
@@ -49,8 +49,8 @@ def near_duplicate_references(
 def hub_references(connection: Connection, network: int, layer_id: int, metric: str) -> set[int]:
     """Reference samples that are neighbors of cases far too often in a layer under a metric.
 
-    More often than the mean and `HUB_DEVIATIONS` standard deviations over all reference samples of the
-    network, those that are nobody's neighbors included (Radovanovic et al., "Hubs in space", 2010).
+    That is more often than the mean plus `HUB_DEVIATIONS` standard deviations over all reference samples of
+    the network, including those that are never neighbors (Radovanovic et al., "Hubs in space", 2010).
     """
     members = select(func.count()).where(reference_samples.c.network_id == network)
     query = (

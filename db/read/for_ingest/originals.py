@@ -1,4 +1,4 @@
-"""Originals: the images of adversarial cases before their attack, and what the network makes of them."""
+"""Originals: the images of adversarial cases before their attack, and the network's outputs for them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from db.schema import cases, original_activations, original_neighbors, originals
 
 
 class Lacking(NamedTuple):
-    """An adversarial case whose original is not, or not wholly, written down."""
+    """An adversarial case whose original is missing or incomplete."""
 
     case_id: int
     image_id: int  # of its sample, as it was before the attack
@@ -29,11 +29,11 @@ def cases_without_original(connection: Connection, network: int, layer_ids: Sequ
         .join(cases, cases.c.id == original_activations.c.case_id)
         .where(*adversarial)
     )
-    there = set(map(tuple, connection.execute(known)))
+    stored = set(map(tuple, connection.execute(known)))
     return [
         Lacking(*row)
         for row in connection.execute(wanted)
-        if any((row[0], layer_id) not in there for layer_id in layer_ids)
+        if any((row[0], layer_id) not in stored for layer_id in layer_ids)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Activations as they are stored, of cases and of the reference set."""
+"""Stored activations of cases and of the reference set."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from db.schema import reference_activations, reference_samples, samples
 
 
 def blobs(connection: Connection, table: Table, case_ids: Sequence[int], layer_id: int) -> list[bytes]:
-    """Activations in a layer, in the order of the ids; `case_activations` or `original_activations`.
+    """Activations in a layer, in the order of the ids; table: `case_activations` or `original_activations`.
 
-    Raises LookupError where a case has none.
+    Raises LookupError if a case has none.
     """
     query = select(table.c.case_id, table.c.data).where(
         table.c.layer_id == layer_id, table.c.case_id.in_(case_ids)

@@ -1,1 +1,1 @@
-"""What the page of one case asks."""
+"""Read queries of the page of one case."""

@@ -1,4 +1,4 @@
-"""What people said of cases: of one case all of it, of all cases the tags."""
+"""People's annotations: all of one case, and the tags of all cases."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from db.schema import annotations
 
 
 class CaseAnnotations(NamedTuple):
-    """What people said of a case; times in UTC, as '2026-01-31T12:00:00Z'."""
+    """The annotations of a case; times in UTC, as '2026-01-31T12:00:00Z'."""
 
     verdict: str | None
     tags: tuple[str, ...]  # in alphabetical order
@@ -25,7 +25,7 @@ class TagCount(NamedTuple):
 
 
 def case_annotations(engine: Engine, case_id: int) -> CaseAnnotations:
-    """Read what was said of a case; where there are several verdicts or notes, the last."""
+    """Read the annotations of a case; of several verdicts or notes, the last."""
     columns = annotations.c
     query = (
         select(columns.kind, columns.body, columns.created_at)

@@ -1,4 +1,4 @@
-"""What the case view asks: one case with its layers and scores, its decisions, one layer's neighbors."""
+"""Read queries of the case view: a case with its layers and scores, its decisions, one layer's neighbors."""
 
 from collections.abc import Sequence
 
@@ -85,7 +85,7 @@ def case_neighbors(
 ) -> tuple[CaseNeighbor, ...]:
     """Read the neighbors of a case in a layer with their labels and images, nearest first.
 
-    `first` limits how many; None: all that are stored (50).
+    `first` limits their number; None: all that are stored (50).
     """
     neighbors, layers = schema.neighbors, schema.layers.c
     named = select(layers.id).where(layers.name == layer)
@@ -99,7 +99,7 @@ def case_neighbors(
 def neighbors_statement(table: Table, case_id: int, metric: str) -> AnySelect:
     """SELECT of the fields of `CaseNeighbor` by rank, in every layer.
 
-    table: `neighbors`, of what a case shows, or `original_neighbors`, of what it was before the attack.
+    table: `neighbors`, of a case's image, or `original_neighbors`, of its original.
     """
     neighbors, samples = table.c, schema.samples.c
     return (

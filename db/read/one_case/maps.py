@@ -1,5 +1,5 @@
-"""Maps over a case's images: how vulnerable each position is, what a repair there does; and conv maps before
-the attack.
+"""Maps over a case's images: the vulnerability of each position, and the effect of a repair there; and conv
+maps before the attack.
 
 Axis letters: H rows, W columns.
 """
@@ -13,27 +13,27 @@ from db.query_types import AnyRow
 from db.read.one_case.rows import CaseActivation
 from db.schema import cases, images, layers, original_activations, repairs, samples, vulnerability_maps
 
-CORNERS, GRID = "corners", "grid-"  # the sets of colors of a sweep: 2, or N, levels a channel
+CORNERS, GRID = "corners", "grid-"  # the sets of colors of a sweep: 2, or N, levels per channel
 
 
 class PixelMap(NamedTuple):
-    """What changing each pixel alone does; a margin above 0 means that the answer changes."""
+    """The effect of changing each pixel alone; a margin above 0 means that the prediction changes."""
 
     margins: np.ndarray  # (H, W) float32, logits: the best other class's lead over the present one
     classes: np.ndarray  # (H, W) int64, that other class
-    colors: np.ndarray | None  # (H, W, 3) uint8, the color that does it; None: the pixel is repaired
+    colors: np.ndarray | None  # (H, W, 3) uint8, the color with that effect; None: the pixel is repaired
     levels: int | None  # colors tried: levels^3; None as above
 
 
 class RepairMaps(NamedTuple):
-    """The repair sweeps of what the network saw, and of what it was before the attack; None: not there."""
+    """The repair sweeps of the image that the network saw, and of its original; None: not stored."""
 
     image: PixelMap | None
-    original: PixelMap | None  # None also of an image that was not attacked
+    original: PixelMap | None  # None also for an image that was not attacked
 
 
 def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
-    """Read the map of a case's sample, as it is before any attack; of several that of the most colors.
+    """Read the map of a case's sample before any attack; of several maps, the one of the most colors.
 
     Raises:
         LookupError: there is no such case.
@@ -44,10 +44,10 @@ def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
         query = select(vulnerability_maps).where(
             columns.network_id == case.network_id, columns.sample_id == case.sample_id
         )
-        found = connection.execute(query).all()
-    if not found:
+        rows = connection.execute(query).all()
+    if not rows:
         return None
-    best = max(found, key=lambda row: _levels(row.variant))
+    best = max(rows, key=lambda row: _levels(row.variant))
     shape, levels = (best.height, best.width), _levels(best.variant)
     indices = np.frombuffer(best.colors, "<u2").reshape(shape).astype(int)
     steps = np.rint(np.linspace(0, 255, levels)).astype(np.uint8)
@@ -72,7 +72,7 @@ def repair_maps(engine: Engine, case_id: int) -> RepairMaps:
 
 
 def original_activation(engine: Engine, case_id: int, layer: str) -> CaseActivation | None:
-    """Read what a layer gave for an attacked case's image before the attack, or None."""
+    """Read a layer's activation for an attacked case's image before the attack, or None."""
     columns = original_activations.c
     query = (
         select(layers.c.name, columns.shape, columns.encoding, columns.data)

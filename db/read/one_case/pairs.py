@@ -1,4 +1,4 @@
-"""A case beside one reference sample: both activations, and how near they are under each metric."""
+"""Compare a case with one reference sample: both activations, and their distance under each metric."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class PairSample(NamedTuple):
 
 
 class PairPlace(NamedTuple):
-    """Where a reference sample stands among the neighbors that are stored of a case in a layer."""
+    """The rank of a reference sample among the stored neighbors of a case in a layer."""
 
     metric: str
     rank: int | None  # None: not among the stored ones
@@ -38,7 +38,7 @@ class PairPlace(NamedTuple):
 
 
 def pair_sample(engine: Engine, network_id: int, reference_sample_id: int) -> PairSample | None:
-    """The reference sample of a network; None when it has none of this id."""
+    """The reference sample of a network; None if it has none with this id."""
     references, samples = schema.reference_samples.c, schema.samples.c
     statement = (
         select(references.id, samples.label, samples.position, schema.images.c.sha256)
@@ -52,9 +52,9 @@ def pair_sample(engine: Engine, network_id: int, reference_sample_id: int) -> Pa
 
 
 def pair_parts(engine: Engine, case_id: int, reference_sample_id: int, layer_id: int) -> tuple[PairPart, ...]:
-    """Both activations in a layer; in a composed one those of each layer that it joins, in their order.
+    """Both activations in a layer; for a composed one, those of each layer that it joins, in order.
 
-    Layers of which the reference set's activations are not stored (conv layers) are left out.
+    Layers without stored activations of the reference set (conv layers) are left out.
     """
     layers, mine, theirs = schema.layers.c, schema.case_activations.c, schema.reference_activations.c
     with engine.connect() as connection:
@@ -96,7 +96,7 @@ def pair_parts(engine: Engine, case_id: int, reference_sample_id: int, layer_id:
 def pair_places(
     engine: Engine, case_id: int, reference_sample_id: int, layer_id: int
 ) -> tuple[PairPlace, ...]:
-    """For each metric that neighbors of the case are stored under in a layer, where the sample stands."""
+    """The sample's rank in a layer, for each metric under which neighbors of the case are stored."""
     neighbors = schema.neighbors.c
     here = (neighbors.case_id == case_id, neighbors.layer_id == layer_id)
     stored = select(neighbors.metric).where(*here, neighbors.rank == 1)

@@ -1,4 +1,4 @@
-"""What the questions about one case give: its parts as typed rows."""
+"""The results of queries about one case: its parts as typed rows."""
 
 from typing import Literal, NamedTuple
 
@@ -34,7 +34,7 @@ class CaseAttack(NamedTuple):
 
 
 class CaseBatch(NamedTuple):
-    """What one command asked for, from which a case came."""
+    """The batch that a case came from: the request of one command."""
 
     batch_id: int
     name: str
@@ -50,12 +50,12 @@ class CaseLayer(NamedTuple):
     position: int  # from the input to the output, from 0
     shape: tuple[int, ...]
     compared: bool  # whether neighbors are searched here
-    title: str  # what people read in place of the name
+    title: str  # people read it in place of the name
     note: str  # what the layer holds, in a few words
 
 
 class CaseScore(NamedTuple):
-    """What the network gives a class."""
+    """The network's score for a class."""
 
     class_id: int
     logit: float
@@ -74,7 +74,7 @@ class CaseDetail(NamedTuple):
     partition: Literal["tuning", "validation", "checked"]
     split: str
     position: int  # of the sample in its split
-    sample_name: str | None  # of the file that it came from, where it came from one
+    sample_name: str | None  # of the file that it came from, if it came from one
     true_class: int | None  # None: of an unknown case
     predicted_class: int
     confidence: float  # softmax probability of the predicted class
@@ -87,17 +87,17 @@ class CaseDetail(NamedTuple):
 
     @property
     def true_name(self) -> str | None:
-        """The true class by its name; None where nobody knows it."""
+        """The name of the true class; None: unknown."""
         return None if self.true_class is None else self.class_names[self.true_class]
 
     @property
     def compared_layers(self) -> tuple[CaseLayer, ...]:
-        """The layers that the defense looks at, in network order."""
+        """The layers that the defense uses, in network order."""
         return tuple(layer for layer in self.layers if layer.compared)
 
 
 class CaseDecision(NamedTuple):
-    """What the defense decided in a layer."""
+    """The defense's decision in a layer."""
 
     layer: str
     metric: str

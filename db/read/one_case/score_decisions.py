@@ -1,7 +1,7 @@
-"""What the detectors that look at no neighbors decided about one case: the repair sweep, and the baselines.
+"""Decisions about one case by the detectors without neighbors: the repair sweep, and the baselines.
 
-Decisions are read, never made here: `detector_decisions` has them; the class and the pixel beside them come
-from the repair sweep and the network's output.
+Decisions are only read here, from `detector_decisions`; the class and the pixel beside them come from the
+repair sweep and the network's output.
 """
 
 from typing import Literal, NamedTuple
@@ -16,25 +16,23 @@ REPAIR = "repair"
 
 
 class ScoreDecision(NamedTuple):
-    """What a detector without neighbors decided about a case."""
+    """The decision of a detector without neighbors about a case."""
 
     detector: str
     kind: Literal["repair", "baseline"]
-    score: float | None  # None: the database does not have what it would be taken from
+    score: float | None  # None: the database lacks the data for it
     threshold: float
     alarm: bool | None
-    other: int | None  # the class that it would take for the true one
+    other: int | None  # the detector's guess of the true class
     recovered_class: int | None  # the same, on alarm
-    row: int | None  # the pixel that it suspects, of the repair sweep
+    row: int | None  # the pixel that the repair sweep suspects
     column: int | None
-    located: (
-        bool | None
-    )  # whether that is an attacked pixel; None: nothing was attacked, or no pixel is named
+    located: bool | None  # whether that is an attacked pixel; None: no attack, or no pixel is named
     outcome: Literal["TP", "FP", "TN", "FN"] | None  # None: of an unknown case, or no score
 
 
 def score_decisions(engine: Engine, case_id: int) -> tuple[ScoreDecision, ...]:
-    """Read what each such detector decides about a case; empty before an evaluation.
+    """Read the decision of each such detector about a case; empty before an evaluation.
 
     Raises:
         LookupError: there is no such case.
@@ -73,7 +71,7 @@ def _decision(connection: Connection, case: AnyRow, tuned: TunedScore) -> ScoreD
 
 
 def _suspected(connection: Connection, case: AnyRow, kind: str) -> tuple[int | None, int | None, int | None]:
-    """The class that a detector would take for the true one, and the pixel that it suspects."""
+    """A detector's guess of the true class, and the pixel that it suspects."""
     if kind == REPAIR:
         query = select(repairs.c.recovered_class, repairs.c.row, repairs.c.column).where(
             repairs.c.network_id == case.network_id, repairs.c.image_id == case.image_id

@@ -1,4 +1,4 @@
-"""The image of an adversarial case before its attack: what the network made of it, its neighbors."""
+"""The image of an adversarial case before its attack: the network's output, and its neighbors."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from db.read.one_case.rows import CaseActivation, CaseNeighbor
 
 
 class CaseOriginal(NamedTuple):
-    """What the network makes of an adversarial case's image before the attack."""
+    """The network's output for an adversarial case's image before the attack."""
 
     predicted_class: int
     confidence: float  # softmax probability of the predicted class, [0, 1]
@@ -18,7 +18,7 @@ class CaseOriginal(NamedTuple):
 
 
 def case_original(engine: Engine, case_id: int) -> CaseOriginal | None:
-    """The original of an adversarial case; None where there is none, or it has not been looked at."""
+    """The original of an adversarial case; None if there is none, or it was not evaluated yet."""
     originals, layers = schema.originals.c, schema.layers.c
     activations = schema.original_activations.c
     last = (

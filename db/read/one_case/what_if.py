@@ -1,4 +1,4 @@
-"""What another k or threshold would change: counts from the tuning points, flips from stored ranks alone."""
+"""The effects of another k or threshold: counts from the tuning points, flips from stored ranks alone."""
 
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ class Tuned(NamedTuple):
 
 
 class Flip(NamedTuple):
-    """A validation case whose alarm would be another one than the tuned point's."""
+    """A validation case whose alarm would differ from the tuned point's."""
 
     case_id: int
     kind: str
@@ -55,7 +55,7 @@ class Flips(NamedTuple):
 
 
 def case_metrics(engine: Engine, case_id: int) -> tuple[str, ...]:
-    """The metrics that neighbors of the case are stored under, in the order of schema.METRICS."""
+    """The metrics under which neighbors of the case are stored, in the order of vocabulary.METRICS."""
     neighbors = schema.neighbors.c
     statement = select(neighbors.metric).where(neighbors.case_id == case_id, neighbors.rank == 1).distinct()
     with engine.connect() as connection:
@@ -64,7 +64,7 @@ def case_metrics(engine: Engine, case_id: int) -> tuple[str, ...]:
 
 
 def tuned_rules(engine: Engine, network_id: int, metric: str) -> tuple[str, ...]:
-    """The rules that some layer is tuned for under the metric, in the order of schema.RULES."""
+    """The rules that some layer is tuned for under the metric, in the order of vocabulary.RULES."""
     points = schema.operating_points.c
     statement = (
         select(points.rule)
@@ -118,7 +118,7 @@ def what_if_outcomes(
 def flips(
     engine: Engine, network_id: int, layer_id: int, k: int, threshold: int, *, metric: str, rule: str
 ) -> Flips:
-    """The validation cases whose alarm differs from their decision at `k` and `threshold`.
+    """The validation cases whose alarm at `k` and `threshold` differs from their decision.
 
     At most FLIPS_SHOWN of them, both directions in turn, in order of id.
     """
@@ -151,11 +151,11 @@ def flips(
         .where(alarms != decisions.alarm)
         .subquery()
     )
-    found = flipped.c
+    columns = flipped.c
     statement = (
         select(flipped, schema.images.c.sha256)
-        .join(schema.images, schema.images.c.id == found.image_id)
-        .order_by(found.place, found.alarms.desc())
+        .join(schema.images, schema.images.c.id == columns.image_id)
+        .order_by(columns.place, columns.alarms.desc())
         .limit(FLIPS_SHOWN)
     )
     with engine.connect() as connection:
@@ -170,7 +170,7 @@ def flips(
 
 
 def _unexpected(network_id: int, layer_id: int, k: int, metric: str, rule: str) -> AnySelect:
-    """(case_id, unexpected) of every validation case among its first k neighbors."""
+    """SELECT of (case_id, unexpected) for every validation case: the count among its first k neighbors."""
     neighbors, samples, cases = schema.neighbors.c, schema.samples.c, schema.cases.c
     others = case((samples.label != cases.predicted_class, 1), else_=0)
     counted = (

@@ -1,1 +1,1 @@
-"""Image files from outside, read as people see them, so that none can do harm."""
+"""Image files from outside, read as viewers show them, and safely."""

@@ -1,4 +1,4 @@
-"""The colors that viewers show of stored values: sRGB with 8 bits a channel, or one line why not."""
+"""Convert stored values to the colors that viewers show, sRGB with 8 bits a channel, or raise one line."""
 
 import io
 from functools import lru_cache
@@ -12,18 +12,18 @@ from model.data.pictures.headers import PictureError
 GRAY = ("1", "L", "LA", "La")
 PALETTES = ("P", "PA")
 READ = (*GRAY, *PALETTES, "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
-SPACES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # of a color profile, as Pillow calls its pixels
+SPACES = {"GRAY": "L", "RGB ": "RGB", "CMYK": "CMYK"}  # a color profile's space: Pillow's mode for its pixels
 SRGB_WHITE = (0.3127, 0.3290)
 SRGB_PRIMARIES = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # red, green, blue: x and y each
 SRGB_GAMMA = 0.45455
-NEAR = 0.001  # of a chromaticity, and of a gamma: what rounding does
-SAME = 1  # of 255: a profile that moves no color further is sRGB's
+NEAR = 0.001  # tolerance for rounding, of a chromaticity and of a gamma
+SAME = 1  # of 255: a profile that moves no color further counts as sRGB
 STEPS = np.linspace(0, 255, 9).astype(np.uint8)
-PROBES = {  # colors by which a profile is told from sRGB's
+PROBES = {  # colors to distinguish a profile from sRGB's
     "L": Image.fromarray(np.arange(256, dtype=np.uint8)[None]),
     "RGB": Image.fromarray(np.stack(np.meshgrid(STEPS, STEPS, STEPS), -1).reshape(27, 27, 3)),
 }
-# Of gray, LittleCMS would else interpolate between few levels.
+# For gray, LittleCMS would otherwise interpolate between few levels.
 EXACTLY = {"L": ImageCms.Flags.NOOPTIMIZE, "RGB": ImageCms.Flags.NONE, "CMYK": ImageCms.Flags.NONE}
 
 
@@ -59,18 +59,18 @@ def to_rgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, li
 def is_srgb(white: tuple[float, ...], primaries: tuple[float, ...]) -> bool:
     """Whether chromaticities are those of sRGB."""
     wanted = (*SRGB_WHITE, *SRGB_PRIMARIES)
-    found = (*white, *primaries)
-    return len(found) == len(wanted) and all(
-        abs(one - other) <= NEAR for one, other in zip(found, wanted, strict=True)
+    values = (*white, *primaries)
+    return len(values) == len(wanted) and all(
+        abs(one - other) <= NEAR for one, other in zip(values, wanted, strict=True)
     )
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """The same without its alpha channel, or transparent color; a gray picture stays one."""
+    """The picture without its alpha channel or transparent color; a gray picture stays gray."""
     fourth = picture.getchannel("X") if picture.mode == "RGBX" else picture.convert("RGBA").getchannel("A")
     if cast(tuple[float, float], fourth.getextrema())[0] < 255:  # of one channel: least and largest
         raise PictureError("has transparent pixels, expected none: what lies behind them decides; flatten it")
-    if picture.mode in ("1", "L", "P", "RGB"):  # one color, or some of a palette, that no pixel has
+    if picture.mode in ("1", "L", "P", "RGB"):  # one or several transparent colors that no pixel has
         plain = picture.copy()
         plain.info.pop("transparency", None)
         return plain
@@ -83,7 +83,7 @@ def _from_profile(picture: Image.Image, content: bytes) -> tuple[Image.Image, st
         profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
         space = profile.profile.xcolor_space
         name = _printable(ImageCms.getProfileDescription(profile))
-    except Exception as error:  # what LittleCMS and Pillow say of damaged bytes takes any form
+    except Exception as error:  # LittleCMS and Pillow may raise anything for damaged bytes
         raise PictureError("a damaged color profile: save it again, in sRGB") from error
     if SPACES.get(space) != picture.mode:
         kinds = {"L": "gray", "RGB": "RGB", "CMYK": "CMYK"}
@@ -103,7 +103,7 @@ def _from_profile(picture: Image.Image, content: bytes) -> tuple[Image.Image, st
             if picture.mode == "L":
                 return Image.fromarray(after[0].astype(np.uint8)[np.asarray(picture)]), name
         converted = ImageCms.applyTransform(picture, transform)
-        return cast(Image.Image, converted), name  # None is given only where it was asked to work in place
+        return cast(Image.Image, converted), name  # it returns None only when working in place
     except Exception as error:
         raise PictureError(f"a color profile that cannot be applied ({name}): convert it to sRGB") from error
 

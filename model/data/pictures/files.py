@@ -1,4 +1,4 @@
-"""Image files by their names: which there are in folders, their bytes, and the names as they may be shown."""
+"""Find image files in folders, read their bytes, and make their names safe to print."""
 
 import os
 import stat
@@ -16,22 +16,21 @@ STANDARD_INPUT = "-"
 
 
 def find(names: Sequence[str], passed: Counter[str]) -> Iterator[tuple[str, PictureError | None]]:
-    """Every file among the names and, sorted, every image in the folders among them, each once; "-" stays.
+    """Yield every file named and, sorted, every image in the folders named, each once; "-" stays.
 
-    A name that leads to no image comes with what is wrong with it. passed: counts what else is in folders, by
-    ending.
+    A name that leads to no image comes with its error. passed: counts everything else in folders, by ending.
     """
     seen: set[tuple[bool, Path]] = set()
     for name in names:
         if name != STANDARD_INPUT and _is_folder(name):
-            found = _inside(name, passed)
-            if not any(error is None for _, error in found):
-                found.append(
+            entries = _inside(name, passed)
+            if not any(error is None for _, error in entries):
+                entries.append(
                     (name, PictureError("a folder without an image, here or further down, " + EXPECTED))
                 )
         else:
-            found = [(name, None)]
-        for file, error in found:
+            entries = [(name, None)]
+        for file, error in entries:
             key = file == STANDARD_INPUT, Path(file)  # "./-" is a file
             if key not in seen:
                 seen.add(key)
@@ -39,11 +38,9 @@ def find(names: Sequence[str], passed: Counter[str]) -> Iterator[tuple[str, Pict
 
 
 def read(name: str, height: int, width: int, how: str | None = None) -> Picture:
-    """The image in a file, or on standard input. Raises PictureError for anything else; how: as `decode` has
-    it.
-    """
-    found = content(name, reading.most_bytes(how))
-    return reading.decode(found, height, width, how=how, suffix=_suffix(name))
+    """The image in a file or on standard input; how: as in `decode`. Raises PictureError for all else."""
+    data = content(name, reading.most_bytes(how))
+    return reading.decode(data, height, width, how=how, suffix=_suffix(name))
 
 
 def content(name: str, most: int) -> bytes:
@@ -66,18 +63,18 @@ def content(name: str, most: int) -> bytes:
 
 
 def shown(name: str) -> str:
-    """A name as it may be printed and stored: bytes that are no UTF-8 and control characters are escaped."""
+    """A name that is safe to print and store: bytes that are not UTF-8 and control characters are escaped."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def own_name(name: str) -> str | None:
-    """The name of a file without its folders, as it may be stored; None: of standard input."""
+    """The name of a file without its folders, safe to store; None for standard input."""
     return None if name == STANDARD_INPUT else shown(os.path.basename(name)) or None
 
 
 def passed_over(passed: Counter[str]) -> str:
-    """What is said of files in folders that are no images, by ending; "": there are none."""
+    """A line about the files in folders that are not images, by ending; "": there are none."""
     if not passed:
         return ""
     kinds = sorted(passed.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -87,31 +84,31 @@ def passed_over(passed: Counter[str]) -> str:
 
 
 def _inside(folder: str, passed: Counter[str]) -> list[tuple[str, PictureError | None]]:
-    """The images in a folder, and the folders that cannot be read, by their paths."""
-    found: list[tuple[str, PictureError | None]] = []
+    """The images in a folder, and the folders that cannot be read, sorted by path."""
+    entries: list[tuple[str, PictureError | None]] = []
     problems: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=problems.append):
         for name in (*folders, *files):
             path, ending = os.path.join(place, name), _suffix(name)
             if name in folders:
                 if os.path.islink(path):
-                    passed["links to folders"] += 1  # not followed: they may lead round in a circle
+                    passed["links to folders"] += 1  # not followed: they may form a loop
             elif ending not in ENDINGS:
                 passed[shown(ending) or "without an ending"] += 1
             elif not _is_file(path):
-                passed["that are no files"] += 1  # a pipe or a device would be waited for
+                passed["that are no files"] += 1  # reading a pipe or a device could block
             else:
-                found.append((path, None))
+                entries.append((path, None))
     for error in problems:
-        found.append((str(error.filename), PictureError(f"cannot be read ({error.strerror})")))
-    return sorted(found, key=lambda one: Path(one[0]))
+        entries.append((str(error.filename), PictureError(f"cannot be read ({error.strerror})")))
+    return sorted(entries, key=lambda entry: Path(entry[0]))
 
 
 def _read(stream: BinaryIO, most: int) -> bytes:
-    found = stream.read(most + 1)
-    if len(found) > most:
+    data = stream.read(most + 1)
+    if len(data) > most:
         raise PictureError(f"more than {most:,} bytes: scale it down, or have it done by --resize")
-    return found
+    return data
 
 
 def _suffix(name: str) -> str:

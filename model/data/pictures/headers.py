@@ -1,6 +1,6 @@
-"""What an image file says of itself before anything in it is decoded: its format, its size, its PNG chunks.
+"""Read the header of an image file before anything is decoded: its format, its size, its PNG chunks.
 
-So a small file that would unpack to gigabytes costs nothing. Formats are told by content, never by a name.
+So a small file that would unpack to gigabytes costs nothing. Formats are detected by content, never by name.
 """
 
 import struct
@@ -16,7 +16,7 @@ FORMATS = {  # by the bytes that a file begins with; "." stands for any byte
     b"BM": "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",  # of more than four gigabytes, and smaller ones
+    b"II+\0": "TIFF",  # for files of more than four gigabytes, and smaller ones
     b"MM\0+": "TIFF",
 }
 ENDINGS = {  # of names, in small letters
@@ -31,7 +31,7 @@ ENDINGS = {  # of names, in small letters
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
-OTHERS = {  # known by sight, and not read
+OTHERS = {  # recognized, but not read
     b"GIF8": "a GIF",
     b"....ftypheic": "a HEIC",
     b"....ftypmif1": "a HEIF",
@@ -50,21 +50,21 @@ OTHERS = {  # known by sight, and not read
 }
 NAMES = {"WEBP": "WebP"}  # as people write them, where that differs
 MOST_TEXT = 2**20  # bytes of a PNG's compressed text that are unpacked
-IHDR = struct.Struct(">8sI4sIIBBBBB")  # the signature, and the chunk that must come first, but for its CRC
+IHDR = struct.Struct(">8sI4sIIBBBBB")  # the signature, and the chunk that must come first, without its CRC
 
 
 class PictureError(ValueError):
-    """A file that is no image for the network; the message is one line, without the file's name."""
+    """A file that is not an image for the network; the message is one line, without the file's name."""
 
 
 class Size(NamedTuple):
-    """Of the pixels as they are stored."""
+    """The size of an image as stored, in pixels."""
 
     width: int
     height: int
 
     def __str__(self) -> str:
-        """Width by height, as everybody writes it."""
+        """Width x height."""
         return f"{self.width} x {self.height}"
 
 
@@ -87,7 +87,7 @@ def readable(name: str) -> str:
 
 
 def png_size(content: bytes) -> Size:
-    """From the header of a PNG. Raises PictureError where it is damaged or has more than 8 bits a channel."""
+    """The size in a PNG's header. Raises PictureError if it is damaged or has more than 8 bits a channel."""
     try:
         _, length, name, width, height, bits, *_ = IHDR.unpack_from(content)
     except struct.error:
@@ -100,7 +100,7 @@ def png_size(content: bytes) -> Size:
 
 
 def webp_size(content: bytes) -> Size | None:
-    """From the header of a WebP, whose decoder takes room for the whole canvas; None: not told there."""
+    """The size in a WebP's header, as its decoder allocates the whole canvas; None: it is not there."""
     kind, data = content[12:16], content[20:30].ljust(10, b"\0")
     if kind == b"VP8X":
         return Size(*(int.from_bytes(data[at : at + 3], "little") + 1 for at in (4, 7)))
@@ -114,12 +114,12 @@ def webp_size(content: bytes) -> Size | None:
 
 
 def too_deep(bits: int) -> str:
-    """What is said of a file whose channels have more than eight bits."""
+    """The message for a file whose channels have more than eight bits."""
     return f"{bits} bits a channel, expected 8: which of them a viewer shows differs; convert it to 8 bits"
 
 
 def png_chunks(content: bytes) -> list[tuple[bytes, bytes]]:
-    """Names and data of a PNG's chunks up to its end, in order. Raises PictureError where one is cut."""
+    """Names and data of a PNG's chunks up to its end, in order. Raises PictureError if one is cut off."""
     chunks, place = [], len(SIGNATURE)
     while place + 12 <= len(content):
         length, name = struct.unpack_from(">I4s", content, place)
@@ -143,7 +143,7 @@ def png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def png_text(name: bytes, data: bytes) -> tuple[bytes, bytes]:
-    """Keyword and text of a tEXt, zTXt or iTXt chunk; of a long compressed one the beginning."""
+    """Keyword and text of a tEXt, zTXt or iTXt chunk; a long compressed text is cut off."""
     keyword, _, text = data.partition(b"\0")
     if name == b"iTXt":
         compressed, (_, _, text) = text[:1] == b"\1", text[2:].partition(b"\0")
@@ -160,4 +160,4 @@ def png_text(name: bytes, data: bytes) -> tuple[bytes, bytes]:
 
 def _matches(content: bytes, begins: bytes) -> bool:
     pairs = zip(begins, content, strict=False)
-    return len(content) >= len(begins) and all(wanted in (ord("."), found) for wanted, found in pairs)
+    return len(content) >= len(begins) and all(wanted in (ord("."), byte) for wanted, byte in pairs)

@@ -1,4 +1,4 @@
-"""Which way up viewers show an image: the orientation of EXIF, which cameras write and turn no pixels."""
+"""Which way up viewers show an image: the EXIF orientation, which cameras write instead of turning pixels."""
 
 import re
 
@@ -8,7 +8,7 @@ from model.data.pictures.headers import PictureError
 
 ORIENTATION = 274  # the tag of EXIF and TIFF
 UPRIGHT = 1
-TURNS = {  # orientation: what makes it upright, and how that is said
+TURNS = {  # orientation: the operation that makes it upright, and words for it
     2: (Image.Transpose.FLIP_LEFT_RIGHT, "mirrored left to right"),
     3: (Image.Transpose.ROTATE_180, "rotated by 180 degrees"),
     4: (Image.Transpose.FLIP_TOP_BOTTOM, "mirrored top to bottom"),
@@ -24,21 +24,21 @@ def read_exif(data: bytes | None) -> Image.Exif | None:
     """EXIF data, with or without the prefix that JPEG gives it; None: there is none, or it is damaged."""
     if not data:
         return None
-    found = Image.Exif()
+    exif = Image.Exif()
     try:
-        found.load(data)
-        found.get(ORIENTATION)
-    except Exception:  # Pillow says nowhere what damaged data raises; viewers pass over it
+        exif.load(data)
+        exif.get(ORIENTATION)
+    except Exception:  # Pillow does not document what damaged data raises; viewers ignore it
         return None
-    return found
+    return exif
 
 
 def orientation(tags: Image.Exif | None, hints: list[int]) -> tuple[int, str]:
-    """The orientation, 1 to 8, and what is said of it, "" where it says nothing.
+    """The orientation, 1 to 8, and words for it, "" for an upright image.
 
     tags: of EXIF. hints: from elsewhere in the file, which some viewers follow and others do not.
 
-    Raises PictureError where it is only in such a place, and pixels are not upright.
+    Raises PictureError if only a hint has an orientation, and pixels are not upright.
     """
     value = None if tags is None else tags.get(ORIENTATION)
     if isinstance(value, tuple) and len(value) == 1:
@@ -59,13 +59,13 @@ def orientation(tags: Image.Exif | None, hints: list[int]) -> tuple[int, str]:
 
 
 def xmp_orientation(xmp: bytes) -> int | None:
-    """What XMP data says; None: nothing."""
-    found = IN_XMP.search(xmp)
-    return None if found is None else int(found[1][:4])
+    """The orientation in XMP data; None: there is none."""
+    match = IN_XMP.search(xmp)
+    return None if match is None else int(match[1][:4])
 
 
 def profile_text(text: bytes) -> bytes:
-    """EXIF data that older programs put into a PNG's text, in hexadecimal behind three lines; b"": none."""
+    """EXIF data that older programs put into a PNG's text, in hexadecimal after three lines; b"": none."""
     try:
         return bytes.fromhex("".join(text.decode("ascii").split("\n")[3:]))
     except ValueError:
@@ -73,5 +73,5 @@ def profile_text(text: bytes) -> bytes:
 
 
 def upright(picture: Image.Image, value: int) -> Image.Image:
-    """The picture as an orientation says."""
+    """The picture, turned upright from an orientation."""
     return picture.transpose(TURNS[value][0]) if value in TURNS else picture

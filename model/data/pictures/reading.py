@@ -1,9 +1,9 @@
-"""Image files from outside, read as people see them and so that none can do harm; or one line why not.
+"""Read image files from outside safely and as viewers show them, or raise an error of one line.
 
-What makes viewers show other pixels than those that are stored is done here too, and said: the orientation of
-EXIF, an embedded color profile, gray and palettes. What they would not agree on, or a network cannot see, is
-refused: transparency, animations, more than 8 bits a channel, a gamma or primaries without a profile, pixels
-that are not square.
+Where viewers transform the stored pixels, the same is done here, and reported: the orientation of EXIF, an
+embedded color profile, gray and palettes. Features that viewers would not agree on, or that a network cannot
+see, are refused: transparency, animations, more than 8 bits a channel, a gamma or primaries without a
+profile, pixels that are not square.
 """
 
 import io
@@ -21,22 +21,22 @@ from model.data.pictures import colors, headers, orientation, stored
 from model.data.pictures.headers import PictureError, Size
 from model.data.pictures.sizes import resize
 
-MOST_BYTES = 2**22  # of a file as large as the network wants it: 32 x 32 pixels have some kilobytes
+MOST_BYTES = 2**22  # of a file in the network's size: 32 x 32 pixels have some kilobytes
 MOST_BYTES_RESIZED = 2**26
-MOST_PIXELS = 2**26  # of one that is resized
+MOST_PIXELS = 2**26  # of an image to resize
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it has to say is said in an error's line
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # our one-line errors replace its log
 
 
 class Picture(NamedTuple):
     """An image as a network sees it."""
 
     image: np.ndarray  # (H, W, 3) uint8
-    read: list[str]  # what was done to the stored pixels, a few words each, in the order of doing
+    read: list[str]  # what was done to the stored pixels, a few words each, in order
 
 
 def most_bytes(how: str | None) -> int:
-    """Of a file; how: as `decode` has it."""
+    """The most bytes that a file may have; how: as in `decode`."""
     return MOST_BYTES_RESIZED if how else MOST_BYTES
 
 
@@ -45,10 +45,10 @@ def decode(
 ) -> Picture:
     """The image in the bytes of a file.
 
-    how: of RESIZES, for images of other sizes; None: these are refused. suffix: of the file's name, as
-        ".png".
+    how: one of RESIZES, for images of other sizes; None: these are refused. suffix: of the file's name, such
+        as ".png".
 
-    Raises PictureError, in one line, for what is no such image.
+    Raises PictureError, in one line, for anything else.
     """
     name, wanted = headers.file_format(content), Size(width, height)
     chunks: list[tuple[bytes, bytes]] = []
@@ -60,9 +60,9 @@ def decode(
         with warnings.catch_warnings(action="ignore"), _silent(name):
             if name == "PNG":
                 with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
-                    picture.verify()  # every chunk's checksum; decoding does not look at all of them
+                    picture.verify()  # every chunk's checksum; decoding does not check all of them
                 chunks = headers.png_chunks(content)
-                # a text may have any name, as that of what Pillow keeps beside it
+                # a text chunk may use any keyword, even one of Pillow's own
                 content = headers.png_of([chunk for chunk in chunks if chunk[0] in stored.PLAIN])
             with Image.open(io.BytesIO(content), formats=(name,)) as picture:
                 _check_stored_size(Size(*picture.size), wanted, how)
@@ -71,7 +71,7 @@ def decode(
         raise
     except Image.DecompressionBombError:
         raise PictureError(f"far more pixels than can be read, expected {wanted}: scale it down") from None
-    except Exception as error:  # Pillow says nowhere what damaged bytes raise
+    except Exception as error:  # Pillow does not document what damaged bytes raise
         what = headers.readable(name)
         raise PictureError(
             f"a damaged {what}, or of a rare kind ({_one_line(error)}): save it again"
@@ -80,12 +80,12 @@ def decode(
 
 @contextmanager
 def _silent(name: str) -> Iterator[None]:
-    """Without what LibTIFF prints of damage, past Python, to the process's standard error."""
-    kept = None
+    """Suppress LibTIFF's messages about damage, which bypass Python on the process's standard error."""
+    stderr_copy = None
     if name == "TIFF":
-        with suppress(OSError):  # there may be none
-            kept = os.dup(2)
-    if kept is None:
+        with suppress(OSError):  # it may be closed
+            stderr_copy = os.dup(2)
+    if stderr_copy is None:
         yield
         return
     try:
@@ -93,8 +93,8 @@ def _silent(name: str) -> Iterator[None]:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(stderr_copy, 2)
+        os.close(stderr_copy)
 
 
 def _decoded(
@@ -106,37 +106,37 @@ def _decoded(
     how: str | None,
     said: list[str],
 ) -> Picture:
-    """The image of an opened picture; said: what was done already."""
-    found = stored.stored(name, content, picture, chunks)
-    turn, turned = orientation.orientation(found.tags, found.hints)
+    """The image of an opened picture; said: words for what was done already."""
+    metadata = stored.stored(name, content, picture, chunks)
+    turn, turned = orientation.orientation(metadata.tags, metadata.hints)
     picture.load()
     # Pillow turns a TIFF by itself
     plain = picture if name == "TIFF" else orientation.upright(picture, turn)
     if how is None and plain.size != wanted:
         raise _wrong_size(Size(*plain.size), wanted)
-    colored, converted = colors.to_rgb(plain, found.profile)
+    colored, converted = colors.to_rgb(plain, metadata.profile)
     sized = resize(colored, *wanted, how) if how else None
-    done = [*said, *found.said, turned, *converted, sized.said if sized else ""]
+    done = [*said, *metadata.said, turned, *converted, sized.said if sized else ""]
     pixels = np.array(sized.picture if sized else colored)
     return Picture(np.ascontiguousarray(pixels), [words for words in done if words])
 
 
-def _check_stored_size(found: Size, wanted: Size, how: str | None) -> None:
-    """Raise PictureError for a size that cannot be, before decoding; a turn exchanges the sides."""
-    if how is None and sorted(found) != sorted(wanted):
-        raise _wrong_size(found, wanted)
-    if found.width * found.height > MOST_PIXELS:
-        raise PictureError(f"{found} pixels, expected at most {MOST_PIXELS:,} of them: scale it down")
+def _check_stored_size(size: Size, wanted: Size, how: str | None) -> None:
+    """Raise PictureError for an impossible size, before decoding; a turn exchanges the sides."""
+    if how is None and sorted(size) != sorted(wanted):
+        raise _wrong_size(size, wanted)
+    if size.width * size.height > MOST_PIXELS:
+        raise PictureError(f"{size} pixels, expected at most {MOST_PIXELS:,} of them: scale it down")
 
 
-def _wrong_size(found: Size, wanted: Size) -> PictureError:
+def _wrong_size(size: Size, wanted: Size) -> PictureError:
     return PictureError(
-        f"{found} pixels, expected {wanted} (width x height): scale it, or have it done by --resize"
+        f"{size} pixels, expected {wanted} (width x height): scale it, or have it done by --resize"
     )
 
 
 def _other_name(name: str, suffix: str | None) -> list[str]:
-    """What is said of a file whose ending is another format's."""
+    """Words for a file whose ending belongs to another format."""
     if suffix is None or headers.ENDINGS.get(suffix.lower(), name) == name:
         return []
     return [f"read as {headers.readable(name)}, which it is, though its name ends in {suffix.lower()}"]

@@ -1,8 +1,8 @@
-"""Images of any size made as large as a network wants them, and what is said of it. Pure functions.
+"""Resize images to the size that a network needs, and describe what was done. Pure functions.
 
-A side that shrinks becomes the mean of what each new pixel covers (Pillow's BOX), one that grows is
-interpolated by cubes (BICUBIC), and what stays empty is gray. `benchmarks.resizing` measures what the network
-makes of these and of others: no other leaves it more accurate by one image in a hundred.
+A side that shrinks is averaged over the area of each new pixel (Pillow's BOX), a side that grows is
+interpolated bicubically (BICUBIC), and empty areas are gray. `benchmarks.resizing` measures the network's
+accuracy with these filters and others: no other is better by one image in a hundred.
 """
 
 from typing import NamedTuple
@@ -54,7 +54,7 @@ def resize(picture: Image.Image, width: int, height: int, how: str) -> Resized:
 def _scaled(
     picture: Image.Image, width: int, height: int, box: tuple[float, float, float, float]
 ) -> Image.Image:
-    """A part of the picture, scaled side by side: first across, then down."""
+    """A part of the picture, scaled one side after the other: first across, then down."""
     left, top, right, bottom = box
     across = picture.resize(
         (width, picture.height), _filter(width, right - left), (left, 0, right, picture.height)

@@ -1,6 +1,4 @@
-"""What each format stores beside its pixels that viewers show them by; what they would not agree on is
-refused.
-"""
+"""Read the data beside the pixels that viewers apply, by format; refuse data that they would not agree on."""
 
 import struct
 from collections.abc import Iterable, Mapping
@@ -14,11 +12,11 @@ from model.data.pictures.colors import NEAR, SRGB_GAMMA, is_srgb
 from model.data.pictures.headers import PictureError, png_text, too_deep
 from model.data.pictures.orientation import ORIENTATION, profile_text, read_exif, xmp_orientation
 
-SQUARE = 0.02  # by so much may the sides of a pixel differ: resolutions are rounded
+SQUARE = 0.02  # a pixel's sides may differ by this much: resolutions are rounded
 CICP_SRGB = bytes((1, 13, 0, 1))  # primaries, transfer, matrix and range of a PNG in sRGB
-OF_COLOR = (b"iCCP", b"cICP", b"sRGB", b"gAMA", b"cHRM")  # of which the first chunks of pixels are the end
+OF_COLOR = (b"iCCP", b"cICP", b"sRGB", b"gAMA", b"cHRM")  # valid only before the pixels
 ONCE = (*OF_COLOR, b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"pHYs", b"IEND")
-PLAIN = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"pHYs", b"IDAT", b"IEND")  # what the pixels need
+PLAIN = (b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"pHYs", b"IDAT", b"IEND")  # what decoding needs
 XMP, EXIF_TEXTS = b"XML:com.adobe.xmp", (b"Raw profile type exif", b"Raw profile type APP1")
 GAIN_MAPS = (b"urn:iso:std:iso:ts:21496:-1", b"hdrgm:Version", b"HDRGainMap")
 BMP_SPACES = (b"BGRs", b" niW")  # little-endian "sRGB", and "Win ", which is sRGB too
@@ -28,57 +26,57 @@ TIFF_COMPRESSIONS = (
 )
 TIFF_TILE = 2**22  # pixels of a tile: a small file may claim large ones
 DNG, THUMBNAIL = 50706, 1
-BLACK_AND_WHITE = ((0, 255, 0, 255, 0, 255), (0, 255, 128, 255, 128, 255))  # of RGB, of YCbCr: nothing moved
+BLACK_AND_WHITE = ((0, 255, 0, 255, 0, 255), (0, 255, 128, 255, 128, 255))  # RGB, YCbCr: no change
 
 
 @dataclass
 class Stored:
-    """What is stored beside the pixels."""
+    """The data stored beside the pixels."""
 
     tags: Image.Exif | None = None  # of EXIF
-    hints: list[int] = field(default_factory=list)  # orientations from where few viewers look
-    profile: bytes | None = None  # of colors
+    hints: list[int] = field(default_factory=list)  # orientations from places where few viewers look
+    profile: bytes | None = None  # color profile
     said: list[str] = field(default_factory=list)
 
 
 def stored(name: str, content: bytes, picture: Image.Image, chunks: list[tuple[bytes, bytes]]) -> Stored:
-    """Of an image of the format `name` that was opened and not decoded; chunks: of a PNG.
+    """The data stored in an image of the format `name`, opened but not decoded; chunks: of a PNG.
 
-    Raises PictureError for what is more than one image, or what viewers show differently.
+    Raises PictureError for more than one image, and for data that viewers treat differently.
     """
-    found = Stored(profile=picture.info.get("icc_profile"))
-    if "icc_profile" in picture.info and not found.profile:
+    metadata = Stored(profile=picture.info.get("icc_profile"))
+    if "icc_profile" in picture.info and not metadata.profile:
         raise PictureError("a damaged color profile: save it again, in sRGB")
     _check_square(picture.info)
     if name == "PNG":
-        _of_png(found, chunks)
+        _of_png(metadata, chunks)
     elif name == "BMP":
-        _of_bmp(found, content, picture)
+        _of_bmp(metadata, content, picture)
     elif name == "TIFF":
-        _of_tiff(found, picture)
+        _of_tiff(metadata, picture)
     else:
-        found.tags = read_exif(picture.info.get("exif"))
+        metadata.tags = read_exif(picture.info.get("exif"))
         if name == "JPEG":
-            _of_jpeg(found, picture)
+            _of_jpeg(metadata, picture)
         elif getattr(picture, "n_frames", 1) > 1:
             raise PictureError("an animation, expected a single image: save the frame that is meant")
     if isinstance(xmp := picture.info.get("xmp"), bytes):
-        found.hints += [value for value in (xmp_orientation(xmp),) if value is not None]
-    _check_space(found)
-    return found
+        metadata.hints += [value for value in (xmp_orientation(xmp),) if value is not None]
+    _check_space(metadata)
+    return metadata
 
 
-def _of_png(found: Stored, chunks: list[tuple[bytes, bytes]]) -> None:
+def _of_png(metadata: Stored, chunks: list[tuple[bytes, bytes]]) -> None:
     by_name: dict[bytes, bytes] = {}
     for name, data in chunks:
         if name in OF_COLOR and b"IDAT" in by_name:
-            continue  # too late: viewers pass over it
+            continue  # too late: viewers ignore it
         if name in ONCE and name in by_name:
             raise PictureError(f"a damaged PNG (two chunks {name.decode()}): save it again")
         by_name.setdefault(name, data)
     if b"acTL" in by_name:
         raise PictureError("an animation, expected a single image: save the frame that is meant")
-    found.tags = read_exif(by_name.get(b"eXIf"))
+    metadata.tags = read_exif(by_name.get(b"eXIf"))
     for name, data in chunks:
         if name in (b"tEXt", b"zTXt", b"iTXt"):
             keyword, text = png_text(name, data)
@@ -87,11 +85,11 @@ def _of_png(found: Stored, chunks: list[tuple[bytes, bytes]]) -> None:
             else:
                 tags = read_exif(profile_text(text)) if keyword in EXIF_TEXTS else None
                 hint = None if tags is None else tags.get(ORIENTATION)
-            found.hints += [hint] if isinstance(hint, int) else []
+            metadata.hints += [hint] if isinstance(hint, int) else []
     if by_name.get(b"cICP", CICP_SRGB) != CICP_SRGB:
         raise PictureError("its colors are not sRGB (cICP), as of HDR: convert it to sRGB")
     if b"cICP" in by_name:
-        found.profile = None  # which stands behind
+        metadata.profile = None  # cICP takes precedence
     elif b"iCCP" not in by_name and b"sRGB" not in by_name:
         gamma = by_name.get(b"gAMA", b"")
         if len(gamma) == 4 and abs(int.from_bytes(gamma, "big") / 1e5 - SRGB_GAMMA) > NEAR:
@@ -102,18 +100,18 @@ def _of_png(found: Stored, chunks: list[tuple[bytes, bytes]]) -> None:
             _check_primaries(values[:2], values[2:], "cHRM")
 
 
-def _of_jpeg(found: Stored, picture: Image.Image) -> None:
-    if getattr(picture, "icclist", None):  # that came too late to be put together
+def _of_jpeg(metadata: Stored, picture: Image.Image) -> None:
+    if getattr(picture, "icclist", None):  # its parts came too late to be joined
         raise PictureError("a damaged color profile: save it again, in sRGB")
     if picture.mode == "CMYK" and "adobe" not in picture.info:
         raise PictureError("CMYK of which nobody knows whether it is inverted: convert it to RGB")
     if any(mark in data for _, data in getattr(picture, "applist", ()) for mark in GAIN_MAPS):
-        found.said.append("left out its HDR gain map, as a screen without HDR does")
+        metadata.said.append("left out its HDR gain map, as a screen without HDR does")
     if (pictures := getattr(picture, "n_frames", 1)) > 1:
-        found.said.append(f"took the first of its {pictures} pictures, which viewers show")
+        metadata.said.append(f"took the first of its {pictures} pictures, which viewers show")
 
 
-def _of_bmp(found: Stored, content: bytes, picture: Image.Image) -> None:
+def _of_bmp(metadata: Stored, content: bytes, picture: Image.Image) -> None:
     size, bits = struct.unpack_from("<I", content, 14)[0], struct.unpack_from("<H", content, 28)[0]
     if size >= 108 and (space := content[70:74]) not in BMP_SPACES and any(content[70:122]):
         stated = "calibrated" if space == bytes(4) else ascii(space[::-1].decode("latin-1"))
@@ -123,10 +121,10 @@ def _of_bmp(found: Stored, content: bytes, picture: Image.Image) -> None:
         if set(content[start + 3 : start + 4 * width * height : 4]) not in ({0}, {255}):
             raise PictureError("a fourth channel that some viewers take for transparency: flatten it")
     if size > 12 and bits == 16:
-        found.said.append("spread 5 or 6 bits a channel to 8")
+        metadata.said.append("spread 5 or 6 bits a channel to 8")
 
 
-def _of_tiff(found: Stored, picture: Image.Image) -> None:
+def _of_tiff(metadata: Stored, picture: Image.Image) -> None:
     if cast(TiffImageFile, picture).is_animated:
         raise PictureError("several pages, expected a single image: save the page that is meant")
     tags = cast(TiffImageFile, picture).tag_v2
@@ -150,8 +148,8 @@ def _of_tiff(found: Stored, picture: Image.Image) -> None:
     exif = Image.Exif()
     if ORIENTATION in tags:
         exif[ORIENTATION] = tags[ORIENTATION]
-    found.tags = exif
-    if found.profile is None:
+    metadata.tags = exif
+    if metadata.profile is None:
         if 301 in tags:
             raise PictureError("a transfer function of its own, expected sRGB's: convert it to sRGB")
         if 318 in tags or 319 in tags:
@@ -176,12 +174,12 @@ def _check_square(info: Mapping[Any, Any]) -> None:
                 )
 
 
-def _check_space(found: Stored) -> None:
-    """Raise PictureError for Adobe RGB by its mark in EXIF alone, which few viewers know."""
-    if found.profile is None and found.tags is not None:
+def _check_space(metadata: Stored) -> None:
+    """Raise PictureError for Adobe RGB marked in EXIF alone, which few viewers read."""
+    if metadata.profile is None and metadata.tags is not None:
         try:
-            index = found.tags.get_ifd(0xA005).get(1)
-        except Exception:  # damaged: viewers pass over it
+            index = metadata.tags.get_ifd(0xA005).get(1)
+        except Exception:  # damaged: viewers ignore it
             return
         if index in ("R03", b"R03"):
             raise PictureError("Adobe RGB by its EXIF, without a color profile: convert it to sRGB")

@@ -1,4 +1,4 @@
-"""The metrics of the search for neighbors: a file each, registered here by name.
+"""The metrics of the search for neighbors: one file each, registered here by name.
 
 The same names, with the words that people read, are in `db.vocabulary.METRICS`.
 """

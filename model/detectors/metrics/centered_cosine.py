@@ -1,6 +1,6 @@
 """The cosine distance after the mean of the reference rows has been subtracted from queries and reference.
 
-So what all rows share, as activations that are never negative do, hides no angle.
+So a part that all rows share, as in activations that are never negative, hides no angle.
 """
 
 from model.detectors.metrics.metric import Bound, Metric, half_squares

@@ -1,4 +1,4 @@
-"""What a metric is to the search for neighbors.
+"""The definition of a metric for the search for neighbors.
 
 Axis letters: P pairs of a query and a reference row, D dimensions.
 """
@@ -13,7 +13,7 @@ Measure = Callable[[np.ndarray], np.ndarray]
 
 
 class Bound(Enum):
-    """How a float32 pass bounds what is ranked (`model.detectors.neighbor_scores` says how closely)."""
+    """How a float32 pass bounds the ranked values (for the bounds see `model.detectors.neighbor_scores`)."""
 
     PRODUCT = "product"  # by a matrix product
     SUM = "sum"  # by the sum of the absolute differences
@@ -23,20 +23,20 @@ class Bound(Enum):
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by what it makes of the differences between queries and reference rows."""
+    """A metric as a function of the differences between queries and reference rows."""
 
     name: str
     ranked: (
         Measure  # differences (P, D) float64, which it may overwrite -> (P,) float64 that rows are ranked by
     )
     distance: Measure = np.asarray  # ranked -> distances, in the same order
-    of_directions: bool = False  # vectors are scaled to length 1 first; those of length 0 are at 1
+    of_directions: bool = False  # vectors are scaled to length 1 first; zero vectors are at 1 from others
     of_centered: bool = False  # the mean of all reference rows is subtracted first
     bound: Bound = Bound.NONE
 
 
 def squares(rows: np.ndarray) -> np.ndarray:
-    """Squared lengths (P,) of float64 rows (P, D), each the same whatever the other rows are."""
+    """Squared lengths (P,) of float64 rows (P, D), each independent of the other rows."""
     lengths: np.ndarray = np.einsum("ij,ij->i", rows, rows)
     return lengths
 
