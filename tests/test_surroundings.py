@@ -9,17 +9,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 import xpixels
-from db import engine, migrate
+from db import engine
 from db.commands import upkeep
 from model.data import cifar10
-from tests.support import commands, database
+from tests.support import commands, database, forked_commands
 
 ROOT = Path(xpixels.__file__).parent
 INSTALLED = f"import sys; sys.path.append({str(ROOT)!r}); import xpixels; xpixels.run()"  # as a script is
@@ -38,13 +38,9 @@ def other(tmp_path):
 
 
 @pytest.fixture
-def made(tmp_path):
+def made(migrated_file, tmp_path):
     """An upgraded database without a row."""
-    path = tmp_path / "made.db"
-    new = engine.create(path)
-    migrate.upgrade(new)
-    new.dispose()
-    return path
+    return Path(shutil.copy(migrated_file, tmp_path / "made.db"))
 
 
 def run(*words, **options):
@@ -79,11 +75,11 @@ def test_the_demo_serves_from_a_folder_with_any_files(other, made, tmp_path):
             process.terminate()
 
 
-@pytest.mark.parametrize("command", ["db info", "sql", "runs", "db check"])
-def test_a_command_works_in_a_folder_with_any_files(command, other, made):
-    words = commands.arguments(command, database=made, folder=other, png="")
-    done = run("-P", "-c", INSTALLED, *words, cwd=other)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_a_command_works_in_a_folder_with_any_files(other, made):
+    tried = ("db info", "sql", "runs", "db check")
+    given = [commands.arguments(command, database=made, folder=other, png="") for command in tried]
+    for command, done in zip(tried, forked_commands.run(given, env=os.environ, cwd=other), strict=True):
+        assert (done.status, done.err) == (0, b""), command
 
 
 @pytest.mark.parametrize("name", xpixels.PACKAGES)
@@ -120,75 +116,45 @@ TERMINALS = (
 )
 
 
-def without_language() -> dict[str, str]:
-    """The environment without what says how to write characters."""
-    said = ("LC_", "LANG", "PYTHON")
-    return {name: value for name, value in os.environ.items() if not name.startswith(said)}
-
-
-@pytest.mark.parametrize("terminal", TERMINALS, ids=str)
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "select 'ünï … 🦌 → ≥ −' as text",
-        "select 'x' as 'ü', '日本' as b",
-        "select '" + "ö" * 100 + "' as long",
-    ],
+STATEMENTS = (
+    "select 'ünï … 🦌 → ≥ −' as text",
+    "select 'x' as 'ü', '日本' as b",
+    "select '" + "ö" * 100 + "' as long",
 )
-def test_no_character_ends_an_answer(terminal, statement, made):
-    settings = {
-        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))
-    }
-    done = subprocess.run(
-        [sys.executable, ROOT / "xpixels.py", "sql", statement, "--database", made],
-        capture_output=True,
-        env=settings | terminal,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    if "ascii" in str(terminal):
-        assert b"..." in done.stdout or "long" not in statement
-        done.stdout.decode("ascii")
+COMPLAINTS = (["ünï"], ["sql", "select ü from 日本"], ["db", "info", "--database", "ünï.db"])
 
 
 @pytest.mark.parametrize("terminal", TERMINALS, ids=str)
-def test_no_character_ends_a_complaint(terminal, made, tmp_path):
-    settings = {
-        name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))
-    }
-    for words in (
-        ["ünï"],
-        ["sql", "select ü from 日本", "--database", made],
-        ["db", "info", "--database", "ünï.db"],
-    ):
-        done = subprocess.run(
-            [sys.executable, ROOT / "xpixels.py", *words],
-            capture_output=True,
-            env=settings | terminal,
-            cwd=tmp_path,
-            check=False,
-        )
-        assert done.returncode in (1, 2)
-        assert done.stderr.count(b"\n") == 1
-        assert done.stderr.startswith(b"xpixels")
+def test_no_character_ends_an_answer_or_a_complaint(terminal, made, tmp_path):
+    said = ("LC_", "LANG", "PYTHON")  # how to write characters
+    settings = {name: value for name, value in os.environ.items() if not name.startswith(said)}
+    settings |= {"XPIXELS_DATABASE_URL": str(made), **terminal}
+    given = [*(["sql", statement] for statement in STATEMENTS), *COMPLAINTS]
+    done = forked_commands.run(given, env=settings, cwd=tmp_path)
+    answers, complaints = done[: len(STATEMENTS)], done[len(STATEMENTS) :]
+    for statement, answer in zip(STATEMENTS, answers, strict=True):
+        assert (answer.status, answer.err) == (0, b""), statement
+        if "ascii" in str(terminal):
+            assert b"..." in answer.out or "long" not in statement
+            answer.out.decode("ascii")
+    for words, complaint in zip(COMPLAINTS, complaints, strict=True):
+        assert complaint.status in (1, 2), words
+        assert complaint.err.count(b"\n") == 1, words
+        assert complaint.err.startswith(b"xpixels"), words
 
 
 def test_names_of_files_are_bytes(made, tmp_path):
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.db"))
     made.rename(odd)
-    for words in (["db", "info"], ["db", "check"], ["sql", "select 1"], ["runs"]):
-        done = subprocess.run(
-            [sys.executable, ROOT / "xpixels.py", *words, "--database", odd], capture_output=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, b""), words
     target = Path(os.fsdecode(os.fsencode(tmp_path) + b"/kopi\xe9.db"))
-    done = subprocess.run(
-        [sys.executable, ROOT / "xpixels.py", "db", "backup", target, "--database", odd],
-        capture_output=True,
-        check=False,
+    asked = (["db", "info"], ["db", "check"], ["sql", "select 1"], ["runs"], ["db", "backup", target])
+    *answers, copied = forked_commands.run(
+        [[*words, "--database", odd] for words in asked], env=os.environ, cwd=tmp_path
     )
-    assert done.stderr.count(b"\n") <= 1
-    assert target.exists() == (done.returncode == 0)
+    for words, answer in zip(asked, answers, strict=False):
+        assert (answer.status, answer.err) == (0, b""), words
+    assert copied.err.count(b"\n") <= 1
+    assert target.exists() == (copied.status == 0)
 
 
 # ---- Ctrl-C ------------------------------------------------------------------------------------------
@@ -206,18 +172,17 @@ def test_only_a_command_that_resumes_says_that_it_goes_on(command, tmp_path, mon
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
+def filled(migrated_file, tmp_path_factory):
     """A database that takes a while to copy."""
-    path = tmp_path_factory.mktemp("filled") / "filled.db"
+    path = Path(shutil.copy(migrated_file, tmp_path_factory.mktemp("filled") / "filled.db"))
     made = engine.create(path)
-    migrate.upgrade(made)
-    database.fill(made, per_group=40, references=400)
+    database.fill(made, per_group=4, references=60)
     made.dispose()
     return path
 
 
 def stop(words, when, seconds=30.0):
-    """Run a command, stop it as Ctrl-C does once `when` holds; its status and its last line."""
+    """Run a command, stop it as Ctrl-C does once `when(process id)`; its status and its last line."""
     with subprocess.Popen(
         [sys.executable, ROOT / "xpixels.py", *map(str, words)],
         stdout=subprocess.PIPE,
@@ -225,7 +190,7 @@ def stop(words, when, seconds=30.0):
         text=True,
     ) as process:
         until = time.monotonic() + seconds
-        while not when() and process.poll() is None and time.monotonic() < until:
+        while not when(process.pid) and process.poll() is None and time.monotonic() < until:
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
         err = process.communicate(timeout=30)[1]
@@ -303,7 +268,7 @@ def test_help_that_could_not_be_written_is_a_failure():
 
 def test_a_copy_that_is_stopped_leaves_nothing_and_says_so(filled, tmp_path):
     target = tmp_path / "target.db"
-    status, line = stop(["db", "copy", filled, target], lambda: any(tmp_path.glob(".target.db-*/*")))
+    status, line = stop(["db", "copy", filled, target], lambda _: any(tmp_path.glob(".target.db-*/*")))
     assert (status, line) == (1, "xpixels: stopped; no row was written, and the source is as it was")
     assert list(tmp_path.iterdir()) == []
     assert xpixels.main(["db", "copy", str(filled), str(target)]) == 0
@@ -311,8 +276,11 @@ def test_a_copy_that_is_stopped_leaves_nothing_and_says_so(filled, tmp_path):
 
 def test_a_statement_that_is_stopped_says_that_it_only_read(filled):
     endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
-    began = time.monotonic()
-    status, line = stop(["sql", endless, "--database", filled], lambda: time.monotonic() - began > 2)
+
+    def has_opened(process: int) -> bool:
+        return str(filled) in (file.path for file in psutil.Process(process).open_files())
+
+    status, line = stop(["sql", endless, "--database", filled], has_opened)
     assert (status, line) == (1, "xpixels: stopped; it only reads: nothing was changed")
 
 
@@ -323,9 +291,17 @@ def test_a_fetch_that_is_stopped_keeps_nothing_and_says_so(tmp_path, monkeypatch
     monkeypatch.setenv("XPIXELS_CACHE", str(cache))
     for file in cifar10.CIFAR10:
         os.mkfifo(silent / file.name)
-    began = time.monotonic()
-    words = ["data", "fetch", "cifar10", "--from", silent]
-    status, line = stop(words, lambda: time.monotonic() - began > 2)
+    pipes = []
+
+    def reads(_process: int) -> bool:
+        for file in cifar10.CIFAR10:
+            with suppress(OSError):  # as long as nobody reads it
+                pipes.append(os.open(silent / file.name, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(pipes)
+
+    status, line = stop(["data", "fetch", "cifar10", "--from", silent], reads)
+    for pipe in pipes:
+        os.close(pipe)
     assert (status, line) == (1, "xpixels: stopped; nothing was kept: the same command begins anew")
     assert not [path for path in cache.rglob("*") if path.is_file()]
 

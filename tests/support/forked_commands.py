@@ -1,0 +1,64 @@
+"""Runs commands of the program one after another, each in a fork of this one process.
+
+Its standard streams are as Python made them for this process, in the encoding that its environment asks for;
+imports are made once. It is started as a script of another folder is: its own folder is not looked into for
+modules. Words and answers are bytes, which JSON takes as Latin-1.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+
+class Said(NamedTuple):
+    """What came of a command."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+def run(
+    commands: Sequence[Sequence[object]], *, env: Mapping[str, str], cwd: Path | None = None
+) -> list[Said]:
+    """Run commands in a new process with that environment and folder."""
+    given = json.dumps([[os.fsencode(str(word)).decode("latin-1") for word in words] for words in commands])
+    start = (
+        f"import sys; sys.path.append({str(ROOT)!r}); from tests.support import forked_commands as forked; "
+    )
+    program = [sys.executable, "-P", "-c", f"{start}forked.serve(sys.argv[1])", given]
+    done = subprocess.run(program, capture_output=True, env=env, cwd=cwd, check=False)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [Said(status, out.encode("latin-1"), err.encode("latin-1")) for status, out, err in answers]
+
+
+def serve(given: str) -> None:
+    """Run each command, in the new process."""
+    import xpixels
+    from db import migrate  # noqa: F401
+    from db.commands import runs, sql_command, upkeep_command  # noqa: F401
+
+    xpixels.parser()
+    ours = os.dup(1)
+    for words in json.loads(given):
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            child = os.fork()
+            if child == 0:
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                sys.argv = ["xpixels", *(os.fsdecode(word.encode("latin-1")) for word in words)]
+                xpixels.run()
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            said = []
+            for file in (out, err):
+                file.seek(0)
+                said.append(file.read().decode("latin-1"))
+            os.write(ours, (json.dumps([status, *said]) + "\n").encode("ascii"))
