@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RIVALS := .venv-rivals
 
-.PHONY: demo test test-postgres lint lint-assets wheel bench rivals programs
+.PHONY: demo test test-postgres lint lint-python lint-types lint-assets wheel bench rivals programs
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
@@ -16,11 +16,15 @@ test: $(VENV)/test.stamp programs
 test-postgres: $(VENV)/test.stamp programs
 	PYTHONWARNDEFAULTENCODING=1 $(BIN)/pytest -m postgresql --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-lint: $(VENV)/test.stamp lint-assets
+lint: lint-python lint-types lint-assets
+
+lint-python: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/lint-imports
+
+lint-types: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 # JavaScript and style sheets

@@ -17,6 +17,8 @@ from model.network.cnn import logits_function
 from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 N, H, W, K = 6, 6, 8, 4
 WEIGHTS = jnp.asarray(np.random.default_rng(7).normal(size=(H * W * 3, K)), jnp.float32)
 IMAGES = np.random.default_rng(3).integers(0, 256, (N, H, W, 3), np.uint8)

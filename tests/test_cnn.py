@@ -10,6 +10,8 @@ from jax import lax
 from model.network import cnn
 from model.network.layers import CIFAR10_CNN, Architecture, Conv, Dense, Dropout, Flatten, MaxPool
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SMALL = Architecture(
     "small",
     (9, 9, 3),

@@ -12,6 +12,8 @@ from scipy.optimize._differentialevolution import DifferentialEvolutionSolver
 from model.attacks import evolution
 from model.attacks.evolution import Draws, Params, State
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 LOWER = jnp.array([-5.0, 0.0, 10.0], jnp.float32)
 UPPER = jnp.array([5.0, 1.0, 90.0], jnp.float32)
 

@@ -11,6 +11,8 @@ from model.network.incremental_pass import Incremental, fastest
 from model.network.layers import Architecture, Dense, Flatten
 from tests.support.networks import DEEP, LENET, random_architecture, random_network
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 MLP = Architecture("mlp", (5, 6, 3), (Flatten("f"), Dense("d", 9), Dense("logits", 4, relu=False)))
 NETWORKS = {"lenet": LENET, "deep": DEEP} | {
     f"random {seed}": random_architecture(np.random.default_rng(100 + seed)) for seed in range(4)

@@ -11,6 +11,8 @@ from test_cnn import SMALL
 import xpixels
 from model.network import cnn, train
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 RECIPE = train.Recipe(epochs=3, batch_size=16, learning_rate=1e-2, shift=1, seed=3)
 
 
