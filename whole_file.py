@@ -60,8 +60,8 @@ def require_place(path: Path, *, replace: bool = False, way_out: str = ANOTHER) 
 
     Raises:
         FileExistsError: a file is there, and `replace` is false.
-        IsADirectoryError: a folder is there; OSError: something else that is not a file.
-        FileNotFoundError: its folder does not exist.
+        IsADirectoryError: a folder is there; OSError: something else that is not a file, or a circular link.
+        FileNotFoundError: its folder does not exist; NotADirectoryError: what should be its folder is a file.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it.")

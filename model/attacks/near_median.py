@@ -42,8 +42,8 @@ def near_median_stream(
     """Yield (indices (n,), AttackResult of n images) block by block, in order.
 
     The result is the candidate with the largest margin, best other logit - label's logit; among equals the
-    first by row, column and color. It succeeds when it differs from the image and the plain pass, on the
-    painted image alone, gives another class than the label. Queries are all candidates, H x W x 8;
+    first by row, column and color. It succeeds when it differs from the image and the plain pass of the
+    painted image gives another class than the label. Queries are all candidates, H x W x 8;
     generations and seconds are 0. An image that is already misclassified is attacked, too.
 
     function: a network, or a function as in `attack_stream`; a network is evaluated by the incremental pass

@@ -78,7 +78,8 @@ def train(
 
     With `state_path`, the whole state is saved there after each epoch, and a run of the same recipe on
     as many images resumes from it. `tick` is called during an epoch, `report` after each epoch.
-    Raises ValueError for a state of another recipe or too few images for one batch.
+    Raises ValueError for a state of another recipe, too few images for one batch, or a batch size that is no
+    multiple of the number of devices.
     """
     devices = jax.local_devices()
     steps = len(images) // recipe.batch_size
