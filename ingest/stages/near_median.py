@@ -11,15 +11,17 @@ import numpy as np
 from db.engine import writing
 from db.read.for_ingest import batches
 from ingest import record
+from ingest.batch import attack_settings
 from ingest.runs import stage
 from ingest.task import Task
 from model.attacks.loop import AttackResult
-from model.attacks.near_median import CORNERS, near_median_stream
+from model.attacks.methods import NEAR_MEDIAN
+from model.attacks.near_median import near_median_stream
 from model.detectors.repair import Repair, repair_sweep
 from model.network.incremental_pass import Incremental
 from model.progress import Progress, progress
 
-STAGE = METHOD = "near-median"
+STAGE = NEAR_MEDIAN.name
 DISTANCES = (16, 32, 64, 128)  # the most a channel may differ from the median, 0..255
 CHUNK = 64  # images per transaction
 
@@ -57,15 +59,7 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
 
 def settings(distance: int, shape: tuple[int, ...]) -> dict[str, Any]:
     """The columns of `attacks` that identify such an attack, for images of shape (H, W, C)."""
-    candidates = shape[0] * shape[1] * len(CORNERS)
-    return {
-        "method": METHOD,
-        "variant": f"within {distance}",
-        "pixel_count": 1,
-        "population": candidates,
-        "budget": candidates,
-        "seed": 0,
-    }
+    return attack_settings(NEAR_MEDIAN, {"within": distance}, shape)
 
 
 def _find_lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarray:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from model.attacks.loop import AttackResult
 
 MOST_LEVELS = 16
+CORNERS = 8  # of the color cube, or of the box around a color
 MOST_QUERIES = 2**31
 
 Values = Mapping[str, Any]  # of parameters, by name
@@ -129,6 +130,14 @@ CROSSOVER_RATE = Parameter(
     "a number in [0, 1]",
     metavar="CR",
 )
+WITHIN = Parameter(
+    "within",
+    64,
+    "the most that a channel may differ from the median of its neighbors",
+    lambda value: 1 <= value <= 255,
+    "1..255",
+    metavar="N",
+)
 EVOLUTION = Method(
     "differential-evolution",
     (
@@ -154,6 +163,14 @@ SWEEP = Method(
     population=_count_sweep,
     queries=_count_sweep,
     combined=("differential-evolution",),
+)
+# The stage `near-median` makes it of images that are already cases: no batch can ask for it.
+NEAR_MEDIAN = Method(
+    "near-median",
+    (WITHIN,),
+    variant=lambda values: f"within {values['within']}",
+    population=lambda values, positions: positions * CORNERS,
+    queries=lambda values, positions: positions * CORNERS,
 )
 METHODS: dict[str, Method] = {method.name: method for method in (EVOLUTION, SWEEP)}
 
