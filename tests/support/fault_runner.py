@@ -1,9 +1,12 @@
 """Runs commands of the program in forks of itself, each under a failure: what a line of input asks for.
 
-A line is JSON: arguments, the failure's name, the folder to work in. The answer is a line of JSON: the exit
-status, and what was said on standard output and error. Imports are made once, so that a run takes little.
+A line is JSON: arguments, the failure's name, the folder to work in, and modules to do without, or none: the
+first is missing, and the others, which import it, are imported anew, as our own are. The answer is a line of
+JSON: the exit status, and what was said on standard output and error. Imports are made once, so that a run
+takes little.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -15,6 +18,7 @@ import tempfile
 import traceback
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TextIO
 
 import xpixels
@@ -137,9 +141,10 @@ def run(asked: dict, files: dict[str, int]) -> None:
         os.environ.update(asked["environment"])
         sys.argv = ["xpixels", *asked["arguments"]]
         FAILURES[asked["failure"]]()
+        program = without(asked["without"]) if asked["without"] else xpixels
         sys.stdin = stream(0, "r")
         sys.stdout, sys.stderr = stream(1, "w"), stream(2, "w")
-        xpixels.run()
+        program.run()
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 98
     except BaseException:
@@ -150,6 +155,15 @@ def run(asked: dict, files: dict[str, int]) -> None:
         except (OSError, ValueError, AttributeError):
             status = 97  # Python itself would tell of this, with a traceback
         os._exit(status)
+
+
+def without(names: list[str]) -> ModuleType:
+    """Forget modules and all of our own, the first of them for good; gives our program, imported anew."""
+    forgotten = {*names, *xpixels.PACKAGES, "xpixels"}
+    for name in [name for name in sys.modules if name.split(".")[0] in forgotten]:
+        del sys.modules[name]
+    sys.modules[names[0]] = None
+    return importlib.import_module("xpixels")
 
 
 def import_everything() -> None:
@@ -163,4 +177,6 @@ def import_everything() -> None:
 
 if __name__ == "__main__":
     import_everything()
+    gc.collect()
+    gc.freeze()  # or each child would go through all of it
     serve()
