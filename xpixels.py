@@ -171,7 +171,7 @@ def _data(commands: Commands) -> None:
     fetch = group.add("fetch", _run_fetch, help, stopped=stopped, database=False)
     fetchable = [name for name, source in DATASETS.items() if source.fetch]
     fetch.add_argument("name", choices=fetchable, help="the data set")
-    fetch.add_argument("--from", dest="source", metavar="PATH", help="an archive or folder you have")
+    fetch.add_argument("--from", dest="source", metavar="PATH", help="an archive or folder on this machine")
 
 
 def _run_fetch(options: argparse.Namespace) -> None:
@@ -192,7 +192,7 @@ def _training(commands: Commands) -> None:
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
     add_options(commands.add("train", train, help, stopped=stopped, database=False))
-    help = "measure a network's accuracy on the test images, and keep what it predicts of each"
+    help = "measure a network's accuracy on the test images, and store its prediction for each"
     command = commands.add(
         "evaluate", evaluation.run_options, help, stopped=evaluation.stopped, database=False
     )
@@ -205,7 +205,7 @@ def _ingest(commands: Commands) -> None:
 
     help = "attack, compare and write the next batch of cases; resumes"
     add_options(commands.add("ingest", run_options, help, stopped=GOES_ON))
-    help = "choose k and threshold anew and decide every case"
+    help = "choose k and threshold again and decide every case"
     stopped = "each layer and detector is tuned as before or anew: give the same command again"
     commands.add("tune", tune, help, stopped=stopped)
 
@@ -263,13 +263,15 @@ def _runs(commands: Commands) -> None:
     from db.commands import runs
     from ingest import delete_batch
 
-    help = "list the runs that wrote the rows, tell one whole, compare two"
+    help = "list the runs that wrote the rows, show one in full, compare two"
     command = commands.add("runs", runs.run, help, stopped=ONLY_READS)
     runs.add_options(command)
-    help = "list the batches, with what came of each"
+    help = "list the batches and what each added"
     part = command.add_part("batches", runs.run_batches, help, stopped=ONLY_READS)
     runs.add_batches_options(part)
-    help = "delete a batch with its cases, attacks and all that hangs on them; says first how much that is"
+    help = (
+        "delete a batch with all that depends on it, such as cases and attacks; shows the counts first"
+    )
     part = command.add_part("delete", delete_batch.run, help, stopped=delete_batch.STOPPED)
     delete_batch.add_options(part)
 
@@ -278,24 +280,24 @@ def _db(commands: Commands) -> None:
     from db.commands import upkeep_command as care
     from ingest import repair_database
 
-    group = commands.add_group("db", "look after the database")
-    help = "bring the database to this program's revision, making it if need be"
+    group = commands.add_group("db", "maintain the database")
+    help = "upgrade the database to this program's revision, or create it"
     group.add("upgrade", care.upgrade, help, stopped="the database is as it was")
-    help = "say whether the file, its references and its counts are sound"
+    help = "check the file, its references and its counts"
     command = group.add("check", repair_database.run, help, stopped=repair_database.stopped)
     repair_database.add_options(command)
-    help = "tell revision, networks, counts and sizes"
+    help = "show revision, networks, counts and sizes"
     care.add_info_options(group.add("info", care.info, help, stopped=ONLY_READS))
-    help = "write a compact copy while others go on writing"
+    help = "write a compact copy, also while others write"
     care.add_backup_options(group.add("backup", care.backup, help, stopped="no copy was made"))
-    help = "copy a whole database, as from SQLite to PostgreSQL or back"
+    help = "copy a whole database, for example from SQLite to PostgreSQL or back"
     stopped = "no row was written, and the source is as it was"
     command = group.add("copy", _run_copy, help, stopped=stopped, database=False)
     command.add_argument(
-        "source", metavar="SOURCE", help="path or URL of the database to read; it stays as it is"
+        "source", metavar="SOURCE", help="path or URL of the database to read; it is not changed"
     )
     command.add_argument(
-        "target", metavar="TARGET", help="path or URL of the one to write: new, or without rows"
+        "target", metavar="TARGET", help="path or URL of the database to write: new, or without rows"
     )
 
 

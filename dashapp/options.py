@@ -18,21 +18,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--base-path",
         default="/",
         metavar="PATH",
-        help="path that browsers see the dashboard under, as /pixels/, behind a proxy that passes paths on "
-        "as they are (default: %(default)s)",
+        help="path under which browsers see the dashboard, such as /pixels/, behind a proxy that passes "
+        "paths on unchanged (default: %(default)s)",
     )
     parser.add_argument(
         "--proxy-strips",
         action="store_true",
-        help="the proxy takes the base path off before it passes a request on; the dashboard then answers "
-        "at / and links to --base-path (default: it passes paths on as they are)",
+        help="the proxy removes the base path before it passes a request on; the dashboard then answers at / "
+        "and links to --base-path (default: it passes paths on unchanged)",
     )
     parser.add_argument(
         "--password-file",
         type=Path,
         metavar="FILE",
-        help="a file whose first line is the password that the dashboard asks for; another --host than this "
-        "machine's own wants one (default: $XPIXELS_PASSWORD, else none)",
+        help="a file whose first line is the password that the dashboard asks for; required when "
+        "--host is not an address of this machine alone (default: $XPIXELS_PASSWORD, else none)",
     )
     parser.add_argument(
         "--allow-host",
@@ -40,9 +40,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_host_name,
         default=[],
         metavar="NAME",
-        help="answer to this name too, as pixels.example.org, or .example.org for it and every name below; "
-        "repeat for several (default: any IP address, localhost, the name in --host, and, where others reach "
-        "the dashboard, this machine's name)",
+        help="also answer to this host name, such as pixels.example.org, or .example.org for it and every "
+        "name below; repeat for several (default: any IP address, localhost, the name in --host, and, where "
+        "others reach the dashboard, this machine's name)",
     )
 
 

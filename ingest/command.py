@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from db import engine, migrate
+from db.opening import opened
 from db.read import batch_list
 from db.read.for_ingest import batches
 from db.read.network_titles import network_titles
@@ -20,7 +21,7 @@ from model.attacks.parameters import Parameter
 from model.data.registry import add_dataset_option
 
 EVALUATIONS = ("auto", "incremental", "full")
-NAME_HELP = "what the batch is called in lists and filters; another name for the same batch renames it"
+NAME_HELP = "name of the batch in lists and filters; another name for the same batch renames it"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_dataset_option(parser, fallback.dataset)
     option(
         "--cases",
-        "adversarial cases wanted in each partition, and as many clean ones",
+        "adversarial cases in each partition, and as many clean ones",
         type=int,
         metavar="N",
     )
@@ -56,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "--screen",
-        "sweep first, and evolve only the (image, target) pairs that the sweep found so",
+        "sweep first, and evolve only the (image, target) pairs that the sweep left with this result",
         choices=SCREENINGS,
     )
     option(
@@ -67,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for parameter in all_parameters().values():
         add_parameter(parser, parameter)
     option("--seed", "another seed is another batch", type=int, metavar="N")
-    parser.add_argument("--name", help=NAME_HELP + " (default: what was asked for, in short)")
+    parser.add_argument("--name", help=NAME_HELP + " (default: a short form of its settings)")
     option(
         "--metric",
         "distance of the neighbors; repeat for several (default: euclidean)",
@@ -76,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     option(
         "--layer",
-        "compare this one too: a conv layer, or composed-scaled; repeat for several",
+        "also compare this layer: a conv layer, or composed-scaled; repeat for several",
         action="append",
         metavar="NAME",
     )
@@ -121,7 +122,8 @@ def add_scheduler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scheduler",
         metavar="ADDRESS",
-        help="have the workers of a Dask cluster do the long stages: tcp://HOST:PORT, or local for one here",
+        help="run the long stages on the workers of a Dask cluster: tcp://HOST:PORT, or local for a cluster "
+        "on this machine",
     )
 
 
@@ -262,14 +264,14 @@ def retune(url: str) -> None:
     from ingest.retune import retune_network
     from ingest.workers.lease import Turn
 
-    database = engine.create(url, existing=True)
-    migrate.require_current(database)
-    with Turn(database) as turn:
-        turn.take()
-        with database.connect() as connection:
-            known = batches.network_ids(connection)
-            titles = network_titles(connection)
-        tuned = [titles[network] for network in known if retune_network(database, network)]
+    with opened(url, existing=True) as database:
+        migrate.require_current(database)
+        with Turn(database) as turn:
+            turn.take()
+            with database.connect() as connection:
+                known = batches.network_ids(connection)
+                titles = network_titles(connection)
+            tuned = [titles[network] for network in known if retune_network(database, network)]
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "

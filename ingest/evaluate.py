@@ -22,8 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="path or URL of the database that keeps the predictions of all test images (default: "
-        f"${address.ENVIRONMENT}, else {address.DEFAULT} where there is one)",
+        help="path or URL of the database that stores the predictions for all test images (default: "
+        f"${address.ENVIRONMENT}, else {address.DEFAULT} if it exists)",
     )
 
 

@@ -22,10 +22,10 @@ TUNE = "run `xpixels tune`"  # a check's advice where a tuning does not fit
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options: whether to repair, and whether to ask first."""
-    help = "delete rows that refer to nothing, with all that refers to them; make lists and tunings anew; "
-    help += "restore views and indexes"
+    help = "delete rows that refer to missing rows, and all that refer to those; compute lists and tunings "
+    help += "again; restore views and indexes"
     parser.add_argument("--repair", action="store_true", help=help)
-    parser.add_argument("--yes", action="store_true", help="with --repair: do not ask")
+    parser.add_argument("--yes", action="store_true", help="with --repair: do not ask for confirmation")
 
 
 def stopped(options: argparse.Namespace) -> str:

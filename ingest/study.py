@@ -126,7 +126,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="adversarial cases in each partition of each set, and as many clean ones (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="(default: %(default)s)")
-    help = "what its batches are called, with `targeted` and `untargeted` behind it (default: study)"
+    help = "name of its batches, followed by `targeted` and `untargeted` (default: study)"
     parser.add_argument("--name", help=help)
     parser.add_argument(
         "--metric", action="append", choices=METRICS, help="repeat for several (default: all)"
@@ -140,7 +140,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
     add_scheduler(parser)
     parser.add_argument(
-        "--report", type=Path, metavar="FOLDER", help="write tables and figures there, from the database"
+        "--report",
+        type=Path,
+        metavar="FOLDER",
+        help="folder to write tables and figures of the database into",
     )
 
 

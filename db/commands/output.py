@@ -36,7 +36,7 @@ def add_options(command: argparse.ArgumentParser, forms: Sequence[str] = tuple(F
         "--output",
         type=file,
         metavar="FILE",
-        help=f"a file to write, whole or not at all; its ending says the form ({', '.join(endings)}; "
+        help=f"a file to write, whole or not at all; its ending selects the format ({', '.join(endings)}; "
         "default: standard output)",
     )
     command.add_argument("--force", action="store_true", help="let --output replace a file that is there")

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
         part.set_defaults(run=run, stopped=stopped, usage_error=part.error)
         _add_database(part)
         parts = "; ".join(f"`{each.prog}`: {each.description}" for each in self.parts.values())
-        self.epilog = f"With options of their own, see --help of each: {parts}."
+        self.epilog = f"Each has options of its own, see its --help: {parts}."
         return part
 
     def parse_known_args(  # type: ignore[override]  # a namespace of another class is not used
@@ -92,7 +92,7 @@ def _add_database(command: Parser) -> None:
     command.add_argument(
         "--database",
         metavar="URL",
-        help=f"path or URL of the database (default: ${ENVIRONMENT}, which no list of processes shows, else "
+        help=f"path or URL of the database (default: ${ENVIRONMENT}, which process lists do not show, else "
         f"{DEFAULT})",
     )
 

@@ -20,9 +20,11 @@ from db.read.for_ingest.batches import batch_counts
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """Add the options that `run` reads, except the database."""
-    help = "one run to be told whole, or two to be compared; without, the list, the latest first"
+    help = "one run to show in full, or two to compare; without ids, all runs, the latest first"
     command.add_argument("ids", type=int, nargs="*", metavar="ID", help=help)
-    command.add_argument("--stage", metavar="STAGE", help="list the runs of one stage, as attack or tuning")
+    command.add_argument(
+        "--stage", metavar="STAGE", help="list the runs of one stage, such as attack or tuning"
+    )
     command.add_argument("--batch", metavar="NAME", help="list the runs of one batch")
     _add_list_options(command)
 
@@ -60,7 +62,7 @@ def run_batches(options: argparse.Namespace) -> None:
 
 
 def _add_list_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--limit", type=int, metavar="N", help="the most lines (default: all)")
+    command.add_argument("--limit", type=int, metavar="N", help="largest number of lines (default: all)")
     output.add_options(command, ("csv", "json"))
 
 

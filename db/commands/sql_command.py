@@ -24,7 +24,7 @@ def add_sql_options(command: argparse.ArgumentParser) -> None:
         "statement",
         nargs="?",
         metavar="STATEMENT",
-        help='as "select * from case_overview limit 5"; -: from standard input, as without any',
+        help='for example "select * from case_overview limit 5"; - or none: from standard input',
     )
     command.add_argument(
         "-f", "--file", metavar="FILE", help="a file with the statement, in UTF-8; -: standard input"
@@ -42,7 +42,7 @@ def add_sql_options(command: argparse.ArgumentParser) -> None:
 
 def add_export_options(command: argparse.ArgumentParser) -> None:
     """Add the options that `export` reads, except the database."""
-    command.add_argument("name", metavar="NAME", help="a table or view, as case_overview")
+    command.add_argument("name", metavar="NAME", help="a table or view, such as case_overview")
     _add_limit(command)
     output.add_options(command)
 
@@ -78,7 +78,7 @@ def export(options: argparse.Namespace) -> None:
 
 
 def _add_limit(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--limit", type=int, metavar="N", help="the most rows (default: all)")
+    command.add_argument("--limit", type=int, metavar="N", help="largest number of rows (default: all)")
 
 
 def _statement(options: argparse.Namespace) -> str:

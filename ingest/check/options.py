@@ -44,9 +44,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=RESIZES,
         help="take images of any size: "
         + "; ".join(f"{name}: {what}" for name, what in RESIZES.items())
-        + " (default: another size is refused)",
+        + " (default: refuse other sizes)",
     )
-    add("--json", action="store_true", help="a list of objects, one an image, for other programs")
+    add("--json", action="store_true", help="print a list of objects, one per image, for other programs")
     add(
         "--keep",
         action="store_true",
@@ -56,15 +56,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--forget",
         action="store_true",
-        help="remove the cases that were kept of these images, or of all where none is named",
+        help="remove the cases that were kept of these images, or of all kept images if none is named",
     )
-    add("--yes", action="store_true", help="with --forget: do not ask")
+    add("--yes", action="store_true", help="with --forget: do not ask for confirmation")
     add(
         "--detector",
         action="append",
         metavar="NAME",
-        help="ask only this one: a layer, as dense, repair, confidence or logit-margin; repeat for several "
-        "(default: all that are tuned)",
+        help="use only this detector: a layer such as dense, repair, confidence or logit-margin; repeat for "
+        "several (default: all that are tuned)",
     )
     add(
         "--metric",
@@ -76,12 +76,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--all-pixels",
         action="store_true",
-        help="repair every pixel, not only the most promising ones: exact, and slower",
+        help="repair every pixel, not only the most promising ones: exact, but slower",
     )
     add(
         "--network",
         metavar="NAME",
-        help="or id, or NAME@DATASET; needed where several have these weights (default: the only one)",
+        help="name, id, or NAME@DATASET of the network; needed if several have these weights "
+        "(default: the only one)",
     )
     add("--weights", type=Path, metavar="FILE", help="npz of another network (default: the bundled one)")
 

@@ -10,11 +10,11 @@ from model.data.registry import add_dataset_option
 from whole_file import FORCE, require_place
 
 RECIPE_OPTIONS = {
-    "epochs": (int, "times through the training images"),
-    "batch_size": (int, "images a step"),
+    "epochs": (int, "passes over the training images"),
+    "batch_size": (int, "images per step"),
     "learning_rate": (float, "peak of the one-cycle schedule"),
-    "weight_decay": (float, "AdamW's, of kernels only"),
-    "seed": (int, "of the start, the order, the augmentation and the dropout"),
+    "weight_decay": (float, "of AdamW, applied to kernels only"),
+    "seed": (int, "of initial weights, order of images, augmentation and dropout"),
 }
 
 
@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=_weights_file,
         default=Path("checkpoints/cifar10-cnn.npz"),
         metavar="FILE",
-        help="weights to write, FILE.npz; .json, .log and .state.npz lie beside it (default: %(default)s)",
+        help="weights to write, FILE.npz; .json, .log and .state.npz go beside it (default: %(default)s)",
     )
     parser.add_argument("--force", action="store_true", help="let --output replace files that are there")
     for name, (kind, text) in RECIPE_OPTIONS.items():

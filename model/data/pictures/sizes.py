@@ -11,9 +11,9 @@ from PIL import Image
 
 FIT, CROP, STRETCH = "fit", "crop", "stretch"
 RESIZES = {
-    FIT: "all of it, with gray where the sides differ",
-    CROP: "the middle, as large as fills it",
-    STRETCH: "all of it, each side for itself",
+    FIT: "the whole image, padded with gray",
+    CROP: "the largest centered part of the right shape",
+    STRETCH: "the whole image, each side scaled by itself",
 }
 PADDING = (128, 128, 128)
 
