@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +16,8 @@ import pyarrow.parquet
 import pytest
 
 import xpixels
-from db import engine, migrate
-from tests.support import small_database
+from db import engine
+from tests.support import forked_commands, small_database
 
 ROOT = Path(__file__).parents[1]
 TEXT = "naïve 🦌 „Wald“"
@@ -24,10 +25,9 @@ ASKED = f"SELECT 1 AS one, '{TEXT}' AS two"
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sql") / "xpixels.db"
+def database(migrated_file, tmp_path_factory):
+    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("sql") / "xpixels.db")
     made = engine.create(path)
-    migrate.upgrade(made)
     with engine.writing(made) as connection:
         small_database.fill(connection)
     made.dispose()
@@ -56,11 +56,9 @@ def start(*arguments: str | bytes, database: str, **options) -> subprocess.Popen
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
-def finish(*arguments: str | bytes, database: str, given: bytes = b"", **options) -> tuple[int, bytes, str]:
-    """Exit status, standard output and complaint of a process that is given something to read."""
-    with start(*arguments, database=database, stdin=subprocess.PIPE, **options) as process:
-        out, err = process.communicate(given, timeout=60)
-    return process.returncode, out, err.decode().strip()
+def tell(answer: forked_commands.Said) -> tuple[int, bytes, str]:
+    """Exit status, standard output and complaint."""
+    return answer.status, answer.out, answer.err.decode().strip()
 
 
 # ---- Where a statement comes from ----------------------------------------------------------------
@@ -84,10 +82,10 @@ def test_a_statement_comes_from_a_file_in_utf_8(ask, tmp_path, content):
         assert (status, out.decode(), said) == (0, f"one,two\n1,{TEXT}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [[], ["-"], ["-f", "-"]], ids=["nothing", "a dash", "a file of a dash"])
-def test_a_statement_comes_from_standard_input(database, arguments):
-    status, out, said = finish("sql", *arguments, "--csv", database=database, given=f"{ASKED};\n".encode())
-    assert (status, out.decode(), said) == (0, f"one,two\n1,{TEXT}\n", "")
+def test_a_statement_comes_from_standard_input(database):
+    asked = [["sql", *words, "--csv", "--database", database] for words in ([], ["-"], ["-f", "-"])]
+    for answer in forked_commands.run(asked, given=[f"{ASKED};\n".encode()] * 3):
+        assert tell(answer) == (0, f"one,two\n1,{TEXT}\n".encode(), "")
 
 
 def test_a_terminal_is_not_waited_for(database):
@@ -99,33 +97,35 @@ def test_a_terminal_is_not_waited_for(database):
     assert b"the following arguments are required: STATEMENT, or -f FILE, or a statement on standard" in err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "given", "status", "said"),
-    [
-        ([], b" \n", 2, "required: STATEMENT, or -f FILE"),
-        (["-"], b" \n", 1, "No statement: write one, as"),
-        (["-f", "none.sql"], b"", 1, "none.sql cannot be read: No such file or directory."),
-        (["-f", "."], b"", 1, ". cannot be read: Is a directory."),
-        (
-            ["-f", "docs/case.png"],
-            b"",
-            1,
-            "docs/case.png is no UTF-8 at byte 0: expected a statement in UTF-8.",
-        ),
-        (["-"], "SELECT 'é'".encode("latin-1"), 1, "standard input is no UTF-8 at byte 8"),
-        (["SELECT 1", "-f", "x.sql"], b"", 2, "argument -f/--file: not beside a STATEMENT"),
-        (["-", "-f", "-"], b"SELECT 1", 2, "argument -f/--file: not beside a STATEMENT"),
-        ([], b"SELECT 1; SELECT 2", 1, "one statement at a time"),
-        ([], b"SELECT 1; DELETE FROM cases", 1, "one statement at a time"),
-        ([], b"DELETE FROM cases", 1, "Only a statement that reads"),
-        ([], b"SELECT 1\0", 1, "null character"),
-    ],
+NO_STATEMENTS = (
+    ([], b" \n", 2, "required: STATEMENT, or -f FILE"),
+    (["-"], b" \n", 1, "No statement: write one, as"),
+    (["-f", "none.sql"], b"", 1, "none.sql cannot be read: No such file or directory."),
+    (["-f", "."], b"", 1, ". cannot be read: Is a directory."),
+    (
+        ["-f", "docs/case.png"],
+        b"",
+        1,
+        "docs/case.png is no UTF-8 at byte 0: expected a statement in UTF-8.",
+    ),
+    (["-"], "SELECT 'é'".encode("latin-1"), 1, "standard input is no UTF-8 at byte 8"),
+    (["SELECT 1", "-f", "x.sql"], b"", 2, "argument -f/--file: not beside a STATEMENT"),
+    (["-", "-f", "-"], b"SELECT 1", 2, "argument -f/--file: not beside a STATEMENT"),
+    ([], b"SELECT 1; SELECT 2", 1, "one statement at a time"),
+    ([], b"SELECT 1; DELETE FROM cases", 1, "one statement at a time"),
+    ([], b"DELETE FROM cases", 1, "Only a statement that reads"),
+    ([], b"SELECT 1\0", 1, "null character"),
 )
-def test_what_is_no_statement_is_told_in_one_line(database, arguments, given, status, said):
-    ended, out, line = finish("sql", *arguments, database=database, given=given)
-    assert (ended, out) == (status, b"")
-    assert said in line
-    assert "\n" not in line
+
+
+def test_what_is_no_statement_is_told_in_one_line(database):
+    asked = [["sql", *arguments, "--database", database] for arguments, *_ in NO_STATEMENTS]
+    answers = forked_commands.run(asked, given=[given for _, given, *_ in NO_STATEMENTS], cwd=ROOT)
+    for (arguments, given, status, said), answer in zip(NO_STATEMENTS, answers, strict=True):
+        ended, out, line = tell(answer)
+        assert (ended, out) == (status, b""), (arguments, given)
+        assert said in line, (arguments, given)
+        assert "\n" not in line, (arguments, given)
 
 
 # ---- Which form ----------------------------------------------------------------------------------
@@ -273,8 +273,10 @@ def test_a_full_disk_leaves_what_was_there(ask, tmp_path, form):
     assert [file.read_text("utf-8") for file in tmp_path.iterdir()] == ["precious"]
 
 
+# Read at once, and written for long.
 LONG = (
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000) SELECT i, 'a' AS t FROM n"
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) "
+    "SELECT i, HEX(ZEROBLOB(2000)) AS t FROM n"
 )
 
 
@@ -287,7 +289,7 @@ def test_a_stop_while_a_file_is_written_leaves_what_was_there(database, tmp_path
     with start(*asked, database=database) as process:
         while not [file for file in tmp_path.iterdir() if file != path]:  # it has begun to write
             assert process.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.002)
         process.send_signal(signal.SIGTERM)  # as Ctrl-C; a job in the background ignores SIGINT
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (
@@ -322,18 +324,26 @@ NARROW = {
 
 @pytest.mark.parametrize("settings", NARROW.values(), ids=NARROW)
 def test_data_on_standard_output_is_utf_8_whatever_a_terminal_has(database, settings, tmp_path):
-    surroundings = os.environ | settings
-    for form, expected in (
-        ("--csv", f"one,two\n1,{TEXT}\n"),
-        ("--jsonl", f'{{"one": 1, "two": "{TEXT}"}}\n'),
-    ):
-        status, out, said = finish("sql", form, database=database, given=ASKED.encode(), env=surroundings)
-        assert (status, out.decode(), said) == (0, expected, "")
     path = tmp_path / "made.csv"
-    finish("sql", ASKED.encode(), "--output", str(path), database=database, env=surroundings)
+    asked = (
+        ["sql", "--csv"],
+        ["sql", "--jsonl"],
+        ["sql", ASKED, "--output", path],
+        ["db", "info", "--json"],
+        ["runs", "--json"],
+    )
+    csv, jsonl, _, *others = map(
+        tell,
+        forked_commands.run(
+            [[*words, "--database", database] for words in asked],
+            given=[ASKED.encode()] * len(asked),
+            env=os.environ | settings,
+        ),
+    )
+    assert csv == (0, f"one,two\n1,{TEXT}\n".encode(), "")
+    assert jsonl == (0, f'{{"one": 1, "two": "{TEXT}"}}\n'.encode(), "")
     assert path.read_bytes().decode() == f"one,two\n1,{TEXT}\n"
-    for asked in (["db", "info", "--json"], ["runs", "--json"]):
-        status, out, said = finish(*asked, database=database, env=surroundings)
+    for status, out, said in others:
         assert (status, said) == (0, "")
         assert json.loads(out.decode())
 

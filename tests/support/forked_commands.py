@@ -26,21 +26,30 @@ class Said(NamedTuple):
 
 
 def run(
-    commands: Sequence[Sequence[object]], *, env: Mapping[str, str], cwd: Path | None = None
+    commands: Sequence[Sequence[object]],
+    *,
+    given: Sequence[bytes] = (),
+    env: Mapping[str, str] = os.environ,
+    cwd: Path | None = None,
 ) -> list[Said]:
-    """Run commands in a new process with that environment and folder."""
-    given = json.dumps([[os.fsencode(str(word)).decode("latin-1") for word in words] for words in commands])
+    """Run commands in a new process with that environment and folder.
+
+    given: what each reads from a pipe as its standard input, by default nothing.
+    """
+    words = [[os.fsencode(str(word)).decode("latin-1") for word in command] for command in commands]
+    inputs = [one.decode("latin-1") for one in given] or [""] * len(commands)
+    asked = json.dumps(list(zip(words, inputs, strict=True)))
     start = (
         f"import sys; sys.path.append({str(ROOT)!r}); from tests.support import forked_commands as forked; "
     )
-    program = [sys.executable, "-P", "-c", f"{start}forked.serve(sys.argv[1])", given]
+    program = [sys.executable, "-P", "-c", f"{start}forked.serve(sys.argv[1])", asked]
     done = subprocess.run(program, capture_output=True, env=env, cwd=cwd, check=False)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     return [Said(status, out.encode("latin-1"), err.encode("latin-1")) for status, out, err in answers]
 
 
-def serve(given: str) -> None:
+def serve(asked: str) -> None:
     """Run each command, in the new process."""
     import xpixels
     from db import migrate  # noqa: F401
@@ -48,14 +57,19 @@ def serve(given: str) -> None:
 
     xpixels.parser()
     ours = os.dup(1)
-    for words in json.loads(given):
+    for words, given in json.loads(asked):
+        reading, writing = os.pipe()
+        os.write(writing, given.encode("latin-1"))  # as long as the pipe holds it
+        os.close(writing)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             child = os.fork()
             if child == 0:
+                os.dup2(reading, 0)
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
                 sys.argv = ["xpixels", *(os.fsdecode(word.encode("latin-1")) for word in words)]
                 xpixels.run()
+            os.close(reading)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             said = []
             for file in (out, err):
