@@ -9,12 +9,12 @@ from sqlalchemy.exc import OperationalError
 import xpixels
 from db import engine, facets, migrate, schema, vocabulary
 from db.commands import sizes, upkeep
-from tests.support import small_database
+from tests.support import fresh_database, small_database
 
 
-@pytest.fixture
-def database(fresh):
-    """The small database, completed until nothing is left to complain of."""
+@pytest.fixture(scope="module")
+def sound(fresh):
+    """The small database, completed until nothing is left to complain of; to be read."""
     database = fresh()
     with engine.writing(database) as connection:
         small_database.fill(connection)
@@ -44,8 +44,16 @@ def database(fresh):
     return database
 
 
-def test_a_sound_database_has_no_problems(database):
-    assert upkeep.check(database) == []
+@pytest.fixture
+def database(sound, tmp_path_factory):
+    """A copy of it, to be written to."""
+    sound.dispose()
+    with fresh_database.copy(sound, tmp_path_factory.mktemp("copy")) as copied:
+        yield copied
+
+
+def test_a_sound_database_has_no_problems(sound):
+    assert upkeep.check(sound) == []
 
 
 @pytest.mark.parametrize(
@@ -98,11 +106,21 @@ def test_a_sound_database_has_no_problems(database):
         ("DELETE FROM database_identity", "1 identities missing"),
     ],
 )
-def test_each_contradiction_is_found(database, change, problem):
-    with engine.writing(database) as connection:
+def test_each_contradiction_is_found(sound, change, problem):
+    with engine.writing(sound) as connection:
         connection.execute(text(change))
-    problems = upkeep.check(database)
+        problems = upkeep.contradictions(connection)
+        connection.rollback()
     assert [line for line in problems if line.startswith(problem)], problems
+
+
+def test_a_check_tells_every_contradiction(database):
+    with engine.writing(database) as connection:
+        for change in ("DELETE FROM decisions WHERE case_id = 4 AND layer_id = 3", "DELETE FROM case_facets"):
+            connection.execute(text(change))
+        problems = upkeep.contradictions(connection)
+    assert len(problems) > 1
+    assert upkeep.check(database) == problems
 
 
 def test_every_kind_of_contradiction_is_tested():
@@ -149,8 +167,8 @@ def test_a_file_too_damaged_to_be_opened_is_told(database):
         migrate.require_current(database)
 
 
-def test_info_counts_what_is_there(database):
-    info = upkeep.info(database)
+def test_info_counts_what_is_there(sound):
+    info = upkeep.info(sound)
     assert info.revision == migrate.head()
     assert info.size > 100_000
     assert set(info.rows) == set(schema.metadata.tables)
@@ -166,10 +184,10 @@ def test_info_counts_what_is_there(database):
 
 
 @pytest.mark.sqlite("pages of a file")
-def test_info_tells_the_room_of_every_table_with_its_indexes(database):
-    info = upkeep.info(database)
+def test_info_tells_the_room_of_every_table_with_its_indexes(sound):
+    info = upkeep.info(sound)
     assert set(info.sizes) == set(schema.metadata.tables)
-    with database.connect() as connection:
+    with sound.connect() as connection:
         page = connection.exec_driver_sql("PRAGMA page_size").scalar()
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         free = connection.exec_driver_sql("PRAGMA freelist_count").scalar()
@@ -179,8 +197,8 @@ def test_info_tells_the_room_of_every_table_with_its_indexes(database):
     assert f"cases                            4{info.sizes['cases'] / 1e6:>12,.2f} MB" in str(info)
 
 
-def test_the_room_of_a_case_and_of_a_reference_sample_is_that_of_all_their_parts(database):
-    info = upkeep.info(database)
+def test_the_room_of_a_case_and_of_a_reference_sample_is_that_of_all_their_parts(sound):
+    info = upkeep.info(sound)
     of_cases = ("annotations", "case_activations", "case_facets", "cases", "class_scores", "decisions")
     of_cases += ("detector_decisions", "neighbors", "original_activations", "original_neighbors")
     of_cases += ("originals", "searches")
@@ -193,22 +211,22 @@ def test_the_room_of_a_case_and_of_a_reference_sample_is_that_of_all_their_parts
 
 
 @pytest.mark.sqlite("dbstat")
-def test_where_sqlite_cannot_tell_the_room_of_tables_the_rest_is_told(database, monkeypatch):
+def test_where_sqlite_cannot_tell_the_room_of_tables_the_rest_is_told(sound, monkeypatch):
     monkeypatch.setattr(sizes, "SQLITE", sizes.SQLITE.replace("dbstat", "no_dbstat"))
     with pytest.raises(OperationalError, match="no_dbstat"):
-        upkeep.info(database)  # any other mistake is an error
+        upkeep.info(sound)  # any other mistake is an error
     monkeypatch.setattr(sizes, "MISSING", "no such table: no_dbstat")
-    info = upkeep.info(database)
+    info = upkeep.info(sound)
     assert info.sizes is None
     assert info.room == {}
     assert f"  cases{4:>29}\n" in str(info)
 
 
 @pytest.mark.sqlite("the path of a file")
-def test_info_for_other_programs_has_the_same(database, capsys):
-    assert xpixels.main(["db", "info", "--json", "--database", str(engine.file(database))]) == 0
+def test_info_for_other_programs_has_the_same(sound, capsys):
+    assert xpixels.main(["db", "info", "--json", "--database", str(engine.file(sound))]) == 0
     told = json.loads(capsys.readouterr().out)
-    info = upkeep.info(database)
+    info = upkeep.info(sound)
     assert told == {
         "database": info.database,
         "revision": info.revision,
@@ -242,28 +260,28 @@ def test_a_backup_is_a_whole_database_of_its_own(database, tmp_path, read_only):
 
 
 @pytest.mark.sqlite("a file is copied")
-def test_an_engine_that_made_a_backup_still_cannot_write(database, tmp_path):
-    reader = engine.create(engine.file(database), read_only=True)
+def test_an_engine_that_made_a_backup_still_cannot_write(sound, tmp_path):
+    reader = engine.create(engine.file(sound), read_only=True)
     upkeep.backup(reader, tmp_path / "copy.db")
     with reader.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA query_only").scalar() == 1
 
 
 @pytest.mark.sqlite("a file is copied")
-def test_a_backup_replaces_nothing(database, tmp_path):
+def test_a_backup_replaces_nothing(sound, tmp_path):
     target = tmp_path / "copy.db"
     target.write_text("precious")
     with pytest.raises(FileExistsError, match="another name"):
-        upkeep.backup(database, target)
+        upkeep.backup(sound, target)
     assert target.read_text() == "precious"
 
 
 @pytest.mark.sqlite("a file is copied")
-def test_a_backup_that_finds_no_room_leaves_nothing_behind(database, tmp_path, capsys):
+def test_a_backup_that_finds_no_room_leaves_nothing_behind(sound, tmp_path, capsys):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 17, before[1]))  # bytes that a file may have
     try:
-        arguments = ["db", "backup", str(tmp_path / "copy.db"), "--database", str(engine.file(database))]
+        arguments = ["db", "backup", str(tmp_path / "copy.db"), "--database", str(engine.file(sound))]
         assert xpixels.main(arguments) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -274,9 +292,9 @@ def test_a_backup_that_finds_no_room_leaves_nothing_behind(database, tmp_path, c
 
 
 @pytest.mark.sqlite("a file is copied")
-def test_a_backup_needs_its_folder(database, tmp_path):
+def test_a_backup_needs_its_folder(sound, tmp_path):
     with pytest.raises(FileNotFoundError, match="No folder"):
-        upkeep.backup(database, tmp_path / "nowhere" / "copy.db")
+        upkeep.backup(sound, tmp_path / "nowhere" / "copy.db")
 
 
 @pytest.mark.parametrize("action", [upkeep.check, upkeep.info, lambda e: upkeep.backup(e, "copy.db")])

@@ -137,12 +137,16 @@ def check(engine: Engine) -> list[str]:
             return problems
         with snapshot(engine) as connection:
             problems += orphans.told(orphans.count_orphans(connection))
-            for what, count in CONTRADICTIONS.items():
-                if number := connection.scalar(count):
-                    problems.append(f"{number:,} {what}")
+            problems += contradictions(connection)
     except DatabaseError as error:  # pages so damaged that nothing more can be read, or a missing right
         problems.append(f"{'damaged' if file(engine) else 'cannot be checked'}: {error.orig}")
     return problems
+
+
+def contradictions(connection: Connection) -> list[str]:
+    """Which rows contradict each other, a line a kind."""
+    found = {what: connection.scalar(count) for what, count in CONTRADICTIONS.items()}
+    return [f"{number:,} {what}" for what, number in found.items() if number]
 
 
 def damage(connection: Connection) -> list[str]:

@@ -8,6 +8,7 @@ rolled back: so both shapes have every definition in the server's own words.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -60,6 +61,11 @@ def wanted_shape(engine: Engine) -> Shape:
             found = _server_shape(connection, TEMPORARY)
             transaction.rollback()
         return found
+    return _wanted_file_shape()
+
+
+@cache
+def _wanted_file_shape() -> Shape:
     in_memory = create(":memory:")
     with in_memory.begin() as connection:
         schema.metadata.create_all(connection, checkfirst=False)
