@@ -89,6 +89,15 @@ def compiled_once(shared):
     jax.config.update("jax_compilation_cache_max_size", 2**32)  # with a bound, JAX locks what it writes
 
 
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """Compile the programs of a file with few optimizations: on tiny arrays, compiling is what takes long."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # the next file may compute more than it compiles
+
+
 @pytest.fixture(scope="session")
 def sample():
     """Give the bundled sample: .train (4,000 images) and .test (1,000), to be read, not written to."""
@@ -104,20 +113,22 @@ def load(sample):
 
 
 @pytest.fixture(scope="session")
-def small_weights(sample, tmp_path_factory):
+def small_weights(sample, shared):
     """The weights file of a small network, for what is true of any network."""
-    path = tmp_path_factory.mktemp("weights") / "small.npz"
-    small_network.write(path, sample.train)
+    path = shared / "weights" / "small.npz"
+    with FileLock(shared / "weights.lock"):
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            small_network.write(path, sample.train)
     return path
 
 
-@pytest.fixture(scope="session")
-def ingested(load, shared):
-    """A database after one small batch, to be read; tests that write take a copy."""
-    engine, done = engines.create(shared / "batch.db"), shared / "batch.done"
-    with FileLock(shared / "batch.lock"):
+def _ingest_once(path: Path, load, **options):
+    """A database after one small batch, made by the process that is first to ask."""
+    engine, done = engines.create(path), path.with_suffix(".done")
+    with FileLock(path.with_suffix(".lock")):
         if not done.exists():
-            report = pipeline.ingest(engine, ingested_batch.BATCH, load=load)
+            report = pipeline.ingest(engine, ingested_batch.BATCH, load=load, **options)
             assert report.tuned
             assert report.added == {
                 (partition, kind): 2
@@ -129,12 +140,24 @@ def ingested(load, shared):
 
 
 @pytest.fixture(scope="session")
-def checked(ingested, shared) -> Path:
+def ingested(load, shared):
+    """A database after one small batch, to be read; tests that write take a copy."""
+    return _ingest_once(shared / "batch.db", load)
+
+
+@pytest.fixture(scope="session")
+def ingested_small(load, shared, small_weights):
+    """The same of the small network (`small_weights`), which is quick to ask once more."""
+    return _ingest_once(shared / "small.db", load, weights=small_weights)
+
+
+@pytest.fixture(scope="session")
+def checked(ingested_small, shared, small_weights) -> Path:
     """The file of that database with every kind of detector tuned, to be read (see `checked_database`)."""
     path, done = shared / "checked.db", shared / "checked.done"
     with FileLock(shared / "checked.lock"):
         if not done.exists():
-            checked_database.make(ingested, path)
+            checked_database.make(ingested_small, path, small_weights)
             done.touch()
     return path
 

@@ -28,19 +28,25 @@ def images(checked, tmp_path_factory):
     return files
 
 
-def entries(database, capsys, *arguments):
-    """What is said in JSON, each image's detectors by name."""
-    capsys.readouterr()
-    status = xpixels.main(["check", *map(str, arguments), "--json", "--database", str(database)])
-    out, err = capsys.readouterr()
-    found = json.loads(out)
-    for entry in found:
-        entry["said"] = {detector["detector"]: detector for detector in entry["detectors"]}
-    return found, status, err
+@pytest.fixture
+def entries(small_weights, capsys):
+    """A function: what is said in JSON, each image's detectors by name."""
+
+    def ask(database, *arguments):
+        capsys.readouterr()
+        place = ["--weights", str(small_weights), "--database", str(database)]
+        status = xpixels.main(["check", *map(str, arguments), "--json", *place])
+        out, err = capsys.readouterr()
+        found = json.loads(out)
+        for entry in found:
+            entry["said"] = {detector["detector"]: detector for detector in entry["detectors"]}
+        return found, status, err
+
+    return ask
 
 
-def test_every_tuned_detector_is_asked_and_says_what_the_database_says(checked, images, capsys):
-    found, _, err = entries(checked, capsys, *images.values(), "--all-pixels")
+def test_every_tuned_detector_is_asked_and_says_what_the_database_says(checked, images, entries):
+    found, _, err = entries(checked, *images.values(), "--all-pixels")
     assert "not tuned" not in err
     query = select(schema.decisions, schema.layers.c.name).join(
         schema.layers, schema.layers.c.id == schema.decisions.c.layer_id
@@ -63,10 +69,10 @@ def test_every_tuned_detector_is_asked_and_says_what_the_database_says(checked, 
 
 
 @pytest.mark.parametrize("rule", vocabulary.RULES)
-def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, rule, capsys):
+def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, rule, entries):
     names = [name for name in checked_database.COMPARED if name.startswith(("composed", "flatten", "dense"))]
     wanted = [part for name in names for part in ("--detector", name)]
-    found, *_ = entries(checked, capsys, *images.values(), "--rule", rule, *wanted)
+    found, *_ = entries(checked, *images.values(), "--rule", rule, *wanted)
     known = evaluation._read(engines.create(checked, read_only=True), 1)
     for name in names:
         layer, reference = name.removesuffix("-distinct"), "distinct" if "distinct" in name else "all"
@@ -79,9 +85,9 @@ def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, ru
         assert all(one["counts"] for one in said)  # as they are named
 
 
-def test_an_operating_point_is_told_whole(checked, images, capsys):
-    ((entry, *_), _, err) = entries(checked, capsys, images[1])
-    assert (entry["network"], entry["network_id"], entry["dataset"]) == ("cifar10-cnn", 1, "cifar10-sample")
+def test_an_operating_point_is_told_whole(checked, images, entries):
+    ((entry, *_), _, err) = entries(checked, images[1])
+    assert (entry["network"], entry["network_id"], entry["dataset"]) == ("small-cnn", 1, "cifar10-sample")
     with engines.create(checked, read_only=True).connect() as connection:
         layers, points = schema.layers.c, schema.operating_points.c
         rows = connection.execute(
@@ -96,27 +102,27 @@ def test_an_operating_point_is_told_whole(checked, images, capsys):
             assert (said["metric"], said["rule"]) == ("euclidean", "total")
         if name in expected:
             assert (said["k"], said["threshold"]) == expected[name]
-    few = "cifar10-cnn on cifar10-sample #1: tuned on 2 adversarial and 2 clean cases, which is very few\n"
+    few = "small-cnn on cifar10-sample #1: tuned on 2 adversarial and 2 clean cases, which is very few\n"
     assert err == few
 
 
-def test_what_a_detector_says_does_not_depend_on_what_is_beside_the_image(checked, images, capsys):
-    together, *_ = entries(checked, capsys, *images.values())
+def test_what_a_detector_says_does_not_depend_on_what_is_beside_the_image(checked, images, entries):
+    together, *_ = entries(checked, *images.values())
     for place in (0, 5):
-        ((alone,), *_) = entries(checked, capsys, list(images.values())[place])
+        ((alone,), *_) = entries(checked, list(images.values())[place])
         assert alone == together[place]
 
 
-def test_a_conv_layer_alone_can_be_asked_and_left_out(checked, images, capsys):
-    found, *_ = entries(checked, capsys, images[3], "--detector", "conv1")
+def test_a_conv_layer_alone_can_be_asked_and_left_out(checked, images, entries):
+    found, *_ = entries(checked, images[3], "--detector", "conv1")
     assert list(found[0]["said"]) == ["conv1"]
-    found, *_ = entries(checked, capsys, images[3], "--detector", "dense", "--detector", "dense-distinct")
+    found, *_ = entries(checked, images[3], "--detector", "dense", "--detector", "dense-distinct")
     assert list(found[0]["said"]) == ["dense", "dense-distinct"]
 
 
 # ---- Several networks ------------------------------------------------------------------------------
 
-NAME, DATASET = "cifar10-cnn", "cifar10-sample"
+NAME, DATASET = "small-cnn", "cifar10-sample"
 QUICK = ["--detector", "logits"]
 
 
@@ -144,17 +150,20 @@ def twice(checked, tmp_path):
         (["--network", "1", *QUICK], None, f"{NAME} on {DATASET} #1: euclidean, rule total"),
     ],
 )
-def test_one_of_two_networks_of_the_same_weights_has_to_be_named(twice, images, asked, status, said, capsys):
-    found = xpixels.main(["check", str(images[1]), *asked, "--database", str(twice)])
+def test_one_of_two_networks_of_the_same_weights_has_to_be_named(
+    twice, images, small_weights, asked, status, said, capsys
+):
+    place = ["--weights", str(small_weights), "--database", str(twice)]
+    found = xpixels.main(["check", str(images[1]), *asked, *place])
     out, err = capsys.readouterr()
     assert said in out + err
     assert found == status if status else found in (0, 3)
     if "several" in said:
-        assert "5 (cifar10-cnn@cifar10, weights" in err
+        assert "5 (small-cnn@cifar10, weights" in err
         assert err.count("\n") == 1
 
 
-def test_what_is_not_tuned_is_named_and_the_others_are_asked(checked, images, tmp_path, capsys):
+def test_what_is_not_tuned_is_named_and_the_others_are_asked(checked, images, tmp_path, entries):
     path = checked_database.copy_to(checked, tmp_path / "copy.db")
     points, evaluated, detectors = schema.operating_points, schema.evaluations, schema.detectors
     with engines.writing(engines.create(path)) as connection:
@@ -162,6 +171,6 @@ def test_what_is_not_tuned_is_named_and_the_others_are_asked(checked, images, tm
         connection.execute(delete(points).where(points.c.layer_id.in_(conv)))
         conv = select(detectors.c.id).where(detectors.c.layer == "conv1")
         connection.execute(delete(evaluated).where(evaluated.c.detector_id.in_(conv)))
-    ((entry,), _, err) = entries(path, capsys, images[2])
+    ((entry,), _, err) = entries(path, images[2])
     assert "not tuned, so not asked: conv1 (`xpixels ingest`, `xpixels tune`)\n" in err
     assert set(entry["said"]) == {*checked_database.EVERY} - {"conv1"}

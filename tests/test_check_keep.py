@@ -4,10 +4,9 @@ import io
 import json
 import os
 import pty
-import subprocess
+import shutil
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,21 +21,15 @@ from db.commands import transfer, upkeep
 from model.data.png import encode_png
 from tests.support import checked_database, postgres_server
 
-CHANCE = np.random.default_rng(5)
 LAYERS = ("conv1", "flatten", "dense", "logits", "composed", "composed-scaled")
-PROGRAM = str(Path(sys.executable).with_name("xpixels"))
 ASIDE = {"runs", "database_identity"}  # what was done is remembered
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def address(request, checked, tmp_path):
-    """Where a copy of the database with every detector is, to be written to, on SQLite and on PostgreSQL."""
-    if request.param == "sqlite":
-        return str(checked_database.copy_to(checked, tmp_path / "copy.db"))
-    name = f"kept_{request.node.name.split('[')[0][:40]}"
-    made = postgres_server.make(request.getfixturevalue("postgres"), name)
-    transfer.between(str(checked), made, lambda *_: nullcontext(_Silent()))
-    return made
+@pytest.fixture(scope="module")
+def checked_on_server(checked, postgres):
+    """The database with every detector on the PostgreSQL server; gives its name."""
+    transfer.between(str(checked), postgres_server.make(postgres, "kept"), lambda *_: nullcontext(_Silent()))
+    return "kept"
 
 
 class _Silent:
@@ -46,32 +39,53 @@ class _Silent:
         pass
 
 
-@pytest.fixture
-def files(tmp_path, sample):
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def address(request, tmp_path):
+    """Where a copy of that database is, to be written to, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield str(checked_database.copy_to(request.getfixturevalue("checked"), tmp_path / "copy.db"))
+        return
+    template, server = map(request.getfixturevalue, ("checked_on_server", "postgres"))
+    yield postgres_server.make(server, "kept_copy", template=template)
+    postgres_server.drop(server, "kept_copy")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, sample):
     """Images to keep: two of the test set, one of noise, and the first one once more, turned."""
-    noise = CHANCE.integers(0, 256, (32, 32, 3), np.uint8)
+    folder = tmp_path_factory.mktemp("images")
+    noise = np.random.default_rng(5).integers(0, 256, (32, 32, 3), np.uint8)
     images = {"a.png": sample.test.images[801], "b b.png": sample.test.images[802], "noise.png": noise}
-    found = {}
     for name, image in images.items():
-        found[name] = tmp_path / "images" / name
-        found[name].parent.mkdir(exist_ok=True)
-        found[name].write_bytes(encode_png(image))
-    found["turned.png"] = tmp_path / "images" / "turned.png"
+        (folder / name).write_bytes(encode_png(image))
     exif = Image.Exif()
     exif[274] = 8
-    Image.fromarray(np.rot90(images["a.png"], -1)).save(found["turned.png"], exif=exif)
-    return found
+    Image.fromarray(np.rot90(images["a.png"], -1)).save(folder / "turned.png", exif=exif)
+    return {name: folder / name for name in (*images, "turned.png")}
+
+
+@pytest.fixture
+def kept(small_weights, capsys):
+    """A function: the entries of a check that keeps."""
+
+    def keep(address, *arguments):
+        capsys.readouterr()
+        assert run(address, *arguments, "--weights", small_weights, "--keep", "--json") in (0, 3)
+        return json.loads(capsys.readouterr().out)
+
+    return keep
+
+
+@pytest.fixture(scope="module")
+def one_kept(checked, small_weights, files, tmp_path_factory):
+    """A SQLite file in which an image is kept, to be copied."""
+    path = checked_database.copy_to(checked, tmp_path_factory.mktemp("kept") / "kept.db")
+    assert run(path, files["a.png"], "--weights", small_weights, "--keep") in (0, 3)
+    return path
 
 
 def run(address, *arguments):
     return xpixels.main(["check", *map(str, arguments), "--database", str(address)])
-
-
-def kept(address, capsys, *arguments):
-    """The entries of a check that keeps."""
-    capsys.readouterr()
-    assert run(address, *arguments, "--keep", "--json") in (0, 3)
-    return json.loads(capsys.readouterr().out)
 
 
 def contents(address):
@@ -91,8 +105,8 @@ def contents(address):
 # ---- What is kept ----------------------------------------------------------------------------------
 
 
-def test_what_keep_says_is_what_the_case_page_says(address, files, capsys):
-    entries = kept(address, capsys, *files.values())
+def test_what_keep_says_is_what_the_case_page_says(address, files, kept):
+    entries = kept(address, *files.values())
     ids = [entry["case"] for entry in entries]
     assert ids == [9, 10, 11, 9]  # the turned one is the first one
     assert entries[3]["read"] == ["rotated by 90 degrees counterclockwise, as its EXIF orientation 8 says"]
@@ -131,11 +145,10 @@ def test_what_keep_says_is_what_the_case_page_says(address, files, capsys):
     made.dispose()
 
 
-def test_kept_cases_survive_another_tuning_with_all_their_decisions(address, files, capsys):
-    kept(address, capsys, files["a.png"], files["noise.png"], "--detector", "dense")  # the others too
+def test_kept_cases_survive_another_tuning_with_all_their_decisions(address, files, kept):
+    kept(address, files["a.png"], files["noise.png"], "--detector", "dense")  # the others too
     before = contents(address)
-    command = [PROGRAM, "tune", "--database", str(address)]
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert xpixels.main(["tune", "--database", str(address)]) == 0
     after = contents(address)
     decided = ("decisions", "detector_decisions", "repairs", "case_facets", "samples", "cases")
     for table in decided:
@@ -148,14 +161,14 @@ def test_kept_cases_survive_another_tuning_with_all_their_decisions(address, fil
     made.dispose()
 
 
-def test_the_name_of_a_file_is_kept_shown_and_found(address, files, tmp_path, capsys, monkeypatch):
-    odd = tmp_path / "images" / os.fsdecode(b"f\xfc\nx.png")
+def test_the_name_of_a_file_is_kept_shown_and_found(address, files, tmp_path, kept, monkeypatch):
+    odd = tmp_path / os.fsdecode(b"f\xfc\nx.png")
     odd.write_bytes(files["noise.png"].read_bytes())
     monkeypatch.setattr(
         sys, "stdin", io.TextIOWrapper(io.BytesIO(files["b b.png"].read_bytes()), encoding="utf-8")
     )
-    kept(address, capsys, files["a.png"], "-", odd)
-    kept(address, capsys, files["turned.png"], files["b b.png"], files["noise.png"])
+    kept(address, files["a.png"], "-", odd)
+    kept(address, files["turned.png"], files["b b.png"], files["noise.png"])
     names = {9: "a.png", 10: "b b.png", 11: r"f\xfc\nx.png"}  # the first name stays; one without gets one
     made = engines.create(address, read_only=True)
     with made.connect() as connection:
@@ -182,9 +195,9 @@ def test_the_name_of_a_file_is_kept_shown_and_found(address, files, tmp_path, ca
 # ---- What is forgotten -----------------------------------------------------------------------------
 
 
-def test_what_is_forgotten_leaves_nothing_behind(address, files, capsys):
+def test_what_is_forgotten_leaves_nothing_behind(address, files, kept, capsys):
     before = contents(address)
-    kept(address, capsys, *files.values())
+    kept(address, *files.values())
     made = engines.create(address)
     with engines.writing(made) as connection:
         annotations.set_note(connection, 10, "what is that?")
@@ -193,7 +206,7 @@ def test_what_is_forgotten_leaves_nothing_behind(address, files, capsys):
     assert run(address, "--forget", "--yes") == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        "3 kept cases of cifar10-cnn on cifar10-sample #1: 9 (a.png), 10 (b b.png), 11 (noise.png)\n"
+        "3 kept cases of small-cnn on cifar10-sample #1: 9 (a.png), 10 (b b.png), 11 (noise.png)\n"
     )
     assert err == ""
     assert contents(address) == before
@@ -204,30 +217,31 @@ def test_what_is_forgotten_leaves_nothing_behind(address, files, capsys):
     assert capsys.readouterr().out == "no kept case to forget\n"
 
 
-def test_images_are_forgotten_by_their_pixels_or_by_a_name_that_is_gone(address, files, tmp_path, capsys):
-    kept(address, capsys, *files.values())
-    files["noise.png"].unlink()
-    (tmp_path / "images" / "text.txt").write_text("x")
-    assert (
-        run(address, "--forget", files["turned.png"], files["noise.png"], tmp_path / "other.png", "--yes")
-        == 1
-    )
+def test_images_are_forgotten_by_their_pixels_or_by_a_name_that_is_gone(
+    address, files, tmp_path, kept, capsys
+):
+    kept(address, *files.values())
+    images = shutil.copytree(files["a.png"].parent, tmp_path / "images")
+    (images / "noise.png").unlink()
+    (images / "text.txt").write_text("x")
+    named = [images / name for name in ("turned.png", "noise.png", "other.png")]
+    assert run(address, "--forget", *named, "--yes") == 1
     out, err = capsys.readouterr()
-    assert "2 kept cases of cifar10-cnn on cifar10-sample #1: 9 (a.png), 11 (noise.png)" in out
-    assert err.startswith(f"xpixels: {tmp_path / 'other.png'}: no such file")
+    assert "2 kept cases of small-cnn on cifar10-sample #1: 9 (a.png), 11 (noise.png)" in out
+    assert err.startswith(f"xpixels: {named[2]}: no such file")
     assert run(address, "--forget", files["a.png"], "--yes") == 1
     assert "a.png: was not kept" in capsys.readouterr().err
-    assert run(address, "--forget", tmp_path / "images", "--yes", "--network", "1") == 1
+    assert run(address, "--forget", images, "--yes", "--network", "1") == 1
     out, err = capsys.readouterr()
-    assert "1 kept case of cifar10-cnn on cifar10-sample #1: 10 (b b.png)" in out
+    assert "1 kept case of small-cnn on cifar10-sample #1: 10 (b b.png)" in out
     assert [line.rsplit("/", 1)[1] for line in err.splitlines()] == [
         "a.png: was not kept",
         "turned.png: was not kept",
     ]
 
 
-def test_what_people_wrote_is_counted_before_it_goes(address, files, capsys):
-    kept(address, capsys, files["a.png"])
+def test_what_people_wrote_is_counted_before_it_goes(address, files, kept, capsys):
+    kept(address, files["a.png"])
     made = engines.create(address)
     with engines.writing(made) as connection:
         annotations.set_note(connection, 9, "what is that?")
@@ -246,9 +260,8 @@ def test_what_people_wrote_is_counted_before_it_goes(address, files, capsys):
         (["--json"], "it takes neither --keep nor --json"),
     ],
 )
-def test_nothing_is_forgotten_unasked(checked, files, tmp_path, options, said, capsys):
-    path = checked_database.copy_to(checked, tmp_path / "copy.db")
-    kept(path, capsys, files["a.png"])
+def test_nothing_is_forgotten_unasked(one_kept, tmp_path, options, said, capsys):
+    path = checked_database.copy_to(one_kept, tmp_path / "copy.db")
     before = contents(path)
     try:
         status = run(path, "--forget", *options)
@@ -260,18 +273,15 @@ def test_nothing_is_forgotten_unasked(checked, files, tmp_path, options, said, c
 
 
 @pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("no\n", 1, 1), ("\n", 1, 1)])
-def test_somebody_at_a_terminal_is_asked(checked, files, tmp_path, answer, status, left, capsys):
-    path = checked_database.copy_to(checked, tmp_path / "copy.db")
-    kept(path, capsys, files["a.png"])
+def test_somebody_at_a_terminal_is_asked(one_kept, tmp_path, answer, status, left, monkeypatch, capsys):
+    path = checked_database.copy_to(one_kept, tmp_path / "copy.db")
     master, slave = pty.openpty()
-    command = [PROGRAM, "check", "--forget", "--database", str(path)]
-    process = subprocess.Popen(command, stdin=slave, stdout=subprocess.PIPE, text=True)
     os.write(master, answer.encode())
-    out, _ = process.communicate(timeout=120)
-    os.close(slave)
+    with open(slave, encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert run(path, "--forget") == status
     os.close(master)
-    assert "forget them? [y/N] " in out
-    assert process.returncode == status
+    assert "forget them? [y/N] " in capsys.readouterr().out
     with engines.create(path).connect() as connection:
         cases = schema.cases.c
         assert len(connection.execute(select(cases.id).where(cases.partition == "checked")).all()) == left

@@ -18,10 +18,10 @@ COMPARED = ("composed-pooled", *(f"{layer}-distinct" for layer in PLAIN), "confi
 EVERY = (*LAYERS, *COMPARED, "repair")
 
 
-def make(ingested: Engine, path: Path) -> Path:
-    """A copy of the small ingest, with a conv layer and `composed-scaled` compared as well."""
+def make(ingested: Engine, path: Path, weights: Path) -> Path:
+    """A copy of the small ingest, with a conv layer and `composed-scaled` compared as well; of these weights."""
     copy_to(Path(ingested.url.database), path)
-    made, loaded = engines.create(path), checkpoint.load()
+    made, loaded = engines.create(path), checkpoint.load(weights)
     with writing(made) as connection:
         architecture = loaded.network.architecture
         record.compare_layers(connection, 1, architecture, ("conv1", "composed-scaled"))
