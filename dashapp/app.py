@@ -82,8 +82,8 @@ def create_app(
         serve_locally=True,
         compress=False,
     )
-    moments = engine = Moments(engine, app.server)
-    writer = writer and Writer(writer, moments)
+    moments = Moments(engine, app.server)
+    notes_writer = writer and Writer(writer, moments)
     add_doors(app, password, hosts)
     add_compression(app)
     app.index_string = INDEX.format(
@@ -92,16 +92,17 @@ def create_app(
         header=DATABASE,
         database=moments.database.token(),
     )
-    # All ids of all pages, so that Dash can validate the callbacks although it shows one page at a time.
+    # All ids of all pages, so that Dash can validate the callbacks although it shows one page at a time. (Dash
+    # declares the attribute as None.)
     pages = PAGES
     of_pages = [page.validation_layout() for page in pages if hasattr(page, "validation_layout")]
-    app.validation_layout = html.Div([shell(app, engine, pages), *of_pages])
-    app.layout = lambda: shell(app, engine, pages)
-    register_shell(app, engine, pages, writable=writer is not None)
+    app.validation_layout = html.Div([shell(app, moments, pages), *of_pages])  # type: ignore[assignment]
+    app.layout = lambda: shell(app, moments, pages)
+    register_shell(app, moments, pages, writable=writer is not None)
     for page in pages:
-        page.register(app, engine, writer)
-    exports.register(app, engine)
-    register_routes(app, engine, pages)
+        page.register(app, moments, notes_writer)
+    exports.register(app, moments)
+    register_routes(app, moments, pages)
     add_body_check(app)
     add_database_check(app, moments)
     add_refusals(app)
