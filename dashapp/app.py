@@ -92,8 +92,8 @@ def create_app(
         header=DATABASE,
         database=moments.database.token(),
     )
-    # All ids of all pages, so that Dash can validate the callbacks although it shows one page at a time. (Dash
-    # declares the attribute as None.)
+    # All ids of all pages, so that Dash can validate the callbacks although it shows one page at a time; it
+    # declares the attribute as None.
     pages = PAGES
     of_pages = [page.validation_layout() for page in pages if hasattr(page, "validation_layout")]
     app.validation_layout = html.Div([shell(app, moments, pages), *of_pages])  # type: ignore[assignment]
