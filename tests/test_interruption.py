@@ -29,7 +29,7 @@ from db.runs import leases
 from ingest import pipeline
 from ingest.workers import lease as turn
 from tests.support import contents, ingested_batch
-from tests.support.ingest_process import ROOT, finish, killing_those_left, start
+from tests.support.ingest_process import ROOT, cache_of_the_killed, finish, killing_those_left, start
 
 BATCH = replace(ingested_batch.BATCH, population=16)
 HOLDER = """
@@ -42,13 +42,29 @@ sys.stdin.read()
 GOES_ON = "what was written is kept, and the same command goes on from there"
 
 
+@pytest.fixture(scope="module")
+def options(load, small_weights):
+    known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
+    return known | {"evaluation": "full"}  # compiles sooner
+
+
+@pytest.fixture(scope="module")
+def undisturbed(options, migrated_file, tmp_path_factory):
+    """What a single process writes."""
+    engine = engines.create(shutil.copy(migrated_file, tmp_path_factory.mktemp("undisturbed") / "x.db"))
+    pipeline.ingest(engine, BATCH, **options)
+    found = contents.contents(engine)
+    engine.dispose()
+    return found
+
+
 @pytest.fixture
-def begin(small_weights, shared):
+def begin(small_weights, shared, undisturbed):
     """Begin a real ingest; what is left of it at the end is killed."""
     begun = []
 
     def beginning(path, *, largest=None):
-        begun.append(start(str(path), small_weights, shared / "of-the-killed"))
+        begun.append(start(str(path), small_weights, cache_of_the_killed(shared)))
         if largest is not None:
             resource.prlimit(begun[-1].pid, resource.RLIMIT_FSIZE, (largest, largest))
         return begun[-1]
@@ -74,12 +90,9 @@ def statuses(engine):
 
 
 def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
-    begin, load, small_weights, tmp_path, migrated_file
+    begin, undisturbed, options, tmp_path, migrated_file
 ):
-    path, whole = tmp_path / "disturbed.db", tmp_path / "whole.db"
-    options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
-    options["evaluation"] = "full"  # compiles sooner
-    shutil.copy(migrated_file, path)
+    path = shutil.copy(migrated_file, tmp_path / "disturbed.db")
     too_little = path.stat().st_size + 150_000  # bytes, for the activations of the reference set
     status, said = finish(begin(path, largest=too_little))
     assert status == 1
@@ -96,20 +109,17 @@ def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
     killed.kill()
     assert finish(killed)[0] == -signal.SIGKILL
 
-    for database in (path, whole):
-        pipeline.ingest(engines.create(database), BATCH, **options)
-    found, expected = (engines.create(database, read_only=True) for database in (path, whole))
-    assert contents.differences(contents.contents(found), contents.contents(expected)) == []
+    pipeline.ingest(engines.create(path), BATCH, **options)
+    found = engines.create(path, read_only=True)
+    assert contents.differences(contents.contents(found), undisturbed) == []
     assert upkeep.check(found) == []
     assert statuses(found) == {"done", "failed", "interrupted"}  # none is running
 
 
 def test_of_two_ingests_begun_at_once_one_waits_and_nothing_is_there_twice(
-    begin, load, small_weights, tmp_path, capsys
+    begin, undisturbed, tmp_path, capsys
 ):
-    path, single = tmp_path / "both.db", tmp_path / "single.db"
-    options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
-    pipeline.ingest(engines.create(single), BATCH, **options, evaluation="full")
+    path = tmp_path / "both.db"
     processes = [begin(path), begin(path)]
     said = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
@@ -117,8 +127,8 @@ def test_of_two_ingests_begun_at_once_one_waits_and_nothing_is_there_twice(
     assert "waiting" not in first[0]
     assert f"another ingest (process {first[1].pid} on {platform.node()}, since 20" in second[0]
     assert second[0].endswith("no case to add: this batch is complete (another --seed makes another)\n")
-    found, expected = (engines.create(database, read_only=True) for database in (path, single))
-    assert contents.differences(contents.contents(found), contents.contents(expected)) == []
+    found = engines.create(path, read_only=True)
+    assert contents.differences(contents.contents(found), undisturbed) == []
     assert statuses(found) == {"done"}
     assert xpixels.main(["db", "check", "--database", str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: sound\n"
@@ -167,13 +177,11 @@ def test_a_lease_from_elsewhere_holds_as_long_as_there_are_signs_of_life(empty):
 
 
 def test_readers_beside_an_ingest_meet_no_error_and_nothing_that_does_not_fit_together(
-    load, small_weights, tmp_path
+    options, tmp_path, migrated_file
 ):
-    path, tally = tmp_path / "busy.db", Tally(10**9)
+    path, tally = shutil.copy(migrated_file, tmp_path / "busy.db"), Tally(10**9)
     engine = engines.create(path)
-    migrate.upgrade(engine)
     server = create_app(engines.create(path, read_only=True), writer=engine).server
-    options = {"load": load, "weights": small_weights, "maps": False, "repairs": False, "evaluation": "full"}
 
     def write():
         try:

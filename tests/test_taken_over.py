@@ -3,12 +3,14 @@
 import os
 import platform
 import re
+import shutil
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import distributed
 import pytest
 from sqlalchemy import func, select
 
@@ -19,8 +21,17 @@ from db.runs import leases
 from ingest import pipeline
 from ingest.workers import dask
 from ingest.workers import lease as turn
+from ingest.workers.local import Alone
 from tests.support import contents, ingested_batch
-from tests.support.ingest_process import BACKGROUND, finish, killing_those_left, start, wait_until_stopped
+from tests.support.ingest_process import (
+    BACKGROUND,
+    cache_of_the_killed,
+    compiled_in,
+    finish,
+    killing_those_left,
+    start,
+    wait_until_stopped,
+)
 
 BATCH = replace(ingested_batch.BATCH, population=16)
 ELSEWHERE = "another-machine"
@@ -28,36 +39,43 @@ FOR_EVER = 1e6  # seconds
 TAKEN = r"run \d+ is over: {who} took this one for dead, as it gave no sign of life, and took its place; .*"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def options(load, small_weights):
     known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
     return known | {"evaluation": "full"}  # compiles sooner
 
 
+@pytest.fixture(scope="module")
+def whole(options, migrated_file, tmp_path_factory):
+    """The file that a single process writes."""
+    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("undisturbed") / "x.db")
+    engine = engines.create(path)
+    pipeline.ingest(engine, BATCH, **options)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(whole):
+    """What a single process writes."""
+    engine = engines.create(whole)
+    found = contents.contents(engine)
+    engine.dispose()
+    return found
+
+
 @pytest.fixture
-def begin(small_weights, shared):
+def begin(small_weights, shared, undisturbed):
     """Begin a real ingest; what is left of it at the end is killed."""
     begun = []
 
     def beginning(database, *more, **settings):
-        begun.append(
-            start(migrate.name(database), small_weights, shared / "of-the-killed", *more, **settings)
-        )
+        cache = cache_of_the_killed(shared)
+        begun.append(start(migrate.name(database), small_weights, cache, *more, **settings))
         return begun[-1]
 
     with killing_those_left(begun):
         yield beginning
-
-
-@pytest.fixture(scope="module")
-def undisturbed(load, small_weights, tmp_path_factory):
-    """What a single process writes."""
-    engine = engines.create(tmp_path_factory.mktemp("undisturbed") / "x.db")
-    known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
-    pipeline.ingest(engine, BATCH, **known, evaluation="full")
-    found = contents.contents(engine)
-    engine.dispose()
-    return found
 
 
 def statuses(engine, stage):
@@ -106,18 +124,25 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("fresh", "stop"), STOPS, indirect=["fresh"])
-def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit(begin, empty, undisturbed, stop):
+def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit(
+    begin, empty, others, undisturbed, options, monkeypatch, stop
+):
+    monkeypatch.setattr(leases, "SILENCE", 0.5)
     first = begin(empty, host=ELSEWHERE, sign_of_life=FOR_EVER, ignored=BACKGROUND, **stop)
     wait_until_stopped(first)
-    successors = [begin(empty, silence=0.5) for _ in range(2 if engines.locks_rows(empty) else 1)]
-    wait_for(successors[0], lambda: "interrupted" in statuses(empty, "ingest"))
-    first.send_signal(signal.SIGCONT)
-    status, said = finish(first)
-    pids = "|".join(str(process.pid) for process in successors)
+    # Successors: this process and, on a server, also one that takes part in the work or does it.
+    second = [begin(empty, silence=0.5)] if stop == {"stop_within": "search"} else []
+    with ThreadPoolExecutor(1) as thread:
+        successor = thread.submit(pipeline.ingest, others, BATCH, **options)
+        until(lambda: successor.done() or "interrupted" in statuses(empty, "ingest"))
+        first.send_signal(signal.SIGCONT)
+        status, said = finish(first)
+        successor.result()
+    pids = "|".join(map(str, [os.getpid(), *(process.pid for process in second)]))
     who = rf"another ingest \(process ({pids}) on {platform.node()}, since [^)]*\)"
     assert status == 1
     assert re.fullmatch("xpixels: " + TAKEN.format(who=who), said), said
-    for process in successors:
+    for process in second:
         status, said = finish(process)
         assert status == 0, said
     ingested_batch.require_the_same(empty, undisturbed)
@@ -145,12 +170,9 @@ def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life(
 @pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("how", ["by its sign of life", "at its next transaction"])
 def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone(
-    begin, empty, tmp_path, undisturbed, options, how
+    begin, empty, tmp_path, whole, undisturbed, how
 ):
-    path, other = engines.file(empty), tmp_path / "other.db"
-    made = engines.create(other)
-    pipeline.ingest(made, BATCH, **options)
-    made.dispose()
+    path, other = engines.file(empty), shutil.copy(whole, tmp_path / "other.db")
     before = other.read_bytes()
     if how == "by its sign of life":
         first = begin(empty, sign_of_life=0.1, endless=True, ignored=BACKGROUND)
@@ -172,7 +194,8 @@ def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone
 
 @pytest.mark.parametrize("fresh", [on_a_server], indirect=True)  # a SQLite file has no worker elsewhere
 def test_dask_workers_end_with_the_command_that_was_taken_for_dead(begin, empty, undisturbed, options):
-    first = begin(empty, "--scheduler", "local", host=ELSEWHERE, sign_of_life=0.2, ignored=BACKGROUND)
+    known = {"host": ELSEWHERE, "sign_of_life": 0.2, "cores": 1}  # so many workers
+    first = begin(empty, "--scheduler", "local", ignored=BACKGROUND, **known)
     wait_for(first, lambda: statuses(empty, "attack"))
     workers = [processes.name(pid) for pid in dask_workers(first.pid)]
     assert workers
@@ -191,23 +214,33 @@ class Caught(Exception):
 
 
 class Catching(dask.Cluster):
-    """A cluster that does the first stages, and none of the attacks."""
+    """A cluster that leaves the first stages to this process, and does none of the attacks."""
 
     def share(self, work, task, run_id, items, size, **same):
         if work == "attack":
             raise Caught(dask.describe(task), items, same)
-        yield from super().share(work, task, run_id, items, size, **same)
+        yield from Alone().share(work, task, run_id, items, size, **same)
+
+
+@pytest.fixture(scope="module")
+def scheduler(shared):
+    """The address of a Dask cluster with one worker."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in compiled_in(cache_of_the_killed(shared)).items():
+            patched.setenv(name, value)
+        with distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
+        ) as cluster:
+            yield cluster.scheduler_address
 
 
 def test_a_dask_worker_whose_run_ends_while_it_is_stopped_writes_nothing_more(
-    empty, others, shared, small_weights, monkeypatch
+    scheduler, empty, others, options
 ):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "of-the-killed"))
-    known = {"weights": small_weights, "maps": False, "repairs": False, "evaluation": "full"}
-    with dask.cluster("local", empty, ingested_batch.load) as crew:
+    with dask.cluster(scheduler, empty, ingested_batch.load) as crew:
         catching = Catching(crew.client, crew.url, crew.load)
         with pytest.raises(Caught) as caught:
-            pipeline.ingest(empty, BATCH, load=ingested_batch.load, **known, crew=catching)
+            pipeline.ingest(empty, BATCH, **options, crew=catching)
         place, items, same = caught.value.args
         run_id = write.start_run(empty, "attack", parameters={}, code_version="test")
 
@@ -215,15 +248,13 @@ def test_a_dask_worker_whose_run_ends_while_it_is_stopped_writes_nothing_more(
             where = (catching.command, place, catching.url, catching.load)
             return crew.client.submit(dask._do, where, "attack", run_id, items, same, pure=False)
 
-        workers = list(crew.client.run(os.getpid).values())
+        (worker,) = crew.client.run(os.getpid).values()
         running = submit()
         until(lambda: any(crew.client.processing().values()))
-        for pid in workers:
-            os.kill(pid, signal.SIGSTOP)
+        os.kill(worker, signal.SIGSTOP)
         write.finish_run(others, run_id, status="interrupted")
         before = attack_count(empty)
-        for pid in workers:
-            os.kill(pid, signal.SIGCONT)
+        os.kill(worker, signal.SIGCONT)
         assert isinstance(running.exception(timeout=120), processes.TakenForDead)
         assert isinstance(submit().exception(timeout=120), processes.TakenForDead)  # before it computes
         assert attack_count(empty) == before

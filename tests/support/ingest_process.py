@@ -1,57 +1,126 @@
 """A real ingest in a process of its own, and how it is begun.
 
-`python -m tests.support.ingest_process SETTINGS OPTIONS...`: SETTINGS, JSON, make it a process from elsewhere
-that may be taken for dead within a test's time, and stop it (as SIGSTOP does) where a test can rely on it.
+Settings make it a process from elsewhere that may be taken for dead within a test's time, and stop it (as
+SIGSTOP does) where a test can rely on it. Each process is a fork of one that has imported everything and
+computed nothing, as the imports take longer than the ingest.
 """
 
-import json
+import multiprocessing
 import os
 import platform
+import shutil
 import signal
-import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 BATCH = ("--dataset", "cifar10-sample", "--cases", "2", "--population", "16", "--generations", "2")
 BATCH += ("--no-maps", "--evaluation", "full")  # compiles sooner
 BACKGROUND = "INT TERM HUP"  # signals that are ignored by a job of which nobody shall get hold
+IMPORTED = (  # before a process is forked: what an ingest imports, also late
+    "xpixels",
+    "ingest.command",
+    "ingest.pipeline",
+    "ingest.workers.dask",
+    "model.attacks.one_pixel",
+    "model.terminal",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+    "tests.support.ingest_process",
+    "tests.support.ingested_batch",
+)
 
 
-def start(database: str, weights: Path, cache: Path, *options: str, **settings) -> subprocess.Popen:
+class Ingest:
+    """A process that was begun, with what `subprocess.Popen` gives of it."""
+
+    def __init__(self, process: multiprocessing.Process, said: Connection) -> None:
+        """said: what it says, on both streams."""
+        self.process, self.pid = process, process.pid
+        self.stdout = open(os.dup(said.fileno()), encoding="utf-8")  # noqa: SIM115
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self) -> None:
+        self.process.join()
+
+    def communicate(self, timeout: float = 120) -> tuple[str, None]:
+        """What it said up to its end; after `timeout` seconds it is killed."""
+        late = threading.Timer(timeout, self.kill)
+        late.start()
+        try:
+            said = self.stdout.read()
+            self.wait()
+        finally:
+            late.cancel()
+        return said, None
+
+
+def cache_of_the_killed(shared: Path) -> Path:
+    """A folder for what is compiled by those who are killed; it begins with what the tests have compiled."""
+    compiled, cache = shared / "compiled", shared / "of-the-killed"
+    with FileLock(shared / "of-the-killed.lock"):
+        if not cache.exists():
+            compiled.mkdir(exist_ok=True)
+            with FileLock(compiled / ".lockfile"):  # JAX's own, held while it writes a file
+                shutil.copytree(compiled, cache, ignore=shutil.ignore_patterns(".lockfile"))
+    return cache
+
+
+def compiled_in(cache: Path) -> dict[str, str]:
+    """Environment of processes that keep all that they compile in a folder."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(cache),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),
+    }
+
+
+def start(database: str, weights: Path, cache: Path, *options: str, ignored: str = "", **settings) -> Ingest:
     """Begin an ingest of `BATCH`; what it says, on both streams, is its stdout.
 
     cache: a folder for what is compiled, which who is killed may leave broken.
-    settings: of `_adapt`; `ignored`: names of signals.
+    ignored: names of signals. settings: of `_adapt`.
     """
-    compiled = {
-        "JAX_COMPILATION_CACHE_DIR": str(cache),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-        "JAX_COMPILATION_CACHE_MAX_SIZE": str(2**32),
-    }
-    ignored = settings.pop("ignored", "")
-    shell = ["sh", "-c", f'trap "" {ignored}; exec "$@"', "sh"] if ignored else []
-    module = "tests.support.ingest_process"
-    command = [*shell, sys.executable, "-m", module, json.dumps(settings), *BATCH]
-    return subprocess.Popen(
-        [*command, "--database", database, "--weights", str(weights), *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | compiled,
-    )
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED))
+    reading, writing = context.Pipe(duplex=False)
+    command = ["ingest", *BATCH, "--database", database, "--weights", str(weights), *options]
+    process = context.Process(target=_work, args=(writing, ignored, compiled_in(cache), settings, command))
+    process.start()
+    writing.close()
+    with reading:
+        return Ingest(process, reading)
 
 
 @contextmanager
-def killing_those_left(processes: Sequence[subprocess.Popen]) -> Iterator[None]:
+def killing_those_left(processes: Sequence[Ingest]) -> Iterator[None]:
     """Who is still there when the block ends is killed."""
     try:
         yield
@@ -62,13 +131,13 @@ def killing_those_left(processes: Sequence[subprocess.Popen]) -> Iterator[None]:
             process.stdout.close()
 
 
-def finish(process: subprocess.Popen) -> tuple[int, str]:
+def finish(process: Ingest) -> tuple[int, str]:
     """Exit status, and the last line that was said."""
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate()
     return process.returncode, (said.splitlines() or [""])[-1]
 
 
-def wait_until_stopped(process: subprocess.Popen) -> None:
+def wait_until_stopped(process: Ingest) -> None:
     """Return when a process has stopped itself."""
     while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         assert process.poll() is None, process.communicate()[0]
@@ -85,10 +154,12 @@ def _adapt(
     stop_before: str | None = None,
     stop_within: str | None = None,
     endless: bool = False,
+    cores: int | None = None,
 ) -> None:
     """Make this process as a test wants it.
 
-    host: the machine that it seems to be on. silence, sign_of_life: as in `db.runs.leases`.
+    cores: how many it may use. host: the machine that it seems to be on.
+    silence, sign_of_life: as in `db.runs.leases`.
     stop_before: a module of `ingest.stages` before whose first writing transaction it stops; stop_within:
         before whose first commit. endless: it computes attacks for ever, and writes none.
     """
@@ -97,6 +168,8 @@ def _adapt(
     from model.attacks import one_pixel
 
     devices.use_all_cores = lambda *_: None  # as in the tests' process, where the same was compiled
+    if cores is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     if host is not None:
         platform.node = lambda: host
     leases.SILENCE = leases.SILENCE if silence is None else silence
@@ -134,19 +207,34 @@ def _compute_for_ever(*_, **__) -> Iterator:
     yield
 
 
-def main(settings: str, *options: str) -> int:
-    """Run the command `xpixels ingest`, on the tests' part of the sample."""
+def _work(
+    said: Connection, ignored: str, compiled: dict[str, str], settings: dict, command: list[str]
+) -> None:
+    """Run the command on the tests' part of the sample, and exit with its status."""
+    for name in ignored.split():
+        signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
+    for stream in (1, 2):
+        os.dup2(said.fileno(), stream)
+    said.close()
+    _compile_in(compiled)
+
     import xpixels
     from ingest import pipeline
     from model.data import registry
     from tests.support import ingested_batch
 
-    _adapt(**json.loads(settings))
+    _adapt(**settings)
     sample = SimpleNamespace(**{split: registry.load("cifar10-sample", split) for split in ("train", "test")})
     registry.load = partial(ingested_batch.cut, sample)  # as Dask's workers get it
     pipeline.ingest = partial(pipeline.ingest, load=registry.load)
-    return xpixels.main(["ingest", *options])
+    sys.exit(xpixels.main(command))
 
 
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+def _compile_in(environment: dict[str, str]) -> None:
+    """As if it had been started with this environment; JAX, which read its own before, is told."""
+    import jax
+
+    os.environ.update(environment)
+    for name, value in environment.items():
+        option = name.lower()
+        jax.config.update(option, type(getattr(jax.config, option) or "")(value))
