@@ -15,12 +15,9 @@ from db.availability import Unavailable
 
 
 @pytest.fixture
-def path(tmp_path):
-    path = tmp_path / "xpixels.db"
-    database = engine.create(path)
-    migrate.upgrade(database)
-    database.dispose()
-    return path
+def path(migrated_file, tmp_path):
+    """An upgraded database without a row."""
+    return Path(shutil.copy(migrated_file, tmp_path / "xpixels.db"))
 
 
 def test_a_missing_file_is_one_line_with_the_way_out_and_stays_missing(tmp_path):
