@@ -53,9 +53,14 @@
     address.choose(field, value, forgotten(field, value));
   }
 
+  /* A whole card chooses its layer, but its text can be selected: then the click ends the selection. */
+  function selectsText(clicked) {
+    return !clicked.closest("button") && !window.getSelection().isCollapsed;
+  }
+
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest(".case-page [data-field]");
-    if (!button) return;
+    if (!button || selectsText(event.target)) return;
     const { field } = button.dataset;
     const redraws = field === "metric" || field === "rule";
     twinAsked = field === "twin" && button.dataset.value !== "";

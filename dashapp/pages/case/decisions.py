@@ -77,7 +77,6 @@ def _decision(
                     id=ids.case_layer("decisions", layer.name),
                     className="decision-choose",
                     type="button",
-                    **chooses("layer", layer.name),
                     **{"aria-pressed": words.aria(chosen)},
                 )
             ),
@@ -89,6 +88,7 @@ def _decision(
     return html.Article(
         [head, *body],
         className=f"decision card {state}",
+        **chooses("layer", layer.name),
         **{"data-layer": layer.name, "aria-label": layer.title},
     )
 
