@@ -38,7 +38,7 @@ INK = "() => document.querySelector('#case-softmax .js-plotly-plot')._fullLayout
 
 
 def opened(page: Page, path: str) -> None:
-    page.goto(path)
+    page.visit(path)
     page.wait_for_selector(SETTLED)
 
 
@@ -120,7 +120,11 @@ def test_a_click_on_a_layer_updates_everything_and_the_address_keeps_it(page):
         f"of {k}; alarms above"
     )
 
-    page.locator(".decision[data-layer=logits]").click()
+    page.locator(".decision[data-layer=logits]").click()  # anywhere on the card, as its text is
+    expect_layer(page, "logits")
+    page.locator(".decision[data-layer=flatten] .decision-reason").click()
+    expect_layer(page, "flatten")
+    page.go_back()
     expect_layer(page, "logits")
     assert page.evaluate(AXIS, "case-counts").endswith(f" {page.locator('.neighbor-row').count()}")
     expect(page.locator("#case-verdict")).to_contain_text("compared layers")
@@ -130,6 +134,44 @@ def test_a_click_on_a_layer_updates_everything_and_the_address_keeps_it(page):
     expect_layer(page, "logits")
     page.go_back()
     expect_layer(page, "dense")
+    page.go_forward()
+    expect_layer(page, "logits")
+
+
+def test_text_of_a_decision_that_is_selected_chooses_no_layer(page):
+    opened(page, f"/case/{ATTACKED}")
+    address = page.url
+    box = page.locator(".decision[data-layer=dense] .decision-reason").bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 90, box["y"] + 8, steps=3)
+    page.mouse.up()
+    assert page.evaluate("getSelection().toString().length") > 3
+    page.locator("h1").click()
+    assert page.url == address
+    expect_layer(page, "composed")
+
+
+def test_enter_and_space_choose_a_layer_which_leaves_the_k_and_threshold_of_the_one_before(page):
+    opened(page, f"/case/{ATTACKED}?layer=dense&k=3&threshold=1")
+    expect_layer(page, "dense")
+    expect(page.locator("#what-if-case .decision-reason")).to_contain_text("of 3; alarms above 1")
+    for key, layer, kind in (("Enter", "logits", ".layer"), ("Space", "flatten", ".decision")):
+        button = page.locator(f"button{kind}[data-layer={layer}], {kind}[data-layer={layer}] button")
+        button.focus()
+        page.keyboard.press(key)
+        expect_layer(page, layer)
+        expect(button).to_be_focused()
+        expect(page).to_have_url(re.compile(rf"/case/{ATTACKED}\?layer={layer}$"))
+    page.go_back()
+    expect_layer(page, "logits")
+    page.go_back()
+    expect_layer(page, "dense")
+    expect(page).to_have_url(re.compile(r"\?layer=dense&k=3&threshold=1$"))
+    expect(page.locator("#what-if-case .decision-reason")).to_contain_text("of 3; alarms above 1")
+    page.go_forward()
+    expect_layer(page, "logits")
+    assert "k=" not in page.url
 
 
 def test_pointing_links_the_parts_and_enlarges_the_images(page):

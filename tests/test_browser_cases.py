@@ -13,7 +13,7 @@ pytest_plugins = ("tests.support.browser",)
 @pytest.fixture
 def cases(page):
     """The page with the case list open."""
-    page.goto("/")
+    page.visit("/")
     expect(page.locator("tbody tr")).to_have_count(32)
     return page
 
@@ -111,7 +111,7 @@ def test_a_header_sorts_and_sorts_the_other_way(cases):
 
 
 def test_pages_follow_one_another(page):
-    page.goto("/?partition=all")
+    page.visit("/?partition=all")
     expect(page.locator("tbody tr")).to_have_count(50)
     expect(page.locator(".list-foot")).to_contain_text("1–50 of 64")
     page.get_by_role("link", name="Next", exact=True).click()
@@ -135,6 +135,7 @@ def test_a_click_anywhere_in_a_row_opens_its_case_and_back_returns_to_the_list(c
 
 
 def test_the_keyboard_alone_filters_and_keeps_its_place(cases):
+    cases.keyboard.press("Tab")
     link = facet(cases, "kind", "clean")
     link.focus()
     assert link.evaluate("a => getComputedStyle(a).outlineStyle") == "solid"
@@ -161,7 +162,7 @@ def test_a_wrong_address_gets_our_page_and_a_way_back(page, expected_errors, pat
 
 
 def test_an_unknown_value_is_named_and_can_be_left(page):
-    page.goto("/?outcome=maybe")
+    page.visit("/?outcome=maybe")
     expect(page.locator(".notice")).to_contain_text("outcome 'maybe'")
     expect(page.locator(".notice")).to_contain_text(
         "TP (attack detected), FP (false alarm), TN (correctly quiet)"
@@ -188,26 +189,30 @@ def test_the_theme_toggles_at_once_and_is_kept(cases):
 
 def test_the_theme_stands_before_the_first_paint_and_follows_the_system(page):
     page.emulate_media(color_scheme="dark")
-    page.add_init_script(
+    session = page.context.new_cdp_session(page)
+    early = (
         "addEventListener('DOMContentLoaded', () => window.early = document.documentElement.dataset.theme)"
     )
+    session.send("Page.enable")
+    session.send("Page.addScriptToEvaluateOnNewDocument", {"source": early})
     page.goto("/")
     expect(page.locator("tbody tr")).to_have_count(32)
+    session.detach()
     assert page.evaluate("window.early") == "dark"
     page.emulate_media(color_scheme="light")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
-@pytest.mark.parametrize("width", [1280, 1920])
-def test_nothing_is_cut_off_at_either_side(page, width):
-    page.set_viewport_size({"width": width, "height": 1080})
-    page.goto("/?kind=adversarial")
+def test_nothing_is_cut_off_at_either_side(page):
+    page.visit("/?kind=adversarial")
     expect(page.locator("tbody tr")).to_have_count(16)
-    for selector in ("html", ".table-card", ".tiles", ".tile:nth-child(1)", ".app-header"):
-        box = page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
-        assert box[0] <= box[1], (selector, box)
-    cells = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
-    assert page.eval_on_selector_all("tbody td:not(.c-image)", cells) == []
+    for width in (1280, 1920):
+        page.set_viewport_size({"width": width, "height": 1080})
+        for selector in ("html", ".table-card", ".tiles", ".tile:nth-child(1)", ".app-header"):
+            box = page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")
+            assert box[0] <= box[1], (width, selector, box)
+        cells = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+        assert page.eval_on_selector_all("tbody td:not(.c-image)", cells) == [], width
 
 
 def test_an_expert_narrows_the_list_sorts_it_saves_it_and_takes_it_along(cases, tmp_path):

@@ -13,7 +13,7 @@ DRAWN = 20_000  # milliseconds for charts: the browser loads all of plotly.js fo
 @pytest.fixture
 def detectors(page):
     """The page with its charts drawn."""
-    page.goto("/")
+    page.visit("/")
     page.get_by_role("link", name="Detectors").click()
     expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=DRAWN)
     return page
@@ -65,7 +65,7 @@ def test_the_query_behind_a_chart_unfolds_and_is_selected_by_a_click(detectors):
 
 
 def test_a_detector_without_k_has_its_other_charts(page):
-    page.goto("/detectors?detector=repair")
+    page.visit("/detectors?detector=repair")
     expect(page.locator("#detectors-thresholds")).to_contain_text("threshold of the score", timeout=DRAWN)
     expect(page.locator("#detectors-k")).to_be_hidden()
 
@@ -75,7 +75,7 @@ def test_a_detector_without_k_has_its_other_charts(page):
 def test_nothing_is_cut_off_and_charts_fill_their_cards(page, width, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 1080})
-    page.goto("/detectors?metric=any&reference=any&sort=threshold")
+    page.visit("/detectors?metric=any&reference=any&sort=threshold")
     expect(page.locator("#detectors-k")).to_contain_text("best on validation", timeout=DRAWN)
     for selector in ("html", ".detector-table-card", ".app-header", ".heat"):
         box = page.eval_on_selector(selector, "e => [e.scrollWidth, e.clientWidth]")

@@ -21,7 +21,7 @@ AXIS = "() => document.querySelector('#case-counts .js-plotly-plot').layout.xaxi
 
 
 def opened(page: Page, search: str = "") -> None:
-    page.goto(f"/case/{ATTACKED}{search}")
+    page.visit(f"/case/{ATTACKED}{search}")
     page.wait_for_selector(SETTLED, state="attached")
     expect(page.locator("#what-if")).to_be_visible()
 
@@ -78,6 +78,7 @@ def test_a_slider_moves_the_page_at_once_and_the_address_when_it_is_let_go(page)
     page.locator(".layer[data-layer=logits]").click()
     expect(page.locator("#case-layer-title")).to_contain_text("in logits")
     assert "k=" not in page.url
+    assert "threshold=" not in page.url
     page.go_back()
     expect(page.locator(REASON)).to_contain_text(f"of {k}; alarms above")
     page.get_by_role("button", name="Back to tuned").click()

@@ -14,7 +14,7 @@ POSITION = r"^row 5, column 9: \+[0-3]\.\d\d \w+ by  (0|255) (0|255) (0|255)$"
 
 
 def opened(page: Page, path: str) -> None:
-    page.goto(path)
+    page.visit(path)
     page.wait_for_selector(SETTLED)
 
 
@@ -79,9 +79,18 @@ def test_a_conv_layer_opens_to_all_its_maps_and_to_what_the_attack_changed(page)
     page.reload()
     page.wait_for_selector(SETTLED)
     expect(page.locator(".is-difference")).to_have_count(1)
+    page.get_by_role("button", name=re.compile("^conv3")).click()
+    expect(channels).to_have_count(0)
+    expect(page.locator("button.layer-conv[aria-expanded=true]")).to_have_count(0)
+    expect(page).to_have_url(re.compile(rf"/case/{ATTACKED}$"))
+    page.go_back()
+    expect(page.locator(".is-difference")).to_have_count(1)
+    page.go_forward()
+    expect(channels).to_have_count(0)
+    page.go_back()
     page.get_by_role("button", name="Close").click()
     expect(channels).to_have_count(0)
-    assert "activations" not in page.url
+    expect(page).to_have_url(re.compile(rf"/case/{ATTACKED}$"))
     opened(page, f"/case/{MAPS_NOT}?activations=conv1&difference=original")
     expect(page.locator(".case-channels .notice-line")).to_contain_text("before the attack are not stored")
 

@@ -13,7 +13,7 @@ MARKUP = "<img src=x onerror=alert(1)> odd & <b>bold</b>"
 @pytest.fixture
 def emptied(page: Page):
     """The strip of a case that nothing is said of, before and after."""
-    page.goto(f"/case/{CASE}")
+    page.visit(f"/case/{CASE}")
     page.wait_for_selector(SETTLED)
     yield page
     page.reload()

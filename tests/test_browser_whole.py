@@ -72,7 +72,11 @@ def test_a_page_passes_axe_fits_shows_the_keyboard_and_stays_on_this_machine(
 ):
     address, sign = PAGES[name]
     hosts = set()
-    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+
+    def note(request):
+        hosts.add(urlsplit(request.url).netloc)
+
+    page.on("request", note)
     if name == "not found":
         expected_errors.append("404")
     page.goto(address)
@@ -90,6 +94,7 @@ def test_a_page_passes_axe_fits_shows_the_keyboard_and_stays_on_this_machine(
                 # Charts take a moment to follow.
                 wide = f"document.querySelector('{selector}')"
                 page.wait_for_function(f"{wide}.scrollWidth <= {wide}.clientWidth", timeout=5_000)
+    page.remove_listener("request", note)
     assert hosts <= {urlsplit(site).netloc, ""}  # '' is data: and blob:
     assert page.locator("[data-title*='loud'], [href^='http']").count() == 0
 
@@ -132,7 +137,7 @@ def test_the_header_can_be_skipped_and_the_address_stays(page):
 
 def test_help_opens_and_closes_with_the_keyboard_and_stays_in_the_window(page):
     page.set_viewport_size({"width": 1024, "height": 900})
-    page.goto("/detectors")
+    page.visit("/detectors")
     button = page.get_by_role("button", name="What is “AUC, paired”?")
     expect(button).to_be_visible()
     text = page.locator(".help-text:popover-open")
@@ -156,7 +161,7 @@ def test_help_opens_and_closes_with_the_keyboard_and_stays_in_the_window(page):
 
 
 def test_what_takes_longer_than_a_moment_is_seen_to_be_on_its_way(page):
-    page.goto("/")
+    page.visit("/")
     expect(page.locator("main h1")).to_be_visible()
     held = []
     page.route(re.compile("_dash-update-component"), lambda route: held.append(route))

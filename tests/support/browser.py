@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 import db.engine
@@ -21,17 +23,24 @@ from tests.support import database
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+SIZE = {"width": 1280, "height": 900}
+NOWHERE = "/nowhere"  # an address of the app that has no page
 PATIENCE = 30_000  # ms that a step may take; both cores may be busy with other tests
 
 
 @pytest.fixture(scope="session")
-def database_file(tmp_path_factory) -> Path:
-    """A migrated database file with the synthetic rows of `database.fill`, to be read."""
-    path = tmp_path_factory.mktemp("site") / "cases.db"
-    engine = db.engine.create(path)
-    db.migrate.upgrade(engine)
-    database.fill(engine)
-    engine.dispose()
+def database_file(shared) -> Path:
+    """A migrated database file with the synthetic rows of `database.fill`, made once, to be read."""
+    made, path = shared / "site.db", shared / "site" / "cases.db"
+    with FileLock(shared / "site.lock"):
+        if not path.exists():
+            engine = db.engine.create(made)
+            db.migrate.upgrade(engine)
+            database.fill(engine)
+            with engine.connect() as connection:
+                path.parent.mkdir(exist_ok=True)
+                connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(path),))
+            engine.dispose()
     return path
 
 
@@ -81,13 +90,62 @@ def expected_errors() -> list[str]:
 
 @pytest.fixture(scope="session")
 def window(chromium, site) -> Iterator[BrowserContext]:
-    """One browser window for all tests, so that scripts are loaded once: 1280 x 900, light, no motion."""
-    window = chromium.new_context(
-        base_url=site, viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
-    )
+    """One browser window for all tests: 1280 x 900, light, no motion; paths are relative to the site."""
+    window = chromium.new_context(base_url=site, viewport=SIZE, color_scheme="light", reduced_motion="reduce")
     window.set_default_timeout(PATIENCE)
     yield window
     window.close()
+
+
+@pytest.fixture(scope="session")
+def only_tab(window) -> Page:
+    """One tab for all tests, as each new one would compile every script anew."""
+    opened = window.new_page()
+    opened.wait_for_function = partial(wait_until, opened)
+    opened.visit = partial(visit, opened)
+    return opened
+
+
+@pytest.fixture
+def tab(only_tab) -> Iterator[Page]:
+    """The tab, which remembers nothing of other tests; whoever asks for it watches for errors."""
+    only_tab.set_viewport_size(SIZE)
+    only_tab.emulate_media(color_scheme="light", reduced_motion="reduce")
+    only_tab.mouse.move(-1, -1)
+    session = only_tab.context.new_cdp_session(only_tab)
+    session.send("Page.resetNavigationHistory")
+    session.detach()
+    yield only_tab
+    only_tab.unroute_all()
+    if urlsplit(only_tab.url).path != NOWHERE:
+        only_tab.goto("/healthz")
+
+
+def leave(page: Page) -> None:
+    """Forget what the site remembers, and go to its page with nothing on it."""
+    if not page.evaluate("Boolean(window.explainablePixels)"):
+        return
+    remembers = """localStorage.length + sessionStorage.length > 0
+        || document.querySelector("[data-unsaved], dialog[open]") !== null"""
+    if page.evaluate(remembers):
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        page.goto("/healthz")
+    else:
+        follow(page, NOWHERE)
+        expect(page.locator(".notice h1")).to_have_text("Nothing here")
+
+
+def follow(page: Page, address: str) -> None:
+    """Go to an address as a click on a link of the app does, which loads no script again."""
+    page.evaluate("(address) => window.explainablePixels.address.follow(address)", address)
+
+
+def visit(page: Page, address: str) -> None:
+    """Open an address of the site at the start of a test."""
+    if urlsplit(page.url).path == NOWHERE:
+        follow(page, address)
+    else:
+        page.goto(address)
 
 
 def wait_until(page: Page, expression: str, *, arg: object = None, timeout: float = 15_000) -> None:
@@ -111,16 +169,22 @@ def wait_until(page: Page, expression: str, *, arg: object = None, timeout: floa
 
 
 @pytest.fixture
-def page(window, site, expected_errors) -> Iterator[Page]:
-    """A fresh tab that remembers nothing; paths are relative to the site: `page.goto("/")`."""
+def page(tab, site, expected_errors) -> Iterator[Page]:
+    """The tab at the site; paths are relative: `page.goto("/")`, or `page.visit("/")`."""
     errors: list[str] = []
-    opened = window.new_page()
-    opened.wait_for_function = partial(wait_until, opened)
-    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    if opened.url.startswith(site):
-        opened.evaluate("localStorage.clear(); sessionStorage.clear()")
-    opened.close()
+
+    def hear(message):
+        if message.type == "error":
+            errors.append(message.text)
+
+    def catch(error):
+        errors.append(str(error))
+
+    tab.on("console", hear)
+    tab.on("pageerror", catch)
+    yield tab
+    leave(tab)
+    tab.remove_listener("console", hear)
+    tab.remove_listener("pageerror", catch)
     unexpected = [error for error in errors if not any(part in error for part in expected_errors)]
     assert not unexpected, f"errors in the browser: {unexpected}"
