@@ -106,14 +106,15 @@ def _torn_row(row: dict[str, str]) -> Iterator[str]:
 def _torn_list(page: dict) -> Iterator[str]:
     """Check the first page of a list: each filter's counts add up to its cases, and it has as many rows."""
     html = "".join(one["data-html"] for one in components(page) if "data-html" in one)
-    if (match := re.search(r'list-count">([\d,]+) of ([\d,]+) cases', html)) is None:
+    if (match := re.search(r'list-count\b[^"]*">([\d,]+) of ([\d,]+) cases', html)) is None:
         return
     total, stored = (int(number.replace(",", "")) for number in match.groups())
     if total > stored:
         yield f"{total} cases of {stored}"
     for name in ("kind", "true", "predicted"):
         section = re.search(rf'data-facet="{name}">(.*?)</details>', html, re.DOTALL)
-        counts = [int(number.replace(",", "")) for number in re.findall(r'facet-count">([\d,]+)', section[1])]
+        numbers = re.findall(r'facet-count\b[^"]*">([\d,]+)', section[1])
+        counts = [int(number.replace(",", "")) for number in numbers]
         chosen = "facet-on" in section[1]  # then the others count what they would add
         if not chosen and sum(counts) != total:
             yield f"{total} cases, and by {name} {sum(counts)}"
