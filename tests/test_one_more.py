@@ -4,6 +4,7 @@ Facets: tests/test_facet_register.py.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,17 +18,19 @@ from model.detectors.registry import DETECTORS
 from model.detectors.tuning import K_MAX
 from model.detectors.votes import RULES
 from model.network.layers import COMPOSED, POOLED, SCALED
+from tests.support.ingest_process import compiled_in
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def toy(small_weights, tmp_path_factory):
+def toy(small_weights, shared, tmp_path_factory):
     """Where the program with one more of everything has found it."""
     program = [sys.executable, "-m", "tests.support.toy_registers"]
     folder = tmp_path_factory.mktemp("toy")
+    compiled = os.environ | compiled_in(shared / "compiled")
     done = subprocess.run(
-        [*program, folder, small_weights], cwd=ROOT, capture_output=True, text=True, check=False
+        [*program, folder, small_weights], cwd=ROOT, env=compiled, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -77,12 +80,8 @@ def test_pages_show_them(toy):
     assert '"toy"' in pages["/detectors"]
 
 
-def test_the_command_line_knows_them(small_weights):
-    program = "from tests.support import toy_registers; toy_registers.add_to_registers(); import xpixels; "
-    said = {}
-    for command in ("ingest", "check", "train"):
-        ask = [sys.executable, "-c", f"{program}xpixels.main(['{command}', '--help'])"]
-        said[command] = subprocess.run(ask, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+def test_the_command_line_knows_them(toy):
+    said = toy["options"]
     for part in ("--toy-tries", "differential-evolution,corner-sweep,toy", "cifar10-sample,toy"):
         assert part in said["ingest"]
     assert "chebyshev,toy" in said["check"]

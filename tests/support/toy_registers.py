@@ -4,9 +4,11 @@
 found.
 """
 
+import io
 import json
 import shutil
 import sys
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -147,12 +149,23 @@ def as_json(component):
     return component.to_plotly_json() if hasattr(component, "to_plotly_json") else str(component)
 
 
+def say_options(command: str) -> str:
+    """What `xpixels COMMAND --help` prints."""
+    import xpixels
+
+    with redirect_stdout(io.StringIO()) as said, suppress(SystemExit):
+        xpixels.main([command, "--help"])
+    return said.getvalue()
+
+
 def main(folder: Path, weights: str) -> None:
     """Ingest, look, print."""
     old = add_to_registers()
     add_migration(folder, old)
     import xpixels
+    from model import devices
 
+    devices.use_all_cores = lambda *_: None  # as in the tests' process, where the same was compiled
     url = str(folder / "toy.db")
     batch = ("--dataset", NAME, "--attack", NAME, "--toy-tries", "3", "--metric", NAME, "--cases", "2")
     status = xpixels.main(["ingest", *batch, "--weights", weights, "--database", url])
@@ -173,9 +186,9 @@ def main(folder: Path, weights: str) -> None:
             name: [list(row) for row in connection.exec_driver_sql(question)]
             for name, question in questions.items()
         }
-    help = xpixels.parser().format_help()
+    told = {command: say_options(command) for command in ("ingest", "check", "train")}
     sys.stdout.write(
-        "\n" + json.dumps({"status": status, **rows, "pages": look_at_pages(engine), "help": help})
+        "\n" + json.dumps({"status": status, **rows, "pages": look_at_pages(engine), "options": told})
     )
 
 
