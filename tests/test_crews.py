@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from db import engine as engines
-from db import migrate, schema
+from db import schema
 from db.engine import writing
 from db.runs import chunks, leases
 from db.write import finish_run, start_run
@@ -21,7 +22,8 @@ from ingest.stages import attack, neighbors, repair, sweep
 from ingest.workers import dask
 from ingest.workers.local import Alone
 from ingest.workers.postgresql import Helper
-from tests.support import contents, ingested_batch, postgres_server
+from tests.support import contents, fresh_database, ingested_batch
+from tests.support.ingest_process import cache_of_the_killed, compiled_in
 
 # Sweeps decide some images, evolution the others: every stage that is shared has something to do.
 BATCH = replace(ingested_batch.BATCH, cases=3, population=16, screen="undecided")
@@ -75,7 +77,7 @@ class Deadly(dask.Cluster):
     def kill(self):
         pids = self.client.run(os.getpid)
         while not (busy := [worker for worker, held in self.client.processing().items() if held]):
-            pass
+            time.sleep(0.01)
         os.kill(pids[busy[0]], signal.SIGKILL)
         self.killed[0] = pids[busy[0]]
 
@@ -83,7 +85,8 @@ class Deadly(dask.Cluster):
 def test_dask_workers_write_what_one_process_does_also_when_one_of_them_is_killed(
     alone, options, tmp_path, shared, monkeypatch
 ):
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "of-the-killed"))
+    for name, value in compiled_in(cache_of_the_killed(shared)).items():
+        monkeypatch.setenv(name, value)
     engine = engines.create(tmp_path / "dask.db")
     with dask.cluster("local", engine, ingested_batch.load) as crew:
         deadly = Deadly(crew.client, crew.url, crew.load)
@@ -119,11 +122,9 @@ def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def post(postgres, request):
-    engine = engines.create(postgres_server.make(postgres, request.node.name[:60]))
-    migrate.upgrade(engine)
-    yield engine
-    engine.dispose()
+def post(migrated_server):
+    with fresh_database.on(migrated_server) as engine:
+        yield engine
 
 
 @pytest.fixture
