@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
+from db import engine as engines
 from db import schema, vocabulary
 from db.commands import upkeep
 from db.read.for_ingest import evaluated, stored_activations
@@ -22,8 +23,35 @@ COMPARED = ("flatten", "dense", "logits")
 NETWORK = 1
 
 
-def again(engine, load, **changes):
-    return pipeline.ingest(engine, replace(BATCH, **changes), load=load, maps=False, repairs=False)
+@pytest.fixture(scope="module")
+def ingested(ingested_small):
+    """Of the small network."""
+    return ingested_small
+
+
+@pytest.fixture
+def copy(ingested, tmp_path):
+    """A copy of that database to write to."""
+    target = tmp_path / "copy.db"
+    with ingested.connect() as connection:
+        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
+    return engines.create(target)
+
+
+@pytest.fixture(scope="module")
+def network(small_weights):
+    return checkpoint.load(small_weights).network
+
+
+@pytest.fixture
+def again(copy, load, small_weights):
+    """Ingest into the copy once more, with a few changes."""
+
+    def ingest(**changes):
+        options = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
+        return pipeline.ingest(copy, replace(BATCH, **changes), **options)
+
+    return ingest
 
 
 def reference_images(engine) -> np.ndarray:
@@ -37,9 +65,9 @@ def reference_images(engine) -> np.ndarray:
         return np.stack([decode_png(png) for png in connection.execute(query).scalars()])
 
 
-def vectors(images: np.ndarray, layer: str) -> np.ndarray:
+def vectors(network, images: np.ndarray, layer: str) -> np.ndarray:
     """Activations (N, D) as they are stored."""
-    parts = activate(checkpoint.load().network, images, (layer,), batch_size=64)
+    parts = activate(network, images, (layer,), batch_size=64)
     whole = np.concatenate([part[layer] for part in parts]).reshape(len(images), -1)
     return whole.astype("<f2").astype(np.float64)
 
@@ -72,9 +100,9 @@ def stored(engine, table, layer: str, metric: str = "euclidean") -> dict[int, li
     return found
 
 
-def test_the_original_of_an_attacked_case_is_its_image_before_the_attack(ingested):
+def test_the_original_of_an_attacked_case_is_its_image_before_the_attack(ingested, network):
     ids, images = original_images(ingested)
-    logits = predict(checkpoint.load().network, images).astype(float)
+    logits = predict(network, images).astype(float)
     with ingested.connect() as connection:
         originals = evaluated.case_originals(connection, NETWORK)
         truth = dict(map(tuple, connection.execute(select(schema.cases.c.id, schema.cases.c.true_class))))
@@ -85,11 +113,11 @@ def test_the_original_of_an_attacked_case_is_its_image_before_the_attack(ingeste
     np.testing.assert_allclose(originals.margin, ordered[:, -1] - ordered[:, -2], atol=1e-3)
 
 
-def test_conv_maps_of_originals_that_an_earlier_version_left_out_are_added(copy, load):
+def test_conv_maps_of_originals_that_an_earlier_version_left_out_are_added(copy, again, network):
     query = (
         select(schema.original_activations.c.case_id, schema.original_activations.c.data)
         .join(schema.layers, schema.layers.c.id == schema.original_activations.c.layer_id)
-        .where(schema.layers.c.name == "conv3")
+        .where(schema.layers.c.name == "conv2")
         .order_by(schema.original_activations.c.case_id)
     )
     with copy.begin() as connection:
@@ -97,21 +125,23 @@ def test_conv_maps_of_originals_that_an_earlier_version_left_out_are_added(copy,
         conv = "(SELECT id FROM layers WHERE kind = 'conv')"
         connection.execute(text(f"DELETE FROM original_activations WHERE layer_id IN {conv}"))
         kept = connection.scalar(text("SELECT COUNT(*) FROM original_activations"))
-    again(copy, load)
+    again()
     ids, images = original_images(copy)
     with copy.connect() as connection:
         assert connection.execute(query).all() == before
-        assert connection.scalar(text("SELECT COUNT(*) FROM original_activations")) == kept + 4 * len(ids)
+        assert connection.scalar(text("SELECT COUNT(*) FROM original_activations")) == kept + 2 * len(ids)
     assert [row.case_id for row in before] == ids
     drawn = rows.decode_activations([row.data for row in before], "zlib")
-    np.testing.assert_allclose(drawn, vectors(images, "conv3"), atol=1e-2)
+    np.testing.assert_allclose(drawn, vectors(network, images, "conv2"), atol=1e-2)
     assert upkeep.check(copy) == []
 
 
 @pytest.mark.parametrize("layer", COMPARED)
-def test_an_originals_neighbors_are_the_nearest_of_the_reference_set(ingested, layer):
+def test_an_originals_neighbors_are_the_nearest_of_the_reference_set(ingested, network, layer):
     ids, images = original_images(ingested)
-    distances = _distances(vectors(images, layer), vectors(reference_images(ingested), layer))
+    distances = _distances(
+        vectors(network, images, layer), vectors(network, reference_images(ingested), layer)
+    )
     found = stored(ingested, schema.original_neighbors, layer)
     assert list(found) == ids
     for row, id_ in zip(distances, ids, strict=True):
@@ -123,7 +153,7 @@ def _distances(queries: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return np.sqrt(((queries[:, None] - reference[None]) ** 2).sum(2))
 
 
-def test_every_detector_is_evaluated_and_none_twice(copy, load):
+def test_every_detector_is_evaluated_and_none_twice(copy):
     query = "SELECT detector, COUNT(*) FROM detector_summary GROUP BY detector"
     with copy.connect() as connection:
         counts = dict(map(tuple, connection.execute(text(query))))
@@ -146,8 +176,8 @@ def _runs(engine) -> list[tuple]:
         return list(map(tuple, connection.execute(select(schema.runs.c.id, schema.runs.c.stage))))
 
 
-def test_a_new_metric_evaluates_its_own_detectors_only(copy, load):
-    again(copy, load, metrics=("centered-cosine",))
+def test_a_new_metric_evaluates_its_own_detectors_only(copy, again):
+    again(metrics=("centered-cosine",))
     query = """SELECT DISTINCT runs.id, detectors.metric FROM evaluations
         JOIN detectors ON detectors.id = evaluations.detector_id JOIN runs ON runs.id = evaluations.run_id"""
     with copy.connect() as connection:
@@ -159,9 +189,9 @@ def test_a_new_metric_evaluates_its_own_detectors_only(copy, load):
     assert second == {"centered-cosine"}
 
 
-def test_more_cases_keep_every_metric_and_evaluation_up_to_date(copy, load):
-    again(copy, load, metrics=("cosine",))
-    again(copy, load, cases=3)
+def test_more_cases_keep_every_metric_and_evaluation_up_to_date(copy, again):
+    again(metrics=("cosine",))
+    again(cases=3)
     with copy.connect() as connection:
         cases = len(evaluated.evaluated_cases(connection, NETWORK).ids)
         counted = connection.execute(
@@ -195,8 +225,8 @@ def test_the_baselines_curve_is_that_of_the_stored_confidences(ingested):
     assert {(tp, fp) for _, tp, fp in points} == expected
 
 
-def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, load):
-    again(copy, load, layers=("composed-scaled",))
+def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, again, network):
+    again(layers=("composed-scaled",))
     with copy.connect() as connection:
         references = {
             name: rows.decode_activations(stored_activations.reference_blobs(connection, NETWORK, layer_id))
@@ -205,7 +235,7 @@ def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, load):
         }
     lengths = {name: np.sqrt((part.astype(float) ** 2).sum(1).mean()) for name, part in references.items()}
     ids, images = original_images(copy)
-    queries = np.concatenate([vectors(images, name) / lengths[name] for name in COMPARED], axis=1)
+    queries = np.concatenate([vectors(network, images, name) / lengths[name] for name in COMPARED], axis=1)
     reference = np.concatenate([references[name] / lengths[name] for name in COMPARED], axis=1)
     found = stored(copy, schema.original_neighbors, "composed-scaled")
     assert list(found) == ids
@@ -216,25 +246,27 @@ def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, load):
     assert "composed-scaled" in names
 
 
-def test_a_conv_layer_is_compared_on_request(copy, load, capsys):
-    again(copy, load, layers=("conv4",))
+def test_a_conv_layer_is_compared_on_request(copy, again, network, capsys):
+    again(layers=("conv2",))
     ids, images = original_images(copy)
-    distances = _distances(vectors(images, "conv4"), vectors(reference_images(copy), "conv4"))
-    found = stored(copy, schema.original_neighbors, "conv4")
+    distances = _distances(
+        vectors(network, images, "conv2"), vectors(network, reference_images(copy), "conv2")
+    )
+    found = stored(copy, schema.original_neighbors, "conv2")
     assert list(found) == ids
     for row, id_ in zip(distances, ids, strict=True):
         np.testing.assert_allclose([d for _, d in found[id_]], np.sort(row)[:50], rtol=1e-2)
-    assert len(stored(copy, schema.neighbors, "conv4")) == 8
+    assert len(stored(copy, schema.neighbors, "conv2")) == 8
     capsys.readouterr()
     find_neighbors(copy, NETWORK, ("cosine",))  # no network at hand
-    assert "conv4 take the network" in capsys.readouterr().err
-    assert stored(copy, schema.neighbors, "conv4", "cosine") == {}
+    assert "conv2 take the network" in capsys.readouterr().err
+    assert stored(copy, schema.neighbors, "conv2", "cosine") == {}
     assert len(stored(copy, schema.neighbors, "dense", "cosine")) == 8
 
 
-def test_an_unknown_layer_is_told_before_any_work(copy, load):
+def test_an_unknown_layer_is_told_before_any_work(copy, again):
     before = _runs(copy)
     with pytest.raises(ValueError, match="--layer conv9: expected one of composed-scaled, conv1") as caught:
-        again(copy, load, layers=("conv9",))
+        again(layers=("conv9",))
     assert "\n" not in str(caught.value)
     assert _runs(copy) == before

@@ -1,14 +1,15 @@
 """A real ingest into PostgreSQL writes what the same one writes into SQLite."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, select
 
-from db import engine, migrate, schema
+from db import engine, schema
 from db.commands import upkeep
 from ingest import pipeline
-from tests.support import ingested_batch, postgres_server
+from tests.support import fresh_database, ingested_batch, postgres_server
 
 pytestmark = pytest.mark.postgresql
 BATCH = replace(ingested_batch.BATCH, attack="corner-sweep", cases=1)
@@ -41,15 +42,14 @@ def contents(made: Engine) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def both(postgres, load, small_weights, tmp_path_factory):
+def both(migrated_file, migrated_server, load, small_weights, tmp_path_factory):
     """SQLite and PostgreSQL after the same ingest, and its evaluation."""
     addresses = (
-        str(tmp_path_factory.mktemp("ingest") / "xpixels.db"),
-        postgres_server.make(postgres, "ingested"),
+        str(shutil.copy(migrated_file, tmp_path_factory.mktemp("ingest") / "xpixels.db")),
+        postgres_server.make(migrated_server, "ingested", template=fresh_database.TEMPLATE),
     )
     made = [engine.create(address) for address in addresses]
     for one in made:
-        migrate.upgrade(one)
         pipeline.ingest(one, BATCH, load=load, weights=small_weights)
     yield made
     for one in made:

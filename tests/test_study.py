@@ -1,6 +1,7 @@
 """The study, as small as can be, on a part of the bundled sample."""
 
 import argparse
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -22,8 +23,8 @@ LAYERS = ("flatten", "dense", "logits", "composed", "composed-scaled", "composed
 
 
 @pytest.fixture(scope="module")
-def studied(load, small_weights, tmp_path_factory):
-    engine = engines.create(tmp_path_factory.mktemp("study") / "study.db")
+def studied(load, small_weights, migrated_file, tmp_path_factory):
+    engine = engines.create(shutil.copy(migrated_file, tmp_path_factory.mktemp("study") / "study.db"))
     outcome = study.study(engine, PLAN, load=load, weights=small_weights)
     assert outcome.lacking == {}
     assert outcome.evaluated
