@@ -1,7 +1,8 @@
-"""The ingest end to end: the bundled network on a part of the bundled sample, into a real database."""
+"""The ingest end to end: a small network on a part of the bundled sample, into a real database."""
 
 import hashlib
 import io
+import shutil
 from dataclasses import replace
 from itertools import count
 
@@ -27,12 +28,32 @@ from model.network.cnn import predict
 from tests.support import ingested_batch
 
 BATCH = ingested_batch.BATCH
+FEW = replace(BATCH, cases=1, population=16)
 
 
 @pytest.fixture(scope="module")
-def database(ingested):
+def database(ingested_small):
     """A database after one batch; tests that write take a copy."""
-    return ingested
+    return ingested_small
+
+
+@pytest.fixture
+def copy(database, tmp_path):
+    target = tmp_path / "copy.db"
+    with database.connect() as connection:
+        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
+    return engines.create(target)
+
+
+@pytest.fixture
+def new(migrated_file, tmp_path):
+    """A database without a row."""
+    return engines.create(shutil.copy(migrated_file, tmp_path / "new.db"))
+
+
+@pytest.fixture(scope="module")
+def options(load, small_weights):
+    return {"load": load, "weights": small_weights}
 
 
 def ingest(engine, batch, *, maps=False, **options):
@@ -72,94 +93,108 @@ def found(engine):
         return sorted(map(tuple, connection.execute(query)))
 
 
-def test_the_same_batch_again_changes_nothing(copy, load):
+def test_the_same_batch_again_changes_nothing(copy, options):
     before = counts(copy)
-    report = ingest(copy, BATCH, load=load)
+    report = ingest(copy, BATCH, **options)
     assert report.added == {}
     assert report.missing == {}
     assert counts(copy) == before
 
 
-def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, load, tmp_path, monkeypatch):
-    engine = engines.create(tmp_path / "stopped.db")
+def test_a_batch_that_was_stopped_goes_on_to_the_same_end(database, options, new, monkeypatch):
+    engine = new
     whole = one_pixel.attack_stream
 
-    def stopped(*arguments, **options):
-        for number, item in enumerate(whole(*arguments, **options)):
+    def stopped(*arguments, **how):
+        for number, item in enumerate(whole(*arguments, **how)):
             if number == 1:
                 raise KeyboardInterrupt
             yield item
 
     monkeypatch.setattr(one_pixel, "attack_stream", stopped)
     with pytest.raises(KeyboardInterrupt):
-        ingest(engine, BATCH, load=load)
+        ingest(engine, BATCH, **options)
     kept = counts(engine)
     assert kept["attacks"] > 0
     assert kept["cases"] == 0
     assert [run.stage for run in all_rows(engine, schema.runs) if run.status == "interrupted"] == ["attack"]
     assert {run.status for run in all_rows(engine, schema.runs)} == {"done", "interrupted"}
     monkeypatch.setattr(one_pixel, "attack_stream", whole)
-    ingest(engine, BATCH, load=load)
+    ingest(engine, BATCH, **options)
     assert found(engine) == found(database)
     tried = [(row.sample_id, row.target_class) for row in all_rows(engine, schema.attacks)]
     assert len(set(tried)) == len(tried)
 
 
-def test_tuning_after_a_stop_finds_the_neighbors_that_are_missing(copy, load, monkeypatch, capsys):
+def test_tuning_after_a_stop_finds_the_neighbors_that_are_missing(copy, options, monkeypatch, capsys):
     def stopped(*_, **_options):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(pipeline, "find_neighbors", stopped)
         with pytest.raises(KeyboardInterrupt):
-            ingest(copy, replace(BATCH, seed=1), load=load)
+            ingest(copy, replace(BATCH, seed=1), **options)
     retune(copy.url.render_as_string())
-    assert capsys.readouterr().out == "tuned 1 of 1 networks: cifar10-cnn on cifar10-sample #1\n"
+    assert capsys.readouterr().out == "tuned 1 of 1 networks: small-cnn on cifar10-sample #1\n"
     everyone = {case.id for case in all_rows(copy, schema.cases)}
     assert len(everyone) == 16
     assert {decision.case_id for decision in all_rows(copy, schema.decisions)} == everyone
     before = counts(copy)
-    ingest(copy, replace(BATCH, seed=1), load=load)
+    ingest(copy, replace(BATCH, seed=1), **options)
     assert counts(copy) == before
 
 
-def test_an_image_that_is_skipped_hides_no_success_after_it(load, small_weights, tmp_path, monkeypatch):
+def test_an_image_that_is_skipped_hides_no_success_after_it(options, new, monkeypatch):
     whole = one_pixel.attack_stream
 
     waves = count()
 
-    def one_skipped(*arguments, **options):
+    def one_skipped(*arguments, **how):
         first = next(waves) == 0
-        for number, (indices, result) in enumerate(whole(*arguments, **options)):
+        for number, (indices, result) in enumerate(whole(*arguments, **how)):
             if first and number == 0:
                 skipped = np.full_like(result.generations, -1)
                 result = result._replace(success=np.zeros_like(result.success), generations=skipped)
             yield indices, result
 
     monkeypatch.setattr(one_pixel, "attack_stream", one_skipped)
-    engine = engines.create(tmp_path / "skipped.db")
-    report = ingest(engine, replace(BATCH, cases=1), load=load, weights=small_weights)
+    report = ingest(new, replace(BATCH, cases=1), **options)
     assert report.missing == {}
     assert report.tuned
 
 
-def test_another_budget_is_another_attack(load, small_weights, tmp_path):
-    engine = engines.create(tmp_path / "budgets.db")
-    first = replace(BATCH, cases=1)
-    ingest(engine, first, load=load, weights=small_weights)
+@pytest.fixture(scope="module")
+def full(options, migrated_file, tmp_path_factory):
+    """The file of a database after a small batch of which every candidate took a full pass."""
+    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("full") / "full.db")
+    engine = engines.create(path)
+    ingest(engine, FEW, **options, maps=True, evaluation="full")
+    engine.dispose()
+    return path
+
+
+def test_without_the_incremental_pass_cases_get_no_maps_and_repairs(full):
+    engine = engines.create(full)
+    assert all_rows(engine, schema.cases)
+    assert all_rows(engine, schema.vulnerability_maps) == []
+    assert all_rows(engine, schema.repairs) == []
+
+
+def test_another_budget_is_another_attack(options, full, tmp_path):
+    engine = engines.create(shutil.copy(full, tmp_path / "budgets.db"))
     before = len(evolved(engine))
-    other = replace(first, population=72, generations=1)
-    assert other.method.queries(other.parameters, 0) == first.method.queries(first.parameters, 0)
-    ingest(engine, other, load=load, weights=small_weights)
+    other = replace(FEW, population=48, generations=0)
+    assert other.method.queries(other.parameters, 0) == FEW.method.queries(FEW.parameters, 0)
+    ingest(engine, other, **options, evaluation="full")
     populations = [attack.population for attack in evolved(engine)]
     assert before
-    assert populations[:before] == [48] * before
-    assert set(populations[before:]) == {72}
+    assert populations[:before] == [16] * before
+    assert set(populations[before:]) == {48}
 
 
-def test_another_seed_adds_cases_and_leaves_the_old_ones_alone(copy, load):
+def test_another_seed_adds_cases_and_leaves_the_old_ones_alone(copy, options):
     old = all_rows(copy, schema.cases)
-    report = ingest(copy, replace(BATCH, seed=1, partitions=("validation",)), load=load)
+    report = ingest(copy, replace(BATCH, seed=1, partitions=("validation",)), **options)
     assert report.added == {("validation", "adversarial"): 2, ("validation", "clean"): 2}
     now = all_rows(copy, schema.cases)
     assert now[: len(old)] == old
@@ -168,16 +203,16 @@ def test_another_seed_adds_cases_and_leaves_the_old_ones_alone(copy, load):
     assert len(references) == 1
 
 
-def test_more_cases_of_the_same_batch_keep_the_first_ones(copy, load):
+def test_more_cases_of_the_same_batch_keep_the_first_ones(copy, options):
     old = all_rows(copy, schema.cases)
-    report = ingest(copy, replace(BATCH, cases=3), load=load)
+    report = ingest(copy, replace(BATCH, cases=3), **options)
     assert sum(report.added.values()) == 4
     assert all_rows(copy, schema.cases)[: len(old)] == old
 
 
-def test_a_metric_can_be_added_to_cases_that_are_there(copy, load):
+def test_a_metric_can_be_added_to_cases_that_are_there(copy, options):
     before = counts(copy)
-    ingest(copy, replace(BATCH, metrics=("manhattan",)), load=load)
+    ingest(copy, replace(BATCH, metrics=("manhattan",)), **options)
     after = counts(copy)
     assert after["cases"] == before["cases"]
     assert after["neighbors"] == 2 * before["neighbors"]
@@ -185,28 +220,28 @@ def test_a_metric_can_be_added_to_cases_that_are_there(copy, load):
 
 
 @pytest.fixture(scope="module")
-def everything(load, small_weights, tmp_path_factory):
+def everything(options, migrated_file, tmp_path_factory):
     """A database with cases of every kind of attack: evolved, swept, screened, targeted, of three pixels."""
-    engine = engines.create(tmp_path_factory.mktemp("every") / "kind.db")
+    engine = engines.create(shutil.copy(migrated_file, tmp_path_factory.mktemp("every") / "kind.db"))
     small = replace(BATCH, cases=1)
-    ingest(engine, replace(small, attack="corner-sweep", cases=2), load=load, weights=small_weights)
-    for seed, changes in enumerate(
+    ingest(engine, replace(small, attack="corner-sweep", cases=2), **options)
+    for seed, (changes, how) in enumerate(
         (
-            {"attack": "corner-sweep", "targets": "all"},
-            {"screen": "undecided", "cases": 2},
-            {"screen": "reachable"},
-            {"pixels": 3, "strategy": "best/1", "start": "latin-hypercube", "crossover_rate": 0.9},
-            {"targets": "all"},
+            ({"attack": "corner-sweep", "targets": "all"}, {}),
+            ({"screen": "undecided", "cases": 2}, {}),
+            ({"screen": "reachable"}, {}),
+            ({"pixels": 3, "strategy": "best/1", "start": "latin-hypercube", "crossover_rate": 0.9}, {}),
+            ({"targets": "all"}, {"evaluation": "full"}),  # compiles sooner
         )
     ):
-        ingest(engine, replace(small, seed=seed + 1, **changes), load=load, weights=small_weights)
+        ingest(engine, replace(small, seed=seed + 1, **changes), **options, **how)
     return engine
 
 
-@pytest.mark.parametrize("which", ["database", "everything"])
+@pytest.mark.parametrize("which", ["ingested", "database", "everything"])
 def test_the_stored_picture_gives_the_stored_prediction_and_scores(request, which, small_weights):
     database = request.getfixturevalue(which)
-    network = checkpoint.load(checkpoint.BUNDLED if which == "database" else small_weights).network
+    network = checkpoint.load(checkpoint.BUNDLED if which == "ingested" else small_weights).network
     with database.connect() as connection:
         stored = connection.execute(
             select(schema.cases, schema.images.c.png, schema.images.c.sha256)
@@ -323,10 +358,10 @@ def test_clean_cases_are_not_what_attacks_left_over(database):
     assert not attacked & clean
 
 
-def test_targets_are_reached_or_the_attack_failed(load, small_weights, tmp_path):
-    engine = engines.create(tmp_path / "targeted.db")
+def test_targets_are_reached_or_the_attack_failed(options, new):
+    engine = new
     batch = replace(BATCH, cases=1, targets="random", generations=1)
-    report = ingest(engine, batch, load=load, weights=small_weights)
+    report = ingest(engine, batch, **options, evaluation="full")
     tried = all_rows(engine, schema.attacks)
     assert all(attack.target_class is not None for attack in tried)
     assert all(attack.succeeded == (attack.predicted_class == attack.target_class) for attack in tried)
@@ -350,8 +385,8 @@ def attacked(engine):
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def test_every_case_has_the_map_of_its_unattacked_image(database, load):
-    test, network = load("cifar10-sample", "test"), checkpoint.load().network
+def test_every_case_has_the_map_of_its_unattacked_image(database, load, small_weights):
+    test, network = load("cifar10-sample", "test"), checkpoint.load(small_weights).network
     with database.connect() as connection:
         maps = connection.execute(
             select(schema.vulnerability_maps, schema.samples.c.position)
@@ -452,8 +487,8 @@ def test_the_database_of_every_kind_is_sound(everything):
     assert upkeep.check(everything) == []
 
 
-def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
-    network = checkpoint.load().network
+def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database, small_weights):
+    network = checkpoint.load(small_weights).network
     with database.connect() as connection:
         stored = connection.execute(
             select(schema.repairs, schema.images.c.png).join(
@@ -491,13 +526,13 @@ def test_the_images_of_every_case_are_repaired_pixel_by_pixel(database):
 
 
 def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
-    load, small_weights, tmp_path, monkeypatch, capsys
+    load, small_weights, new, monkeypatch, capsys
 ):
     def few(name, split):
         part = load(name, split)
         return replace(part, images=part.images[:40], labels=part.labels[:40], positions=part.positions[:40])
 
-    engine = engines.create(tmp_path / "all.db")
+    engine = new
     batch = replace(BATCH, attack="corner-sweep")
     whole = sweep.sweep_stream
 
@@ -535,21 +570,13 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
     assert asked == [correct - 8]
 
 
-def test_images_swept_before_are_not_swept_again_for_a_batch(everything, load, small_weights, monkeypatch):
+def test_images_swept_before_are_not_swept_again_for_a_batch(everything, options, monkeypatch):
     before = len(all_rows(everything, schema.vulnerability_maps))
     monkeypatch.setattr(sweep, "sweep_stream", None)
     batch = replace(BATCH, attack="corner-sweep", cases=2)
-    report = ingest(everything, batch, load=load, weights=small_weights)
+    report = ingest(everything, batch, **options)
     assert report.added == {}
     assert len(all_rows(everything, schema.vulnerability_maps)) == before
-
-
-def test_without_the_incremental_pass_cases_get_no_maps_and_repairs(load, small_weights, tmp_path):
-    engine = engines.create(tmp_path / "full.db")
-    batch = replace(BATCH, cases=1)
-    ingest(engine, batch, load=load, weights=small_weights, maps=True, evaluation="full")
-    assert all_rows(engine, schema.vulnerability_maps) == []
-    assert all_rows(engine, schema.repairs) == []
 
 
 @pytest.mark.parametrize(
@@ -579,10 +606,10 @@ def test_a_value_out_of_range_is_named_with_what_it_may_be(wrong, named):
         replace(BATCH, **wrong)
 
 
-def test_an_unknown_target_is_told_before_anything_is_written(load, tmp_path):
+def test_an_unknown_target_is_told_before_anything_is_written(options, tmp_path):
     path = tmp_path / "none.db"
     with pytest.raises(ValueError, match="--targets zebra: expected none, random, all or one of airplane"):
-        ingest(engines.create(path), replace(BATCH, targets="zebra"), load=load)
+        ingest(engines.create(path), replace(BATCH, targets="zebra"), **options)
     assert not path.exists()
 
 
