@@ -132,39 +132,46 @@ def test_a_proxy_that_hands_the_name_on_is_answered_by_the_allowed_one_alone(pro
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_pages_images_callbacks_and_deep_links_work_below_the_path(chromium, proxy, prefix):
-    from tests.support.browser import wait_until
+def test_pages_images_callbacks_and_deep_links_work_below_the_path(tab, proxy, prefix):
+    page, wrong = tab, []
 
-    with chromium.new_context(base_url=proxy, viewport={"width": 1280, "height": 900}) as window:
-        page, wrong = window.new_page(), []
+    def seen(response):
+        if not response.url.startswith(proxy + prefix) or response.status >= 400:
+            wrong.append(f"{response.status} {response.url}")
 
-        def seen(response):
-            if not response.url.startswith(proxy + prefix) or response.status >= 400:
-                wrong.append(f"{response.status} {response.url}")
+    def hear(message):
+        if message.type == "error":
+            wrong.append(message.text)
 
-        page.on("response", seen)
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(prefix)
-        link = page.locator(f'main a[href^="{prefix}case/"]').first
-        expect(link).to_be_visible()
-        loaded = 'document.querySelectorAll("main img").length && [...document.querySelectorAll("main img")]'
-        wait_until(page, f"{loaded}.every((one) => one.complete && one.naturalWidth)")
-        link.click(force=True)
-        expect(page.locator("h1")).to_contain_text("Case ")
-        page.locator(".layer-compared", has_text="dense").click()
-        expect(page).to_have_url(re.compile(r"layer=dense"))
-        expect(page.locator("#case-layer-title")).to_contain_text("in dense")
-        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=20_000)
-        page.reload()
-        expect(page.locator("#case-layer-title")).to_contain_text("in dense")
-        page.get_by_role("link", name="Detectors").click()
-        expect(page).to_have_url(f"{proxy}{prefix}detectors")
-        page.get_by_placeholder("Go to case").fill("7")
-        page.keyboard.press("Enter")
-        expect(page).to_have_url(f"{proxy}{prefix}case/7")
-        page.go_back()
-        expect(page.locator("h1")).to_have_text("Detectors")
-        page.get_by_role("link", name="Explainable Pixels").click()
-        expect(page.locator(f'main a[href^="{prefix}case/"]').first).to_be_visible()
-        assert wrong == []
+    def catch(error):
+        wrong.append(str(error))
+
+    page.on("response", seen)
+    page.on("console", hear)
+    page.on("pageerror", catch)
+    page.goto(f"{proxy}{prefix}")
+    link = page.locator(f'main a[href^="{prefix}case/"]').first
+    expect(link).to_be_visible()
+    loaded = 'document.querySelectorAll("main img").length && [...document.querySelectorAll("main img")]'
+    page.wait_for_function(f"{loaded}.every((one) => one.complete && one.naturalWidth)")
+    link.click(force=True)
+    expect(page.locator("h1")).to_contain_text("Case ")
+    page.locator(".layer-compared", has_text="dense").click()
+    expect(page).to_have_url(re.compile(r"layer=dense"))
+    expect(page.locator("#case-layer-title")).to_contain_text("in dense")
+    expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible(timeout=20_000)
+    page.reload()
+    expect(page.locator("#case-layer-title")).to_contain_text("in dense")
+    page.get_by_role("link", name="Detectors").click()
+    expect(page).to_have_url(f"{proxy}{prefix}detectors")
+    page.get_by_placeholder("Go to case").fill("7")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{proxy}{prefix}case/7")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Detectors")
+    page.get_by_role("link", name="Explainable Pixels").click()
+    expect(page.locator(f'main a[href^="{prefix}case/"]').first).to_be_visible()
+    page.remove_listener("response", seen)
+    page.remove_listener("console", hear)
+    page.remove_listener("pageerror", catch)
+    assert wrong == []
