@@ -15,8 +15,6 @@ from db.commands import upkeep
 from db.read.for_ingest.detectors import KnownNetwork, TunedOn, known_networks
 from ingest.check import command, tuned
 from model.data.png import encode_png
-from model.detectors import repair_screen
-from model.detectors.repair import Repair, repair_sweep
 from model.network import checkpoint
 
 LAYERS = ("flatten", "dense", "logits", "composed")
@@ -25,9 +23,9 @@ IMAGE = RANDOM.integers(0, 256, (32, 32, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def database(ingested):
-    """The file of a small database with every detector tuned."""
-    return Path(ingested.url.database)
+def database(ingested_small):
+    """The file of a small database with every detector of the small network tuned."""
+    return Path(ingested_small.url.database)
 
 
 @pytest.fixture
@@ -65,13 +63,21 @@ NEVER = (
 )
 
 
-def run(database, *arguments):
-    return xpixels.main(["check", *map(str, arguments), "--database", str(database)])
+@pytest.fixture
+def run(small_weights):
+    """A function: the status of a check of the small network."""
+
+    def check(database, *arguments):
+        first = ["check", "--weights", str(small_weights), "--database", str(database)]
+        return xpixels.main([*first, *map(str, arguments)])
+
+    return check
 
 
-def entries(database, capsys, *arguments):
-    status = run(database, *arguments, "--json")
-    return status, json.loads(capsys.readouterr().out)
+@pytest.fixture
+def entries(run, capsys):
+    """A function: the status and what is said in JSON."""
+    return lambda *arguments: (run(*arguments, "--json"), json.loads(capsys.readouterr().out))
 
 
 def rows_of(path, query):
@@ -83,16 +89,16 @@ def rows_of(path, query):
 
 
 @pytest.mark.parametrize("all_pixels", [False, True])
-def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample, all_pixels):
+def test_a_verdict_does_not_depend_on_what_is_beside_the_image(ingested, sample, all_pixels):
     """Alone, among four, among all: the same scores to the last bit, and the same words."""
     images = sample.test.images[40:52]
-    engine = engines.create(database, read_only=True)
+    engine = engines.create(ingested.url.database, read_only=True)
     with engine.connect() as connection:
         (network,) = known_networks(connection)
     asked = Namespace(metric="euclidean", rule="total", detector=None, all_pixels=all_pixels, keep=False)
     checker = command.ready(engine, network, checkpoint.load(checkpoint.BUNDLED), asked, few=True)
     together = checker.judge(images).verdicts
-    for i in range(len(images)):
+    for i in (0, 5, 8):
         (alone,) = checker.judge(images[i : i + 1]).verdicts
         assert alone == together[i]
     few = checker.judge(images[[5, 2, 11, 7]]).verdicts
@@ -102,7 +108,9 @@ def test_a_verdict_does_not_depend_on_what_is_beside_the_image(database, sample,
 # ---- What it says ----------------------------------------------------------------------------------
 
 
-def test_it_says_of_a_case_what_the_database_says(database, png, capsys):
+def test_it_says_of_a_case_what_the_database_says(ingested, png, capsys):
+    """Of the bundled network, as no weights are named."""
+    database = ingested.url.database
     cases = rows_of(
         database,
         select(schema.cases, schema.images.c.png).join(
@@ -114,7 +122,9 @@ def test_it_says_of_a_case_what_the_database_says(database, png, capsys):
         path = png(f"{case.id}.png")
         path.write_bytes(case.png)
         files.append(path)
-    _, found = entries(database, capsys, *files, "--all-pixels")
+    arguments = ["check", *map(str, files), "--all-pixels", "--json", "--database", database]
+    assert xpixels.main(arguments) in (0, 3)
+    found = json.loads(capsys.readouterr().out)
     names = [
         name
         for (name,) in rows_of(database, select(schema.classes.c.name).order_by(schema.classes.c["class"]))
@@ -149,14 +159,14 @@ def test_it_says_of_a_case_what_the_database_says(database, png, capsys):
         assert entry["alarm"] == any(said[name]["alarm"] for name in (*LAYERS, "repair"))
 
 
-def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, png, capsys):
+def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, png, capsys, run):
     path = png()
     assert run(copy("UPDATE operating_points SET threshold = -1", NEVER[1]), path) == 3
     out, err = capsys.readouterr()
     first, head, *lines = out.splitlines()
     assert err == ""
     assert first == (
-        "cifar10-cnn on cifar10-sample #1: euclidean, rule total, tuned on 2 adversarial and 2 clean cases, "
+        "small-cnn on cifar10-sample #1: euclidean, rule total, tuned on 2 adversarial and 2 clean cases, "
         "which is very few"
     )
     assert head.startswith(f"{path}: ")
@@ -170,12 +180,12 @@ def test_an_alarm_is_status_3_and_its_reasons_are_told_in_aligned_lines(copy, pn
     assert ": margin " in lines[7]
 
 
-def test_quiet_is_status_0(copy, png, capsys):
+def test_quiet_is_status_0(copy, png, capsys, run):
     assert run(copy(*NEVER), png()) == 0
     assert ": quiet" in capsys.readouterr().out
 
 
-def test_a_baseline_counts_only_when_it_is_named(copy, png, capsys):
+def test_a_baseline_counts_only_when_it_is_named(copy, png, capsys, run):
     database = copy(NEVER[0], "UPDATE evaluations SET threshold = -1e9")
     database_quiet = ("--detector", "flatten")
     assert run(database, png(), *database_quiet) == 0
@@ -183,16 +193,16 @@ def test_a_baseline_counts_only_when_it_is_named(copy, png, capsys):
     assert "confidence" in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_folders_are_searched_sorted_and_at_any_depth(copy, png, tmp_path, capsys):
+def test_folders_are_searched_sorted_and_at_any_depth(copy, png, tmp_path, entries):
     for name in ("folder/b.png", "folder/a/z.PNG", "folder/c.txt"):
         png(name)
     twice = tmp_path / "folder" / "b.png"
-    status, found = entries(copy(*NEVER), capsys, tmp_path / "folder", twice, "--detector", "logits")
+    status, found = entries(copy(*NEVER), tmp_path / "folder", twice, "--detector", "logits")
     assert status == 0
     assert [Path(entry["file"]).name for entry in found] == ["z.PNG", "b.png"]
 
 
-def test_a_detector_that_is_not_tuned_is_left_out_and_named(copy, png, capsys):
+def test_a_detector_that_is_not_tuned_is_left_out_and_named(copy, png, capsys, run):
     database = copy("DELETE FROM evaluations", NEVER[0])
     assert run(database, png()) == 0
     out, err = capsys.readouterr()
@@ -203,12 +213,12 @@ def test_a_detector_that_is_not_tuned_is_left_out_and_named(copy, png, capsys):
 # ---- What goes wrong -------------------------------------------------------------------------------
 
 
-def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys):
+def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys, run, entries):
     wide = png("wide.png", RANDOM.integers(0, 256, (32, 64, 3), np.uint8))
     empty, missing = tmp_path / "empty", tmp_path / "missing.png"
     empty.mkdir()
     database = copy("UPDATE operating_points SET threshold = -1")
-    status, found = entries(database, capsys, wide, empty, missing, png(), "--detector", "logits")
+    status, found = entries(database, wide, empty, missing, png(), "--detector", "logits")
     assert status == 1  # whatever was said of the others
     assert [entry.get("error", "judged")[:24] for entry in found] == [
         "64 x 32 pixels, expected",
@@ -231,22 +241,22 @@ def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys):
             "--detector nose: expected one of flatten, dense, logits, composed, composed-pooled, confidence, "
             "logit-margin, repair\n",
         ),
-        (["--network", "7"], "--network 7: expected 1 (cifar10-cnn@cifar10-sample, weights "),
+        (["--network", "7"], "--network 7: expected 1 (small-cnn@cifar10-sample, weights "),
         (
             ["--metric", "cosine", "--detector", "dense"],
-            "no detector of cifar10-cnn is tuned (cosine, total)",
+            "no detector of small-cnn is tuned (cosine, total)",
         ),
         (["--weights", "none.npz"], "weights: none.npz does not exist"),
     ],
 )
-def test_what_cannot_be_asked_is_one_line(database, png, options, said, capsys):
+def test_what_cannot_be_asked_is_one_line(database, png, options, said, capsys, run):
     assert run(database, png(), *options) == 1
     out, err = capsys.readouterr()
     assert said in err
     assert (out, err.count("\n")) == ("", 1)
 
 
-def test_a_missing_database_is_named(tmp_path, png, capsys):
+def test_a_missing_database_is_named(tmp_path, png, capsys, run):
     assert run(tmp_path / "none.db", png()) == 1
     assert "No database at" in capsys.readouterr().err
 
@@ -309,55 +319,17 @@ def test_parts_are_as_equal_as_can_be():
     assert list(command.evenly([], 3)) == []
 
 
-# ---- The screened repair sweep ---------------------------------------------------------------------
-
-
-def screened(function, images, positions):
-    """The sweep of all blocks: there may be one a device."""
-    blocks = [found for _, found in repair_screen.screened_stream(function, images, positions)]
-    return Repair(*(np.concatenate(field) for field in zip(*blocks, strict=True)))
-
-
-@pytest.mark.parametrize("form", ["incremental", "full"])
-def test_the_screened_sweep_is_the_whole_one_where_it_looks(form):
-    from model.network.incremental_pass import fastest
-    from tests.support.networks import TINY, random_network
-
-    network = random_network(TINY, np.random.default_rng(1))
-    images = np.random.default_rng(2).integers(0, 256, (5, 7, 6, 3), np.uint8)
-    whole, (function, _) = repair_sweep(network, images), fastest(network, form=form)
-    for most, tried in ((10, 10), (42, 42), (100, 42)):
-        found = screened(function, images, most)
-        looked = np.isfinite(found.margins)
-        assert (looked.sum((1, 2)) == tried).all()
-        np.testing.assert_allclose(found.margins[looked], whole.margins[looked], atol=1e-5)
-        np.testing.assert_array_equal(found.classes[looked], whole.classes[looked])
-    np.testing.assert_allclose(found.scores, whole.scores, atol=1e-5)
-
-
-def test_an_odd_pixel_is_looked_at_first():
-    from model.network import cnn
-    from tests.support.networks import TINY, random_network
-
-    images = np.full((1, 7, 6, 3), 100, np.uint8)
-    images[0, 4, 2] = 255, 0, 255
-    function = cnn.logits_function(random_network(TINY, np.random.default_rng(1)))
-    # Two: the first by its distance from its neighbors, and the first by what its repair would help.
-    found = screened(function, images, 2)
-    assert np.isfinite(found.margins[0, 4, 2])
-
-
 # ---- What it keeps ---------------------------------------------------------------------------------
 
 
-def test_kept_images_are_cases_that_nothing_counts(copy, png, capsys):
+def test_kept_images_are_cases_that_nothing_counts(copy, png, entries):
     path = copy()
     before = rows_of(path, select(schema.evaluations)), rows_of(path, select(schema.tuning_points))
     files = png("a.png"), png("same.png"), png("b.png", RANDOM.integers(0, 256, (32, 32, 3), np.uint8))
-    _, found = entries(path, capsys, *files, "--keep")
+    _, found = entries(path, *files, "--keep")
     ids = [entry["case"] for entry in found]
     assert ids == [9, 9, 10]
-    assert entries(path, capsys, files[2], "--keep")[1][0]["case"] == 10
+    assert entries(path, files[2], "--keep")[1][0]["case"] == 10
     kept = rows_of(path, select(schema.cases).where(schema.cases.c.id > 8))
     assert [(case.kind, case.partition, case.true_class, case.attack_id) for case in kept] == [
         ("unknown", "checked", None, None)
@@ -379,7 +351,7 @@ def test_kept_images_are_cases_that_nothing_counts(copy, png, capsys):
     assert before == (rows_of(path, select(schema.evaluations)), rows_of(path, select(schema.tuning_points)))
 
 
-def test_without_keep_nothing_is_written(copy, png):
+def test_without_keep_nothing_is_written(copy, png, run):
     path = copy(*NEVER)
     path.chmod(0o444)
     assert run(path, png()) == 0
