@@ -7,9 +7,6 @@ import sqlite3
 import pytest
 from playwright.sync_api import expect
 
-import db.engine
-import db.migrate
-
 pytest_plugins = ("tests.support.browser",)
 
 CASE = 61
@@ -17,30 +14,26 @@ PROBED = 60_000  # milliseconds in which a page has looked again, and drawn itse
 REPLACED = "The database x.db was replaced by another one while this dashboard ran"
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """Another database, of its own identity, without a case."""
-    path = tmp_path_factory.mktemp("other") / "other.db"
-    engine = db.engine.create(path)
-    db.migrate.upgrade(engine)
-    engine.dispose()
-    return path
-
-
 @pytest.fixture
-def start(tmp_path, database_file):
-    """Starts the dashboard over a copy of the synthetic database, on one port; gives process and address."""
+def other(migrated_file):
+    """Another database, of its own identity, without a case."""
+    return migrated_file
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Starts the dashboard over the file `start.path`, on one port; gives process and address."""
     from tests.support.browser import serving
 
-    shutil.copyfile(database_file, tmp_path / "x.db")
     running = []
 
     def start():
         port = running[0][1].rpartition(":")[2] if running else "0"
-        process = serving("--database", str(tmp_path / "x.db"), "--port", port)
+        process = serving("--database", str(start.path), "--port", port)
         running.append((process, process.stdout.readline().strip()))
         return running[-1]
 
+    start.path, start.running = tmp_path_factory.mktemp("gone") / "x.db", running
     yield start
     for process, _ in running:
         process.kill()
@@ -48,13 +41,37 @@ def start(tmp_path, database_file):
 
 
 @pytest.fixture
-def tab(chromium):
-    with chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce") as window:
-        page = window.new_page()
-        wrong = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        yield page
-        assert wrong == []
+def served(start, database_file):
+    """The dashboard over a copy of the synthetic database, without a note: process and address."""
+    if not start.running or start.running[-1][0].poll() is not None:
+        shutil.copyfile(database_file, start.path)
+        start()
+    connection = sqlite3.connect(start.path)
+    with connection:
+        connection.execute("DELETE FROM annotations")
+    connection.close()
+    return start.running[-1]
+
+
+@pytest.fixture
+def path(served, start):
+    """The file of that database."""
+    return start.path
+
+
+@pytest.fixture
+def tab(tab):
+    """The tab, which shall see no exception."""
+    wrong = []
+
+    def catch(error):
+        wrong.append(str(error))
+
+    tab.on("pageerror", catch)
+    yield tab
+    tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+    tab.remove_listener("pageerror", catch)
+    assert wrong == []
 
 
 def notes(path):
@@ -71,10 +88,10 @@ def write(page, words):
 
 
 def test_a_note_for_a_database_that_is_gone_stays_on_the_page_and_is_saved_when_it_is_back(
-    start, tab, other, tmp_path
+    served, path, tab, other, tmp_path
 ):
-    path, kept = tmp_path / "x.db", tmp_path / "kept.db"
-    _, address = start()
+    kept = tmp_path / "kept.db"
+    _, address = served
     tab.goto(f"{address}/case/{CASE}")
     alert, state = tab.get_by_role("alert"), tab.locator(".notes-note .notes-state")
     write(tab, "seen on Monday")
@@ -105,11 +122,12 @@ def test_a_note_for_a_database_that_is_gone_stays_on_the_page_and_is_saved_when_
     expect(field).to_have_value("night")
     assert notes(path) == [(CASE, "seen on Tuesday")]
     expect(fresh.locator("h1")).to_contain_text(f"Case {CASE}", timeout=PROBED)
+    fresh.close()
 
 
-def test_a_page_that_could_not_be_drawn_is_drawn_when_the_database_is_back(start, tab, tmp_path):
-    path, kept = tmp_path / "x.db", tmp_path / "kept.db"
-    _, address = start()
+def test_a_page_that_could_not_be_drawn_is_drawn_when_the_database_is_back(served, path, tab, tmp_path):
+    kept = tmp_path / "kept.db"
+    _, address = served
     tab.goto(address)
     expect(tab.locator("main h1")).to_be_visible()
     path.rename(kept)
@@ -122,29 +140,8 @@ def test_a_page_that_could_not_be_drawn_is_drawn_when_the_database_is_back(start
     expect(tab.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_page_of_the_database_before_writes_nothing_into_the_one_after_a_restart(
-    start, tab, other, tmp_path
-):
-    path = tmp_path / "x.db"
-    process, address = start()
-    tab.goto(f"{address}/case/{CASE}")
-    expect(tab.get_by_label("Note")).to_be_visible()
-    process.terminate()
-    process.wait()
-    path.unlink()
-    shutil.copyfile(other, path)
-    start()
-    write(tab, "of the one before")
-    expect(tab.get_by_role("alert")).to_contain_text(
-        "This page shows another database than this server has now"
-    )
-    expect(tab.get_by_label("Note")).to_have_value("of the one before")
-    assert notes(path) == []
-
-
-def test_a_note_for_a_locked_database_is_kept_over_other_pages_and_saved_after(start, tab, tmp_path):
-    path = tmp_path / "x.db"
-    _, address = start()
+def test_a_note_for_a_locked_database_is_kept_over_other_pages_and_saved_after(served, path, tab):
+    _, address = served
     tab.goto(f"{address}/case/{CASE}")
     expect(tab.get_by_label("Note")).to_be_visible()
     locking = sqlite3.connect(path, isolation_level=None)
@@ -167,3 +164,25 @@ def test_a_note_for_a_locked_database_is_kept_over_other_pages_and_saved_after(s
     expect(tab.locator(".notes-note .notes-state")).to_contain_text("saved")
     expect(tab.get_by_role("alert")).to_have_count(0)
     assert notes(path) == [(CASE, "while it is locked")]
+
+
+def test_a_page_of_the_database_before_writes_nothing_into_the_one_after_a_restart(
+    served, start, path, tab, other
+):
+    process, address = served
+    tab.goto(f"{address}/case/{CASE}")
+    expect(tab.get_by_label("Note")).to_be_visible()
+    process.terminate()
+    process.wait()
+    path.unlink()
+    shutil.copyfile(other, path)
+    process, _ = start()
+    write(tab, "of the one before")
+    expect(tab.get_by_role("alert")).to_contain_text(
+        "This page shows another database than this server has now"
+    )
+    expect(tab.get_by_label("Note")).to_have_value("of the one before")
+    assert notes(path) == []
+    path.unlink()
+    process.terminate()
+    process.wait()

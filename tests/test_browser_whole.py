@@ -1,14 +1,12 @@
 """What holds on every page: axe finds nothing, the keyboard is seen, it fits, nothing leaves the machine."""
 
 import re
+import shutil
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
-
-import db.engine
-import db.migrate
 
 pytest_plugins = ("tests.support.browser",)
 
@@ -99,26 +97,22 @@ def test_a_page_passes_axe_fits_shows_the_keyboard_and_stays_on_this_machine(
     assert page.locator("[data-title*='loud'], [href^='http']").count() == 0
 
 
-def test_axe_finds_nothing_serious_in_an_empty_database(chromium, tmp_path):
+def test_axe_finds_nothing_serious_in_an_empty_database(tab, migrated_file, tmp_path):
     from tests.support.browser import serving
 
-    engine = db.engine.create(tmp_path / "empty.db")
-    db.migrate.upgrade(engine)
-    engine.dispose()
-    with serving("--database", str(tmp_path / "empty.db"), "--port", "0") as process:
+    empty = shutil.copyfile(migrated_file, tmp_path / "empty.db")
+    with serving("--database", str(empty), "--port", "0") as process:
         try:
             address = process.stdout.readline().strip()
-            with chromium.new_context(base_url=address, reduced_motion="reduce") as window:
-                page = window.new_page()
-                for path in ("/", "/detectors"):
-                    page.goto(path)
-                    expect(page.locator("main h1")).to_be_visible()
-                    assert judged(page) == []
-                # The server goes away; the page says so instead of standing still.
-                process.terminate()
-                process.wait()
-                page.get_by_role("link", name="Cases").click()
-                expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
+            for path in ("/", "/detectors"):
+                tab.goto(f"{address}{path}")
+                expect(tab.locator("main h1")).to_be_visible()
+                assert judged(tab) == []
+            # The server goes away; the page says so instead of standing still.
+            process.terminate()
+            process.wait()
+            tab.get_by_role("link", name="Cases").click()
+            expect(tab.get_by_role("alert")).to_contain_text("The server cannot be reached")
         finally:
             process.kill()  # or leaving would wait for it
 
