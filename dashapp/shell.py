@@ -31,15 +31,15 @@ def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
             dcc.Store(id=ids.THEME),
             html.A("Skip to the content", href=f"#{ids.PAGE}", className="skip-link"),
             html.Header(
-                className="app-header",
+                className="app-header row",
                 children=[
                     dcc.Link(
                         [html.Img(src=app.get_asset_url("mark.svg"), alt="", className="app-mark"), APP_NAME],
                         href=app.get_relative_path("/"),
-                        className="app-name",
+                        className="app-name row",
                     ),
                     html.Nav(menu(app, pages), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
-                    html.Dl(network_facts(engine), id=ids.FACTS, className="app-facts"),
+                    html.Dl(network_facts(engine), id=ids.FACTS, className="app-facts small"),
                     html.Label("Go to case number", htmlFor=ids.GO_TO_CASE, className="visually-hidden"),
                     dcc.Input(
                         id=ids.GO_TO_CASE,
@@ -68,7 +68,10 @@ def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Di
     if facts.network is not None:
         accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
         shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
-    return [html.Div([html.Dt(name), html.Dd(value)], className="app-fact") for name, value in shown]
+    return [
+        html.Div([html.Dt(name, className="muted"), html.Dd(value)], className="app-fact")
+        for name, value in shown
+    ]
 
 
 def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None) -> list[html.Span]:

@@ -38,7 +38,7 @@
   function say(text, action, does) {
     if (!line) {
       line = document.createElement("div");
-      line.className = "unreachable";
+      line.className = "unreachable row card floating";
       line.setAttribute("role", "alert");
       const button = document.createElement("button");
       button.type = "button";

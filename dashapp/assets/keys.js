@@ -120,7 +120,7 @@
     if (dialog && dialog.open) return dialog.close();
     if (dialog) dialog.remove();
     dialog = document.createElement("dialog");
-    dialog.className = "keys-help";
+    dialog.className = "keys-help card";
     dialog.setAttribute("aria-labelledby", "keys-help-title");
     const title = Object.assign(document.createElement("h2"), { id: "keys-help-title", textContent: "Keys" });
     const close = Object.assign(document.createElement("button"), { className: "button", textContent: "Close" });
@@ -139,7 +139,7 @@
     const note = document.createElement("p");
     note.className = "muted";
     note.textContent = "Shortcuts are off while you type. Pressing on the attacked image shows the original, too.";
-    const head = document.createElement("header");
+    const head = Object.assign(document.createElement("header"), { className: "row" });
     head.append(title, close);
     dialog.append(head, list);
     if (here(CASE)) dialog.append(note);

@@ -160,7 +160,11 @@ def explained(entry: Entry) -> html.Span:
                 className="help-button",
                 **{"aria-label": f"What is “{entry.term}”?", "aria-expanded": "false"},
             ),
-            html.Span([html.Strong(entry.term), html.Span(entry.text)], className="help-text", role="note"),
+            html.Span(
+                [html.Strong(entry.term), html.Span(entry.text)],
+                className="help-text card floating",
+                role="note",
+            ),
         ],
         className="help",
     )

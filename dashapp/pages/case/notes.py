@@ -49,7 +49,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
     ]
     return [
         html.Div(
-            className="notes-verdict",
+            className="notes-verdict row wrap",
             children=[
                 html.H2("Verdict"),
                 html.Div(verdicts, className="verdicts", role="group", **{"aria-label": "Your verdict"}),
@@ -57,7 +57,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
             ],
         ),
         html.Div(
-            className="notes-tags",
+            className="notes-tags row wrap",
             children=[
                 html.H2("Tags"),
                 html.Ul(_chips(case_id, said.tags), id=ids.case_notes(case_id, "tags"), className="tags"),
@@ -83,7 +83,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
             ],
         ),
         html.Div(
-            className="notes-note",
+            className="notes-note row wrap",
             children=[
                 html.Label(
                     [
@@ -96,7 +96,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
                             className="note-input",
                         ),
                     ],
-                    className="note-field",
+                    className="note-field row",
                 ),
                 _state(case_id, "note-state", _saved(said)),
             ],
@@ -106,19 +106,25 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
 
 def _texts(said: db.read.CaseAnnotations) -> list[Any]:
     nothing = html.Span("none", className="muted")
-    tags = html.Ul([html.Li(tag, className="tag") for tag in said.tags], className="tags")
+    tags = html.Ul([html.Li(tag, className="tag ellipsis") for tag in said.tags], className="tags")
     shown = (
-        ("Verdict", "notes-verdict", html.Span(said.verdict, className="tag") if said.verdict else nothing),
+        (
+            "Verdict",
+            "notes-verdict",
+            html.Span(said.verdict, className="tag ellipsis") if said.verdict else nothing,
+        ),
         ("Tags", "notes-tags", tags if said.tags else nothing),
         ("Note", "notes-note", html.P(said.note, className="note-text") if said.note else nothing),
     )
-    parts = [html.Div([html.H2(title), body], className=name) for title, name, body in shown]
-    return [*parts, html.P(READ_ONLY, className="muted notes-why")]
+    parts = [html.Div([html.H2(title), body], className=f"{name} row wrap") for title, name, body in shown]
+    return [*parts, html.P(READ_ONLY, className="muted small notes-why")]
 
 
 def _state(case_id: int, part: str, text: str | list[Any] = "") -> html.Span:
     """The line beside a field that shows whether its last change was saved."""
-    return html.Span(text, id=ids.case_notes(case_id, part), className="notes-state muted", role="status")
+    return html.Span(
+        text, id=ids.case_notes(case_id, part), className="notes-state muted small", role="status"
+    )
 
 
 def _chips(case_id: int, tags: Sequence[str]) -> list[html.Li]:
@@ -134,7 +140,7 @@ def _chips(case_id: int, tags: Sequence[str]) -> list[html.Li]:
                     **{"aria-label": f"Remove the tag {tag}"},
                 ),
             ],
-            className="tag",
+            className="tag ellipsis",
         )
         for tag in tags
     ]

@@ -74,7 +74,7 @@ def _facet(
             style={"--class-color": colors[value]} if is_class else None,
         )
         bar = element("span", className="facet-bar", style={"--share": f"{number / most if most else 0:.4f}"})
-        inside = [bar, label, element("span", f"{number:,}", className="facet-count")]
+        inside = [bar, label, element("span", f"{number:,}", className="facet-count muted small")]
         if not number and not selected:
             rows.append(element("li", element("span", inside, className="facet-option facet-none")))
             continue
@@ -125,7 +125,7 @@ def _networks(options: db.read.CaseOptions, home: str) -> Element:
 def _section(name: str, title: str, hint: str, body: Element, *, is_open: bool) -> Element:
     return element(
         "details",
-        [element("summary", element("h2", title), title=hint), body],
+        [element("summary", element("h2", title, className="muted small"), title=hint), body],
         className=f"facet facet-{name}",
         open=is_open,
         **{"data-facet": name},
@@ -154,7 +154,7 @@ def _range(facet: Facet, query: db.read.CaseQuery, extent: tuple[float, float] |
         label = element("span", f"{title}, {word}", className="visually-hidden")
         ends.append(element("label", [label, field], className="range-label"))
     fields = [ends[0], element("span", "to", className="muted"), ends[1]]
-    body = element("div", fields, className="range-ends")
+    body = element("div", fields, className="range-ends row small")
     return _section(name, title, facet.hint, body, is_open=bounds is not None)
 
 

@@ -41,18 +41,18 @@ def _tile(
                         title=f"Case {row.id}, {row.kind}"
                         + (f", {row.sample_name}" if row.sample_name else ""),
                     ),
-                    element("span", table.marks(row, query, options), className="gallery-marks"),
+                    element("span", table.marks(row, query, options), className="gallery-marks at-end"),
                 ],
-                className="gallery-head",
+                className="row",
             ),
-            element("div", classes, className="gallery-classes"),
+            element("div", classes, className="row"),
             element(
                 "div",
                 [
                     element("span", percent(row.confidence)),
-                    element("span", table.outcome_name(row.decision), className="gallery-outcome"),
+                    element("span", table.outcome_name(row.decision), className="at-end"),
                 ],
-                className="gallery-facts muted",
+                className="row muted small",
             ),
             table.written(row),
         ],

@@ -41,7 +41,7 @@ def head(
     if query.find:
         chips.append(_chip("find", query.find, home + query.but(find="").search()))
     reset = (
-        dcc.Link("Reset", href=home + query.unfiltered().search(), className="reset")
+        dcc.Link("Reset", href=home + query.unfiltered().search(), className="reset small")
         if query.is_filtered
         else None
     )
@@ -49,8 +49,8 @@ def head(
         [
             html.H1(TITLE[query.partition]),
             html.Span(f"{listed.total:,} of {listed.stored:,} cases", className="muted list-count"),
-            html.Div([*chips, reset], className="chips"),
-            html.P(POPULATION, className="muted list-note"),
+            html.Div([*chips, reset], className="row wrap at-end"),
+            html.P(POPULATION, className="muted small list-note"),
         ],
         className="list-head",
     )
@@ -76,7 +76,7 @@ def tools(app: Dash, query: db.read.CaseQuery, saved: Component) -> Component:
             html.A(
                 name,
                 href=app.get_relative_path(f"/export/cases.{form}") + search,
-                className="saved-view",
+                className="saved-view ellipsis",
                 download=f"cases.{form}",
             )
         )
@@ -90,7 +90,7 @@ def tools(app: Dash, query: db.read.CaseQuery, saved: Component) -> Component:
             saved,
             drawn(_exports(exports)),
         ],
-        className="list-tools",
+        className="list-tools row wrap",
     )
 
 
@@ -99,7 +99,7 @@ def _exports(exports: list[Component]) -> Component:
         [
             html.Summary("Export", className="button"),
             html.Div(
-                [html.P("The filtered list, with notes", className="muted"), html.Ul(exports)],
+                [html.P("The filtered list, with notes", className="muted small"), html.Ul(exports)],
                 className="menu card",
             ),
         ],
@@ -163,7 +163,7 @@ def outcomes(
         children=[
             html.Div(
                 [
-                    html.H2("Outcome of the detector"),
+                    html.H2("Outcome of the detector", className="muted small"),
                     html.Ul(detectors, className="segments"),
                     html.P(how, className="muted layer-rule"),
                 ],
@@ -178,7 +178,7 @@ def sql(statement: str) -> Component:
     """The query behind the list, to copy, change and run."""
     return html.Details(
         [
-            html.Summary("Show SQL"),
+            html.Summary("Show SQL", className="muted small"),
             html.Div(
                 [
                     html.Pre(
@@ -201,11 +201,11 @@ def _of_detector(query: db.read.CaseQuery, detector: str) -> db.read.CaseQuery:
 
 
 def _chip(title: str, value: str, href: str) -> Component:
-    off = html.Span("×", className="chip-off", **{"aria-hidden": "true"})
+    off = html.Span("×", className="chip-off muted", **{"aria-hidden": "true"})
     return dcc.Link(
         [html.Span(f"{title} ", className="muted"), value, off],
         href=href,
-        className="chip",
+        className="chip row small",
         title=f"Take off the filter {title} {value}",
     )
 
@@ -236,7 +236,7 @@ def _outcome(outcome: str, counts: dict[str, int], query: db.read.CaseQuery, hom
                     f"{percent(share)} of {group:,} {GROUP[outcome]}"
                     if group
                     else f"no {GROUP[outcome]} case",
-                    className="tile-share muted",
+                    className="tile-share muted small",
                 ),
                 html.Span(className="tile-bar", style={"--share": f"{share:.4f}"}),
             ],

@@ -37,7 +37,7 @@ def views(app: Dash, engine: Engine, complaint: str | None = None) -> list[Compo
     items = [
         html.Li(
             [
-                dcc.Link(view.name, href=home + view.search, className="saved-view"),
+                dcc.Link(view.name, href=home + view.search, className="saved-view ellipsis"),
                 html.Button(
                     "×",
                     id=ids.saved_view(view.id),
@@ -53,9 +53,13 @@ def views(app: Dash, engine: Engine, complaint: str | None = None) -> list[Compo
     menu = (
         html.Ul(items)
         if items
-        else html.P("No saved views. Name the current filters to save them.", className="muted")
+        else html.P("No saved views. Name the current filters to save them.", className="muted small")
     )
-    return [menu] if complaint is None else [menu, html.P(complaint, className="notice-line", role="alert")]
+    return (
+        [menu]
+        if complaint is None
+        else [menu, html.P(complaint, className="notice-line small", role="alert")]
+    )
 
 
 def changed(
@@ -80,7 +84,7 @@ def changed(
 
 def _form(*, writable: bool) -> Component:
     if not writable:
-        return html.P(READ_ONLY, className="muted")
+        return html.P(READ_ONLY, className="muted small")
     return html.Div(
         [
             html.Label("Name of a new view", htmlFor=ids.LIST_SAVE_NAME, className="visually-hidden"),

@@ -70,7 +70,7 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Eleme
         element(
             "span",
             [element("span", className=f"mark mark-{outcome}"), OUTCOME_NAMES[outcome]],
-            className="legend-item",
+            className="sign-and-text",
         )
         for outcome in OUTCOME_NAMES
     ]
@@ -83,10 +83,12 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Eleme
         "div",
         [
             element("span", f"{first:,}–{last:,} of {listed.total:,}", className="muted"),
-            element("nav", pager if listed.pages > 1 else [], className="pager", **{"aria-label": "Pages"}),
+            element(
+                "nav", pager if listed.pages > 1 else [], className="pager row", **{"aria-label": "Pages"}
+            ),
             element("div", marks, className="legend muted"),
         ],
-        className="list-foot",
+        className="list-foot small",
     )
 
 
@@ -129,7 +131,7 @@ def _page_link(
     if current:
         return element("span", text, className="page page-on", **{"aria-current": "page"})
     if not 1 <= page <= pages:
-        return element("span", text, className="page page-off")
+        return element("span", text, className="page muted")
     href = home + query.but(page=page).search()
     return link(text, id=ids.list_link("page", text), href=href, className="page")
 
@@ -143,7 +145,7 @@ def _row(
     before = image(row.original, row, app, "before the attack") if adversarial else None
     partition = element("span", row.partition, className="muted sub") if query.partition == "all" else None
     name = row.sample_name and element(
-        "span", row.sample_name, className="muted sub file-name", title=row.sample_name
+        "span", row.sample_name, className="muted sub ellipsis", title=row.sample_name
     )
     wrong = row.true_class is not None and row.predicted_class != row.true_class
     confidence = {"--share": f"{row.confidence:.4f}"}
@@ -159,15 +161,15 @@ def _row(
             element("td", marked_image(row, app), className="c-image"),
             element("td", before, className="c-image"),
             element("td", [row.kind, partition, name], className="c-kind"),
-            element("td", "not known", className="c-class muted")
+            element("td", "not known", className="c-class class-dot ellipsis muted")
             if row.true_class is None
             else _class(row.true_class, options),
             _class(row.predicted_class, options, wrong=wrong),
             element("td", percent(row.confidence), className="c-confidence", style=confidence),
             element("td", marks(row, query, options), className="c-alarms"),
             _outcome(row),
-            element("td", _score(row.decision), className="c-score"),
-            element("td", "" if row.queries is None else f"{row.queries:,}", className="c-queries"),
+            element("td", _score(row.decision), className="c-score muted"),
+            element("td", "" if row.queries is None else f"{row.queries:,}", className="c-queries muted"),
             element("td", _pixel(row), className="c-pixel"),
         ],
     )
@@ -177,12 +179,19 @@ def written(row: db.read.ListedCase) -> Element | None:
     """The annotations of a case as small signs: verdict, tags, a note."""
     if not (row.verdict or row.tags or row.note):
         return None
-    signs = [element("span", tag, className="tag") for tag in row.tags]
+    signs = [element("span", tag, className="tag ellipsis") for tag in row.tags]
     if row.verdict:
-        signs.insert(0, element("span", row.verdict, className="tag tag-verdict", title="Verdict"))
+        signs.insert(0, element("span", row.verdict, className="tag ellipsis tag-verdict", title="Verdict"))
     if row.note:
         signs.append(
-            element("span", "✎", className="tag", title="Has a note", role="img", **{"aria-label": "note"})
+            element(
+                "span",
+                "✎",
+                className="tag ellipsis",
+                title="Has a note",
+                role="img",
+                **{"aria-label": "note"},
+            )
         )
     return element("span", signs, className="written")
 
@@ -220,7 +229,7 @@ def _class(number: int, options: db.read.CaseOptions, *, wrong: bool = False) ->
     return element(
         "td",
         options.class_names.get(number, str(number)),
-        className="c-class" + " c-wrong" * wrong,
+        className="c-class class-dot ellipsis" + " c-wrong" * wrong,
         style={"--class-color": class_color(number)},
     )
 
@@ -247,7 +256,7 @@ def _outcome(row: db.read.ListedCase) -> Element:
     """The outcome of the detector's decision, and below it the annotations."""
     wrong = row.decision is not None and row.decision.outcome in ("FP", "FN")
     name = element("span", outcome_name(row.decision), className="c-wrong" if wrong else "")
-    return element("td", [name, written(row)], className="c-outcome")
+    return element("td", [name, written(row)], className="c-outcome muted")
 
 
 def outcome_name(decision: db.read.ListedDecision | None) -> str:

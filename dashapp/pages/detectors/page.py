@@ -53,7 +53,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
                     ),
                     parts.reading(),
                 ],
-                className="detector-foot",
+                className="detector-foot halves",
             ),
         ],
         **{"data-network": query.network},
@@ -129,7 +129,7 @@ def _evidence(
                 parts.table_foot(query),
             ]
         ),
-        html.Div(_charts(query, rows, chosen), className="detector-charts"),
+        html.Div(_charts(query, rows, chosen), className="detector-charts halves"),
     ]
 
 

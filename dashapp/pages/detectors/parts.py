@@ -40,10 +40,10 @@ def head(query: EvidenceQuery, rows: Sequence[DetectorRow], chosen: DetectorRow 
     note = "k and threshold are chosen on the tuning cases, and judged on the validation cases."
     if query.partition == "tuning":
         note = "These are the cases that k and threshold were chosen on: what they say is too good."
-    said.append(html.P(note, className="muted list-note"))
+    said.append(html.P(note, className="muted small list-note"))
     if query.detector is not None and chosen is not None and chosen.detector != query.detector:
         missing = f"The filters leave out {query.detector}; the charts show {chosen.detector}."
-        said.append(html.P(missing, className="list-note", role="status"))
+        said.append(html.P(missing, className="small list-note", role="status"))
     return html.Div(said, className="list-head")
 
 
@@ -80,14 +80,14 @@ def table_foot(query: EvidenceQuery) -> Component:
             sql(db.read.summary_question(query)),
             html.Span(
                 [html.Span("0.000", className="d-sample"), "best of its column"],
-                className="legend-item muted",
+                className="sign-and-text muted",
             ),
             html.Span(
                 [html.Span(className="d-bar d-bar-sample"), "95 % interval and chance"],
-                className="legend-item muted",
+                className="sign-and-text muted",
             ),
         ],
-        className="detector-table-foot",
+        className="detector-table-foot small",
     )
 
 
@@ -96,7 +96,7 @@ def chart(title: str, note: str, figure: Component, question: Question | None) -
     return html.Section(
         [
             html.Div(
-                [html.H2(title), html.P(note, className="muted")],
+                [html.H2(title), html.P(note, className="muted small")],
                 className="detector-chart-head",
             ),
             figure,
@@ -111,7 +111,7 @@ def sql(question: Question) -> Component:
     text = question.sql()
     return html.Details(
         [
-            html.Summary("SQL"),
+            html.Summary("SQL", className="muted small"),
             html.Div(
                 [
                     html.Pre(html.Code(text), tabIndex=0, **{"aria-label": "The query behind this"}),
@@ -145,7 +145,7 @@ def divergence(found: Sequence[Divergence], question: Question) -> Component:
                     html.P(
                         f"Attacked images by the first layer where the most frequent class among the first k "
                         f"neighbors is another ({how}).",
-                        className="muted",
+                        className="muted small",
                     ),
                 ],
                 className="detector-chart-head",
@@ -206,7 +206,7 @@ def reading() -> Component:
             html.H2("How to read this"),
             html.Dl(
                 [
-                    html.Div([html.Dt(entry.term), html.Dd(entry.text)])
+                    html.Div([html.Dt(entry.term), html.Dd(entry.text, className="muted")])
                     for entry in (GLOSSARY[key] for key in READING)
                 ]
             ),
@@ -249,7 +249,7 @@ def _group(name: str, links: list[Component]) -> Component:
     return html.Div(
         [
             html.Div(
-                [html.H2(FILTERS[name]), about(name) if name in EXPLAINED else None],
+                [html.H2(FILTERS[name], className="muted small"), about(name) if name in EXPLAINED else None],
                 className="detector-filter-head",
             ),
             html.Ul(links, className="segments"),

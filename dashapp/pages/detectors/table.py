@@ -172,7 +172,7 @@ def _measure(measure: Measure | None, sort: str, classes: str, start: float) -> 
     parts = [html.Span(text, className="d-value")]
     if measure.low is not None:
         parts += [
-            html.Span(decisions.interval(measure.low, measure.high), className="d-interval"),
+            html.Span(decisions.interval(measure.low, measure.high), className="d-interval muted"),
             html.Span(className="d-bar", style=bar_style(measure, start, chance=sort in ("auc", "paired"))),
         ]
     return html.Td(html.Div(parts, className="d-measure"), className=classes)
