@@ -45,7 +45,7 @@ def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[A
     head = html.Div(
         [
             html.H2(maps.channels_title(view.layer, count)),
-            html.Span(maps.CHANGED if difference else maps.BRIGHTEST, className="muted"),
+            html.Span(maps.CHANGED if difference else maps.BRIGHTEST, className="muted small"),
             _switch(case, difference),
             html.Button(
                 "Close",
@@ -54,7 +54,7 @@ def channels(engine: Engine, case: db.read.CaseDetail, view: MapsView) -> list[A
                 **chooses("activations", ""),
             ),
         ],
-        className="part-head channels-head",
+        className="part-head part-head-middle wrap channels-head",
     )
     panel = html.Section(
         [head, *body], className="card case-channels", **{"aria-label": f"Maps of {view.layer}"}
@@ -86,7 +86,7 @@ def _grid(values: np.ndarray, difference: bool) -> list[Any]:
         html.Figure(
             [
                 html.Img(src=draw(values[:, :, channel], largest), alt="", className="pixels"),
-                html.Figcaption([html.B(str(channel)), f" {_number(means[channel])}"]),
+                html.Figcaption([html.B(str(channel)), f" {_number(means[channel])}"], className="muted"),
             ],
             className="channel",
             title=f"channel {channel}: mean {means[channel]:.4g}",

@@ -25,7 +25,7 @@ def charts_part(case: db.read.CaseDetail | None) -> html.Div:
             className="card chart",
             children=[
                 html.Div(
-                    [html.H2(title), about(entry), html.Span(text, id=text_id, className="muted")],
+                    [html.H2(title), about(entry), html.Span(text, id=text_id, className="muted small")],
                     className="part-head",
                 ),
                 dcc.Graph(id=figure_id, config=figures.CONFIG, className=f"chart-figure {figure_id}"),
@@ -34,7 +34,7 @@ def charts_part(case: db.read.CaseDetail | None) -> html.Div:
 
     softmax = "" if case is None else _softmax_text(case)
     return html.Div(
-        className="charts",
+        className="charts halves",
         children=[
             chart("Softmax output", "softmax", ids.CASE_SOFTMAX, ids.CASE_SOFTMAX_TEXT, softmax),
             chart("Neighbors distribution", "unexpected", ids.CASE_COUNTS, ids.CASE_COUNTS_TEXT),

@@ -25,7 +25,7 @@ PANEL_NOTES = {
 
 def toolbar_part(state: CaseState) -> html.Div:
     """The switches of metric and rule; another choice redraws the page."""
-    return html.Div(_switches(state), id=ids.CASE_TOOLBAR, className="insight-toolbar")
+    return html.Div(_switches(state), id=ids.CASE_TOOLBAR, className="insight-toolbar row wrap")
 
 
 def _switches(state: CaseState) -> list[Any]:
@@ -50,7 +50,7 @@ def _switches(state: CaseState) -> list[Any]:
                         ),
                         html.P(said.SWITCHES_NOTE, className="muted"),
                     ],
-                    className="insight-help-text",
+                    className="insight-help-text card floating",
                 ),
             ],
             className="insight-help",
@@ -91,7 +91,7 @@ def _switch(label: str, field: str, known: Sequence[str], chosen: str, notes: di
         control: Component = html.Strong(chosen, title=notes.get(chosen))
     else:
         control = segmented(label, field, known, chosen, names, notes)
-    return html.Div([html.Span(label, className="muted"), control], className="insight-switch")
+    return html.Div([html.Span(label, className="muted"), control], className="insight-switch row")
 
 
 def segmented(

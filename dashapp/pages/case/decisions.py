@@ -36,7 +36,7 @@ def decisions_part(
     by_layer = {decision.layer: decision for decision in decisions}
     if decisions:
         intro = []
-        foot = [html.P(f"Rule {rule}: {words.RULE_NOTES[rule]}.", className="muted decisions-rule")]
+        foot = [html.P(f"Rule {rule}: {words.RULE_NOTES[rule]}.", className="muted small")]
     else:
         intro, foot = [html.P(words.not_tuned_sentence(metric, rule), className="notice-line")], []
     return html.Aside(
@@ -58,7 +58,11 @@ def decisions_part(
 
 def _how(metric: str, rule: str) -> html.Span:
     note = words.RULE_NOTES[rule]
-    return html.Span(f"{metric} · {rule}", className="how", title=f"{metric} distances; rule {rule}: {note}")
+    return html.Span(
+        f"{metric} · {rule}",
+        className="how muted small at-end",
+        title=f"{metric} distances; rule {rule}: {note}",
+    )
 
 
 def _decision(
@@ -80,7 +84,7 @@ def _decision(
                     **{"aria-pressed": words.aria(chosen)},
                 )
             ),
-            html.Span(layer.note, className="muted decision-note"),
+            html.Span(layer.note, className="muted small decision-note"),
             html.Span(text, className=f"state {state}"),
         ],
     )

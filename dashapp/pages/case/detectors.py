@@ -19,7 +19,7 @@ def detectors_part(case: db.read.CaseDetail, decisions: Sequence[db.read.ScoreDe
     ordered = sorted(decisions, key=lambda one: places.get(one.detector, len(places)))
     if ordered:
         body = [
-            html.P(words.SECTION_NOTE, className="muted decisions-rule"),
+            html.P(words.SECTION_NOTE, className="muted small"),
             *(_card(case, decision) for decision in ordered),
         ]
     else:
@@ -36,7 +36,7 @@ def _card(case: db.read.CaseDetail, decision: db.read.ScoreDecision) -> html.Art
         className="decision-head",
         children=[
             html.H3(name),
-            html.Span(words.NOTES.get(decision.detector, ""), className="muted decision-note"),
+            html.Span(words.NOTES.get(decision.detector, ""), className="muted small decision-note"),
             html.Span(text, className=f"state {state}"),
         ],
     )

@@ -29,7 +29,7 @@ def head_part(scene: Scene) -> html.Header:
         className="case-head",
         children=[
             html.Div(
-                className="case-head-line",
+                className="case-head-line row",
                 children=[
                     dcc.Link(
                         "← Cases",
@@ -40,13 +40,13 @@ def head_part(scene: Scene) -> html.Header:
                     html.H1(f"Case {case.case_id}"),
                     html.Span(case.kind, className=f"badge badge-{case.kind}"),
                     html.Span(f"{case.partition} set", className="badge"),
-                    html.Span(case.sample_name, className="badge badge-file", title=case.sample_name)
+                    html.Span(case.sample_name, className="badge badge-file ellipsis", title=case.sample_name)
                     if case.sample_name
                     else html.Span(f"{case.split} image {case.position:,}", className="badge"),
                     html.Span(network, className="badge") if network else None,
                     _batch(app, case),
                     html.Nav(
-                        className="case-steps",
+                        className="case-steps row at-end",
                         children=[
                             html.Span(words.place_text(place.position, place.total), className="muted"),
                             _step(app, "previous", "‹ Previous", place.previous, search),
@@ -70,7 +70,7 @@ def _batch(app: Dash, case: db.read.CaseDetail) -> dcc.Link | None:
     return dcc.Link(
         f"batch {case.batch.name}",
         href=app.get_relative_path("/") + others.search(),
-        className="badge badge-link",
+        className="badge badge-link ellipsis",
         title=f"Batch {case.batch.name}, seed {case.batch.seed}: all its cases",
     )
 

@@ -62,7 +62,7 @@ def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView
         before, alt = image_address(app, case.original.sha256), f"The original image, {true}"
         shown = [
             _picture(case, before, "original", alt, rings, original, scale),
-            html.Span("→", className="image-arrow", **{"aria-hidden": "true"}),
+            html.Span("→", className="image-arrow muted", **{"aria-hidden": "true"}),
             _picture(case, address, "attacked", "The attacked image", rings, over, scale, held=before),
         ]
     if "map" in view.complaints:
@@ -108,12 +108,12 @@ def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list[Any]:
         ),
         html.Div(
             [
-                html.P(maps.POINT, className="map-readout", **{"data-rest": maps.POINT}),
+                html.P(maps.POINT, className="map-readout small", **{"data-rest": maps.POINT}),
                 explained(Entry("This map", meaning)),
             ],
             className="map-point",
         ),
-        *(html.P(sentence, className="muted map-words") for sentence in said),
+        *(html.P(sentence, className="muted small map-words") for sentence in said),
     ]
 
 
@@ -164,7 +164,10 @@ def _picture(
     if held is not None:
         words.append(html.Span("original, while held", className="caption-held"))
     return html.Figure(
-        [html.Div([*layers, *marks], className=name, **extras), html.Figcaption(words)],
+        [
+            html.Div([*layers, *marks], className=name, **extras),
+            html.Figcaption(words, className="muted small"),
+        ],
         className="case-image",
     )
 

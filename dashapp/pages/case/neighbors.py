@@ -34,7 +34,7 @@ def neighbors_part() -> html.Section:
             dcc.Store(id=ids.CASE_GRAPH_VERSION),
             dcc.Store(id=ids.CASE_GRAPH_PLACED),
             html.Div(
-                className="part-head neighbors-head",
+                className="part-head part-head-middle wrap",
                 children=[
                     html.H2(id=ids.CASE_LAYER_TITLE),
                     about("neighbors"),
@@ -52,7 +52,7 @@ def neighbors_part() -> html.Section:
                         role="group",
                         **{"aria-label": "Neighbors shown"},
                     ),
-                    html.Div(id=ids.CASE_PANEL, className="panel-switch"),
+                    html.Div(id=ids.CASE_PANEL, className="panel-switch row"),
                     html.Button(
                         "Fit",
                         id=ids.CASE_FIT,
@@ -84,13 +84,13 @@ def neighbors_part() -> html.Section:
                                 [html.Div([html.Dt(what), html.Dd(does)]) for what, does in HELP],
                                 className="graph-help",
                             ),
-                            html.Div(className="graph-card", hidden=True),
+                            html.Div(className="graph-card card floating small", hidden=True),
                         ],
                         **{"aria-label": "Neighbors as a graph; the list beside it says the same"},
                     ),
                     html.Div(
                         [
-                            html.P(id=ids.CASE_LIST_HEAD, className="neighbor-columns muted"),
+                            html.P(id=ids.CASE_LIST_HEAD, className="muted small"),
                             html.Ol(
                                 id=ids.CASE_LIST,
                                 className="neighbor-list",
@@ -107,7 +107,7 @@ def neighbors_part() -> html.Section:
                     html.Ul(id=ids.CASE_LEGEND, className="class-legend"),
                     html.P(id=ids.CASE_GRAPH_TEXT, className="muted"),
                 ],
-                className="graph-foot",
+                className="graph-foot small",
             ),
         ],
     )
@@ -165,12 +165,12 @@ def ranked_list(
             className="neighbor-row" + (" is-beyond" if k is not None and neighbor.rank > k else ""),
             title=f"training image {neighbor.position:,}",
             children=[
-                html.Span(str(neighbor.rank), className="neighbor-rank"),
+                html.Span(str(neighbor.rank), className="neighbor-rank muted small"),
                 html.Img(
                     src=image_address(app, neighbor.image), alt="", className="pixels", width=32, height=32
                 ),
                 class_name(case.class_names[neighbor.label], neighbor.label),
-                html.Span(decisions.distance(neighbor.distance), className="neighbor-distance"),
+                html.Span(decisions.distance(neighbor.distance), className="neighbor-distance small"),
                 html.Button(
                     "⇄",
                     type="button",
@@ -186,7 +186,7 @@ def ranked_list(
         for neighbor in neighbors
     ]
     if k is not None and k < len(rows):
-        rows.insert(k, html.Li(decisions.beyond_text(k), className="neighbor-rule"))
+        rows.insert(k, html.Li(decisions.beyond_text(k), className="neighbor-rule muted small"))
     return rows
 
 

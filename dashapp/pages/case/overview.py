@@ -35,12 +35,13 @@ def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[C
         facts = [_pixel(pixel) for pixel in attack.pixels]
         facts.append(
             html.P(
-                decisions.attack_text(attack.method, target, attack.queries), className="muted attack-facts"
+                decisions.attack_text(attack.method, target, attack.queries),
+                className="muted small attack-facts",
             )
         )
     return html.Section(
         className="case-input",
-        children=[html.Div([html.H2("Input"), switch], className="part-head"), *pictures, *facts],
+        children=[html.Div([html.H2("Input"), switch], className="part-head wrap"), *pictures, *facts],
         **{"aria-label": "Input"},
     )
 
@@ -51,17 +52,17 @@ def _pixel(pixel: db.read.CasePixel) -> html.Div:
     def color(rgb: tuple[int, int, int], when: str) -> html.Span:
         numbers = " ".join(str(value) for value in rgb)
         return html.Span(
-            className="pixel-color",
+            className="sign-and-text",
             title=f"{when}: red {rgb[0]}, green {rgb[1]}, blue {rgb[2]}",
             children=[
                 html.Span(className="swatch", style={"background": f"rgb({rgb[0]}, {rgb[1]}, {rgb[2]})"}),
                 html.Span(f"{when} (red, green, blue): ", className="visually-hidden"),
-                html.Span(f"RGB {numbers}" if when == "before" else numbers, className="pixel-numbers"),
+                html.Span(f"RGB {numbers}" if when == "before" else numbers, className="small"),
             ],
         )
 
     return html.Div(
-        className="pixel",
+        className="pixel row wrap",
         children=[
             html.Span(decisions.pixel_place(pixel.row, pixel.column), className="pixel-place"),
             html.Span(
@@ -70,7 +71,7 @@ def _pixel(pixel: db.read.CasePixel) -> html.Div:
                     html.Span("→", className="muted"),
                     color(pixel.color, "after"),
                 ],
-                className="pixel-colors",
+                className="sign-and-text",
             ),
         ],
     )
@@ -117,7 +118,7 @@ def network_part(
                             html.Span("alarm", className="key is-alarm"),
                             html.Span("no alarm", className="key is-clear"),
                         ],
-                        className="network-key",
+                        className="network-key muted small at-end",
                     )
                     if alarms
                     else None,
@@ -133,7 +134,7 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
     inside = [
         html.Span(drawing, className="layer-drawing"),
         html.Span(layer.name, className="layer-name"),
-        html.Span("×".join(str(size) for size in layer.shape), className="layer-shape"),
+        html.Span("×".join(str(size) for size in layer.shape), className="layer-shape muted"),
     ]
     kind = f"layer layer-{layer.kind}"
     if not layer.compared:
@@ -148,7 +149,7 @@ def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, cho
         )
     state, text = alarm_state(alarm)
     return html.Button(
-        [*inside, html.Span(text, className="layer-state")],
+        [*inside, html.Span(text, className="layer-state state")],
         id=ids.case_layer("network", layer.name),
         className=f"{kind} layer-compared {state}",
         type="button",
@@ -199,11 +200,15 @@ def output_part(case: db.read.CaseDetail) -> html.Section:
             html.Dl(
                 [
                     html.Div(
-                        [html.Dt("predicted"), html.Dd(predicted, className="output-class")], className="fact"
+                        [
+                            html.Dt("predicted", className="muted small"),
+                            html.Dd(predicted, className="output-class"),
+                        ],
+                        className="fact",
                     ),
                     html.Div(
                         [
-                            html.Dt(["confidence", about("confidence")]),
+                            html.Dt(["confidence", about("confidence")], className="muted small"),
                             html.Dd(
                                 [
                                     html.Span(
@@ -219,7 +224,11 @@ def output_part(case: db.read.CaseDetail) -> html.Section:
                         className="fact",
                     ),
                     html.Div(
-                        [html.Dt("true class"), html.Dd(true, className="output-class")], className="fact"
+                        [
+                            html.Dt("true class", className="muted small"),
+                            html.Dd(true, className="output-class"),
+                        ],
+                        className="fact",
                     ),
                 ]
             ),

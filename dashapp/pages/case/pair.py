@@ -134,7 +134,7 @@ def body(
                 _picture(app, sample.image, f"training image {sample.position:,}", case, sample.label),
                 html.P(said, className="pair-said"),
             ],
-            className="pair-top",
+            className="pair-top row wrap",
         ),
         html.Div(
             [
@@ -143,9 +143,9 @@ def body(
             ],
             className="pair-charts",
         ),
-        html.P(pair_words.ZOOM_NOTE, className="muted pair-note"),
+        html.P(pair_words.ZOOM_NOTE, className="muted small"),
         html.Div(
-            [_units(pair, added, largest), _metrics(pair, places, view.metric)], className="pair-tables"
+            [_units(pair, added, largest), _metrics(pair, places, view.metric)], className="pair-tables small"
         ),
     ]
 
@@ -197,7 +197,7 @@ def _units(pair: Pair, added: np.ndarray, largest: np.ndarray) -> html.Div:
     ]
     return html.Div(
         [
-            html.H3(f"The {len(rows)} units that add most"),
+            html.H3(f"The {len(rows)} units that add most", className="muted small"),
             _table(("unit", "this case", "neighbor", "difference", "adds"), rows),
         ]
     )
@@ -227,7 +227,7 @@ def _metrics(pair: Pair, places: Sequence[db.read.PairPlace], metric: str) -> ht
         )
     return html.Div(
         [
-            html.H3("The same pair under every metric"),
+            html.H3("The same pair under every metric", className="muted small"),
             _table(("metric", "distance", "rank here"), rows),
             html.P(pair_words.METRICS_NOTE, className="muted"),
         ]
@@ -236,7 +236,7 @@ def _metrics(pair: Pair, places: Sequence[db.read.PairPlace], metric: str) -> ht
 
 def _table(columns: Sequence[str], rows: list[html.Tr]) -> html.Table:
     head = html.Tr([html.Th(column, scope="col") for column in columns])
-    return html.Table([html.Thead(head), html.Tbody(rows)], className="pair-table")
+    return html.Table([html.Thead(head, className="muted"), html.Tbody(rows)], className="pair-table")
 
 
 def _head(children: list[Any]) -> html.Div:
@@ -247,16 +247,18 @@ def _head(children: list[Any]) -> html.Div:
         title="Close (Escape)",
         **chooses("pair", ""),
     )
-    return html.Div([*children, close], className="part-head pair-head")
+    return html.Div([*children, close], className="part-head part-head-middle pair-head")
 
 
 def _picture(app: Dash, sha256: str, text: str, case: db.read.CaseDetail, label: int) -> html.Figure:
     return html.Figure(
         [
             html.Img(src=image_address(app, sha256), alt="", className="pixels", width=64, height=64),
-            html.Figcaption([html.Strong(text), class_name(case.class_names[label], label)]),
+            html.Figcaption(
+                [html.Strong(text), class_name(case.class_names[label], label)], className="small"
+            ),
         ],
-        className="pair-image",
+        className="pair-image row",
     )
 
 

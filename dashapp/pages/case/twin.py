@@ -55,7 +55,7 @@ def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, 
                 **chooses("twin", ""),
             ),
         ],
-        className="part-head pair-head",
+        className="part-head part-head-middle pair-head",
     )
     original = db.read.case_original(engine, case.case_id)
     if case.attack is None or original is None:
@@ -114,7 +114,7 @@ def _top(
                 ]
             ),
         ],
-        className="twin-top",
+        className="twin-top row",
     )
 
 
@@ -132,7 +132,7 @@ def _column(
         rows.append(
             html.Li(
                 [
-                    html.Span(str(neighbor.rank), className="neighbor-rank"),
+                    html.Span(str(neighbor.rank), className="neighbor-rank muted small"),
                     html.Img(
                         src=image_address(app, neighbor.image),
                         alt="",
@@ -147,9 +147,9 @@ def _column(
                         ],
                         className="twin-what",
                     ),
-                    html.Span(f"{icon} {text}".strip(), className="twin-mark"),
+                    html.Span(f"{icon} {text}".strip(), className="twin-mark muted"),
                 ],
-                className=f"twin-row is-{kind}",
+                className=f"twin-row small is-{kind}",
                 title=f"training image {neighbor.position:,}",
             )
         )
@@ -169,7 +169,9 @@ def _spread(
         filled = class_name("", label)
         filled.className = "twin-bar"
         filled.style |= {"width": f"{100 * count / most:.1f}%"}
-        return html.Td(html.Div([filled, html.Span(str(count))]), className=f"twin-count is-{side}")
+        return html.Td(
+            html.Div([filled, html.Span(str(count))], className="row"), className=f"twin-count is-{side}"
+        )
 
     rows = [
         html.Tr(
@@ -188,7 +190,9 @@ def _spread(
             html.Th("attacked", scope="col"),
         ]
     )
-    return html.Table([html.Thead(columns), html.Tbody(rows)], className="twin-spread")
+    return html.Table(
+        [html.Thead(columns, className="muted"), html.Tbody(rows)], className="twin-spread small"
+    )
 
 
 def _key(scene: Scene) -> str | None:

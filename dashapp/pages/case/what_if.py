@@ -27,7 +27,7 @@ def what_if_part() -> html.Section:
                     html.Button(
                         "Back to tuned",
                         id=ids.WHAT_IF_RESET,
-                        className="button what-if-reset",
+                        className="button at-end",
                         type="button",
                         title="Back to the k and threshold that were chosen on the tuning cases",
                     ),
@@ -53,14 +53,16 @@ def what_if_part() -> html.Section:
                     html.Div(id=ids.WHAT_IF_COUNTS, className="what-if-counts"),
                     html.Div(
                         [
-                            html.H3("ROC of the layer at this k", title=said.ROC_NOTE),
+                            html.H3(
+                                "ROC of the layer at this k", className="muted small", title=said.ROC_NOTE
+                            ),
                             dcc.Graph(id=ids.WHAT_IF_ROC, config=figures.CONFIG, className="what-if-roc"),
                             html.P(
                                 [
                                     html.Span("◇ tuned", className="what-if-key"),
                                     html.Span("● now", className="what-if-key is-now"),
                                 ],
-                                className="muted",
+                                className="muted small",
                             ),
                         ],
                         className="what-if-curve",

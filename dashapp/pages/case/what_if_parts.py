@@ -33,13 +33,17 @@ def marks(lowest: int, highest: int, tuned: int) -> dict[str, Any]:
 
 def case_part(case: db.read.CaseDetail, decision: votes.Decided, rule: str) -> list[Any]:
     """This case's alarm, its reason, the recovered class and the outcome."""
-    parts = [html.H3("This case"), *explain_decision(case, decision, rule)]
+    parts = [html.H3("This case", className="muted small"), *explain_decision(case, decision, rule)]
     return [html.Div(parts, className="what-if-decision " + ("is-alarm" if decision.alarm else "is-clear"))]
 
 
 def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list[Any]:
     """The validation cases by outcome, with the change from the tuned point."""
-    head = html.H3("All validation cases", title="the cases that k and the threshold were not chosen on")
+    head = html.H3(
+        "All validation cases",
+        className="muted small",
+        title="the cases that k and the threshold were not chosen on",
+    )
     now = None if other is None else next((row for row in other.at_k if row.threshold == threshold), None)
     if other is None or now is None:
         return [head, html.P("There are no validation cases with neighbors yet.", className="muted")]
@@ -89,7 +93,7 @@ def outcomes_part(other: db.read.WhatIf | None, threshold: int) -> list[Any]:
     columns = html.Tr(
         [html.Th("outcome", scope="col"), html.Th("now", scope="col"), html.Th("change", scope="col")]
     )
-    return [head, html.Table([html.Thead(columns), html.Tbody(rows)])]
+    return [head, html.Table([html.Thead(columns, className="muted"), html.Tbody(rows)])]
 
 
 def _change(now: int, before: int, *, up: bool) -> html.Td:
@@ -148,7 +152,7 @@ def _flip(app: Dash, case: db.read.CaseDetail, one: db.read.Flip, search: str) -
             ),
         ],
         href=app.get_relative_path(f"/case/{one.case_id}") + other_case_search(search),
-        className=f"flip {'is-alarm' if one.alarms else 'is-clear'}{here}",
+        className=f"flip row {'is-alarm' if one.alarms else 'is-clear'}{here}",
         title=f"Case {one.case_id} {turned}: {what}, predicted {names[one.predicted_class]}, "
         f"truly {names[one.true_class]}",
     )
