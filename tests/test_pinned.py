@@ -9,9 +9,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -26,7 +25,7 @@ from db import annotations, schema
 from db.availability import Unavailable, unavailable
 from db.engine import snapshot, writing
 from db.pinned import PinnedEngine
-from tests.support import database, postgres_server
+from tests.support import database, forked_dashboards, fresh_database, postgres_server
 from tests.support.callback_bodies import CASE, bodies_of, note
 
 REPLACED = "was replaced by another one while this dashboard ran"
@@ -35,9 +34,11 @@ GONE = "is gone: its file was moved or deleted while this dashboard ran"
 
 
 def made(url, cases):
-    """A whole database of its own identity; gives its address."""
+    """A whole database of its own identity, of an empty or a migrated one; gives its address."""
     engine = db.engine.create(url)
-    db.migrate.upgrade(engine)
+    db.migrate.make_or_require_current(engine)
+    with writing(engine) as connection:
+        connection.execute(schema.database_identity.update().values(uuid=str(uuid4())))
     database.fill(engine, per_group=cases, references=60)
     engine.dispose()
     return url
@@ -165,18 +166,19 @@ ways = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory):
+def files(migrated_file, tmp_path_factory):
     """Two SQLite files that are not to be changed."""
     folder = tmp_path_factory.mktemp("two")
-    return made(folder / "one.db", 2), made(folder / "other.db", 1)
+    one, other = (shutil.copyfile(migrated_file, folder / name) for name in ("one.db", "other.db"))
+    return made(one, 2), made(other, 1)
 
 
 @pytest.fixture(scope="session")
-def templates(postgres):
+def templates(migrated_server):
     """The server, and the names of two databases on it that are not to be changed."""
     for name, cases in (("one", 2), ("other", 1)):
-        made(postgres_server.make(postgres, name), cases)
-    return postgres, "one", "other"
+        made(postgres_server.make(migrated_server, name, template=fresh_database.TEMPLATE), cases)
+    return migrated_server, "one", "other"
 
 
 @pytest.fixture
@@ -189,25 +191,11 @@ def place(request, tmp_path):
     postgres_server._run(server, 'DROP DATABASE IF EXISTS "x" WITH (FORCE)')
 
 
-@contextmanager
-def served(url, log: Path):
-    """A dashboard in a process of its own; gives its address."""
-    with log.open("a", encoding="utf-8") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dashapp", "--database", str(url), "--port", "0"],
-            cwd=Path(__file__).parents[1],
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        with process:
-            try:
-                address = process.stdout.readline().strip()
-                assert address.startswith("http://"), log.read_text(encoding="utf-8")
-                yield address
-            finally:
-                process.terminate()
+@pytest.fixture(scope="module")
+def served():
+    """A function: a dashboard in a process of its own (see `forked_dashboards.starter`)."""
+    with forked_dashboards.starter() as function:
+        yield function
 
 
 def ask(address, body=None, **headers):
@@ -231,7 +219,7 @@ def pages(image):
 
 @ways
 def test_a_database_that_is_another_one_is_said_everywhere_and_never_touched(
-    place, way, words, restarts, tmp_path_factory
+    place, way, words, restarts, served, tmp_path_factory
 ):
     log = tmp_path_factory.mktemp("log") / "stderr"
     engine = db.engine.create(place.url, read_only=True)
@@ -481,11 +469,11 @@ def test_a_page_of_another_database_changes_nothing_after_a_restart(files, tmp_p
     assert second.get("/healthz").headers["X-Xpixels-Database"] != token
 
 
-def test_an_engine_of_an_existing_file_makes_none(tmp_path):
+def test_an_engine_of_an_existing_file_makes_none(files, tmp_path):
     path = tmp_path / "x.db"
     with pytest.raises(FileNotFoundError, match="No database at"):
         db.engine.create(path, existing=True)
-    made(path, 1)
+    shutil.copyfile(files[1], path)
     engine = db.engine.create(path, existing=True)
     path.unlink()
     with pytest.raises(DBAPIError, match="unable to open"), snapshot(engine):
