@@ -1,4 +1,4 @@
-"""The random streams of a batch: named once, and drawing what they have always drawn."""
+"""A batch comes out the same: its random streams draw what they have always drawn, blocks are always the same."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ingest.batch import STREAMS, Batch
+from ingest.stages import attack, repair, sweep
 
 ROOT = Path(__file__).parents[1]
 # Drawn by the program before its streams had names: the same seed must go on making the same cases.
@@ -63,3 +64,10 @@ def test_an_ingest_makes_its_generators_in_the_register_alone():
         if made.search(path.read_text())
     }
     assert files == {"ingest/batch.py"}
+
+
+@pytest.mark.parametrize("levels", range(2, 17))
+def test_the_chunks_of_workers_are_whole_blocks_whose_bits_do_not_depend_on_who_computes_them(levels):
+    together = sweep.arguments(levels, edges=False)["together"]
+    assert sweep.CHUNK % together == attack.CHUNK % together == 0
+    assert repair.CHUNK % repair.TOGETHER == repair.IN_MEMORY % repair.TOGETHER == 0

@@ -42,12 +42,16 @@ def options(small_weights):
     return {"load": ingested_batch.load, "weights": small_weights}
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch):
-    """So few images make a chunk that there is one for everybody."""
-    for module in (attack, sweep, repair):
-        monkeypatch.setattr(module, "CHUNK", 4)
-    monkeypatch.setattr(neighbors, "SHARED", 4)
+@pytest.fixture(scope="module", autouse=True)
+def small_chunks():
+    """So few images make a chunk, of one block, that there is one for everybody."""
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (attack, sweep, repair):
+            patched.setattr(module, "CHUNK", 4)
+        patched.setattr(sweep, "CANDIDATES", 4 * 8)  # eight colors an image
+        patched.setattr(repair, "TOGETHER", 4)
+        patched.setattr(neighbors, "SHARED", 4)
+        yield
 
 
 @pytest.fixture(scope="module")

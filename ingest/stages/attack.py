@@ -11,6 +11,7 @@ from db.read.for_ingest import batches
 from db.read.for_ingest.batches import KnownAttack
 from ingest.batch import Batch, sweep_settings
 from ingest.runs import stage
+from ingest.stages import sweep
 from ingest.stages.candidates import Candidate, Pair, first_successes
 from ingest.task import Done, Task
 from model.attacks.sweep import WORTH_EDGES
@@ -20,7 +21,7 @@ FALL = 1 / 3  # assumed share of images that fall, before any was tried
 FIRST = 64  # the most images in the first wave, which measures that share
 MOST = 1024  # the most images in any other wave
 LEAST = 8  # the fewest images in a wave
-CHUNK = 32  # images that a worker sweeps or attacks together
+CHUNK = 32  # images that a worker sweeps or attacks together: whole blocks
 Known = Mapping[Pair, KnownAttack]
 
 
@@ -127,7 +128,7 @@ class _Waves:
         before, hits = self.done, 0
         sweeps = [[c.index, list(c.targets)] for c in wave if self.outcomes.lacks_sweep(c)]
         edges = self.goal >= FALL * WORTH_EDGES  # the same for the whole batch, also when it is resumed
-        how = {"levels": self.batch.levels, "edges": edges}
+        how = sweep.arguments(self.batch.levels, edges=edges)
         for done in self._share("sweep", run_id, sweeps, CHUNK, **how):
             alone = self.batch.method.sweeps
             hits += done.hits if alone or self.batch.screen == "undecided" else 0

@@ -17,9 +17,8 @@ from model.network.incremental_pass import Incremental
 from model.progress import progress
 
 IN_MEMORY = 512  # images
-CHUNK = 64  # images that a worker repairs together
-# Images in every block, also in a resumed stage: rounding depends on the size of a block.
-TOGETHER = 16
+CHUNK = 64  # images that a worker repairs together: whole blocks
+TOGETHER = 16  # images per block, also in a resumed stage: see `sweep.arguments`
 
 
 def repair_cases(task: Task) -> int:
@@ -37,18 +36,18 @@ def repair_cases(task: Task) -> int:
         stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
         progress("repair sweeps", len(lacking), "images") as bar,
     ):
-        for done in task.crew.share("repair", task, run_id, lacking, CHUNK):
+        for done in task.crew.share("repair", task, run_id, lacking, CHUNK, together=TOGETHER):
             bar.to(bar.done + done.items)
     return len(lacking)
 
 
-def repair_images(task: Task, run_id: int, items: list[int]) -> Iterator[Done]:
-    """Repair images, by id, pixel by pixel, one transaction per block."""
+def repair_images(task: Task, run_id: int, items: list[int], *, together: int) -> Iterator[Done]:
+    """Repair images, by id, pixel by pixel, one transaction per block of `together` images."""
     for first in range(0, len(items), IN_MEMORY):
         ids = items[first : first + IN_MEMORY]
         with task.engine.connect() as connection:
             pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
-        for places, found in repair_stream(task.function, pictures, together=TOGETHER):
+        for places, found in repair_stream(task.function, pictures, together=together):
             image_ids = [ids[place] for place in places]
             with writing(task.engine) as connection:
                 record.write_repairs(connection, task.network_id, run_id, image_ids, found)

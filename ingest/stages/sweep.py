@@ -20,25 +20,23 @@ from model.attacks.sweep import WORTH_EDGES, as_attacks, color_grid, sweep_strea
 from model.network.incremental_pass import Incremental
 from model.progress import progress
 
-CHUNK = 32  # images that a worker sweeps together
+CHUNK = 32  # images that a worker sweeps together: whole blocks
 CANDIDATES = 64  # at one position, of all images of a block, so that they fit the cache
 
 
 def sweep_images(
-    task: Task, run_id: int, items: list[list[Any]], *, levels: int, edges: bool
+    task: Task, run_id: int, items: list[list[Any]], *, levels: int, edges: bool, together: int
 ) -> Iterator[Done]:
     """Sweep images, each an index into the test split and the targets that count as hits ([None]: any).
 
     One transaction per block has each image's map, untargeted attack and one attack for every wrong class.
-    levels, edges: as in `color_grid` and `sweep_stream`.
+    levels, edges, together: as in `color_grid` and `sweep_stream`.
     """
     indices = np.array([index for index, _ in items])
     images, labels = task.test.images[indices], task.test.labels[indices]
     colors, classes = color_grid(levels), len(task.test.class_names)
     settings = sweep_settings(levels, images.shape[1:])
     shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
-    # Rounding depends on the size of a block: it is constant, so that a resumed ingest has the same results.
-    together = max(1, CANDIDATES // len(colors))
     began, last = time.perf_counter(), 0.0
     stream = sweep_stream(task.function, images, labels, colors=colors, together=together, edges=edges)
     for places, found in stream:
@@ -64,6 +62,15 @@ def sweep_images(
         reached = {pair for pair, success in zip(pairs, result.success, strict=True) if success}
         hits = sum(any((items[i][0], aim) in reached for aim in items[i][1]) for i in places)
         yield Done(len(places), len(places) * settings["budget"], hits)
+
+
+def arguments(levels: int, *, edges: bool) -> dict[str, Any]:
+    """The arguments of `sweep_images` that all chunks of a stage share.
+
+    Rounding depends on the size of a block and, on some CPUs, on an image's place in it: blocks are the same
+    whoever sweeps them, also in a resumed ingest.
+    """
+    return {"levels": levels, "edges": edges, "together": max(1, CANDIDATES // levels**3)}
 
 
 def _pairs(
@@ -102,7 +109,7 @@ def map_cases(task: Task, levels: int) -> int:
             progress("vulnerability maps", len(indices), "images") as bar,
         ):
             items, evaluations = [[index, [None]] for index in indices], 0
-            how = {"levels": levels, "edges": len(used) >= WORTH_EDGES}  # of all: the same when resumed
+            how = arguments(levels, edges=len(used) >= WORTH_EDGES)  # of all: the same when resumed
             for done in task.crew.share("sweep", task, run_id, items, CHUNK, **how):
                 evaluations += done.queries
                 rate = evaluations / max(bar.seconds, 1e-9)

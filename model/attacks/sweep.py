@@ -81,9 +81,9 @@ def sweep_stream(
     edges: whether to compile separate programs for positions close to an edge, where a pixel reaches less; by
         default for `WORTH_EDGES` images and more, as compiling them takes long.
 
-    With `together` and `edges` an image's sweep is the same to the last bit, in any block; without
-    them it may differ by a rounding. Raises ValueError, in one line, for anything else: at the call, not at
-    the first item.
+    With `together` and `edges` the same block of images gives the same bits, whatever other blocks there are;
+    in another block, or in another place of one, an image's sweep may differ by a rounding. Raises ValueError,
+    in one line, for anything else: at the call, not at the first item.
     """
     if isinstance(function, Network):
         function = fastest(function)[0]

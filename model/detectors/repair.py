@@ -85,7 +85,7 @@ def repair_stream(
 
     function: a network, or a function as in `attack_stream`; a network is evaluated by the incremental pass
         where that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2.
-    together: images per block; an image's result is then the same to the last bit, in any block.
+    together: images per block; the same block then gives the same bits, whatever other blocks there are.
         By default blocks are as large as fits the cache, and smaller for few images.
 
     Raises ValueError, in one line, for anything else: at the call, not at the first item.
