@@ -269,9 +269,7 @@ def _runs(commands: Commands) -> None:
     help = "list the batches and what each added"
     part = command.add_part("batches", runs.run_batches, help, stopped=ONLY_READS)
     runs.add_batches_options(part)
-    help = (
-        "delete a batch with all that depends on it, such as cases and attacks; shows the counts first"
-    )
+    help = "delete a batch with all that depends on it, such as cases and attacks; shows the counts first"
     part = command.add_part("delete", delete_batch.run, help, stopped=delete_batch.STOPPED)
     delete_batch.add_options(part)
 

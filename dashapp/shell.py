@@ -67,7 +67,7 @@ def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Di
     shown = [("Cases", f"{facts.case_count:,}")]
     if facts.network is not None:
         accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
-        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset), *shown]
+        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset or ""), *shown]
     return [
         html.Div([html.Dt(name, className="muted"), html.Dd(value)], className="app-fact")
         for name, value in shown
@@ -139,7 +139,7 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         State(ids.GO_TO_CASE, "value"),
         prevent_initial_call=True,
     )
-    def go_to_case(_submits: int, typed: str | None) -> str:
+    def go_to_case(_submits: int, typed: str | None) -> Any:
         number = (typed or "").strip().lstrip("#")
         return app.get_relative_path(f"/case/{quote(number, safe='')}") if number else no_update
 

@@ -1,4 +1,4 @@
-"""A batch comes out the same: its random streams draw what they have always drawn, blocks are always the same."""
+"""The same batch comes out the same: its random streams draw what they always did, and blocks are whole."""
 
 import re
 from pathlib import Path

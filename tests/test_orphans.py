@@ -13,7 +13,7 @@ from db.commands import upkeep
 from db.runs import fences
 from db.soundness import orphans
 from ingest import repair_database
-from tests.support import contents
+from tests.support import checked_database
 from tests.support import database as synthetic
 
 REFERENCES = {
@@ -163,10 +163,20 @@ def test_lists_of_neighbors_that_lack_a_rank_are_found_anew(copied):
     assert [line for line in upkeep.check(copied) if not any(way in line for way in ELSEWHERE)] == []
 
 
+def rows(database: Engine) -> dict[str, list]:
+    """Every row of every table; those of counts, which are made anew, without their own ids."""
+    found = {}
+    with database.connect() as connection:
+        for name, table in schema.metadata.tables.items():
+            columns = [column for column in table.c if (name, column.name) != ("facet_cells", "id")]
+            found[name] = sorted(map(repr, connection.execute(select(*columns))))
+    return found
+
+
 def test_a_sound_database_is_left_alone(copied):
-    before = contents.contents(copied)
+    before = rows(copied)
     repair(copied)
-    assert contents.differences(before, contents.contents(copied)) == []
+    assert rows(copied) == before
 
 
 def test_lists_an_identity_views_and_indexes_come_back(copied, capsys):
@@ -193,7 +203,8 @@ def check(database: Engine, *arguments: str) -> int:
     return xpixels.main(["db", "check", *arguments, "--database", address])
 
 
-def test_the_command_says_what_goes_asks_and_ends_sound(copy, capsys):
+def test_the_command_says_what_goes_asks_and_ends_sound(ingested_small, tmp_path, capsys):
+    copy = engines.create(checked_database.copy_to(ingested_small.url.database, tmp_path / "copy.db"))
     with unchecked(copy) as run:
         run("DELETE FROM images WHERE id = (SELECT MIN(image_id) FROM cases WHERE kind = 'adversarial')")
     assert check(copy) == 1

@@ -82,8 +82,8 @@ def sweep_stream(
         default for `WORTH_EDGES` images and more, as compiling them takes long.
 
     With `together` and `edges` the same block of images gives the same bits, whatever other blocks there are;
-    in another block, or in another place of one, an image's sweep may differ by a rounding. Raises ValueError,
-    in one line, for anything else: at the call, not at the first item.
+    in another block, or in another place of one, an image's sweep may differ by a rounding.
+    Raises ValueError, in one line, for anything else: at the call, not at the first item.
     """
     if isinstance(function, Network):
         function = fastest(function)[0]

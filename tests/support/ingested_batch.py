@@ -1,4 +1,4 @@
-"""A real ingest, as small as can be: a network, as a rule the bundled one, on a part of the bundled sample."""
+"""A real ingest, as small as can be: a network, usually the bundled one, on a part of the bundled sample."""
 
 from dataclasses import replace
 from types import SimpleNamespace

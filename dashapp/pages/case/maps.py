@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from dash import ALL, Dash, Output, html
+from dash.development.base_component import Component
 from sqlalchemy import Engine
 
 import db.read
@@ -19,6 +20,7 @@ from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions as words
 from dashapp.words import maps
+from dashapp.words.detectors import margin
 from dashapp.words.glossary import Entry, explained
 
 
@@ -56,7 +58,7 @@ def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView
         caption, alt = ("as given", "The image") if true is None else ("unchanged", f"The image, {true}")
         if case.sample_name:
             caption, alt = f"{case.sample_name}, {caption}", f"{alt} {case.sample_name}"
-        shown = [_picture(case, address, caption, alt, (), over, scale)]
+        shown: list[Component] = [_picture(case, address, caption, alt, (), over, scale)]
     else:
         rings = [(pixel.row, pixel.column) for pixel in case.attack.pixels]
         before, alt = image_address(app, case.original.sha256), f"The original image, {true}"
@@ -91,7 +93,7 @@ def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list[Any]:
     """Color bar and text; `sentences`: what the map means, then what it shows for this image."""
     meaning, *said = sentences
     zero = 100 * (min(max(0.0, scale.low), scale.high) - scale.low) / max(scale.high - scale.low, 1e-6)
-    marks = [(0.0, maps.margin(scale.low)), (100.0, maps.margin(scale.high))]
+    marks = [(0.0, margin(scale.low)), (100.0, margin(scale.high))]
     if 12 < zero < 88:
         marks.insert(1, (zero, "0"))
     return [

@@ -18,6 +18,7 @@ from db import annotations
 from db.availability import unavailable
 from db.engine import writing
 from db.faults import describe
+from db.tables.cases import VERDICTS
 
 READ_ONLY = "This dashboard was started to read only: what is said of a case cannot be changed here."
 NOTE_HINT = "What you see here … (Ctrl+Enter saves)"
@@ -45,7 +46,7 @@ def _fields(case_id: int, said: db.read.CaseAnnotations, known: Sequence[db.read
             type="button",
             **{"aria-pressed": decisions.aria(verdict == said.verdict)},
         )
-        for digit, verdict in enumerate(annotations.VERDICTS, start=1)
+        for digit, verdict in enumerate(VERDICTS, start=1)
     ]
     return [
         html.Div(
@@ -215,15 +216,15 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
                 raise PreventUpdate
             removed = cause["tag"]
             problem = write_change(lambda connection: annotations.remove_tag(connection, case_id, removed))
-            typed = no_update
+            left: Any = no_update  # what stands in the field
         else:
             if not (typed or "").strip():
                 raise PreventUpdate
-            problem = write_change(lambda connection: annotations.add_tag(connection, case_id, typed))
-            typed = no_update if problem else ""
+            problem = write_change(lambda connection: annotations.add_tag(connection, case_id, typed or ""))
+            left = no_update if problem else ""
         tags = db.read.case_annotations(engine, case_id).tags
         known = html.Datalist(_options(db.read.tag_counts(engine)), id=f"tags-in-use-{case_id}")
-        return _chips(case_id, tags), typed, known, problem
+        return _chips(case_id, tags), left, known, problem
 
     @app.callback(
         Output(part("note-state"), "children"),
@@ -231,7 +232,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None) -> None:
         State(part("note"), "value"),
         prevent_initial_call=True,
     )
-    def keep_note(_blurs: int, text: str | None) -> str:
+    def keep_note(_blurs: int, text: str | None) -> Any:
         if ctx.triggered_id is None:
             raise PreventUpdate
         case_id = ctx.triggered_id["case"]

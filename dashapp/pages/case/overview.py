@@ -98,6 +98,7 @@ def network_part(
     strips = {layer.name: _strip(stored.get(layer.name), layer.kind, layer is parts[-1]) for layer in parts}
     drawn = []
     for layer in case.layers:
+        drawing: Component
         if layer.kind == "conv":
             drawing = _maps(layer, stored.get(layer.name))
         elif layer.kind == "composed":
@@ -169,7 +170,7 @@ def _maps(layer: db.read.CaseLayer, activations: Any) -> html.Span:
     """A conv layer as a stack of its strongest maps, drawn in proportion to the layer's sides."""
     side = {"--side": layer.shape[0]}
     if activations is None:
-        planes = [html.Span(className="map") for _ in range(activation_maps.MAPS)]
+        planes: list[Component] = [html.Span(className="map") for _ in range(activation_maps.MAPS)]
     else:
         maps = activation_maps.strongest_maps(activations)
         planes = [

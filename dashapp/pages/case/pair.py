@@ -66,7 +66,9 @@ def register(app: Dash, engine: Engine) -> None:
 
 def _key(scene: Scene) -> str | None:
     view = scene.view
-    return view.pair and f"{view.pair}/{view.layer}/{view.metric}/{view.order}/{scene.theme}"
+    if view.pair is None:
+        return None
+    return f"{view.pair}/{view.layer}/{view.metric}/{view.order}/{scene.theme}"
 
 
 def _draw_pair(scene: Scene) -> dict[str, Any]:
@@ -207,7 +209,7 @@ def _metrics(pair: Pair, places: Sequence[db.read.PairPlace], metric: str) -> ht
     """The pair's distance and rank under every metric."""
     by_metric = {place.metric: place for place in places}
     rows = []
-    for name in pairs.METRICS:
+    for name in METRICS:
         place = by_metric.get(name)
         known = name != "centered-cosine" or pair.mean is not None
         if known:

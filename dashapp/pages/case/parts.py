@@ -60,7 +60,7 @@ def _is_pattern(output: Output) -> bool:
 def fill(tree: Component, parts: Iterable[Part], scene: Scene) -> None:
     """Fill every part of a new page, so that the page is complete when it is sent."""
     scene.sliders = {}
-    components = [one for one in tree._traverse() if getattr(one, "id", None) is not None]
+    components: list[Any] = [one for one in tree._traverse() if getattr(one, "id", None) is not None]
     by_id = {one.id: one for one in components if isinstance(one.id, str)}
     for part in parts:
         places = {name: _places(output, components, by_id) for name, output in part.outputs.items()}
@@ -76,10 +76,8 @@ def fill(tree: Component, parts: Iterable[Part], scene: Scene) -> None:
                     setattr(component, output.component_property, each)
 
 
-def _places(
-    output: Output, components: Sequence[Component], by_id: Mapping[str, Component]
-) -> list[Component]:
-    wanted = output.component_id
+def _places(output: Output, components: Sequence[Any], by_id: Mapping[str, Any]) -> list[Any]:
+    wanted: Any = output.component_id
     if isinstance(wanted, str):
         return [by_id[wanted]]
     return [

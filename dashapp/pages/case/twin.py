@@ -16,6 +16,7 @@ from dashapp.pages.case.overview import class_name, image_address
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState
+from dashapp.theme import class_color
 from dashapp.words import decisions
 from dashapp.words import twins as twin_words
 
@@ -166,9 +167,8 @@ def _spread(
     most = max(*was.values(), *now.values())
 
     def bar(count: int, label: int, side: str) -> html.Td:
-        filled = class_name("", label)
-        filled.className = "twin-bar"
-        filled.style |= {"width": f"{100 * count / most:.1f}%"}
+        style = {"--class-color": class_color(label), "width": f"{100 * count / most:.1f}%"}
+        filled = html.Span(className="twin-bar", style=style)
         return html.Td(
             html.Div([filled, html.Span(str(count))], className="row"), className=f"twin-count is-{side}"
         )

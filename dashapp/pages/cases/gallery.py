@@ -1,5 +1,7 @@
 """The gallery of the case list: large images side by side, to look through many cases at once."""
 
+from typing import Any
+
 from dash import Dash
 
 import db.read
@@ -20,7 +22,7 @@ def _tile(
     row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
 ) -> Element:
     names = options.class_names
-    classes = [class_name(names[row.predicted_class], row.predicted_class)]
+    classes: list[Any] = [class_name(names[row.predicted_class], row.predicted_class)]
     if row.true_class is not None and row.true_class != row.predicted_class:
         true = class_name(names[row.true_class], row.true_class)
         classes = [true, element("span", "→", className="muted"), *classes]

@@ -5,7 +5,7 @@ from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
-from dashapp.draw.html_parts import drawn, element
+from dashapp.draw.html_parts import Element, drawn, element
 from dashapp.words.decisions import ATTACKED_FIRST, OUTCOME_NAMES, alarm_rule_text, percent
 from db.facet_register import FACETS
 from db.vocabulary import DETECTORS, METRIC, OUTCOMES, RULE
@@ -107,7 +107,7 @@ def _exports(exports: list[Component]) -> Component:
     )
 
 
-def _find(query: db.read.CaseQuery) -> Component:
+def _find(query: db.read.CaseQuery) -> Element:
     field = element(
         "input",
         **{
@@ -121,7 +121,7 @@ def _find(query: db.read.CaseQuery) -> Component:
         },
     )
     label = html.Span("Find case numbers, or words of notes and names of files", className="visually-hidden")
-    return html.Label([label, field])
+    return element("label", [label, field])
 
 
 def outcomes(

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
-from dashapp.draw.html_parts import drawn
+from dashapp.draw.html_parts import Element, drawn
 from dashapp.pages import not_found
 from dashapp.pages.cases import facets, gallery, head, saved, table
 from dashapp.router import Visit
@@ -40,7 +40,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
     filters = html.Aside(
         facets.facets(query, options, listed, home), className="facets", **{"aria-label": "Filters"}
     )
-    body = [head.outcomes(query, options, listed, home)]
+    body: list[Component | Element] = [head.outcomes(query, options, listed, home)]
     if listed.rows:
         body += [shown(listed.rows, query, options, app), table.foot(query, listed, home)]
     else:
@@ -86,7 +86,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
         State(ids.LOCATION, "search"),
         prevent_initial_call=True,
     )
-    def open_random(clicks: int | None, search: str | None) -> str:
+    def open_random(clicks: int | None, search: str | None) -> Any:
         case_id = db.read.random_case(engine, search or "") if clicks else None
         return no_update if case_id is None else app.get_relative_path(f"/case/{case_id}")
 
@@ -99,9 +99,7 @@ def register(app: Dash, engine: Engine, writer: Engine | None = None) -> None:
         State(ids.LOCATION, "search"),
         prevent_initial_call=True,
     )
-    def change_saved(
-        _clicks: Any, _submits: Any, _removed: Any, name: str | None, search: str | None
-    ) -> list[Any]:
+    def change_saved(_clicks: Any, _submits: Any, _removed: Any, name: str | None, search: str | None) -> Any:
         if writer is None or not any(one["value"] for one in ctx.triggered):
             return no_update
         forgotten = ctx.triggered_id["view"] if isinstance(ctx.triggered_id, dict) else None

@@ -39,7 +39,10 @@ def table(
         "queries": "Candidates that the attack asked the network about",
         "pixel": "Row and column from the top left (0, 0), color before and after",
     }
-    head = [_header(*column, hints.get(column[0]), query, home) for column in COLUMNS]
+    head = [
+        _header(sort, title, name, width, hints.get(sort or ""), query, home)
+        for sort, title, name, width in COLUMNS
+    ]
     return element(
         "div",
         element(

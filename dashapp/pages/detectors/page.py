@@ -62,7 +62,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
 
 def validation_layout() -> html.Div:
     """All ids of the page, so that Dash can validate callbacks; without data."""
-    return html.Div([dcc.Store(id=ids.DETECTORS_SEARCH), *_charts(None, None, None)])
+    return html.Div([dcc.Store(id=ids.DETECTORS_SEARCH), *_charts(None, (), None)])
 
 
 def register(app: Dash, engine: Engine, _writer: Engine | None = None) -> None:
@@ -86,6 +86,8 @@ def drawn(engine: Engine, search: str, theme: str) -> tuple[Any, ...]:
     query, _ = db.read.evidence_query(engine, search)
     rows = db.read.evidence_summary(engine, query)
     chosen = chosen_row(rows, query)
+    if chosen is None:  # the database was changed since the page was drawn
+        raise PreventUpdate
     compared = compared_rows(rows, chosen)
     points = db.read.evidence_curves(engine, query, compared)
     by_k = db.read.evidence_by_k(engine, query, chosen.detector) if chosen.layer else []
@@ -134,16 +136,16 @@ def _evidence(
 
 
 def _charts(
-    query: EvidenceQuery | None, rows: Sequence[DetectorRow] | None, chosen: DetectorRow | None
+    query: EvidenceQuery | None, rows: Sequence[DetectorRow], chosen: DetectorRow | None
 ) -> list[Component]:
-    """The three cards of the charts; without arguments their ids alone."""
+    """The three cards of the charts; without a detector their ids alone."""
 
     def graph(figure_id: str, *, hidden: bool = False) -> Component:
         style = {"display": "none"} if hidden else None
         classes = f"detector-figure {figure_id}"
         return dcc.Graph(id=figure_id, config=figures.CONFIG, className=classes, style=style)
 
-    if chosen is None:
+    if query is None or chosen is None:
         return [graph(one) for one in (ids.DETECTORS_ROC, ids.DETECTORS_THRESHOLDS, ids.DETECTORS_K)]
     compared = compared_rows(rows, chosen)
     roc = "One curve a layer: its best, or the chosen one. Dot: chosen threshold."

@@ -143,7 +143,7 @@ def names(row: DetectorRow, query: EvidenceQuery) -> tuple[str, str]:
         return row.detector.replace("-", " "), ""
     left_open = [name for name in LABELS if getattr(query, name) == ANY]
     labels = {"reference": f"{row.reference} references"}
-    return row.layer, " · ".join(labels.get(name, getattr(row, name)) for name in left_open)
+    return row.layer or "", " · ".join(labels.get(name, getattr(row, name)) for name in left_open)
 
 
 def _badge(row: DetectorRow) -> Component | None:
