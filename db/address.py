@@ -117,7 +117,7 @@ def expand(path: str) -> str:
         return str(Path(path).expanduser())
     except RuntimeError:
         raise ValueError(
-            f"{path}: nobody knows the home folder that ~ stands for; write the whole path."
+            f"{path}: the home folder that ~ stands for is unknown; write the whole path."
         ) from None
 
 

@@ -13,11 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from db.address import hide_passwords
 from whole_file import NO_ROOM
 
-LATER = "give the command again when that is over"
+LATER = "run the command again when that is over"
 PERMISSIONS = "let this user write the file and its folder, or name another one"
-ADDRESS = "look at the address"
-START = "start it, or look at host and port in the address"
-DISK = "look after the disk, or name another one"
+ADDRESS = "check the address"
+START = "start it, or check host and port in the address"
+DISK = "check the disk, or name another one"
 LOCKED = "is locked by another process, and did not come free in time"
 
 
@@ -54,7 +54,7 @@ CONNECTING = (
     ),
     (r'role "(?P<name>.*?)" does not exist', Fault("has no user {name} on its server", ADDRESS)),
     (r"authentication failed|no password supplied|pg_hba\.conf", Fault("does not let this user in", ADDRESS)),
-    (r"resolve host|translate host name|service not known", Fault("has a host that nobody knows", ADDRESS)),
+    (r"resolve host|translate host name|service not known", Fault("has an unknown host", ADDRESS)),
     (r"timeout expired|timed out|connection timeout", Fault("does not answer in time", ADDRESS)),
     (r"too many clients|remaining connection slots", Fault("has no connection left on its server", LATER)),
     (r'option "(?P<name>.*?)"', Fault("has an option {name}, which PostgreSQL lacks", ADDRESS)),
@@ -65,18 +65,18 @@ CONNECTING = (
 )
 # By SQLSTATE of PostgreSQL, or the first characters of a class of them.
 STATES = {
-    "08": Fault("has lost its connection", "give the command again when the server answers"),
+    "08": Fault("has lost its connection", "run the command again when the server answers"),
     "28": Fault("does not let this user in", ADDRESS),
     "3D": Fault("is not on its server", ADDRESS),
     "40": Fault("was changed by another process at the same moment", "give the command again"),
     "53100": Fault("has no room left on its server's disk", "make room", of_writing=True),
     "53": Fault("has a PostgreSQL server without memory or connections left", LATER),
     "42501": Fault("does not let this user do that ({said})", "ask its owner", of_writing=True),
-    "25006": Fault("only lets itself be read", "its server is a standby, or is set so", of_writing=True),
+    "25006": Fault("is read-only", "its server is a standby, or is configured so", of_writing=True),
     "55P03": Fault(LOCKED, LATER),
     "57014": Fault("has a PostgreSQL server that ended a statement", "it took longer than the server allows"),
     "57P": Fault(
-        "has a PostgreSQL server that is being stopped or started", "give the command again when it runs"
+        "has a PostgreSQL server that is being stopped or started", "run the command again when it runs"
     ),
     "58": Fault("cannot be read or written, says its server", DISK),
     "XX001": Fault("is damaged", "go back to a copy of it"),
@@ -133,7 +133,7 @@ FILES = {
     errno.EDQUOT: "there is no room left for this user",
     errno.EFBIG: "the file may not grow any more",
     errno.EMFILE: "this process has too many files open: raise `ulimit -n`",
-    errno.EIO: "the disk cannot be read or written: look after it",
+    errno.EIO: "the disk cannot be read or written: check it",
 }
 
 
@@ -150,7 +150,7 @@ def describe(error: BaseException, database: str = "the database") -> str:
     if line is None:
         line = " ".join(str(driver_error(error) or error).split()) or type(error).__name__
         if line.startswith("Could not determine home directory"):
-            line = "nobody knows the home folder that ~ stands for: write whole paths, or set HOME"
+            line = "the home folder that ~ stands for is unknown: write whole paths, or set HOME"
         elif not isinstance(error, EXPECTED):
             line = f"{type(error).__name__}: {line} ({FAULT})"
     return hide_passwords(line)

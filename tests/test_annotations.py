@@ -126,7 +126,7 @@ def test_a_database_that_cannot_be_written_is_told_in_one_line(engine):
         for value in judged(create_app(reader, writer=reader), "unclear").values()
         if "children" in value
     ]
-    assert re.match(r"Not saved: the database (cannot be written|only lets itself be read): ", problem)
+    assert re.match(r"Not saved: the database (cannot be written|is read-only): ", problem)
     assert "\n" not in problem
     assert db.read.case_annotations(engine, CASE).verdict is None
 

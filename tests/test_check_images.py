@@ -96,9 +96,9 @@ def test_what_is_in_folders_and_no_image_is_counted_in_both_forms(place, folder,
     assert [entry.get("error", "") for entry in entries] == [
         "",
         "",
-        "40 x 40 pixels, expected 32 x 32 (width x height): scale it, or have it done by --resize",
+        "40 x 40 pixels, expected 32 x 32 (width x height): scale it, or use --resize",
     ]
-    line = "passed over in folders: 2 .gif, 1 .txt, 1 without an ending\n"
+    line = "skipped in folders: 2 .gif, 1 .txt, 1 without an ending\n"
     assert err.startswith(line)
     assert xpixels.main(["check", "in", *QUICK, "--resize", "stretch", *place]) in (0, 3)
     out, err = capsys.readouterr()

@@ -249,13 +249,13 @@ def test_what_people_wrote_is_counted_before_it_goes(address, files, kept, capsy
         annotations.add_tag(connection, 9, "a car")
     made.dispose()
     assert run(address, "--forget", "--yes") == 0
-    assert "people wrote about them, which goes too: 1 note, 2 tags\n" in capsys.readouterr().out
+    assert "annotations about them, which are removed too: 1 note, 2 tags\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "standard input is no terminal, so nobody can be asked: add --yes to do it"),
+        ([], "standard input is no terminal, so nobody can confirm: add --yes to do it"),
         (["--keep"], "--forget removes cases and judges nothing: it takes neither --keep nor --json"),
         (["--json"], "it takes neither --keep nor --json"),
     ],

@@ -123,7 +123,7 @@ def test_a_chosen_detector_that_the_filters_leave_out_is_said(app):
 
 
 def test_tuning_cases_come_with_a_warning(app):
-    assert "what they say is too good" in text_of(page(app, "?partition=tuning")[ids.PAGE]["children"])
+    assert "these results are too optimistic" in text_of(page(app, "?partition=tuning")[ids.PAGE]["children"])
 
 
 def test_every_chart_has_its_query_and_a_detector_without_k_none_for_k(app):

@@ -99,7 +99,7 @@ def test_a_toy_facet_survives_in_an_address_and_stands_on_the_page(toys):
         assert section in page
     html = lists["?partition=all&half=upper"]["html"]
     assert "facet facet-half" in html
-    assert "Take off the filter half upper" in html
+    assert "Remove the filter half upper" in html
     assert lists["?partition=all"]["extents"]["margin"] == [0.5, 0.5]
 
 

@@ -1,4 +1,4 @@
-"""Image files by name: what is found in folders, what is passed over, and names that nobody expects."""
+"""Image files by name: what is found in folders, what is skipped, and unusual names."""
 
 import io
 import os
@@ -79,7 +79,7 @@ def test_what_is_passed_over_is_counted_by_ending(folder):
     files, passed = found("in", "b.txt")
     assert files == [("in/a.png", None), ("b.txt", None)]
     assert passed == (
-        "passed over in folders: 2 .gif, 2 that are no files, 2 without an ending, 1 .t\\nt, 1 .txt, "
+        "skipped in folders: 2 .gif, 2 that are no files, 2 without an ending, 1 .t\\nt, 1 .txt, "
         "1 links to folders"
     )
 

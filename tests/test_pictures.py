@@ -471,7 +471,7 @@ def test_a_tiff_made_by_hand_is_read():
 @pytest.mark.parametrize("form", SAVED)
 def test_another_size_is_refused_with_the_way_out(form):
     said = refusal(saved(Image.new("RGB", (40, 20)), form))
-    assert said == "40 x 20 pixels, expected 32 x 32 (width x height): scale it, or have it done by --resize"
+    assert said == "40 x 20 pixels, expected 32 x 32 (width x height): scale it, or use --resize"
 
 
 def test_a_bomb_is_not_even_opened(monkeypatch):

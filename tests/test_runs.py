@@ -103,7 +103,7 @@ Tuning
   dense  euclidean  total  tuning      -  4       -  1  -  1.000  -  100.0%
   dense  euclidean  total  validation  -  4       -  1  -      -  -   62.5%
 
-What run 4 chose is not there any more: a later tuning has taken its place.
+What run 4 chose is gone: a later tuning replaced it.
 """
 
 
@@ -382,7 +382,7 @@ def test_nothing_is_deleted_where_nobody_can_be_asked_and_nobody_said_yes(databa
     out, err = capsys.readouterr()
     assert out.startswith("batch 'first try' of small on pets #1, runs 1, 2, 3, 6, 7\n")
     assert "4 cases, 13 attacks; " in out
-    assert err == "xpixels: standard input is no terminal, so nobody can be asked: add --yes to do it\n"
+    assert err == "xpixels: standard input is no terminal, so nobody can confirm: add --yes to do it\n"
     assert xpixels.main(["runs", "--batch", "first try", "--database", database]) == 0
 
 

@@ -104,7 +104,7 @@ def add_doors(app: Dash, password: str | None, hosts: Collection[str] = ()) -> N
             sent_password = sent.password if sent is not None and sent.type == "basic" else None
             # Digests have equal lengths, so the time does not reveal the password's length either.
             if not hmac.compare_digest(_digest(sent_password or ""), expected):
-                return line("This dashboard wants its password.", 401, {"WWW-Authenticate": CHALLENGE})
+                return line("This dashboard asks for its password.", 401, {"WWW-Authenticate": CHALLENGE})
         if (flask.request.content_length or 0) > LARGEST_REQUEST:
             return _too_large()
         return None

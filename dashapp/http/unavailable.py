@@ -19,7 +19,7 @@ DATABASE = "X-Xpixels-Database"  # header: identifies the database of a page or 
 UNKEPT = {"Cache-Control": "no-store"}
 SOON = UNKEPT | {"Retry-After": "4"}  # seconds
 NEEDS_NONE = ("_dash-component-suites/", "_dash-dependencies", "_favicon.ico")
-OTHER = "This page shows another database than this server has now. Nothing was changed: load the page anew."
+OTHER = "This page shows another database than the server has now. Nothing was changed: reload the page."
 
 STYLES = ("base.css", "components.css", "shell.css")  # the style sheets of DOCUMENT
 

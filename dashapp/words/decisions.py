@@ -94,7 +94,7 @@ def summary_sentence(
     """One line above the page: what the image is, and what the network predicts."""
     sees = f"The network sees {article(predicted)} with a confidence of {percent(confidence)}"
     if true is None:
-        return f"{sees}. What it truly is, and whether it was attacked, nobody has said."
+        return f"{sees}. Its true class, and whether it was attacked, are unknown."
     if attacked:
         changed = "one pixel" if pixels == 1 else f"{pixels} pixels"
         return f"{sees}. This is {article(true)} with {changed} changed."

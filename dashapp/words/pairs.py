@@ -9,11 +9,11 @@ ORDER_NOTES = {
     "difference": "the units that add most to the distance first",
     "stored": "the units in the order of the network",
 }
-ZOOM_NOTE = "Drag across the chart to zoom into units; double-click for where it began."
+ZOOM_NOTE = "Drag across the chart to zoom into units; double-click to reset."
 METRICS_NOTE = (
     "Ranks are among the 50 neighbors that are stored of this case, where the metric is stored at all."
 )
-UNREAD_NOTE = "It takes the mean of the whole reference set: choose this metric above to have it read."
+UNREAD_NOTE = "It takes the mean of the whole reference set: choose this metric above to load it."
 
 
 def title(case_id: int, position: int, label: str, rank: int | None, layer: str) -> str:

@@ -19,7 +19,7 @@ def require_consent(question: str, *, given: bool) -> None:
     if given:
         return
     if not sys.stdin.isatty():
-        raise UsageError("standard input is no terminal, so nobody can be asked: add --yes to do it")
+        raise UsageError("standard input is no terminal, so nobody can confirm: add --yes to do it")
     try:
         answer = input(f"{question} [y/N] ")
     except EOFError:

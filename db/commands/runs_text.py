@@ -166,7 +166,7 @@ def laid_out(shown: Sequence[Part], told: Sequence[Told]) -> str:
     if len(runs) == 2 and runs[0].parameters == runs[1].parameters:
         texts.insert(1, "Both were asked for the same.\n")
     texts += [
-        f"What run {one.run.id} chose is not there any more: a later tuning has taken its place.\n"
+        f"What run {one.run.id} chose is gone: a later tuning replaced it.\n"
         for one in told
         if one.run.stage == "tuning" and one.run.status == "done" and not one.tuning
     ]

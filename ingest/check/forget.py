@@ -114,9 +114,9 @@ def _description(
     written = written_about_kept(connection, set(ids))
     if written:
         counted = ", ".join(_count(count, kind) for kind, count in written.items())
-        yield f"people wrote about them, which goes too: {counted}"
+        yield f"annotations about them, which are removed too: {counted}"
     rows = deletion.count_rows(connection, rows_of_cases(connection, ids))
-    yield f"with all that hangs on them: {_count(sum(rows.values()), 'row')}"
+    yield f"with everything that depends on them: {_count(sum(rows.values()), 'row')}"
 
 
 def _delete_empty_datasets(connection: Connection) -> None:

@@ -58,7 +58,7 @@ class Turn:
         while isinstance(found := leases.take(self.engine, code_version(), silent), leases.Holder):
             if seen is None or found[:3] != seen[:3]:  # once for each process that is waited for
                 who = f"process {found.process} on {found.host}, since {found.since}"
-                does = "waiting, and taking part in its work" if self.meanwhile else "waiting"
+                does = "waiting, and helping with its work" if self.meanwhile else "waiting"
                 self.say(f"another ingest ({who}) is at work on this database: {does}")
             if found != seen:
                 seen, noticed = found, time.monotonic()

@@ -66,7 +66,9 @@ def _until_done(task: Task, run_id: int, total: int) -> Iterator[Done]:
             last_report = time.monotonic()
             continue
         if time.monotonic() - last_report > PATIENCE:
-            print(f"waiting for others, who are at the last {left} items", file=sys.stderr, flush=True)
+            print(
+                f"waiting for other workers, which compute the last {left} items", file=sys.stderr, flush=True
+            )
             last_report = time.monotonic()
         time.sleep(LOOKS)
 

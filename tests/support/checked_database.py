@@ -19,7 +19,7 @@ EVERY = (*LAYERS, *COMPARED, "repair")
 
 
 def make(ingested: Engine, path: Path, weights: Path) -> Path:
-    """A copy of the small ingest of these weights, with a conv layer and `composed-scaled` compared as well."""
+    """A copy of the small ingest of these weights that also compares a conv layer and `composed-scaled`."""
     copy_to(Path(ingested.url.database), path)
     made, loaded = engines.create(path), checkpoint.load(weights)
     with writing(made) as connection:

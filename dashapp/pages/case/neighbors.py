@@ -58,7 +58,7 @@ def neighbors_part() -> html.Section:
                         id=ids.CASE_FIT,
                         className="button",
                         type="button",
-                        title="The whole graph into view",
+                        title="Fit the whole graph into view",
                     ),
                 ],
             ),
@@ -86,7 +86,7 @@ def neighbors_part() -> html.Section:
                             ),
                             html.Div(className="graph-card card floating small", hidden=True),
                         ],
-                        **{"aria-label": "Neighbors as a graph; the list beside it says the same"},
+                        **{"aria-label": "Neighbors as a graph; the list beside it shows the same"},
                     ),
                     html.Div(
                         [

@@ -20,7 +20,7 @@ from db.engine import writing
 from db.faults import describe
 from db.tables.cases import VERDICTS
 
-READ_ONLY = "This dashboard was started to read only: what is said of a case cannot be changed here."
+READ_ONLY = "This dashboard was started read-only: annotations cannot be changed here."
 NOTE_HINT = "What you see here … (Ctrl+Enter saves)"
 
 

@@ -100,7 +100,7 @@ def _hint(label: str, *, selected: bool, alone: bool, several: bool) -> str:
     if alone:
         return ""
     if selected:
-        return "Take off this filter"
+        return "Remove this filter"
     return f"Show {label} too" if several else ""
 
 

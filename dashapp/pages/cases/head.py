@@ -206,7 +206,7 @@ def _chip(title: str, value: str, href: str) -> Component:
         [html.Span(f"{title} ", className="muted"), value, off],
         href=href,
         className="chip row small",
-        title=f"Take off the filter {title} {value}",
+        title=f"Remove the filter {title} {value}",
     )
 
 
@@ -227,7 +227,7 @@ def _outcome(outcome: str, counts: dict[str, int], query: db.read.CaseQuery, hom
             id=ids.list_link("outcome", outcome),
             href=home + query.toggled("outcome", outcome).search(),
             className=f"tile outcome-{outcome}" + " tile-on" * selected,
-            title="Take off this filter" if selected else f"Show: {OUTCOME_NAMES[outcome]}",
+            title="Remove this filter" if selected else f"Show: {OUTCOME_NAMES[outcome]}",
             children=[
                 html.Span(className=f"mark mark-{outcome}"),
                 html.Span(OUTCOME_NAMES[outcome], className="tile-name"),

@@ -39,7 +39,7 @@ def head(query: EvidenceQuery, rows: Sequence[DetectorRow], chosen: DetectorRow 
         said.append(html.Span(counted, className="muted"))
     note = "k and threshold are chosen on the tuning cases, and judged on the validation cases."
     if query.partition == "tuning":
-        note = "These are the cases that k and threshold were chosen on: what they say is too good."
+        note = "These are the cases that k and threshold were chosen on: these results are too optimistic."
     said.append(html.P(note, className="muted small list-note"))
     if query.detector is not None and chosen is not None and chosen.detector != query.detector:
         missing = f"The filters leave out {query.detector}; the charts show {chosen.detector}."

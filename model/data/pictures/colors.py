@@ -50,9 +50,7 @@ def to_rgb(picture: Image.Image, profile: bytes | None) -> tuple[Image.Image, li
         picture, name = _from_profile(picture, profile)
         said += [f"converted to sRGB from its color profile, {name}"] if name else []
     elif picture.mode == "CMYK":
-        raise PictureError(
-            "CMYK without a color profile: what colors they are nobody knows; convert it to RGB"
-        )
+        raise PictureError("CMYK without a color profile: its colors are undefined; convert it to RGB")
     return picture.convert("RGB"), said
 
 
@@ -69,7 +67,9 @@ def _opaque(picture: Image.Image) -> Image.Image:
     """The picture without its alpha channel or transparent color; a gray picture stays gray."""
     fourth = picture.getchannel("X") if picture.mode == "RGBX" else picture.convert("RGBA").getchannel("A")
     if cast(tuple[float, float], fourth.getextrema())[0] < 255:  # of one channel: least and largest
-        raise PictureError("has transparent pixels, expected none: what lies behind them decides; flatten it")
+        raise PictureError(
+            "has transparent pixels, expected none: the result depends on what is behind them; flatten it"
+        )
     if picture.mode in ("1", "L", "P", "RGB"):  # one or several transparent colors that no pixel has
         plain = picture.copy()
         plain.info.pop("transparency", None)

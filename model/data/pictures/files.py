@@ -80,7 +80,7 @@ def passed_over(passed: Counter[str]) -> str:
     kinds = sorted(passed.items(), key=lambda pair: (-pair[1], pair[0]))
     listed = ", ".join(f"{count:,} {ending}" for ending, count in kinds[:8])
     rest = sum(count for _, count in kinds[8:])
-    return f"passed over in folders: {listed}" + (f", {rest:,} others" if rest else "")
+    return f"skipped in folders: {listed}" + (f", {rest:,} others" if rest else "")
 
 
 def _inside(folder: str, passed: Counter[str]) -> list[tuple[str, PictureError | None]]:
@@ -107,7 +107,7 @@ def _inside(folder: str, passed: Counter[str]) -> list[tuple[str, PictureError |
 def _read(stream: BinaryIO, most: int) -> bytes:
     data = stream.read(most + 1)
     if len(data) > most:
-        raise PictureError(f"more than {most:,} bytes: scale it down, or have it done by --resize")
+        raise PictureError(f"more than {most:,} bytes: scale it down, or use --resize")
     return data
 
 

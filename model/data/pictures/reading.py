@@ -130,9 +130,7 @@ def _check_stored_size(size: Size, wanted: Size, how: str | None) -> None:
 
 
 def _wrong_size(size: Size, wanted: Size) -> PictureError:
-    return PictureError(
-        f"{size} pixels, expected {wanted} (width x height): scale it, or have it done by --resize"
-    )
+    return PictureError(f"{size} pixels, expected {wanted} (width x height): scale it, or use --resize")
 
 
 def _other_name(name: str, suffix: str | None) -> list[str]:
