@@ -179,7 +179,7 @@ def test_a_page_of_the_database_before_writes_nothing_into_the_one_after_a_resta
     process, _ = start()
     write(tab, "of the one before")
     expect(tab.get_by_role("alert")).to_contain_text(
-        "This page shows another database than this server has now"
+        "This page shows another database than the server has now"
     )
     expect(tab.get_by_label("Note")).to_have_value("of the one before")
     assert notes(path) == []
