@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # `run` first checks that these are our own packages
     from types import SimpleNamespace
     from typing import NoReturn
 
-    from db.commands.parser import Commands, Parser
+    from db.commands.parser import Commands, Parser, Run
 
 __version__ = "0.6.0"
 
@@ -113,26 +113,58 @@ def parser() -> Parser:
     )
     root.add_argument("--version", action="version", version=f"xpixels {__version__}")
     commands = Commands(root)
-    _demo(commands)
-    _data(commands)
-    _training(commands)
-    _ingest(commands)
-    _study(commands)
-    _check(commands)
-    _serve(commands)
-    _sql(commands)
-    _runs(commands)
-    _db(commands)
+    help = "ingest a small batch of the bundled sample, then serve it"
+    commands.add("demo", _demo, help, stopped=GOES_ON)
+    help = "fetch and verify a data set into your cache folder"
+    stopped = "nothing was kept: the same command begins anew"
+    group = commands.add_group("data", "fetch data sets")
+    group.add("fetch", _fetch, help, stopped=stopped, database=False)
+    help = "train the network on full CIFAR-10; resumes"
+    stopped = "whole epochs are kept, and the same command goes on from there"
+    commands.add("train", _train, help, stopped=stopped, database=False)
+    help = "measure a network's accuracy on the test images, and store its prediction for each"
+    commands.add("evaluate", _evaluate, help, stopped=NOTHING_WRITTEN, database=False)
+    help = "attack, compare and write the next batch of cases; resumes"
+    commands.add("ingest", _ingest, help, stopped=GOES_ON)
+    help = "choose k and threshold again and decide every case"
+    stopped = "each layer and detector is tuned as before or anew: give the same command again"
+    commands.add("tune", _tune, help, stopped=stopped)
+    help = "the paper's evaluation at its own scale, with baselines, pairs and intervals; resumes"
+    commands.add("study", _study, help, stopped=GOES_ON)
+    help = "judge images: prediction, alarms and their reasons"
+    commands.add("check", _check, help, stopped=NOTHING_WRITTEN)
+    commands.add("serve", _serve, "serve the dashboard", stopped="notes are kept")
+    commands.add("sql", _sql, "run one SQL statement, read-only", stopped=ONLY_READS)
+    help = "write a whole table or view as CSV, JSON or Parquet"
+    commands.add("export", _export, help, stopped=ONLY_READS)
+    help = "list the runs that wrote the rows, show one in full, compare two"
+    commands.add("runs", _runs, help, stopped=ONLY_READS)
+    _add_db(commands.add_group("db", "maintain the database"))
     return root
 
 
-def _demo(commands: Commands) -> None:
+def _add_db(group: Commands) -> None:
+    help = "upgrade the database to this program's revision, or create it"
+    group.add("upgrade", _upgrade, help, stopped="the database is as it was")
+    help = "check the file, its references and its counts"
+    group.add("check", _check_database, help, stopped=NOTHING_WRITTEN)
+    group.add("info", _info, "show revision, networks, counts and sizes", stopped=ONLY_READS)
+    help = "write a compact copy, also while others write"
+    group.add("backup", _backup, help, stopped="no copy was made")
+    help = "copy a whole database, for example from SQLite to PostgreSQL or back"
+    stopped = "no row was written, and the source is as it was"
+    group.add("copy", _copy, help, stopped=stopped, database=False)
+
+
+# Each of these is called only when its command is given: the others' imports would take long.
+
+
+def _demo(command: Parser) -> Run:
     from dashapp.options import add_options
 
-    help = "ingest a small batch of the bundled sample, then serve it"
-    command = commands.add("demo", _run_demo, help, stopped=GOES_ON)
     add_options(command)
     command.add_argument("--no-serve", action="store_true", help="only make the database")
+    return _run_demo
 
 
 def _run_demo(options: argparse.Namespace) -> None:
@@ -162,16 +194,13 @@ def _own_command() -> list[str]:
     return [sys.executable, "-P", "-c", start.format(str(Path(__file__).resolve().parent))]
 
 
-def _data(commands: Commands) -> None:
+def _fetch(command: Parser) -> Run:
     from model.data.registry import DATASETS
 
-    group = commands.add_group("data", "fetch data sets")
-    help = "fetch and verify a data set into your cache folder"
-    stopped = "nothing was kept: the same command begins anew"
-    fetch = group.add("fetch", _run_fetch, help, stopped=stopped, database=False)
     fetchable = [name for name, source in DATASETS.items() if source.fetch]
-    fetch.add_argument("name", choices=fetchable, help="the data set")
-    fetch.add_argument("--from", dest="source", metavar="PATH", help="an archive or folder on this machine")
+    command.add_argument("name", choices=fetchable, help="the data set")
+    command.add_argument("--from", dest="source", metavar="PATH", help="an archive or folder on this machine")
+    return _run_fetch
 
 
 def _run_fetch(options: argparse.Namespace) -> None:
@@ -185,36 +214,39 @@ def _run_fetch(options: argparse.Namespace) -> None:
     print(f"{source.name} is in {source.fetch(from_path=options.source)}")
 
 
-def _training(commands: Commands) -> None:
-    from ingest import evaluate as evaluation
+def _train(command: Parser) -> Run:
     from model.network.train_command import add_options, train
 
-    help = "train the network on full CIFAR-10; resumes"
-    stopped = "whole epochs are kept, and the same command goes on from there"
-    add_options(commands.add("train", train, help, stopped=stopped, database=False))
-    help = "measure a network's accuracy on the test images, and store its prediction for each"
-    command = commands.add(
-        "evaluate", evaluation.run_options, help, stopped=evaluation.stopped, database=False
-    )
-    command.set_defaults(database_may_lack=True)
-    evaluation.add_options(command)
+    add_options(command)
+    return train
 
 
-def _ingest(commands: Commands) -> None:
-    from ingest.command import add_options, run_options, tune
+def _evaluate(command: Parser) -> Run:
+    from ingest.evaluate import add_options, run_options, stopped
 
-    help = "attack, compare and write the next batch of cases; resumes"
-    add_options(commands.add("ingest", run_options, help, stopped=GOES_ON))
-    help = "choose k and threshold again and decide every case"
-    stopped = "each layer and detector is tuned as before or anew: give the same command again"
-    commands.add("tune", tune, help, stopped=stopped)
+    command.set_defaults(database_may_lack=True, stopped=stopped)
+    add_options(command)
+    return run_options
 
 
-def _study(commands: Commands) -> None:
+def _ingest(command: Parser) -> Run:
+    from ingest.command import add_options, run_options
+
+    add_options(command)
+    return run_options
+
+
+def _tune(_command: Parser) -> Run:
+    from ingest.command import tune
+
+    return tune
+
+
+def _study(command: Parser) -> Run:
     from ingest.study import add_options
 
-    help = "the paper's evaluation at its own scale, with baselines, pairs and intervals; resumes"
-    add_options(commands.add("study", _run_study, help, stopped=GOES_ON))
+    add_options(command)
+    return _run_study
 
 
 def _run_study(options: argparse.Namespace) -> None:
@@ -230,17 +262,19 @@ def _run_study(options: argparse.Namespace) -> None:
             print("\n".join(map(str, write_report(database, options.report))))
 
 
-def _check(commands: Commands) -> None:
+def _check(command: Parser) -> Run:
     from ingest.check.command import add_options, run_options, stopped
 
-    help = "judge images: prediction, alarms and their reasons"
-    add_options(commands.add("check", run_options, help, stopped=stopped))
+    command.set_defaults(stopped=stopped)
+    add_options(command)
+    return run_options
 
 
-def _serve(commands: Commands) -> None:
+def _serve(command: Parser) -> Run:
     from dashapp.options import add_options
 
-    add_options(commands.add("serve", _run_serve, "serve the dashboard", stopped="notes are kept"))
+    add_options(command)
+    return _run_serve
 
 
 def _run_serve(options: argparse.Namespace) -> None:
@@ -251,20 +285,24 @@ def _run_serve(options: argparse.Namespace) -> None:
         serve(options.database, **serve_keywords(options))
 
 
-def _sql(commands: Commands) -> None:
-    from db.commands.sql_command import add_export_options, add_sql_options, export, run
+def _sql(command: Parser) -> Run:
+    from db.commands.sql_command import add_sql_options, run
 
-    add_sql_options(commands.add("sql", run, "run one SQL statement, read-only", stopped=ONLY_READS))
-    help = "write a whole table or view as CSV, JSON or Parquet"
-    add_export_options(commands.add("export", export, help, stopped=ONLY_READS))
+    add_sql_options(command)
+    return run
 
 
-def _runs(commands: Commands) -> None:
+def _export(command: Parser) -> Run:
+    from db.commands.sql_command import add_export_options, export
+
+    add_export_options(command)
+    return export
+
+
+def _runs(command: Parser) -> Run:
     from db.commands import runs
     from ingest import delete_batch
 
-    help = "list the runs that wrote the rows, show one in full, compare two"
-    command = commands.add("runs", runs.run, help, stopped=ONLY_READS)
     runs.add_options(command)
     help = "list the batches and what each added"
     part = command.add_part("batches", runs.run_batches, help, stopped=ONLY_READS)
@@ -272,31 +310,45 @@ def _runs(commands: Commands) -> None:
     help = "delete a batch with all that depends on it, such as cases and attacks; shows the counts first"
     part = command.add_part("delete", delete_batch.run, help, stopped=delete_batch.STOPPED)
     delete_batch.add_options(part)
+    return runs.run
 
 
-def _db(commands: Commands) -> None:
-    from db.commands import upkeep_command as care
-    from ingest import repair_database
+def _upgrade(_command: Parser) -> Run:
+    from db.commands.upkeep_command import upgrade
 
-    group = commands.add_group("db", "maintain the database")
-    help = "upgrade the database to this program's revision, or create it"
-    group.add("upgrade", care.upgrade, help, stopped="the database is as it was")
-    help = "check the file, its references and its counts"
-    command = group.add("check", repair_database.run, help, stopped=repair_database.stopped)
-    repair_database.add_options(command)
-    help = "show revision, networks, counts and sizes"
-    care.add_info_options(group.add("info", care.info, help, stopped=ONLY_READS))
-    help = "write a compact copy, also while others write"
-    care.add_backup_options(group.add("backup", care.backup, help, stopped="no copy was made"))
-    help = "copy a whole database, for example from SQLite to PostgreSQL or back"
-    stopped = "no row was written, and the source is as it was"
-    command = group.add("copy", _run_copy, help, stopped=stopped, database=False)
+    return upgrade
+
+
+def _check_database(command: Parser) -> Run:
+    from ingest.repair_database import add_options, run, stopped
+
+    command.set_defaults(stopped=stopped)
+    add_options(command)
+    return run
+
+
+def _info(command: Parser) -> Run:
+    from db.commands.upkeep_command import add_info_options, info
+
+    add_info_options(command)
+    return info
+
+
+def _backup(command: Parser) -> Run:
+    from db.commands.upkeep_command import add_backup_options, backup
+
+    add_backup_options(command)
+    return backup
+
+
+def _copy(command: Parser) -> Run:
     command.add_argument(
         "source", metavar="SOURCE", help="path or URL of the database to read; it is not changed"
     )
     command.add_argument(
         "target", metavar="TARGET", help="path or URL of the database to write: new, or without rows"
     )
+    return _run_copy
 
 
 def _run_copy(options: argparse.Namespace) -> None:

@@ -3,13 +3,16 @@
 All code that prints an address, or a text that may contain one, whole or malformed, uses this module.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 ENVIRONMENT = "XPIXELS_DATABASE_URL"
 DEFAULT = "xpixels.db"
@@ -36,7 +39,10 @@ def default() -> str:
 
 def shown(address: str | os.PathLike[str] | URL) -> str:
     """An address fit to be printed: its password is hidden, whichever part of it holds the password."""
-    text = address.render_as_string(hide_password=False) if isinstance(address, URL) else os.fspath(address)
+    if isinstance(address, str | os.PathLike):
+        text = os.fspath(address)
+    else:
+        text = address.render_as_string(hide_password=False)
     return hide_passwords(text.replace("\n", " "))
 
 
@@ -92,6 +98,9 @@ def parse(address: str | os.PathLike[str]) -> URL:
 
     Raises ValueError, in one line without the password, for anything else.
     """
+    from sqlalchemy import URL, make_url  # takes long, and not every command needs it
+    from sqlalchemy.exc import ArgumentError
+
     text = os.fspath(address)
     text = text.strip() if "://" in text else text
     if not text or "\0" in text:

@@ -3,16 +3,15 @@
 The migrations lie beside this package: they are found from any folder, and when installed.
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -22,6 +21,10 @@ from db.engine import create, file, lock_upgrades, remove, require_file, writing
 from db.opening import opened
 from db.soundness import schema_faults
 from db.soundness.schema_faults import Fault
+
+if TYPE_CHECKING:  # Alembic comes where it is used: most commands only compare the revision
+    from alembic.config import Config
+    from alembic.script import Script
 
 OURS = {"cases", "images", "networks", "runs"}  # tables that every revision has
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
@@ -33,7 +36,7 @@ class RevisionError(ValueError):
 
 def head() -> str:
     """The revision that this program works with."""
-    return cast(str, _scripts().get_current_head())  # there are revisions
+    return _revisions()[0]
 
 
 def current(engine: Engine) -> str | None:
@@ -174,6 +177,8 @@ def upgrade_and_restore(engine: Engine, revision: str = "head") -> Upgraded:
 
 
 def _migrate(engine: Engine, revision: str) -> None:
+    from alembic import command
+
     path = file(engine)
     new = None if path is None or path.exists() else path
     try:
@@ -214,6 +219,8 @@ def restore(engine: Engine) -> tuple[list[Fault], list[Fault]]:
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Takes the database back to an older revision, in one transaction; `base` is an empty database."""
+    from alembic import command
+
     _run(engine, command.downgrade, revision)
 
 
@@ -230,6 +237,8 @@ def draft(message: str) -> Path:
     For authors of the schema, who then read and correct it: views, CHECKs, AUTOINCREMENT and WITHOUT ROWID
     are not compared, and a table that is rebuilt loses the last two unless `table_kwargs` repeat them.
     """
+    from alembic import command
+
     with TemporaryDirectory() as folder:
         engine = create(Path(folder) / "draft.db")
         upgrade(engine)
@@ -238,23 +247,22 @@ def draft(message: str) -> Path:
             config.attributes["connection"] = connection
             script = command.revision(config, message, autogenerate=True, rev_id=f"{int(head()) + 1:04}")
         engine.dispose()
-    return Path(cast(Script, script).path)  # one message, one script
+    return Path(cast("Script", script).path)  # one message, one script
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
 def _revisions() -> list[str]:
-    """Every revision that this program knows, newest first."""
-    return [script.revision for script in _scripts().walk_revisions()]
+    """Every revision that this program knows, newest first: each has a file whose name begins with it."""
+    files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
+    return sorted((file.name.partition("_")[0] for file in files), reverse=True)
 
 
 def name(engine: Engine) -> str:

@@ -31,7 +31,7 @@ def anchors(path: Path) -> set[str]:
 
 def commands(parser: Parser, path: str = "") -> dict[str, Parser]:
     """Every command by its words, as `db check` or `runs delete`."""
-    found = {path: parser} if path else {}
+    found = {path: parser.complete()} if path else {}
     below = dict(getattr(parser, "parts", {}))
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

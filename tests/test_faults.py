@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -23,14 +23,31 @@ ROOT = Path(__file__).parents[1]
 STATUSES = (0, 1, 2, 3)
 
 
+LIGHT = ("db", "data", "export", "runs", "sql")  # these need neither JAX nor Dash
+
+
 @pytest.fixture(scope="module")
 def runner():
-    """A process that runs commands under a failure: (arguments, failure, folder) -> status, out, err."""
+    """Runs commands under a failure: (arguments, failure, folder) -> status, out, err."""
     settings = os.environ | {"PYTHONWARNINGS": "ignore", "PYTHONPATH": "."}
     program = [sys.executable, str(ROOT / "tests" / "support" / "fault_runner.py")]
-    with subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=settings
-    ) as process:
+    with ExitStack() as running:
+
+        def start(*words):
+            process = running.enter_context(
+                subprocess.Popen(
+                    [*program, *words],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    cwd=ROOT,
+                    env=settings,
+                )
+            )
+            running.callback(process.stdin.close)
+            return process
+
+        light, heavy = start("light"), start()
 
         def run(arguments, failure, folder, *, without=(), **environment):
             asked = {
@@ -40,12 +57,12 @@ def runner():
                 "environment": environment,
                 "without": without,
             }
+            process = light if arguments[0] in LIGHT else heavy
             process.stdin.write(json.dumps(asked) + "\n")
             process.stdin.flush()
             return json.loads(process.stdout.readline())
 
         yield run
-        process.stdin.close()
 
 
 @pytest.fixture
@@ -273,7 +290,7 @@ def test_a_statement_that_cannot_be_asked_is_one_line(statement, runner, places)
 # What each is imported for, and what imports it, too.
 IMPORTS = {
     "sqlalchemy": (["db", "info"], ["alembic"]),
-    "alembic": (["db", "info"], []),
+    "alembic": (["db", "upgrade", "--database", "new.db"], []),
     "numpy": (["check", "x.png"], ["jax", "flax", "optax", "PIL", "plotly"]),
     "jax": (["evaluate", "--dataset", "cifar10-sample"], ["flax", "optax"]),
     "flax": (["evaluate", "--dataset", "cifar10-sample"], []),

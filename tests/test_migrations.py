@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, func, select, text
 
 from db import engine, migrate, schema
@@ -100,6 +101,12 @@ def test_alembic_finds_no_difference_between_migrations_and_metadata(migrated):
     with migrated.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_the_names_of_the_migrations_tell_the_revisions_that_alembic_finds():
+    found = ScriptDirectory.from_config(migrate._config())
+    assert migrate._revisions() == [script.revision for script in found.walk_revisions()]
+    assert migrate.head() == found.get_current_head()
 
 
 def test_an_upgrade_of_what_is_current_does_nothing(migrated):

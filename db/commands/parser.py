@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 Run = Callable[[argparse.Namespace], int | None]  # does a command; returns its exit status, None is 0
+Describe = Callable[["Parser"], Run]  # adds the options of a command, and returns what does it
 # What holds after a command is stopped, or finds no room on a disk; perhaps depending on its options.
 Stopped = str | Callable[[argparse.Namespace], str]
 
@@ -27,6 +28,14 @@ class Parser(argparse.ArgumentParser):
         self.register("type", int, _whole_number)
         self.register("type", float, _number)
         self.parts: dict[str, Parser] = {}
+        self.describe: Describe | None = None
+
+    def complete(self) -> Parser:
+        """Add the options if that is still to be done: only the command that is given needs its own."""
+        if self.describe is not None:
+            describe, self.describe = self.describe, None
+            self.set_defaults(run=describe(self))
+        return self
 
     def add_part(self, name: str, run: Run, help: str, *, stopped: Stopped) -> Parser:
         """Add a part with its own options, beside those of the command, whose `--help` lists its parts."""
@@ -41,6 +50,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Let the named part parse the rest, or else the command parse all."""
+        self.complete()
         if args and args[0] in self.parts:
             return self.parts[args[0]].parse_known_args(args[1:], namespace)
         return super().parse_known_args(args, namespace)
@@ -75,13 +85,18 @@ class Commands:
             title="commands", metavar="COMMAND", required=True, parser_class=Parser
         )
 
-    def add(self, name: str, run: Run, help: str, *, stopped: Stopped, database: bool = True) -> Parser:
-        """Add a command, and return it to get its options. database: one of them is `--database`."""
-        command = self._parsers.add_parser(name, help=help, description=help)
-        command.set_defaults(run=run, stopped=stopped, usage_error=command.error)
+    def add(
+        self, name: str, describe: Describe, help: str, *, stopped: Stopped, database: bool = True
+    ) -> None:
+        """Add a command. database: one of its options is `--database`.
+
+        describe: called when the command is given, as its imports may take long; may set another `stopped`.
+        """
+        command: Parser = self._parsers.add_parser(name, help=help, description=help)
+        command.set_defaults(stopped=stopped, usage_error=command.error)
+        command.describe = describe
         if database:
             _add_database(command)
-        return command
 
     def add_group(self, name: str, help: str) -> Commands:
         """Add a command that has commands of its own."""

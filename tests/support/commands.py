@@ -51,7 +51,9 @@ def commands() -> list[str]:
 
 
 def _commands(parser: Parser, before: str) -> Iterator[str]:
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    groups = [
+        action for action in parser.complete()._actions if isinstance(action, argparse._SubParsersAction)
+    ]
     if not groups:
         yield before.strip()
         yield from (f"{before.strip()} {name}" for name in parser.parts)

@@ -3,7 +3,8 @@
 A line is JSON: arguments, the failure's name, the folder to work in, and modules to do without, or none: the
 first is missing, and the others, which import it, are imported anew, as our own are. The answer is a line of
 JSON: the exit status, and what was said on standard output and error. Imports are made once, so that a run
-takes little.
+takes little. Started with the word `light`, it leaves out JAX and Dash, as a fork of a large process takes
+long: for commands that need neither.
 """
 
 import gc
@@ -16,6 +17,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -23,14 +25,18 @@ from typing import TextIO
 
 import xpixels
 from db import engine
+from tests.support import commands
 
 OTHERS = (
-    "unicodedata",
+    "alembic.command",
     "encodings.ascii",
     "encodings.idna",
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite",
-    "dashapp.server",
+    "unicodedata",
 )
+LIGHT = ("db",)  # the packages that the light one imports whole, besides what the parser needs
 NOBODY = 65534
 SECONDS = 60  # the longest that a command may take
 ENCODING = ["utf-8"]  # of the streams of a child
@@ -166,17 +172,18 @@ def without(names: list[str]) -> ModuleType:
     return importlib.import_module("xpixels")
 
 
-def import_everything() -> None:
+def import_packages(packages: Sequence[str]) -> None:
     """So that a child need not, also where its user may not read what is imported."""
-    for name in xpixels.PACKAGES:
+    for name in packages:
         for module in pkgutil.walk_packages([str(Path(xpixels.__file__).parent / name)], f"{name}."):
             importlib.import_module(module.name)
     for name in OTHERS:
         importlib.import_module(name)
+    commands.commands()
 
 
 if __name__ == "__main__":
-    import_everything()
+    import_packages(LIGHT if "light" in sys.argv[1:] else xpixels.PACKAGES)
     gc.collect()
     gc.freeze()  # or each child would go through all of it
     serve()

@@ -51,11 +51,12 @@ def run(
 
 def serve(asked: str) -> None:
     """Run each command, in the new process."""
-    import xpixels
-    from db import migrate  # noqa: F401
-    from db.commands import runs, sql_command, upkeep_command  # noqa: F401
+    import sqlalchemy.dialects.sqlite  # noqa: F401
 
-    xpixels.parser()
+    import xpixels
+    from tests.support import commands
+
+    commands.commands()  # imports what they need
     ours = os.dup(1)
     for words, given in json.loads(asked):
         reading, writing = os.pipe()

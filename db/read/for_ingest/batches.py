@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from sqlalchemy import Connection, and_, case, distinct, func, select
 
 from db.query_types import AnySelect
@@ -24,6 +23,9 @@ from db.schema import (
     vulnerability_maps,
 )
 from db.vocabulary import PARTITIONS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class KnownAttack(NamedTuple):
@@ -208,6 +210,8 @@ def cases_without_neighbors(connection: Connection, network: int, layer_id: int,
 
 def case_votes(connection: Connection, network: int, layer_id: int, metric: str) -> CaseVotes:
     """Every case of a network that has neighbors in a layer under a metric, with their labels."""
+    import numpy as np
+
     rows = connection.execute(
         select(
             cases.c.id,

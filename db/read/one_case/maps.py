@@ -4,14 +4,18 @@ maps before the attack.
 Axis letters: H rows, W columns.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
+
 from sqlalchemy import Connection, Engine, select
 
 from db.query_types import AnyRow
 from db.read.one_case.rows import CaseActivation
 from db.schema import cases, images, layers, original_activations, repairs, samples, vulnerability_maps
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CORNERS, GRID = "corners", "grid-"  # the sets of colors of a sweep: 2, or N, levels per channel
 
@@ -38,6 +42,8 @@ def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
     Raises:
         LookupError: there is no such case.
     """
+    import numpy as np
+
     columns = vulnerability_maps.c
     with engine.connect() as connection:
         case = _case(connection, case_id)
@@ -110,6 +116,8 @@ def _repair(connection: Connection, network: int, image: int) -> PixelMap | None
 
 
 def _margins(row: AnyRow, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
     margins = np.frombuffer(row.margins, "<f2").reshape(shape).astype(np.float32)
     width = "u1" if len(row.classes) == shape[0] * shape[1] else "<u2"
     return margins, np.frombuffer(row.classes, width).reshape(shape).astype(np.int64)
