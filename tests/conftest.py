@@ -43,6 +43,8 @@ if "PYTEST_XDIST_WORKER" in os.environ or not any(word.startswith(("-n", "--nump
 
 unfenced_commits.forbid()
 sole_writer.forbid_others()
+# XLA reads its options once more for each program that it compiles, see `compiled_quickly`.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_flags_reset=true"
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -91,10 +93,17 @@ def compiled_once(shared):
 
 @pytest.fixture(scope="module")
 def compiled_quickly():
-    """Compile the programs of a file with few optimizations: on tiny arrays, compiling is what takes long."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    """Compile the programs of a file with few optimizations: on tiny arrays, compiling is what takes long.
+
+    Processes that the file's tests start compile so, too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        plainly = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+        patch.setenv("XLA_FLAGS", f"{os.environ['XLA_FLAGS']} {plainly}")
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", False)
     jax.clear_caches()  # the next file may compute more than it compiles
 
 
