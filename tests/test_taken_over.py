@@ -34,7 +34,7 @@ from tests.support.ingest_process import (
 )
 
 BATCH = replace(ingested_batch.BATCH, population=16)
-ELSEWHERE = "another-machine"
+ELSEWHERE, YET_ELSEWHERE = "another-machine", "a-third-machine"
 FOR_EVER = 1e6  # seconds
 TAKEN = r"run \d+ is over: {who} took this one for dead, as it gave no sign of life, and took its place; .*"
 
@@ -107,49 +107,54 @@ def take_over(engine):
     return found
 
 
+def require_taken_over(process, *, by=None, on=None):
+    """Returns when a process has ended, and has said who took its place, by default this one."""
+    status, said = finish(process)
+    who = f"another ingest (process {by or os.getpid()} on {on or platform.node()}, since "
+    assert status == 1
+    assert re.fullmatch("xpixels: " + TAKEN.format(who=re.escape(who) + r"[^)]*\)"), said), said
+
+
 # ---- Real processes ------------------------------------------------------------------------------
 
-on_a_server = pytest.param("postgresql", marks=pytest.mark.postgresql)
 STOPS = [
-    pytest.param("sqlite", {"stop_before": "search"}, id="sqlite, before it writes attacks"),
-    pytest.param("sqlite", {"stop_before": "evaluation"}, id="sqlite, before it writes evaluations"),
-    *(
-        pytest.param("postgresql", stop, id=f"postgresql, {where}", marks=pytest.mark.postgresql)
-        for stop, where in (
-            ({"stop_within": "search"}, "before it commits attacks"),
-            ({"stop_within": "cases"}, "before it commits cases"),
-        )
+    pytest.param(
+        "sqlite", ({"stop_before": "search"}, {"stop_before": "evaluation"}), id="sqlite, before they write"
+    ),
+    pytest.param(
+        "postgresql",
+        ({"stop_within": "search"}, {"stop_within": "cases"}),
+        id="postgresql, before they commit",
+        marks=pytest.mark.postgresql,
     ),
 ]
 
 
-@pytest.mark.parametrize(("fresh", "stop"), STOPS, indirect=["fresh"])
-def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit(
-    begin, empty, others, undisturbed, options, monkeypatch, stop
+@pytest.mark.parametrize(("fresh", "stops"), STOPS, indirect=["fresh"])
+def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit_and_so_is_a_stopped_successor(
+    begin, empty, others, undisturbed, options, monkeypatch, stops
 ):
-    monkeypatch.setattr(leases, "SILENCE", 0.5)
-    first = begin(empty, host=ELSEWHERE, sign_of_life=FOR_EVER, ignored=BACKGROUND, **stop)
+    same = {"sign_of_life": FOR_EVER, "ignored": BACKGROUND}
+    first = begin(empty, host=ELSEWHERE, **same, **stops[0])
     wait_until_stopped(first)
-    # Successors: this process and, on a server, also one that takes part in the work or does it.
-    second = [begin(empty, silence=0.5)] if stop == {"stop_within": "search"} else []
+    second = begin(empty, host=YET_ELSEWHERE, silence=0.5, **same, **stops[1])
+    until(lambda: statuses(empty, "ingest") == ["interrupted", "running"])
     with ThreadPoolExecutor(1) as thread:
+        # At first it waits for the second; on a server it helps with the attacks.
         successor = thread.submit(pipeline.ingest, others, BATCH, **options)
-        until(lambda: successor.done() or "interrupted" in statuses(empty, "ingest"))
         first.send_signal(signal.SIGCONT)
-        status, said = finish(first)
+        require_taken_over(first, by=second.pid, on=YET_ELSEWHERE)
+        wait_until_stopped(second)
+        monkeypatch.setattr(leases, "SILENCE", 0.5)
+        until(lambda: successor.done() or statuses(empty, "ingest")[:2] == ["interrupted"] * 2)
+        second.send_signal(signal.SIGCONT)
+        require_taken_over(second)
         successor.result()
-    pids = "|".join(map(str, [os.getpid(), *(process.pid for process in second)]))
-    who = rf"another ingest \(process ({pids}) on {platform.node()}, since [^)]*\)"
-    assert status == 1
-    assert re.fullmatch("xpixels: " + TAKEN.format(who=who), said), said
-    for process in second:
-        status, said = finish(process)
-        assert status == 0, said
     ingested_batch.require_the_same(empty, undisturbed)
-    assert statuses(empty, "ingest") == ["interrupted"]
+    assert statuses(empty, "ingest") == ["interrupted"] * 2
 
 
-def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life(
+def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life_and_dask_workers_with_it(
     begin, empty, undisturbed, options
 ):
     first = begin(empty, host=ELSEWHERE, sign_of_life=0.1, ignored=BACKGROUND, endless=True)
@@ -158,11 +163,18 @@ def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life(
     for ignored in (signal.SIGINT, signal.SIGHUP):
         first.send_signal(ignored)
     lease = take_over(empty)
-    status, said = finish(first)
-    who = rf"another ingest \(process {os.getpid()} on {platform.node()}, since [^)]*\)"
-    assert status == 1
-    assert re.fullmatch("xpixels: " + TAKEN.format(who=who), said), said
+    require_taken_over(first)
     leases.release(empty, lease)
+    if empty.dialect.name == "postgresql":  # a SQLite file has no worker elsewhere
+        known = {"host": ELSEWHERE, "sign_of_life": 0.2, "cores": 1}  # so many workers
+        second = begin(empty, "--scheduler", "local", ignored=BACKGROUND, **known)
+        wait_for(second, lambda: "running" in statuses(empty, "attack"))
+        workers = [processes.name(pid) for pid in dask_workers(second.pid)]
+        assert workers
+        lease = take_over(empty)
+        require_taken_over(second)
+        until(lambda: not any(map(processes.alive, workers)))
+        leases.release(empty, lease)
     pipeline.ingest(empty, BATCH, **options)
     ingested_batch.require_the_same(empty, undisturbed)
 
@@ -189,23 +201,6 @@ def test_who_writes_to_a_file_that_is_replaced_ends_and_leaves_the_new_one_alone
     assert said.startswith(f"xpixels: The database {path.name} was replaced by another one")
     assert path.read_bytes() == before
     empty.dispose()  # which had the old file open
-    ingested_batch.require_the_same(empty, undisturbed)
-
-
-@pytest.mark.parametrize("fresh", [on_a_server], indirect=True)  # a SQLite file has no worker elsewhere
-def test_dask_workers_end_with_the_command_that_was_taken_for_dead(begin, empty, undisturbed, options):
-    known = {"host": ELSEWHERE, "sign_of_life": 0.2, "cores": 1}  # so many workers
-    first = begin(empty, "--scheduler", "local", ignored=BACKGROUND, **known)
-    wait_for(first, lambda: statuses(empty, "attack"))
-    workers = [processes.name(pid) for pid in dask_workers(first.pid)]
-    assert workers
-    lease = take_over(empty)
-    status, said = finish(first)
-    assert status == 1
-    assert "took this one for dead" in said
-    until(lambda: not any(map(processes.alive, workers)))
-    leases.release(empty, lease)
-    pipeline.ingest(empty, BATCH, **options)
     ingested_batch.require_the_same(empty, undisturbed)
 
 

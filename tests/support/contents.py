@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import JSON, Connection, Engine, LargeBinary, Table, select
 
 from db import schema
 
@@ -28,24 +29,33 @@ def contents(engine: Engine) -> Contents:
 
     A row is a tuple of (column, value); BLOBs, and rows that are referred to, are told by a digest.
     """
-    digests: dict[str, dict[int, str]] = {}  # of a table's rows by id
+    digests: dict[str, dict[int, str]] = {}  # of a table's rows by id, where others refer to it
     found: Contents = {}
+    tables = [
+        table
+        for table in schema.metadata.sorted_tables
+        if table not in (schema.runs, schema.database_identity)
+    ]
+    referred = {key.column.table.name for table in tables for key in table.foreign_keys}
     with engine.connect() as connection:
-        for table in schema.metadata.sorted_tables:
-            if table in (schema.runs, schema.database_identity):
-                continue
-            rows = Counter()
-            digests[table.name] = {}
-            for row in connection.execute(select(table)).mappings():
-                told = tuple(_told(table, row, digests))
-                if table.name in TOTALED:
-                    counted = TOTALED[table.name]
-                    rows[tuple(part for part in told if part[0] != counted)] += row[counted]
-                else:
-                    rows[told] += 1
-                for column in table.primary_key.columns:
-                    digests[table.name][row[column.name]] = _digest(repr(told).encode())
-            found[table.name] = rows
+        for table in tables:
+            names, tells = zip(*_tells(table, digests), strict=True)
+            told = partial(_told, names, [(place, tell) for place, tell in enumerate(tells) if tell])
+            query = select(*(table.columns[name] for name in names))
+            if table.name in TOTALED:
+                found[table.name] = rows = Counter()
+                counted = names.index(TOTALED[table.name])
+                for row in connection.execute(query):
+                    parts = told(row)
+                    rows[parts[:counted] + parts[counted + 1 :]] += row[counted]
+            elif table.name in referred:
+                (key,) = table.primary_key.columns
+                found[table.name], digests[table.name] = Counter(), {}
+                for number, *row in connection.execute(select(key, *query.selected_columns)):
+                    found[table.name][told(row)] += 1
+                    digests[table.name][number] = _digest(repr(told(row)).encode())
+            else:
+                found[table.name] = Counter(map(told, connection.execute(query)))
     return found
 
 
@@ -66,19 +76,32 @@ def running(connection: Connection) -> int:
     return len(connection.execute(query).all())
 
 
-def _told(table: Table, row: Any, digests: dict[str, dict[int, str]]) -> Iterator[tuple[str, Any]]:
+def _tells(
+    table: Table, digests: dict[str, dict[int, str]]
+) -> Iterator[tuple[str, Callable[[Any], Any] | None]]:
+    """Names of the columns that count, each with what tells a value of it that is not told as it is."""
     for column in table.columns:
-        value = row[column.name]
         if column.name in LEFT_OUT:
             continue
-        if column.foreign_keys and value is not None:
+        if column.foreign_keys:
             (key,) = column.foreign_keys
-            value = digests[key.column.table.name][value]
-        elif isinstance(value, bytes):
-            value = _digest(value)
-        elif isinstance(value, dict | list):
-            value = json.dumps(value, sort_keys=True)
-        yield column.name, value
+            yield column.name, digests[key.column.table.name].__getitem__
+        elif isinstance(column.type, LargeBinary):
+            yield column.name, _digest
+        elif isinstance(column.type, JSON):
+            yield column.name, partial(json.dumps, sort_keys=True)
+        else:
+            yield column.name, None
+
+
+def _told(
+    names: Sequence[str], tells: Sequence[tuple[int, Callable[[Any], Any]]], row: Sequence
+) -> tuple[tuple[str, Any], ...]:
+    values = list(row)
+    for place, tell in tells:
+        if values[place] is not None:
+            values[place] = tell(values[place])
+    return tuple(zip(names, values, strict=True))
 
 
 def _digest(data: bytes) -> str:
