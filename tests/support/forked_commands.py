@@ -5,12 +5,14 @@ imports are made once. It is started as a script of another folder is: its own f
 modules. Words and answers are bytes, which JSON takes as Latin-1.
 """
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,9 +56,10 @@ def serve(asked: str) -> None:
     import sqlalchemy.dialects.sqlite  # noqa: F401
 
     import xpixels
-    from tests.support import commands
+    from db.commands import runs, sql_command, upkeep_command  # noqa: F401
 
-    commands.commands()  # imports what they need
+    gc.collect()
+    gc.freeze()  # or each child would go through all of it
     ours = os.dup(1)
     for words, given in json.loads(asked):
         reading, writing = os.pipe()
@@ -69,7 +72,7 @@ def serve(asked: str) -> None:
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
                 sys.argv = ["xpixels", *(os.fsdecode(word.encode("latin-1")) for word in words)]
-                xpixels.run()
+                run_and_exit(xpixels.run)
             os.close(reading)
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             said = []
@@ -77,3 +80,20 @@ def serve(asked: str) -> None:
                 file.seek(0)
                 said.append(file.read().decode("latin-1"))
             os.write(ours, (json.dumps([status, *said]) + "\n").encode("ascii"))
+
+
+def run_and_exit(program: Callable[[], object]) -> None:
+    """End this process with the program's status, as Python does, but at once: it would free all modules."""
+    status = 1
+    try:
+        program()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        status = 120  # of which Python itself would tell, with a traceback
+    os._exit(status)
