@@ -371,3 +371,35 @@ def test_a_newer_revision_is_told_and_never_touched(migrated):
     with pytest.raises(migrate.RevisionError, match="newer"):
         migrate.upgrade(migrated)
     assert migrate.current(migrated) == "9999"
+
+
+def test_a_verdict_gets_its_american_spelling_where_people_gave_it_and_in_saved_views(database, of_revision):
+    shutil.copy(of_revision["0010"], engine.file(database))
+    written = [("verdict", "mislabelled"), ("verdict", "unclear"), ("note", "is it mislabelled?")]
+    views = ["?kind=clean&verdict=mislabelled,unclear", "?verdict=mislabelled", "?find=mislabelled", ""]
+
+    def rows():
+        with database.connect() as connection:
+            annotations = connection.execute(text("SELECT kind, body FROM annotations ORDER BY id"))
+            return list(map(tuple, annotations)), list(
+                connection.scalars(text("SELECT search FROM saved_views ORDER BY id"))
+            )
+
+    with engine.writing(database) as connection:
+        small_database.fill(connection)
+        for table in ("annotations", "saved_views"):
+            connection.execute(text(f"DELETE FROM {table}"))
+        (case,) = connection.execute(text("SELECT MIN(id) FROM cases")).one()
+        for kind, body in written:
+            add = "INSERT INTO annotations (case_id, kind, body, created_at) VALUES (:case, :kind, :body, '')"
+            connection.execute(text(add), {"case": case, "kind": kind, "body": body})
+        for search in views:
+            add = "INSERT INTO saved_views (name, search, created_at) VALUES (:name, :search, '')"
+            connection.execute(text(add), {"name": f"view {search}", "search": search})
+    migrate.upgrade(database)
+    assert rows() == (
+        [("verdict", "mislabeled"), *written[1:]],
+        ["?kind=clean&verdict=mislabeled,unclear", "?verdict=mislabeled", *views[2:]],
+    )
+    migrate.downgrade(database, "0010")
+    assert rows() == (written, views)

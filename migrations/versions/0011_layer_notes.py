@@ -1,4 +1,4 @@
-"""A layer's words for people: its title, and a note on what it holds.
+"""A layer's words for people: its title, and a note on what it holds; the American spelling of a verdict.
 
 Revision ID: 0011
 Revises: 0010
@@ -14,6 +14,7 @@ depends_on = None
 
 COLUMNS = ("title", "note")
 SINGLE = ("flatten", "dense")
+BRITISH, AMERICAN = "mislabelled", "mislabeled"
 
 
 def upgrade() -> None:
@@ -24,12 +25,30 @@ def upgrade() -> None:
     with op.batch_alter_table("layers") as table:
         for name in COLUMNS:
             table.alter_column(name, existing_type=sa.Text(), nullable=False)
+    respell_verdict(BRITISH, AMERICAN)
 
 
 def downgrade() -> None:
+    respell_verdict(AMERICAN, BRITISH)
     with op.batch_alter_table("layers") as table:
         for name in COLUMNS:
             table.drop_column(name)
+
+
+def respell_verdict(before: str, after: str) -> None:
+    """Rename a verdict wherever people gave it, and in the filters of saved views."""
+    connection = op.get_bind()
+    update = "UPDATE annotations SET body = :after WHERE kind = 'verdict' AND body = :before"
+    connection.execute(sa.text(update), {"before": before, "after": after})
+    for view in connection.execute(sa.text("SELECT id, search FROM saved_views")).all():
+        fields = view.search.split("&")
+        search = "&".join(
+            field.replace(before, after) if field.lstrip("?").startswith("verdict=") else field
+            for field in fields
+        )
+        if search != view.search:
+            update = sa.text("UPDATE saved_views SET search = :search WHERE id = :id")
+            connection.execute(update, {"search": search, "id": view.id})
 
 
 def describe_layers() -> None:
