@@ -29,7 +29,14 @@ from db.runs import leases
 from ingest import pipeline
 from ingest.workers import lease as turn
 from tests.support import contents, ingested_batch
-from tests.support.ingest_process import ROOT, cache_of_the_killed, finish, killing_those_left, start
+from tests.support.ingest_process import (
+    ROOT,
+    cache_of_the_killed,
+    finish,
+    killing_those_left,
+    start,
+    undisturbed_file,
+)
 
 BATCH = replace(ingested_batch.BATCH, population=16)
 HOLDER = """
@@ -49,10 +56,9 @@ def options(load, small_weights):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(options, migrated_file, tmp_path_factory):
+def undisturbed(options, migrated_file, shared):
     """What a single process writes."""
-    engine = engines.create(shutil.copy(migrated_file, tmp_path_factory.mktemp("undisturbed") / "x.db"))
-    pipeline.ingest(engine, BATCH, **options)
+    engine = engines.create(undisturbed_file(shared, migrated_file, BATCH, options), read_only=True)
     found = contents.contents(engine)
     engine.dispose()
     return found

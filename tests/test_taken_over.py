@@ -30,6 +30,7 @@ from tests.support.ingest_process import (
     finish,
     killing_those_left,
     start,
+    undisturbed_file,
     wait_until_stopped,
 )
 
@@ -46,19 +47,15 @@ def options(load, small_weights):
 
 
 @pytest.fixture(scope="module")
-def whole(options, migrated_file, tmp_path_factory):
+def whole(options, migrated_file, shared):
     """The file that a single process writes."""
-    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("undisturbed") / "x.db")
-    engine = engines.create(path)
-    pipeline.ingest(engine, BATCH, **options)
-    engine.dispose()
-    return path
+    return undisturbed_file(shared, migrated_file, BATCH, options)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(whole):
     """What a single process writes."""
-    engine = engines.create(whole)
+    engine = engines.create(whole, read_only=True)
     found = contents.contents(engine)
     engine.dispose()
     return found
