@@ -10,6 +10,8 @@ from test_cnn import SMALL
 
 from model.network import checkpoint, cnn
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture
 def saved(tmp_path):

@@ -20,6 +20,8 @@ from model.network.checkpoint import BUNDLED, Checkpoint
 from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 N, H, W, K = 5, 7, 6, 4
 NETWORK = random_network(TINY, np.random.default_rng(1))
 IMAGES = np.random.default_rng(2).integers(0, 256, (N, H, W, 3), np.uint8)

@@ -8,6 +8,8 @@ from model.network.layers import Architecture, Conv, Dense, Flatten, MaxPool
 from model.network.windows import full_multiply_adds, parts, plan
 from tests.support.networks import random_architecture, random_network
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def test_the_windows_of_our_network_are_those_of_the_notes():
     """3 x 3 of conv1, 5 x 5 of conv2, 3 x 3 of pool1, 5 x 5 of conv3, 7 x 7 of conv4, 4 x 4 of pool2."""
