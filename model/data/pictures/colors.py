@@ -92,9 +92,7 @@ def _from_profile(picture: Image.Image, content: bytes) -> tuple[Image.Image, st
             "convert it to sRGB"
         )
     try:
-        transform = ImageCms.buildTransform(
-            profile, _srgb(), picture.mode, "RGB", flags=EXACTLY[picture.mode]
-        )
+        transform = _to_srgb(content, picture.mode)
         before = PROBES.get(picture.mode)
         if before is not None:
             after = np.asarray(ImageCms.applyTransform(before, transform)).astype(int)
@@ -106,6 +104,12 @@ def _from_profile(picture: Image.Image, content: bytes) -> tuple[Image.Image, st
         return cast(Image.Image, converted), name  # it returns None only when working in place
     except Exception as error:
         raise PictureError(f"a color profile that cannot be applied ({name}): convert it to sRGB") from error
+
+
+@lru_cache(maxsize=4)  # many pictures have one profile, and this takes longer than to convert a small one
+def _to_srgb(content: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(content))
+    return ImageCms.buildTransform(profile, _srgb(), mode, "RGB", flags=EXACTLY[mode])
 
 
 @lru_cache(maxsize=1)
