@@ -6,13 +6,15 @@ points and decisions are computed from them, so that a page over this database a
 
 import hashlib
 import io
+from functools import cache
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, inspect, select
 
+from db import engine as engines
 from db import facets, schema, vocabulary
-from db.bulk import go_on_after, last_id
+from db.bulk import go_on_after, insert_all, last_id
 from model.network.layers import CIFAR10_CNN
 from tests.support.database_defense import LAYERS, activations, store, store_activations, store_defense
 from tests.support.database_evidence import store_evidence
@@ -28,10 +30,39 @@ def fill(
     """Fill, and create the tables when there are none: `per_group` cases a partition and kind,
     `references` (>= 50) reference samples; `evidence`: detectors and what they are judged by, too.
     """
-    random = np.random.default_rng(seed)
     if not inspect(engine).has_table("cases"):
         schema.metadata.create_all(engine)
+    kind = engine.dialect.name
+    drawn = _drawn(per_group, references, seed, evidence, kind)
     with engine.begin() as connection:
+        for table in schema.metadata.sorted_tables:
+            rows = drawn[table.name]
+            if rows and kind == "sqlite":
+                names = ", ".join(f'"{column.name}"' for column in table.c)
+                places = ", ".join("?" * len(table.c))
+                connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({places})", rows)
+            elif rows:
+                insert_all(connection, table, [rows], lambda _rows: None)
+            if "id" in table.c:
+                go_on_after(connection, table, last_id(connection, table))
+
+
+@cache
+def _drawn(per_group: int, references: int, seed: int, evidence: bool, kind: str) -> dict[str, list[tuple]]:
+    """The rows of every table, made once for all databases of this kind that a process fills alike."""
+    with _filled_in_memory(per_group, references, seed, evidence).connect() as connection:
+        queries = {name: select(table) for name, table in schema.metadata.tables.items()}
+        if kind == "sqlite":  # as the file holds them
+            return {name: [*map(tuple, connection.exec_driver_sql(str(q)))] for name, q in queries.items()}
+        return {name: connection.execute(query).all() for name, query in queries.items()}
+
+
+@cache
+def _filled_in_memory(per_group: int, references: int, seed: int, evidence: bool) -> Engine:
+    random = np.random.default_rng(seed)
+    in_memory = engines.create(":memory:")
+    schema.metadata.create_all(in_memory)
+    with in_memory.begin() as connection:
         _network(connection)
         reference_labels = np.arange(references) % 10
         _references(connection, random, reference_labels)
@@ -44,9 +75,7 @@ def fill(
             store_twins(connection, cases)
             store_maps(connection, cases)
         facets.refresh(connection, 1)
-        for table in schema.metadata.sorted_tables:
-            if "id" in table.c:
-                go_on_after(connection, table, last_id(connection, table))
+    return in_memory
 
 
 def _network(connection: Connection) -> None:

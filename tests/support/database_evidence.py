@@ -171,14 +171,14 @@ def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> Non
     ways = {"tuning": best["tuning"], "validation": best["validation"]}
     if detector["layer"] and detector["metric"] == "euclidean" and detector["reference"] == "all":
         ways["paper"] = PAPER_K[detector["layer"]]
+    of_each_k = [_k_point(p, k, curves[p, k], chosen[k]) for p in vocabulary.PARTITIONS for k in ks]
     for case_set in CASE_SETS:
         key = {"detector_id": detector["id"], "case_set": case_set}
         if not (detector["reference"] == "all" and case_set == "all"):  # else: in tuning_points
             rows = [p for p in points if p["k"] in ways.values()]
             store(connection, "detector_points", [key | _plain(point) for point in rows])
         if detector["layer"]:
-            rows = [key | _k_point(p, k, curves[p, k], chosen[k]) for p in vocabulary.PARTITIONS for k in ks]
-            store(connection, "k_points", rows)
+            store(connection, "k_points", [key | point for point in of_each_k])
         evaluations = [
             key | {"how_chosen": how} | _evaluation(detector, p, k, curves[p, k], chosen[k]["threshold"])
             for how, k in ways.items()
