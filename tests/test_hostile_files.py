@@ -116,31 +116,36 @@ def npy(header, data=b""):
 
 HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}"
 ZEROS = bytes(1 << 26)
-BAD = {
-    "a bomb": npz(npy(HEADER.format("<f4", (1 << 24,)), ZEROS), compression=zipfile.ZIP_DEFLATED),
-    "a bomb of bzip2": npz(npy("", ZEROS), compression=zipfile.ZIP_BZIP2),
-    "a bomb of lzma": npz(npy("", ZEROS), compression=zipfile.ZIP_LZMA),
-    "a bomb that claims to be small": npz(ZEROS, compression=zipfile.ZIP_DEFLATED, claims=100),
-    "an array that claims to be large": npz(npy(HEADER.format("<f4", (1 << 40,)))),
-    "an array that claims to be larger than there are numbers": npz(npy(HEADER.format("<f4", (1 << 70,)))),
-    "an array with a negative side": npz(npy(HEADER.format("<f4", (-1, -1)), bytes(4))),
-    "an array of objects": npz(npy(HEADER.format("|O", (1,)), b"cos\nsystem\n(S'touch owned'\ntR.")),
-    "an array of records": npz(npy(HEADER.format("<f4", (1,)).replace("'<f4'", "[('a', '|O')]"), bytes(8))),
-    "a header that is a program": npz(npy("__import__('os').system('touch owned')")),
-    "a header of brackets": npz(npy("(" * 100)),
-    "a header that ends early": npz(b"\x93NUMPY\x01\x00\xff\xff{"),
-    "a member that is no array": npz(b"cos\nsystem\n(S'touch owned'\ntR."),
-    "a member outside of its folder": npz(b"x", name="../../outside"),
-    "no member": npz(b"")[:0] or b"PK\x05\x06" + bytes(18),
-    "a pickle": b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.",
-    "an array without an archive": npy(HEADER.format("<f4", (1,)), bytes(4)),
+BAD = {  # each made when its test wants it: to compress a bomb takes a while
+    "a bomb": lambda: npz(npy(HEADER.format("<f4", (1 << 24,)), ZEROS), compression=zipfile.ZIP_DEFLATED),
+    "a bomb of bzip2": lambda: npz(npy("", ZEROS), compression=zipfile.ZIP_BZIP2),
+    "a bomb of lzma": lambda: npz(npy("", ZEROS), compression=zipfile.ZIP_LZMA),
+    "a bomb that claims to be small": lambda: npz(ZEROS, compression=zipfile.ZIP_DEFLATED, claims=100),
+    "an array that claims to be large": lambda: npz(npy(HEADER.format("<f4", (1 << 40,)))),
+    "an array that claims to be larger than there are numbers": lambda: npz(
+        npy(HEADER.format("<f4", (1 << 70,)))
+    ),
+    "an array with a negative side": lambda: npz(npy(HEADER.format("<f4", (-1, -1)), bytes(4))),
+    "an array of objects": lambda: npz(npy(HEADER.format("|O", (1,)), b"cos\nsystem\n(S'touch owned'\ntR.")),
+    "an array of records": lambda: npz(
+        npy(HEADER.format("<f4", (1,)).replace("'<f4'", "[('a', '|O')]"), bytes(8))
+    ),
+    "a header that is a program": lambda: npz(npy("__import__('os').system('touch owned')")),
+    "a header of brackets": lambda: npz(npy("(" * 100)),
+    "a header that ends early": lambda: npz(b"\x93NUMPY\x01\x00\xff\xff{"),
+    "a member that is no array": lambda: npz(b"cos\nsystem\n(S'touch owned'\ntR."),
+    "a member outside of its folder": lambda: npz(b"x", name="../../outside"),
+    "no member": lambda: npz(b"")[:0] or b"PK\x05\x06" + bytes(18),
+    "a pickle": lambda: b"\x80\x04cos\nsystem\n(S'touch owned'\ntR.",
+    "an array without an archive": lambda: npy(HEADER.format("<f4", (1,)), bytes(4)),
 }
 
 
-@pytest.mark.parametrize("data", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_weights_that_are_none_are_refused_in_one_line_and_without_room_for_what_they_claim(
-    offered, data, tmp_path
+    offered, make, tmp_path
 ):
+    data = make()
     with little_memory(), pytest.raises(checkpoint.CheckpointError) as caught:
         offered(data)
     one_line(caught.value, None)
