@@ -13,6 +13,7 @@ import pytest
 from model.attacks import candidates
 from model.attacks.one_pixel import AttackResult, attack_stream, one_pixel_attack
 from model.attacks.step import logits_of, step
+from model.attacks.sweep import corner_sweep
 from model.network.cnn import logits_function
 from model.network.incremental_pass import incremental
 from tests.support.networks import TINY, random_network
@@ -316,44 +317,38 @@ def test_by_the_incremental_pass_the_very_same_is_found(pixels, targeted):
         np.testing.assert_array_equal(a, b)
 
 
+def found_and_swept():
+    """What the attack and the sweep find on the devices that this process has: 7 + 6 arrays."""
+    random = np.random.default_rng(0)
+    function = incremental(random_network(TINY, random))
+    images = random.integers(0, 256, (5, *TINY.input_shape)).astype(np.uint8)
+    labels = np.asarray(function((images / 255).astype(np.float32))).argmax(1)
+    targets = (labels[:, None] + np.arange(1, K)) % K
+    found = one_pixel_attack(function, images, labels, targets=targets, **SMALL | {"generations": 3})
+    return [*found._replace(seconds=labels), *corner_sweep(function, images[:3], labels[:3])]
+
+
 def test_two_devices_find_what_one_finds(tmp_path):
     program = """
 import sys
 import jax
 from model import devices
-if sys.argv[1] == "2":
-    devices.use_all_cores(2)
-    jax.config.update("jax_num_cpu_devices", 2)
-assert len(jax.local_devices()) == int(sys.argv[1])
+devices.use_all_cores(2)
+jax.config.update("jax_num_cpu_devices", 2)
 import numpy as np
-from tests.support.networks import TINY, random_network
-from model.attacks.one_pixel import one_pixel_attack
-from model.network.incremental_pass import incremental
-from model.attacks.sweep import corner_sweep
-random = np.random.default_rng(0)
-function = incremental(random_network(TINY, random))
-images = random.integers(0, 256, (5, 7, 6, 3)).astype(np.uint8)
-labels = np.asarray(function((images / 255).astype(np.float32))).argmax(1)
-targets = (labels[:, None] + np.arange(1, 4)) % 4
-found = one_pixel_attack(
-    function, images, labels, targets=targets, population=20, generations=3, batch_size=2,
-    key=jax.random.key(0),
-)
-swept = corner_sweep(function, images[:3], labels[:3])
-np.savez(sys.argv[2], *found._replace(seconds=labels), *swept)
+from tests.test_attack import found_and_swept
+assert len(jax.local_devices()) == 2
+np.savez(sys.argv[1], *found_and_swept())
 """
-    path = str(Path(__file__).parents[1])
-    # Quick to compile: that no device finds anything else does not turn on how its program was optimized.
-    environment = os.environ | {"PYTHONPATH": path, "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    both = [
-        subprocess.Popen([sys.executable, "-c", program, count, tmp_path / f"{count}.npz"], env=environment)
-        for count in ("1", "2")
-    ]
-    assert [process.wait(timeout=300) for process in both] == [0, 0]
-    with np.load(tmp_path / "1.npz") as one, np.load(tmp_path / "2.npz") as two:
-        assert len(one.files) == 7 + 6
-        for name in one.files:
-            np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=1e-5)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    two = subprocess.Popen([sys.executable, "-c", program, tmp_path / "two.npz"], env=environment)
+    assert len(jax.local_devices()) == 1
+    one = found_and_swept()
+    assert two.wait(timeout=300) == 0
+    with np.load(tmp_path / "two.npz") as two:
+        assert len(one) == len(two.files) == 7 + 6
+        for mine, name in zip(one, two.files, strict=True):
+            np.testing.assert_allclose(mine, two[name], rtol=1e-5, atol=1e-5)
 
 
 def test_an_image_that_needs_no_attack_is_an_error_that_names_it():
