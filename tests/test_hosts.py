@@ -6,23 +6,19 @@ import json
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 import db.engine
-import db.migrate
 import xpixels
 from dashapp.app import create_app
 from dashapp.http import host_names
 from dashapp.options import add_options, as_arguments, serve_keywords
 from db.commands.parser import Parser
-from tests.support import database
+from tests.support import database, forked_dashboards
 from tests.support.callback_bodies import bodies_of, note
 
 pytest_plugins = ("tests.support.browser",)
@@ -118,10 +114,9 @@ ADDRESSES += ("/_dash-layout", "/_dash-dependencies", "/images/x.png", "/_favico
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("hosts") / "cases.db"
+def path(migrated_file, tmp_path_factory):
+    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("hosts") / "cases.db")
     engine = db.engine.create(path)
-    db.migrate.upgrade(engine)
     database.fill(engine, per_group=1, references=60, evidence=False)
     engine.dispose()
     return path
@@ -209,22 +204,19 @@ def test_only_our_own_pages_write(app, client, method, headers, status):
         assert answer.text.count("\n") == 1
 
 
-@contextmanager
-def served(path, *arguments):
-    """A dashboard in a process of its own; gives its port."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "dashapp", "--database", str(path), "--port", "0", *arguments],
-        cwd=Path(__file__).parents[1],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield int(process.stdout.readline().strip().rpartition(":")[2])
-        finally:
-            process.terminate()
-            log = process.stderr.read()
-    assert "Traceback" not in log
+@pytest.fixture(scope="module")
+def served(path, tmp_path_factory):
+    """A function: a dashboard in a process of its own, for a block, with further options; gives its port."""
+    log = tmp_path_factory.mktemp("served") / "log"
+    with forked_dashboards.starter() as start:
+
+        @contextmanager
+        def serve(*options):
+            with start(path, log, *options) as address:
+                yield int(address.rpartition(":")[2])
+            assert "Traceback" not in log.read_text("utf-8")
+
+        yield serve
 
 
 def raw(port, request):
@@ -234,8 +226,8 @@ def raw(port, request):
         return connection.makefile("rb").readline().split()[1].decode()
 
 
-def test_a_server_takes_the_options_names_and_stands_what_is_no_host(path):
-    with served(path, "--allow-host", "Pixels.example.org.", "--allow-host", ".lab.example.org") as port:
+def test_a_server_takes_the_options_names_and_stands_what_is_no_host(served):
+    with served("--allow-host", "Pixels.example.org.", "--allow-host", ".lab.example.org") as port:
         for host, status in (("localhost", 200), ("pixels.example.org", 200), ("evil.example", 421)):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
             connection.request("GET", "/healthz", headers={"Host": host})
@@ -290,9 +282,9 @@ def test_a_name_that_is_none_keeps_python_m_dashapp_from_serving(path, capsys):
     assert "'x y' is no host name" in capsys.readouterr().err
 
 
-def test_a_site_that_takes_the_address_of_this_machine_reads_nothing(chromium, path):
+def test_a_site_that_takes_the_address_of_this_machine_reads_nothing(chromium, served):
     """DNS rebinding, as a browser has it: another site's name leads here."""
-    with served(path) as port:
+    with served() as port:
         rules = f"MAP evil.example 127.0.0.1:{port}"
         browser = chromium.browser_type.launch(
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
@@ -319,9 +311,9 @@ Promise.all([send("no-cors", "text/plain"), send("cors", "application/json"), se
 </script>"""
 
 
-def test_a_page_of_another_site_writes_nothing_and_reads_nothing(chromium, path, app):
+def test_a_page_of_another_site_writes_nothing_and_reads_nothing(chromium, served, path, app):
     body = json.dumps(note("by another site"))
-    with served(path) as port:
+    with served() as port:
         here = f"http://127.0.0.1:{port}"
 
         class Site(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """Serving: the process, its start, and what keeps it from serving."""
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,18 +9,16 @@ import sys
 import pytest
 
 import db.engine
-import db.migrate
 import xpixels
 from dashapp.server import serve
 from tests.support import database
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("serve") / "cases.db"
+def path(migrated_file, tmp_path_factory):
+    path = shutil.copy(migrated_file, tmp_path_factory.mktemp("serve") / "cases.db")
     engine = db.engine.create(path)
-    db.migrate.upgrade(engine)
-    database.fill(engine, per_group=2)
+    database.fill(engine, per_group=1, references=60, evidence=False)
     engine.dispose()
     return path
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 IMPORTED = ("dashapp.server", "psycopg", "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite")
 PROGRAM = "from tests.support import forked_dashboards; forked_dashboards.fork_on_request()"
 
-Serve = Callable[[object, Path], AbstractContextManager[str]]
+Serve = Callable[..., AbstractContextManager[str]]  # (address of the database, log, *further options)
 
 
 @contextmanager
@@ -33,11 +33,11 @@ def starter() -> Iterator[Serve]:
     ) as process:
 
         @contextmanager
-        def served(url: object, log: Path) -> Iterator[str]:
+        def served(url: object, log: Path, *options: str) -> Iterator[str]:
             with TemporaryDirectory() as folder:
                 pipe = Path(folder, "out")
                 os.mkfifo(pipe)
-                print(json.dumps([str(url), str(pipe), str(log)]), file=process.stdin, flush=True)
+                print(json.dumps([str(url), str(pipe), str(log), *options]), file=process.stdin, flush=True)
                 started = int(process.stdout.readline())
                 with pipe.open(encoding="utf-8") as out:
                     address = out.readline().strip()
@@ -61,7 +61,7 @@ def fork_on_request() -> None:
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     for line in sys.stdin:
-        url, out, log = json.loads(line)
+        url, out, log, *options = json.loads(line)
         child = os.fork()
         if child:
             print(child, flush=True)
@@ -72,7 +72,7 @@ def fork_on_request() -> None:
             ((os.devnull, os.O_RDONLY), (out, os.O_WRONLY), (log, appended))
         ):
             os.dup2(os.open(path, mode, 0o666), number)
-        sys.argv = ["xpixels", "serve", "--database", url, "--port", "0"]
+        sys.argv = ["xpixels", "serve", "--database", url, "--port", "0", *options]
         try:
             xpixels.run()
         finally:
