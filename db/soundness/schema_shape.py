@@ -3,7 +3,8 @@ triggers.
 
 The wanted shape is made anew by this program, in the same kind of database, and read in the same way. On
 SQLite that is a database in memory. On PostgreSQL it consists of temporary tables, in a transaction that is
-rolled back: so both shapes have every definition in the server's own words.
+rolled back: so both shapes have every definition in the server's own words. It is made once for each version
+of the server.
 """
 
 import re
@@ -20,6 +21,8 @@ from db.engine import create
 TOKEN = re.compile(r"""('(?:[^']|'')*')|"((?:[^"]|"")*)"|(--[^\n]*|/\*.*?\*/)|(\w+)|([^\w\s])""", re.DOTALL)
 CONSTRAINTS = ("constraint", "check", "unique", "primary", "foreign")  # first words of a constraint
 HERE, TEMPORARY = "CAST(current_schema() AS regnamespace)", "pg_my_temp_schema()"
+
+WANTED: dict[str, "Shape"] = {}  # what a server says of its version -> what it calls the wanted shape
 
 
 class Index(NamedTuple):
@@ -53,15 +56,13 @@ def shape(connection: Connection) -> Shape:
 
 def wanted_shape(engine: Engine) -> Shape:
     """The shape that this program makes; nothing in the engine's database is changed."""
-    if engine.dialect.name == "postgresql":
-        with engine.connect() as connection, connection.begin() as transaction:
-            connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # the engine may be read-only
-            connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
-            schema.metadata.create_all(connection, checkfirst=False)
-            found = _server_shape(connection, TEMPORARY)
-            transaction.rollback()
-        return found
-    return _wanted_file_shape()
+    if engine.dialect.name == "sqlite":
+        return _wanted_file_shape()
+    with engine.connect() as connection:
+        version = connection.exec_driver_sql("SELECT version()").scalar_one()
+        if version not in WANTED:
+            WANTED[version] = _wanted_server_shape(connection)
+        return WANTED[version]
 
 
 @cache
@@ -71,6 +72,17 @@ def _wanted_file_shape() -> Shape:
         schema.metadata.create_all(connection, checkfirst=False)
         found = _file_shape(connection)
     in_memory.dispose()
+    return found
+
+
+def _wanted_server_shape(connection: Connection) -> Shape:
+    connection.rollback()
+    with connection.begin() as transaction:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # the engine may be read-only
+        connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
+        schema.metadata.create_all(connection, checkfirst=False)
+        found = _server_shape(connection, TEMPORARY)
+        transaction.rollback()
     return found
 
 
