@@ -6,6 +6,7 @@ rows that refer to it. All of this follows from the tables' foreign keys: a new 
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -39,12 +40,10 @@ def count_orphans(connection: Connection) -> dict[str, int]:
     """How many rows refer to nothing, by table; a row counts once for each of its references."""
     counts: dict[str, int] = {}
     for table in metadata.sorted_tables:
-        number = sum(
-            connection.execute(_counted(table, _refers_to_nothing(key))).scalar_one()
-            for key in table.foreign_keys
-        )
-        if number:
-            counts[table.name] = number
+        if table.foreign_keys:
+            number = sum(connection.execute(_orphans_of(table)).one())
+            if number:
+                counts[table.name] = number
     return counts
 
 
@@ -108,6 +107,13 @@ def _goes(connection: Connection, table: Table, keys: Keys) -> ColumnElement[boo
     return or_(false(), *of)
 
 
+@cache
+def _orphans_of(table: Table) -> Select[*tuple[int, ...]]:
+    """The numbers of its rows that refer to nothing, a column for each reference."""
+    return select(*(_counted(table, _refers_to_nothing(key)).scalar_subquery() for key in table.foreign_keys))
+
+
+@cache
 def _refers_to_nothing(key: ForeignKey) -> ColumnElement[bool]:
     parent = key.column.table.alias("parent")
     there = exists().where(parent.c[key.column.name] == key.parent)
