@@ -11,9 +11,9 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from secrets import token_hex
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a limit on the size of files
 ANOTHER = "choose another name"
@@ -35,7 +35,13 @@ def whole_file(path: Path, *, replace: bool = False, way_out: str = ANOTHER) -> 
     require_place(path, replace=replace, way_out=way_out)
     target = path.resolve()
     try:
-        with _folder_beside(path, target) as folder:
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(hidden_folder(target.parent, target.name))
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    raise
+                raise type(error)(f"{path} cannot be written: {error.strerror}.") from error
             draft = folder / target.name
             yield draft
             if not _publish(draft, target, replace):
@@ -80,15 +86,18 @@ def require_place(path: Path, *, replace: bool = False, way_out: str = ANOTHER) 
 
 
 @contextmanager
-def _folder_beside(path: Path, target: Path) -> Iterator[Path]:
+def hidden_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a new folder `.NAME-...` in `parent`, for the time of a block, with all that is written into it.
+
+    Its name is chosen before it is made, so it is removed at whatever moment the program is stopped.
+    Raises OSError.
+    """
+    folder = parent / f".{name[:20]}-{token_hex(8)}"
     try:
-        temporary = TemporaryDirectory(prefix=f".{target.name[:20]}-", dir=target.parent)
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise
-        raise type(error)(f"{path} cannot be written: {error.strerror}.") from error
-    with temporary as folder:
-        yield Path(folder)
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _publish(draft: Path, target: Path, replace: bool) -> bool:

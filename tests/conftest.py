@@ -53,16 +53,22 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # first makes, is there when others ask for it.
 LONGEST = (
     "test_ingest.py",
-    "test_attack.py",
-    "test_incremental.py",
-    "test_browser_case.py",
-    "test_evolution.py",
-    "test_check.py",
-    "test_study.py",
-    "test_ingest_evidence.py",
-    "test_interruption.py",
     "test_taken_over.py",
     "test_crews.py",
+    "test_faults.py",
+    "test_check.py",
+    "test_browser_case.py",
+    "test_orphans.py",
+    "test_interruption.py",
+    "test_attack.py",
+    "test_incremental.py",
+    "test_browser_database.py",
+    "test_read.py",
+    "test_hostile_requests.py",
+    "test_check_keep.py",
+    "test_browser_cases.py",
+    "test_browser_whole.py",
+    "test_app.py",
 )
 
 

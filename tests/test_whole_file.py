@@ -81,6 +81,23 @@ def test_what_fails_or_is_stopped_leaves_what_was_there_and_nothing_else(tmp_pat
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [before] * (before is not None)
 
 
+def test_a_stop_at_the_moment_that_the_folder_is_there_leaves_nothing(tmp_path, monkeypatch):
+    make = Path.mkdir
+
+    def stopped(*arguments, **options):
+        make(*arguments, **options)
+        raise KeyboardInterrupt
+
+    def write() -> None:
+        with whole_file(tmp_path / "a.csv"):
+            raise AssertionError("nothing is to be written")
+
+    monkeypatch.setattr(Path, "mkdir", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.usefixtures("little_room")
 def test_a_full_disk_is_told_with_the_name_and_leaves_what_was_there(tmp_path):
     path = tmp_path / "a.csv"
@@ -151,6 +168,7 @@ OTHERWISE = {
     "model/data/pictures/reading.py": "to nowhere",
     "model/terminal.py": "standard error",
     "db/commands/output.py": "what whole_file gives",
+    "db/migrate.py": "among temporary files of the system",
     "model/data/archive.py": "into a folder that becomes the cache when all is verified",
     "model/data/cifar10_sample.py": "the bundled sample, by maintainers",
     "model/data/fetch.py": "it makes that folder the cache",
@@ -159,7 +177,7 @@ OTHERWISE = {
 }
 WRITES = re.compile(
     r"""\.write_(text|bytes)\(|open\([^)\n]*["'][rb]*[wax]|\.rename\(|os\.(replace|rename|link)\(|\.savez\w*\(path"""
-    r"""|shutil\.(copy|move)|NamedTemporaryFile|mkstemp"""
+    r"""|shutil\.(copy|move)|TemporaryDirectory|mkdtemp|NamedTemporaryFile|mkstemp"""
 )
 
 

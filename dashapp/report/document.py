@@ -6,7 +6,6 @@ Every sentence and number comes from the database, so that the same database giv
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Engine
@@ -17,6 +16,7 @@ from dashapp.report import figures as report_figures
 from dashapp.report import tables
 from db.read import EvidenceQuery
 from db.vocabulary import METRIC, RULE
+from whole_file import hidden_folder
 
 REPORT = "report.md"
 TITLE = "# What the detectors do"
@@ -44,8 +44,7 @@ def write_report(engine: Engine, folder: Path) -> list[Path]:
     figures = report_figures.paper_figures(engine, as_in_paper)
     require_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".report-", dir=folder) as temporary:
-        new = Path(temporary)
+    with hidden_folder(folder, "report") as new:
         figure_files, hint = report_figures.write_figures(figures, new)
         parts = [
             _head(engine),

@@ -8,7 +8,6 @@ import contextlib
 import http.client
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from model.data.archive import assemble
 from model.data.cifar10 import CIFAR10, BinaryFile, cache_folder, read_binary
 from model.data.dataset import DataMissingError
 from model.data.sources import OFFICIAL_THEN_NPM, Progress, Source
+from whole_file import hidden_folder
 
 
 def print_line(message: str) -> None:
@@ -111,8 +111,8 @@ def _staging(root: Path) -> Iterator[Path]:
         if time.time() - left.stat().st_mtime > 86_400:
             shutil.rmtree(left, ignore_errors=True)
     try:
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=root) as folder:
-            yield Path(folder)
+        with hidden_folder(root, "fetch") as folder:
+            yield folder
     finally:
         if not existed:
             with contextlib.suppress(OSError):  # not empty: the data are there

@@ -39,10 +39,7 @@ def table(
         "queries": "Candidates that the attack asked the network about",
         "pixel": "Row and column from the top left (0, 0), color before and after",
     }
-    head = [
-        _header(sort, title, name, width, hints.get(sort or ""), query, home)
-        for sort, title, name, width in COLUMNS
-    ]
+    head = [_header(column, hints.get(column[0] or ""), query, home) for column in COLUMNS]
     return element(
         "div",
         element(
@@ -96,14 +93,9 @@ def foot(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> Eleme
 
 
 def _header(
-    sort: str | None,
-    title: str,
-    name: str,
-    width: int,
-    hint: str | None,
-    query: db.read.CaseQuery,
-    home: str,
+    column: tuple[str | None, str, str, int], hint: str | None, query: db.read.CaseQuery, home: str
 ) -> Element:
+    sort, title, name, width = column
     look = {"className": name, "style": {"width": f"{width}px"}}
     if sort is None:
         return element("th", title, scope="col", **look)
