@@ -11,10 +11,10 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/xpixels demo
 
 test: $(VENV)/test.stamp programs
-	PYTHONWARNDEFAULTENCODING=1 $(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --durations 10
+	PYTHONWARNDEFAULTENCODING=1 $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 10
 
 test-postgres: $(VENV)/test.stamp programs
-	PYTHONWARNDEFAULTENCODING=1 $(BIN)/pytest -m postgresql --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	PYTHONWARNDEFAULTENCODING=1 $(BIN)/pytest -m postgresql --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: lint-python lint-types lint-assets
 

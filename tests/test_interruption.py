@@ -7,12 +7,9 @@ import platform
 import resource
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import count
 
@@ -36,6 +33,7 @@ from tests.support.ingest_process import (
     killing_those_left,
     start,
     undisturbed_file,
+    wait_until_stopped,
 )
 
 BATCH = replace(ingested_batch.BATCH, population=16)
@@ -69,25 +67,14 @@ def begin(small_weights, shared, undisturbed):
     """Begin a real ingest; what is left of it at the end is killed."""
     begun = []
 
-    def beginning(path, *, largest=None):
-        begun.append(start(str(path), small_weights, cache_of_the_killed(shared)))
+    def beginning(path, *, largest=None, **settings):
+        begun.append(start(str(path), small_weights, cache_of_the_killed(shared), **settings))
         if largest is not None:
             resource.prlimit(begun[-1].pid, resource.RLIMIT_FSIZE, (largest, largest))
         return begun[-1]
 
     with killing_those_left(begun):
         yield beginning
-
-
-def wait_for(process, path, condition):
-    """Until some run in the database of a process is so."""
-    while process.poll() is None:
-        if path.exists():
-            with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
-                if connection.execute(f"SELECT 1 FROM runs WHERE {condition}").fetchone():
-                    return
-        time.sleep(0.005)
-    raise AssertionError(f"it ended before {condition}: {process.communicate()[0]}")
 
 
 def statuses(engine):
@@ -105,13 +92,14 @@ def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
     assert said.endswith(f"make room: {GOES_ON}"), said
     assert upkeep.check(engines.create(path, read_only=True)) == []
 
-    stopped = begin(path)
-    wait_for(stopped, path, f"stage = 'reference' AND process LIKE '%/{stopped.pid}/%'")
+    stopped = begin(path, stop_before="reference")
+    wait_until_stopped(stopped)
     stopped.terminate()
+    stopped.send_signal(signal.SIGCONT)
     assert finish(stopped) == (1, f"xpixels: stopped; {GOES_ON}")
 
-    killed = begin(path)
-    wait_for(killed, path, "stage = 'near-duplicates'")
+    killed = begin(path, stop_within="duplicates")
+    wait_until_stopped(killed)
     killed.kill()
     assert finish(killed)[0] == -signal.SIGKILL
 
