@@ -1,7 +1,7 @@
 """Shared by all tests: strict JAX, the bundled sample read once, a small ingest done once.
 
-`make test` runs several processes, each taking whole files (pytest-xdist). What is costly is made by one of them
-for all, in a folder that they share.
+`make test` runs several processes, each taking whole files (pytest-xdist). What is costly is made by one of
+them for all, in a folder that they share.
 """
 
 import os
