@@ -234,7 +234,4 @@ def others(empty):
 @pytest.fixture
 def copy(ingested, tmp_path):
     """A copy of that database to write to."""
-    target = tmp_path / "copy.db"
-    with ingested.connect() as connection:
-        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
-    return engines.create(target)
+    return engines.create(fresh_database.copy_file(ingested.url.database, tmp_path / "copy.db"))

@@ -16,6 +16,7 @@ from db.read.for_ingest.detectors import KnownNetwork, TunedOn, known_networks
 from ingest.check import command, tuned
 from model.data.png import encode_png
 from model.network import checkpoint
+from tests.support import fresh_database
 
 LAYERS = ("flatten", "dense", "logits", "composed")
 RANDOM = np.random.default_rng(3)
@@ -33,9 +34,7 @@ def copy(database, tmp_path):
     """A function that gives a copy of the database after some statements."""
 
     def make(*statements: str) -> Path:
-        target = tmp_path / "copy.db"
-        with engines.create(database).connect() as connection:
-            connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
+        target = fresh_database.copy_file(database, tmp_path / "copy.db")
         with engines.writing(engines.create(target)) as connection:
             for statement in statements:
                 connection.execute(text(statement))

@@ -10,7 +10,7 @@ from db import engine as engines
 from db import schema, vocabulary
 from ingest.stages import evaluation
 from model.detectors import votes
-from tests.support import checked_database
+from tests.support import checked_database, fresh_database
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ QUICK = ["--detector", "logits"]
 @pytest.fixture
 def twice(checked, tmp_path):
     """The same weights explained against another data set as well, and not tuned there."""
-    path = checked_database.copy_to(checked, tmp_path / "twice.db")
+    path = fresh_database.copy_file(checked, tmp_path / "twice.db")
     with engines.writing(engines.create(path)) as connection:
         datasets, networks = schema.datasets, schema.networks
         new = {"id": 9, "name": "cifar10", "source": "a test", "created_at": "now"}
@@ -164,7 +164,7 @@ def test_one_of_two_networks_of_the_same_weights_has_to_be_named(
 
 
 def test_what_is_not_tuned_is_named_and_the_others_are_asked(checked, images, tmp_path, entries):
-    path = checked_database.copy_to(checked, tmp_path / "copy.db")
+    path = fresh_database.copy_file(checked, tmp_path / "copy.db")
     points, evaluated, detectors = schema.operating_points, schema.evaluations, schema.detectors
     with engines.writing(engines.create(path)) as connection:
         conv = select(schema.layers.c.id).where(schema.layers.c.name == "conv1")

@@ -19,7 +19,7 @@ from db import annotations, schema, vocabulary
 from db import engine as engines
 from db.commands import transfer, upkeep
 from model.data.png import encode_png
-from tests.support import checked_database, postgres_server
+from tests.support import fresh_database, postgres_server
 
 LAYERS = ("conv1", "flatten", "dense", "logits", "composed", "composed-scaled")
 ASIDE = {"runs", "database_identity"}  # what was done is remembered
@@ -43,7 +43,7 @@ class _Silent:
 def address(request, tmp_path):
     """Where a copy of that database is, to be written to, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        yield str(checked_database.copy_to(request.getfixturevalue("checked"), tmp_path / "copy.db"))
+        yield str(fresh_database.copy_file(request.getfixturevalue("checked"), tmp_path / "copy.db"))
         return
     template, server = map(request.getfixturevalue, ("checked_on_server", "postgres"))
     yield postgres_server.make(server, "kept_copy", template=template)
@@ -79,7 +79,7 @@ def kept(small_weights, capsys):
 @pytest.fixture(scope="module")
 def one_kept(checked, small_weights, files, tmp_path_factory):
     """A SQLite file in which an image is kept, to be copied."""
-    path = checked_database.copy_to(checked, tmp_path_factory.mktemp("kept") / "kept.db")
+    path = fresh_database.copy_file(checked, tmp_path_factory.mktemp("kept") / "kept.db")
     assert run(path, files["a.png"], "--weights", small_weights, "--keep") in (0, 3)
     return path
 
@@ -261,7 +261,7 @@ def test_what_people_wrote_is_counted_before_it_goes(address, files, kept, capsy
     ],
 )
 def test_nothing_is_forgotten_unasked(one_kept, tmp_path, options, said, capsys):
-    path = checked_database.copy_to(one_kept, tmp_path / "copy.db")
+    path = fresh_database.copy_file(one_kept, tmp_path / "copy.db")
     before = contents(path)
     try:
         status = run(path, "--forget", *options)
@@ -274,7 +274,7 @@ def test_nothing_is_forgotten_unasked(one_kept, tmp_path, options, said, capsys)
 
 @pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, 0), ("no\n", 1, 1), ("\n", 1, 1)])
 def test_somebody_at_a_terminal_is_asked(one_kept, tmp_path, answer, status, left, monkeypatch, capsys):
-    path = checked_database.copy_to(one_kept, tmp_path / "copy.db")
+    path = fresh_database.copy_file(one_kept, tmp_path / "copy.db")
     master, slave = pty.openpty()
     os.write(master, answer.encode())
     with open(slave, encoding="utf-8") as terminal:

@@ -13,6 +13,7 @@ from db import engine as engines
 from db import processes, schema, write
 from db.commands import upkeep
 from db.runs import chunks, fences, leases
+from tests.support import fresh_database
 
 ELSEWHERE = "another-machine/12/34"  # not of this machine: silence makes it dead
 RUN = {"parameters": {}, "code_version": "test"}
@@ -261,11 +262,7 @@ def path(migrated_file, tmp_path):
 def copied(path, migrated_file):
     """The same database as it is now, lease and all, in another file."""
     target = path.with_name("copy.db")
-    made = engines.create(path)
-    with made.connect() as connection:
-        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
-    made.dispose()
-    target.rename(path)
+    fresh_database.copy_file(path, target).rename(path)
 
 
 def another(path, migrated_file):

@@ -25,7 +25,7 @@ from model.data.png import decode_png
 from model.detectors.repair import neighbor_medians
 from model.network import checkpoint
 from model.network.cnn import predict
-from tests.support import ingested_batch
+from tests.support import fresh_database, ingested_batch
 
 BATCH = ingested_batch.BATCH
 FEW = replace(BATCH, cases=1, population=16)
@@ -39,10 +39,7 @@ def database(ingested_small):
 
 @pytest.fixture
 def copy(database, tmp_path):
-    target = tmp_path / "copy.db"
-    with database.connect() as connection:
-        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
-    return engines.create(target)
+    return engines.create(fresh_database.copy_file(database.url.database, tmp_path / "copy.db"))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from db import engine as engines
 from db import schema, vocabulary
 from db.commands import upkeep
 from db.read.for_ingest import evaluated, stored_activations
@@ -25,17 +24,8 @@ NETWORK = 1
 
 @pytest.fixture(scope="module")
 def ingested(ingested_small):
-    """Of the small network."""
+    """Of the small network, also for `copy`."""
     return ingested_small
-
-
-@pytest.fixture
-def copy(ingested, tmp_path):
-    """A copy of that database to write to."""
-    target = tmp_path / "copy.db"
-    with ingested.connect() as connection:
-        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(target),))
-    return engines.create(target)
 
 
 @pytest.fixture(scope="module")

@@ -25,18 +25,19 @@ from db.commands import upkeep
 from db.runs import leases
 from ingest import pipeline
 from ingest.workers import lease as turn
-from tests.support import contents, ingested_batch
+from tests.support import contents
 from tests.support.ingest_process import (
     ROOT,
+    SAME_BATCH,
     cache_of_the_killed,
     finish,
     killing_those_left,
+    options_of,
     start,
     undisturbed_file,
     wait_until_stopped,
 )
 
-BATCH = replace(ingested_batch.BATCH, population=16)
 HOLDER = """
 import sys
 from db import engine
@@ -49,17 +50,13 @@ GOES_ON = "what was written is kept, and the same command goes on from there"
 
 @pytest.fixture(scope="module")
 def options(load, small_weights):
-    known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
-    return known | {"evaluation": "full"}  # compiles sooner
+    return options_of(load, small_weights)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(options, migrated_file, shared):
     """What a single process writes."""
-    engine = engines.create(undisturbed_file(shared, migrated_file, BATCH, options), read_only=True)
-    found = contents.contents(engine)
-    engine.dispose()
-    return found
+    return contents.contents_of_file(undisturbed_file(shared, migrated_file, options))
 
 
 @pytest.fixture
@@ -103,7 +100,7 @@ def test_what_found_no_room_was_stopped_and_was_killed_comes_to_the_same_end(
     killed.kill()
     assert finish(killed)[0] == -signal.SIGKILL
 
-    pipeline.ingest(engines.create(path), BATCH, **options)
+    pipeline.ingest(engines.create(path), SAME_BATCH, **options)
     found = engines.create(path, read_only=True)
     assert contents.differences(contents.contents(found), undisturbed) == []
     assert upkeep.check(found) == []
@@ -180,7 +177,7 @@ def test_readers_beside_an_ingest_meet_no_error_and_nothing_that_does_not_fit_to
     def write():
         try:
             for seed in (0, 1):
-                pipeline.ingest(engine, replace(BATCH, seed=seed), **options)
+                pipeline.ingest(engine, replace(SAME_BATCH, seed=seed), **options)
         finally:
             tally.wanted = 0  # it was enough
 

@@ -13,8 +13,8 @@ from db.commands import upkeep
 from db.runs import fences
 from db.soundness import orphans
 from ingest import repair_database
-from tests.support import checked_database
 from tests.support import database as synthetic
+from tests.support import fresh_database
 
 REFERENCES = {
     f"{key.parent.table.name}.{key.parent.name}": key
@@ -213,7 +213,7 @@ def check(database: Engine, *arguments: str) -> int:
 
 
 def test_the_command_says_what_goes_asks_and_ends_sound(ingested_small, tmp_path, capsys):
-    copy = engines.create(checked_database.copy_to(ingested_small.url.database, tmp_path / "copy.db"))
+    copy = engines.create(fresh_database.copy_file(ingested_small.url.database, tmp_path / "copy.db"))
     with unchecked(copy) as run:
         run("DELETE FROM images WHERE id = (SELECT MIN(image_id) FROM cases WHERE kind = 'adversarial')")
     assert check(copy) == 1

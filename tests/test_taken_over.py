@@ -8,7 +8,6 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import distributed
 import pytest
@@ -25,16 +24,17 @@ from ingest.workers.local import Alone
 from tests.support import contents, ingested_batch
 from tests.support.ingest_process import (
     BACKGROUND,
+    SAME_BATCH,
     cache_of_the_killed,
     compiled_in,
     finish,
     killing_those_left,
+    options_of,
     start,
     undisturbed_file,
     wait_until_stopped,
 )
 
-BATCH = replace(ingested_batch.BATCH, population=16)
 ELSEWHERE, YET_ELSEWHERE = "another-machine", "a-third-machine"
 FOR_EVER = 1e6  # seconds
 TAKEN = r"run \d+ is over: {who} took this one for dead, as it gave no sign of life, and took its place; .*"
@@ -42,23 +42,19 @@ TAKEN = r"run \d+ is over: {who} took this one for dead, as it gave no sign of l
 
 @pytest.fixture(scope="module")
 def options(load, small_weights):
-    known = {"load": load, "weights": small_weights, "maps": False, "repairs": False}
-    return known | {"evaluation": "full"}  # compiles sooner
+    return options_of(load, small_weights)
 
 
 @pytest.fixture(scope="module")
 def whole(options, migrated_file, shared):
     """The file that a single process writes."""
-    return undisturbed_file(shared, migrated_file, BATCH, options)
+    return undisturbed_file(shared, migrated_file, options)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(whole):
     """What a single process writes."""
-    engine = engines.create(whole, read_only=True)
-    found = contents.contents(engine)
-    engine.dispose()
-    return found
+    return contents.contents_of_file(whole)
 
 
 @pytest.fixture
@@ -138,7 +134,7 @@ def test_who_was_stopped_for_too_long_is_refused_at_its_next_commit_and_so_is_a_
     until(lambda: statuses(empty, "ingest") == ["interrupted", "running"])
     with ThreadPoolExecutor(1) as thread:
         # At first it waits for the second; on a server it helps with the attacks.
-        successor = thread.submit(pipeline.ingest, others, BATCH, **options)
+        successor = thread.submit(pipeline.ingest, others, SAME_BATCH, **options)
         first.send_signal(signal.SIGCONT)
         require_taken_over(first, by=second.pid, on=YET_ELSEWHERE)
         wait_until_stopped(second)
@@ -172,7 +168,7 @@ def test_who_computes_for_long_and_hears_no_signal_ends_by_its_sign_of_life_and_
         require_taken_over(second)
         until(lambda: not any(map(processes.alive, workers)))
         leases.release(empty, lease)
-    pipeline.ingest(empty, BATCH, **options)
+    pipeline.ingest(empty, SAME_BATCH, **options)
     ingested_batch.require_the_same(empty, undisturbed)
 
 
@@ -232,7 +228,7 @@ def test_a_dask_worker_whose_run_ends_while_it_is_stopped_writes_nothing_more(
     with dask.cluster(scheduler, empty, ingested_batch.load) as crew:
         catching = Catching(crew.client, crew.url, crew.load)
         with pytest.raises(Caught) as caught:
-            pipeline.ingest(empty, BATCH, **options, crew=catching)
+            pipeline.ingest(empty, SAME_BATCH, **options, crew=catching)
         place, items, same = caught.value.args
         run_id = write.start_run(empty, "attack", parameters={}, code_version="test")
 

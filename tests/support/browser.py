@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 import db.engine
 import db.migrate
-from tests.support import database
+from tests.support import database, fresh_database
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -37,10 +37,9 @@ def database_file(shared) -> Path:
             engine = db.engine.create(made)
             db.migrate.upgrade(engine)
             database.fill(engine)
-            with engine.connect() as connection:
-                path.parent.mkdir(exist_ok=True)
-                connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(path),))
             engine.dispose()
+            path.parent.mkdir(exist_ok=True)
+            fresh_database.copy_file(made, path)
     return path
 
 

@@ -10,6 +10,7 @@ from db.vocabulary import REFERENCES, RULES
 from ingest import record
 from ingest.stages import evaluation, neighbors, tuning
 from model.network import checkpoint
+from tests.support import fresh_database
 
 METRICS = ("euclidean",)
 LAYERS = ("conv1", "flatten", "dense", "logits", "composed", "composed-scaled")
@@ -20,7 +21,7 @@ EVERY = (*LAYERS, *COMPARED, "repair")
 
 def make(ingested: Engine, path: Path, weights: Path) -> Path:
     """A copy of the small ingest of these weights that also compares a conv layer and `composed-scaled`."""
-    copy_to(Path(ingested.url.database), path)
+    fresh_database.copy_file(ingested.url.database, path)
     made, loaded = engines.create(path), checkpoint.load(weights)
     with writing(made) as connection:
         architecture = loaded.network.architecture
@@ -28,14 +29,5 @@ def make(ingested: Engine, path: Path, weights: Path) -> Path:
     neighbors.find_neighbors(made, 1, METRICS, loaded.network)
     assert tuning.tune(made, 1, METRICS, RULES)
     assert evaluation.evaluate_detectors(made, 1, METRICS, RULES, REFERENCES)
-    made.dispose()
-    return path
-
-
-def copy_to(source: Path, path: Path) -> Path:
-    """Write a copy of a SQLite database; gives its path."""
-    made = engines.create(source)
-    with made.connect() as connection:
-        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(path),))
     made.dispose()
     return path

@@ -11,11 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Connection, Engine, LargeBinary, Table, select
 
 from db import schema
+from db.engine import create
 
 # Of a run rather than of what it found.
 LEFT_OUT = frozenset(("id", "run_id", "seconds", "created_at"))
@@ -57,6 +59,15 @@ def contents(engine: Engine) -> Contents:
             else:
                 found[table.name] = Counter(map(told, connection.execute(query)))
     return found
+
+
+def contents_of_file(path: Path) -> Contents:
+    """The same of a SQLite file."""
+    engine = create(path, read_only=True)
+    try:
+        return contents(engine)
+    finally:
+        engine.dispose()
 
 
 def differences(one: Contents, other: Contents, *, shown: int = 2) -> list[str]:

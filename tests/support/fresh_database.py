@@ -1,6 +1,6 @@
-"""New databases for tests, with every table and no row: SQLite files, or on the tests' PostgreSQL server.
+"""New databases for tests: SQLite files, or on the tests' PostgreSQL server.
 
-Each is a copy of one that was migrated once, and goes when it is left.
+Those with every table and no row are copies of one that was migrated once, and go when they are left.
 """
 
 import shutil
@@ -64,6 +64,15 @@ def copy(original: Engine, folder: Path) -> Iterator[Engine]:
     else:
         with file(engines.file(original), folder) as made:
             yield made
+
+
+def copy_file(source: Path | str, path: Path) -> Path:
+    """Write a copy of a SQLite database, which others may read meanwhile; gives its path."""
+    made = engines.create(source)
+    with made.connect() as connection:
+        connection.connection.dbapi_connection.execute("VACUUM INTO ?", (str(path),))
+    made.dispose()
+    return path
 
 
 def _migrate(address: str) -> None:

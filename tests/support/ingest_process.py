@@ -13,8 +13,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,11 +26,12 @@ from filelock import FileLock
 
 from db import engine as engines
 from ingest import pipeline
-from ingest.batch import Batch
+from tests.support import ingested_batch
 
 ROOT = Path(__file__).parents[2]
 BATCH = ("--dataset", "cifar10-sample", "--cases", "2", "--population", "16", "--generations", "2")
 BATCH += ("--no-maps", "--evaluation", "full")  # compiles sooner
+SAME_BATCH = replace(ingested_batch.BATCH, population=16)  # for the tests' own process, with `options_of`
 BACKGROUND = "INT TERM HUP"  # signals that are ignored by a job of which nobody shall get hold
 IMPORTED = (  # before a process is forked: what an ingest imports, also late
     "xpixels",
@@ -86,14 +88,19 @@ class Ingest:
         return said, None
 
 
-def undisturbed_file(shared: Path, migrated_file: Path, batch: Batch, options: dict) -> Path:
+def options_of(load: Callable, weights: Path) -> dict:
+    """With these, `pipeline.ingest` does what the options of `BATCH` ask for."""
+    return {"load": load, "weights": weights, "maps": False, "repairs": False, "evaluation": "full"}
+
+
+def undisturbed_file(shared: Path, migrated_file: Path, options: dict) -> Path:
     """The file that a single process writes, made by the first who asks."""
     path, done = shared / "undisturbed.db", shared / "undisturbed.done"
     with FileLock(shared / "undisturbed.lock"):
         if not done.exists():
             shutil.copy(migrated_file, path)
             engine = engines.create(path)
-            pipeline.ingest(engine, batch, **options)
+            pipeline.ingest(engine, SAME_BATCH, **options)
             engine.dispose()
             done.touch()
     return path
@@ -238,7 +245,6 @@ def _work(
     import xpixels
     from ingest import pipeline
     from model.data import registry
-    from tests.support import ingested_batch
 
     _adapt(**settings)
     sample = SimpleNamespace(**{split: registry.load("cifar10-sample", split) for split in ("train", "test")})
