@@ -130,14 +130,6 @@ CROSSOVER_RATE = Parameter(
     "a number in [0, 1]",
     metavar="CR",
 )
-WITHIN = Parameter(
-    "within",
-    64,
-    "the most that a channel may differ from the median of its neighbors",
-    lambda value: 1 <= value <= 255,
-    "1..255",
-    metavar="N",
-)
 EVOLUTION = Method(
     "differential-evolution",
     (
@@ -167,7 +159,7 @@ SWEEP = Method(
 # The stage `near-median` makes it of images that are already cases: no batch can ask for it.
 NEAR_MEDIAN = Method(
     "near-median",
-    (WITHIN,),
+    (),  # no options: the stage says within how much of the median
     variant=lambda values: f"within {values['within']}",
     population=lambda values, positions: positions * CORNERS,
     queries=lambda values, positions: positions * CORNERS,
