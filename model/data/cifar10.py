@@ -9,13 +9,13 @@ Axes: N images, H = W = 32 rows and columns, C = 3 channels (red, green, blue).
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from model.data.cache import cache_root
 from model.data.dataset import DataMissingError, Dataset
 
 SIDE = 32
@@ -51,16 +51,8 @@ CIFAR10 = (
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
-    """Name the folder of the binary files, existing or not.
-
-    It lies in cache_dir, else $XPIXELS_CACHE, else $XDG_CACHE_HOME/xpixels, else ~/.cache/xpixels.
-    """
-    root = cache_dir or os.environ.get("XPIXELS_CACHE")
-    if not root:
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        # The XDG specification: a relative path is invalid and to be ignored.
-        root = (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "xpixels"
-    return Path(root).expanduser() / "cifar-10-batches-bin"
+    """Name the folder of the binary files, existing or not; cache_dir: as in `model.data.cache.cache_root`."""
+    return cache_root(cache_dir) / "cifar-10-batches-bin"
 
 
 def load_binary(folder: Path, split: str, files: Sequence[BinaryFile] = CIFAR10) -> Dataset:

