@@ -26,7 +26,8 @@ from model import devices
 from model.attacks.step import logits_of
 from model.attacks.sweep import color_grid
 from model.attacks.sweep_step import positions, remember
-from model.network import cnn, layers
+from model.network import cnn
+from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.incremental_pass import incremental
 from model.network.windows import full_multiply_adds, parts, plan
 
@@ -96,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if not options.one_device:
         devices.use_all_cores()
-    architecture = layers.CIFAR10_CNN
+    architecture = CIFAR10_CNN
     function = incremental(cnn.Network(architecture, rngs=nnx.Rngs(0)))
     images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
     seconds = options.seconds

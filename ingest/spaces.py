@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Engine, Table
 from db.read.for_ingest import stored_activations
 from db.read.for_ingest.batches import LayerRow
 from db.read.for_ingest.images import image_files
-from db.vocabulary import REFERENCES
+from db.vocabulary import REFERENCES, SINGLE_KINDS
 from ingest import rows
 from model.data.png import decode_png
+from model.network.architecture import COMPOSED, SCALED
 from model.network.cnn import Network, activate
-from model.network.layers import COMPOSED, SCALED
 
 WHOLE, DISTINCT = REFERENCES
 IMAGES = 500  # of the reference set, in one batch of conv maps
@@ -48,7 +48,7 @@ class Reference(NamedTuple):
 
 def spaces(layers: Sequence[LayerRow]) -> list[Space]:
     """A space for every compared layer, from the input to the output."""
-    single = tuple(row for row in layers if row.compared and row.kind in ("flatten", "dense"))
+    single = tuple(row for row in layers if row.compared and row.kind in SINGLE_KINDS)
     return [Space(row, single if row.kind == COMPOSED else (row,)) for row in layers if row.compared]
 
 

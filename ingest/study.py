@@ -24,7 +24,7 @@ from ingest.batch import ALL, ANY, Batch
 from ingest.command import add_scheduler, say_batch
 from model.attacks.methods import SWEEP
 from model.data.registry import add_dataset_option
-from model.network.layers import SCALED
+from model.network.architecture import SCALED
 
 if TYPE_CHECKING:
     from ingest.task import Crew, Task

@@ -7,8 +7,10 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from model.network import cnn
-from model.network.layers import CIFAR10_CNN, Architecture, Conv, Dense, Dropout, Flatten, MaxPool
+from model.network import cnn, evaluate
+from model.network.architecture import Architecture
+from model.network.cifar10_cnn import CIFAR10_CNN
+from model.network.layers import Conv, Dense, Dropout, Flatten, MaxPool
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -22,7 +24,7 @@ SMALL = Architecture(
         Dropout("dropout", 0.5),
         Flatten("flatten"),
         Dense("dense", 6),
-        Dense("logits", 4, relu=False),
+        Dense("logits", 4, activation="linear"),
     ),
 )
 
@@ -78,9 +80,9 @@ def test_the_pool_is_the_windowed_maximum_and_so_is_its_gradient(height, width, 
         size = (1, window, window, 1)
         return lax.reduce_window(x, -jnp.inf, lax.max, size, size, "VALID")
 
-    np.testing.assert_array_equal(cnn.max_pool(x, window), windowed(x))
+    np.testing.assert_array_equal(evaluate.max_pool(MaxPool("pool", window), x), windowed(x))
     weights = jnp.asarray(np.random.default_rng(2).normal(size=windowed(x).shape), jnp.float32)
-    fast = jax.grad(lambda x: (cnn.max_pool(x, window) * weights).sum())(x)
+    fast = jax.grad(lambda x: (evaluate.max_pool(MaxPool("pool", window), x) * weights).sum())(x)
     plain = jax.grad(lambda x: (windowed(x) * weights).sum())(x)
     np.testing.assert_allclose(fast, plain, atol=1e-6)
 
@@ -91,9 +93,9 @@ def test_the_fast_convolution_is_the_plain_one(padding, size, channels):
     random = np.random.default_rng(3)
     x = jnp.asarray(random.normal(size=(2, 11, 8, channels)), jnp.float32)
     kernel = jnp.asarray(random.normal(size=(size, size, channels, 6)), jnp.float32)
-    options = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
-    plain = lax.conv_general_dilated(x, kernel, (1, 1), padding, **options)
-    np.testing.assert_allclose(cnn.convolve(x, kernel, (1, 1), padding, **options), plain, atol=1e-4)
+    plain = lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    layer = Conv("conv", 6, size, padding)
+    np.testing.assert_allclose(evaluate.convolve(layer, kernel, x), plain, atol=1e-4)
 
 
 def test_prediction_does_not_depend_on_the_batch(network, images):

@@ -6,14 +6,16 @@ import jax
 import numpy as np
 import pytest
 
-from model.network import checkpoint, cnn, incremental_pass, layers
+from model.network import checkpoint, cnn, incremental_pass
+from model.network.architecture import Architecture
+from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.incremental_pass import Incremental, fastest
-from model.network.layers import Architecture, Dense, Flatten
+from model.network.layers import Dense, Flatten
 from tests.support.networks import DEEP, LENET, random_architecture, random_network
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
-MLP = Architecture("mlp", (5, 6, 3), (Flatten("f"), Dense("d", 9), Dense("logits", 4, relu=False)))
+MLP = Architecture("mlp", (5, 6, 3), (Flatten("f"), Dense("d", 9), Dense("logits", 4, activation="linear")))
 NETWORKS = {"lenet": LENET, "deep": DEEP} | {
     f"random {seed}": random_architecture(np.random.default_rng(100 + seed)) for seed in range(4)
 }
@@ -178,7 +180,9 @@ def test_where_pixels_reach_nearly_everything_full_passes_are_taken():
 
 
 def test_a_network_that_cannot_be_described_falls_back_and_says_so():
-    two = Architecture("twice", (4, 4, 3), (Flatten("a"), Flatten("b"), Dense("logits", 2, relu=False)))
+    two = Architecture(
+        "twice", (4, 4, 3), (Flatten("a"), Flatten("b"), Dense("logits", 2, activation="linear"))
+    )
     function, why = fastest(small(two))
     assert not isinstance(function, Incremental)
     assert why == "full passes: twice: Flatten 'b' stands behind the Flatten"
@@ -187,7 +191,7 @@ def test_a_network_that_cannot_be_described_falls_back_and_says_so():
 
 
 def test_on_a_device_where_it_was_not_measured_full_passes_are_taken_unless_asked(monkeypatch):
-    network = random_network(layers.CIFAR10_CNN, np.random.default_rng(0))
+    network = random_network(CIFAR10_CNN, np.random.default_rng(0))
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     function, why = fastest(network)
     assert not isinstance(function, Incremental)

@@ -17,7 +17,7 @@ from model.detectors.metrics import METRICS
 from model.detectors.registry import DETECTORS
 from model.detectors.tuning import K_MAX
 from model.detectors.votes import RULES
-from model.network.layers import COMPOSED, POOLED, SCALED
+from model.network.architecture import COMPOSED, POOLED, SCALED
 from tests.support.ingest_process import compiled_in
 
 ROOT = Path(__file__).parents[1]

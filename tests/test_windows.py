@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from model.network import layers
-from model.network.layers import Architecture, Conv, Dense, Flatten, MaxPool
+from model.network.architecture import Architecture
+from model.network.cifar10_cnn import CIFAR10_CNN
+from model.network.layers import Conv, Dense, Flatten, MaxPool
 from model.network.windows import full_multiply_adds, parts, plan
 from tests.support.networks import random_architecture, random_network
 
@@ -13,17 +14,17 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 def test_the_windows_of_our_network_are_those_of_the_notes():
     """3 x 3 of conv1, 5 x 5 of conv2, 3 x 3 of pool1, 5 x 5 of conv3, 7 x 7 of conv4, 4 x 4 of pool2."""
-    stages = plan(layers.CIFAR10_CNN).stages
+    stages = plan(CIFAR10_CNN).stages
     assert [stage.rows.spread.size for stage in stages] == [1, 3, 5, 5, 7]
     assert [stage.rows.pooled.size for stage in stages] == [1, 3, 3, 5, 4]
     assert [stage.rows.aligned.size for stage in stages] == [1, 3, 6, 5, 8]
 
 
 def test_fewer_operations_as_arithmetic_says():
-    whole = full_multiply_adds(layers.CIFAR10_CNN)
+    whole = full_multiply_adds(CIFAR10_CNN)
     assert whole == 20_741_120
-    assert round(whole / plan(layers.CIFAR10_CNN).multiply_adds(), 1) == 12.2
-    assert plan(layers.CIFAR10_CNN).multiply_adds(3) > 2 * plan(layers.CIFAR10_CNN).multiply_adds()
+    assert round(whole / plan(CIFAR10_CNN).multiply_adds(), 1) == 12.2
+    assert plan(CIFAR10_CNN).multiply_adds(3) > 2 * plan(CIFAR10_CNN).multiply_adds()
 
 
 def changed_cells(network, image, row, column):
@@ -63,7 +64,7 @@ def test_what_a_pixel_changes_lies_in_its_window(seed, zone):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_parts_cover_every_pixel_once_and_cost_less(seed):
-    architecture = layers.CIFAR10_CNN if seed == 0 else random_architecture(np.random.default_rng(seed))
+    architecture = CIFAR10_CNN if seed == 0 else random_architecture(np.random.default_rng(seed))
     rows, columns = parts(architecture)
     for axis, cut in enumerate((rows, columns)):
         assert [pixel for part in cut for pixel in range(*part)] == list(
@@ -83,9 +84,11 @@ def test_parts_cover_every_pixel_once_and_cost_less(seed):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (Architecture("flat", (12,), (Dense("logits", 2, relu=False),)), "flat has no Flatten"),
+        (Architecture("flat", (12,), (Dense("logits", 2, activation="linear"),)), "flat has no Flatten"),
         (
-            Architecture("twice", (4, 4, 3), (Flatten("a"), Flatten("b"), Dense("logits", 2, relu=False))),
+            Architecture(
+                "twice", (4, 4, 3), (Flatten("a"), Flatten("b"), Dense("logits", 2, activation="linear"))
+            ),
             "twice: Flatten 'b' stands behind the Flatten",
         ),
     ],
@@ -98,8 +101,8 @@ def test_a_network_of_another_form_is_refused_by_name(network, message):
 
 def test_a_pool_that_drops_a_row_leaves_that_row_out():
     """13 rows pooled by two leave the last one unread, as conv4's in our network."""
-    conv4 = plan(layers.CIFAR10_CNN).stages[-1]
-    assert layers.CIFAR10_CNN.output_shapes()["conv4"] == (13, 13, 64)
+    conv4 = plan(CIFAR10_CNN).stages[-1]
+    assert CIFAR10_CNN.output_shapes()["conv4"] == (13, 13, 64)
     assert conv4.shape == (12, 12, 64)
 
 
@@ -107,7 +110,13 @@ def test_pools_behind_one_another_are_one_step():
     architecture = Architecture(
         "pools",
         (24, 24, 3),
-        (Conv("c", 2), MaxPool("p", 2), MaxPool("q", 3), Flatten("f"), Dense("logits", 2, relu=False)),
+        (
+            Conv("c", 2),
+            MaxPool("p", 2),
+            MaxPool("q", 3),
+            Flatten("f"),
+            Dense("logits", 2, activation="linear"),
+        ),
     )
     stage = plan(architecture).stages[-1]
     assert stage.pools == (2, 3)

@@ -7,6 +7,7 @@ from sqlalchemy import Double, Integer, Text
 
 from db.tables.columns import view
 from db.tables.evidence import MEASURED
+from db.vocabulary import SINGLE_KINDS
 
 _OF_DETECTOR = """
     networks.name AS network,
@@ -17,15 +18,16 @@ _OF_DETECTOR = """
     detectors.metric AS metric,
     detectors.rule AS rule,
     detectors.reference AS reference,"""
-# For a flatten or dense layer, how many such layers come before it; NULL for others and without a layer.
-_PLACE = """
+# For a single layer that is compared, how many such layers come before it; NULL for others.
+_SINGLE = f"({', '.join(map(repr, SINGLE_KINDS))})"
+_PLACE = f"""
     (
         SELECT COUNT(earlier.id)
         FROM layers AS here
         LEFT JOIN layers AS earlier ON earlier.network_id = here.network_id
-            AND earlier.kind IN ('flatten', 'dense') AND earlier.position < here.position
+            AND earlier.kind IN {_SINGLE} AND earlier.position < here.position
         WHERE here.network_id = detectors.network_id AND here.name = detectors.layer
-            AND here.kind IN ('flatten', 'dense')
+            AND here.kind IN {_SINGLE}
         GROUP BY here.id
     ) AS layer_place,"""
 _DETECTOR = (Text, "network dataset detector kind layer metric rule reference")

@@ -25,10 +25,10 @@ from model.detectors import votes
 from model.detectors.registry import DETECTORS, Evidence
 from model.detectors.repair import Repair, repair_stream
 from model.detectors.repair_screen import screened_stream
+from model.network.architecture import POOLED
 from model.network.checkpoint import Checkpoint
 from model.network.cnn import activate
 from model.network.incremental_pass import fastest
-from model.network.layers import POOLED
 
 BATCH = 64  # images of one forward pass
 
@@ -64,7 +64,7 @@ class Checker:
     def judge(self, images: np.ndarray) -> Judged:
         """Judge images (N, H, W, 3) uint8, N >= 1; the result of an image does not depend on the others."""
         outputs = self._activations(images)
-        logits = outputs[self.checkpoint.network.architecture.layers[-1].name]
+        logits = outputs[self.checkpoint.network.architecture.logits]
         shares, predicted = rows.probabilities(logits), logits.argmax(1)
         repair = None
         if self.sweeps or any(map(needs_repairs, self.detectors)):
@@ -88,7 +88,7 @@ class Checker:
 
         Batches have one fixed size, so that the result of an image does not depend on how many there are.
         """
-        last = self.checkpoint.network.architecture.layers[-1].name
+        last = self.checkpoint.network.architecture.logits
         names = tuple(dict.fromkeys((*(self.reference.outputs if self.reference else ()), last)))
         found = list(activate(self.checkpoint.network, images, names, batch_size=BATCH))
         return {name: np.concatenate([part[name] for part in found]) for name in names}

@@ -28,9 +28,9 @@ from ingest.kept_cases import KEPT_DATASETS, PARTITION, kept_rows
 from ingest.runs import stage
 from ingest.stages.neighbors import find_neighbors
 from model.detectors.repair import Repair
+from model.network.architecture import COMPOSED
 from model.network.checkpoint import Checkpoint
 from model.network.cnn import activate
-from model.network.layers import COMPOSED
 
 BATCH = 64  # images of one forward pass
 SPLIT = "test"  # of the data set of kept images, which has no other
@@ -66,7 +66,7 @@ def write_kept_cases(
         layer_ids = {
             row.name: row.id for row in batches.layer_rows(connection, network.id) if row.kind != COMPOSED
         }
-    last = checkpoint.network.architecture.layers[-1].name
+    last = checkpoint.network.architecture.logits
     parts = list(activate(checkpoint.network, images, tuple(layer_ids), batch_size=BATCH))
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in layer_ids}
     logits, predicted = outputs[last], outputs[last].argmax(1).tolist()

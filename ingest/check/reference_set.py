@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from db.read.for_ingest import batches, evaluated
 from db.read.for_ingest.images import reference_image_ids
 from db.read.for_ingest.likeness import hub_references, near_duplicate_references
+from db.vocabulary import SINGLE_KINDS
 from ingest.spaces import (
     DISTINCT,
     Space,
@@ -29,8 +30,8 @@ from ingest.spaces import (
     spaces,
 )
 from model.detectors.neighbors import nearest, nearest_in_blocks
+from model.network.architecture import POOLED
 from model.network.cnn import Network
-from model.network.layers import POOLED
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def load_reference(
 ) -> ReferenceSet:
     """Load the reference set for the wanted pairs of a layer and a kind of reference."""
     every = {space.layer.name: space for space in spaces(batches.layer_rows(connection, network_id))}
-    single = [name for name, space in every.items() if space.layer.kind in ("flatten", "dense")]
+    single = [name for name, space in every.items() if space.layer.kind in SINGLE_KINDS]
     pairs = {
         (name, reference) for layer, reference in wanted for name in (single if layer == POOLED else [layer])
     }
@@ -106,5 +107,5 @@ def load_reference(
 
 
 def single_layers(reference: ReferenceSet) -> list[str]:
-    """Flatten and the dense layers among those that are searched, from the input to the output."""
-    return [name for name, space in reference.spaces.items() if space.layer.kind in ("flatten", "dense")]
+    """The single layers among those that are searched, from the input to the output."""
+    return [name for name, space in reference.spaces.items() if space.layer.kind in SINGLE_KINDS]

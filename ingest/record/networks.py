@@ -9,9 +9,10 @@ from sqlalchemy import Connection, update
 
 from db import write
 from db.schema import classes, datasets, layers, networks, now
+from db.vocabulary import SINGLE_KINDS
 from model.data.dataset import Dataset
+from model.network.architecture import COMPOSED, SCALED, Architecture
 from model.network.checkpoint import Checkpoint
-from model.network.layers import COMPOSED, SCALED, Architecture, Conv, Dense, Flatten
 
 
 def register_dataset(connection: Connection, dataset: Dataset) -> int:
@@ -48,14 +49,14 @@ def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id:
 def compare_layers(
     connection: Connection, network_id: int, architecture: Architecture, names: Sequence[str]
 ) -> None:
-    """Mark more layers as compared: conv layers, or `composed-scaled`.
+    """Mark more layers as compared: viewed maps, or `composed-scaled`.
 
     Raises ValueError for a name that is neither.
     """
-    convs = [layer.name for layer in architecture.layers if isinstance(layer, Conv)]
+    maps = [name for name in architecture.viewed if name not in architecture.compared]
     for name in names:
-        if name not in (*convs, SCALED):
-            known = ", ".join((SCALED, *convs))
+        if name not in (*maps, SCALED):
+            known = ", ".join((SCALED, *maps))
             raise ValueError(f"--layer {name}: expected one of {known}; the others are compared anyway")
         if name == SCALED:
             write.insert_missing(connection, layers, [_make_scaled_row(network_id, architecture)])
@@ -66,20 +67,16 @@ def compare_layers(
 
 def _make_layer_rows(network_id: int, architecture: Architecture) -> list[dict[str, Any]]:
     """Rows of `layers`, from the input to the output, `composed` last."""
-    kinds = {layer.name: layer for layer in architecture.layers}
-    rows, notes = [], architecture.notes()
+    rows, notes, kinds = [], architecture.notes(), architecture.kinds()
     for position, (name, shape) in enumerate(architecture.activation_shapes().items()):
-        kind = type(kinds[name]).__name__.lower() if name in kinds else COMPOSED
-        compared = name == COMPOSED or isinstance(kinds[name], Flatten | Dense)
-        assert compared or isinstance(kinds[name], Conv)
         rows.append(
             {
                 "network_id": network_id,
                 "name": name,
-                "kind": kind,
+                "kind": kinds[name],
                 "position": position,
                 "shape": list(shape),
-                "compared": compared,
+                "compared": kinds[name] == COMPOSED or kinds[name] in SINGLE_KINDS,
                 "title": name,
                 "note": notes[name],
             }

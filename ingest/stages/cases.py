@@ -19,8 +19,8 @@ from ingest.runs import stage
 from ingest.stages.candidates import Candidate
 from ingest.task import Task
 from model.data.dataset import Dataset
+from model.network.architecture import COMPOSED
 from model.network.cnn import activate
-from model.network.layers import COMPOSED
 from model.progress import progress
 
 CHUNK = 64  # cases per transaction
@@ -78,7 +78,7 @@ def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequen
         }
     pictures = np.stack([paint_image(test.images[entry.candidate.index], entry.attack) for entry in planned])
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
-    logits_name = network.architecture.layers[-1].name
+    logits_name = network.architecture.logits
     with (
         stage(
             task.engine, "cases", task.network_id, parameters, seed=batch.seed, batch_id=batch_id

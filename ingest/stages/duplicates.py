@@ -14,8 +14,8 @@ from ingest.runs import stage
 from ingest.task import Task
 from model.data.dataset import Dataset
 from model.detectors.duplicates import Likeness, alike
+from model.network.architecture import Architecture
 from model.network.cnn import activate
-from model.network.layers import Architecture
 from model.progress import Progress, progress
 
 STAGE = "near-duplicates"

@@ -28,7 +28,7 @@ from ingest.stages.neighbors import CASES, ORIGINALS
 from model.detectors import tuning, votes
 from model.detectors.neighbors import nearest
 from model.detectors.registry import DETECTORS, Evidence, Originals
-from model.network.layers import POOLED
+from model.network.architecture import POOLED
 from model.progress import progress
 
 PAPER_SETTING = (METRIC, RULE, WHOLE)  # the setting that the paper's k belong to
@@ -76,8 +76,8 @@ class _Known:
 
     @property
     def single(self) -> list[Space]:
-        """Flatten and the dense layers."""
-        return [space for space in self.spaces if space.layer.kind in ("flatten", "dense")]
+        """The single layers that are compared."""
+        return [space for space in self.spaces if space.layer.kind in vocabulary.SINGLE_KINDS]
 
 
 def evaluate_detectors(

@@ -26,7 +26,6 @@ from ingest.task import Done, Task
 from model.detectors import tuning
 from model.detectors.neighbors import nearest, nearest_in_blocks
 from model.network.cnn import Network
-from model.network.layers import Conv
 from model.progress import progress
 
 K_MAX = tuning.K_MAX
@@ -99,10 +98,10 @@ def find_neighbors(
 def share_searches(task: Task) -> Callable[..., Iterator[Done]]:
     """The `share` of `find_neighbors` for a search by the crew of a task."""
 
-    convs = {layer.name for layer in task.checkpoint.network.architecture.layers if isinstance(layer, Conv)}
+    maps = set(task.checkpoint.network.architecture.viewed)
 
     def share(run_id: int, ids: Sequence[int], *, layer: str, **how: str) -> Iterator[Done]:
-        size = CHUNK if layer in convs else SHARED  # each chunk recomputes a conv layer's reference set
+        size = CHUNK if layer in maps else SHARED  # each chunk recomputes a conv layer's reference set
         return task.crew.share("neighbors", task, run_id, ids, size, layer=layer, **how)
 
     return share

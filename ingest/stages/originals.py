@@ -17,8 +17,8 @@ from ingest import record
 from ingest.runs import stage
 from ingest.task import Task
 from model.data.png import decode_png
+from model.network.architecture import COMPOSED
 from model.network.cnn import activate
-from model.network.layers import COMPOSED
 from model.progress import progress
 
 CHUNK = 64  # images per transaction
@@ -36,7 +36,7 @@ def write_missing_originals(task: Task) -> int:
         if not lacking:
             return 0
         pictures = [decode_png(png) for png in image_files(connection, [entry.image_id for entry in lacking])]
-    logits_name = task.checkpoint.network.architecture.layers[-1].name
+    logits_name = task.checkpoint.network.architecture.logits
     names = tuple(layer_ids)
     with (
         stage(task.engine, "originals", task.network_id, {"layers": list(names)}) as run_id,

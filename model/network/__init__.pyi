@@ -1,9 +1,9 @@
+from .architecture import Architecture as Architecture
 from .checkpoint import Checkpoint as Checkpoint
 from .checkpoint import CheckpointError as CheckpointError
 from .checkpoint import load as load
 from .checkpoint import save as save
+from .cifar10_cnn import CIFAR10_CNN as CIFAR10_CNN
 from .cnn import Network as Network
 from .incremental_pass import Incremental as Incremental
 from .incremental_pass import incremental as incremental
-from .layers import CIFAR10_CNN as CIFAR10_CNN
-from .layers import Architecture as Architecture

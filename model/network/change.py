@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from model.network import cnn
+from model.network.evaluate import EXACT
 from model.network.windows import Plan, Reach, Stage, Window
 
 Weights = Mapping[str, tuple[Array, Array]]  # kernel and bias by layer
@@ -181,4 +181,4 @@ def _in_earlier_window(stage: Stage, at: tuple[Array, Array]) -> Array:
 
 def product(x: Array, matrix: Array) -> Array:
     """A matrix product in full float32, on every device."""
-    return jnp.matmul(x, matrix, precision=cnn.EXACT)
+    return jnp.matmul(x, matrix, precision=EXACT)

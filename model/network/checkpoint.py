@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
-from model.network import layers
+from model.network import description as descriptions
 from model.network.cnn import Network
 from whole_file import write_whole
 
@@ -55,7 +55,7 @@ def save(path: Path, network: Network, **facts: Any) -> str:
     """Write `path` (.npz) and the .json beside it, each in one step; returns the npz's sha256."""
     data = pack({".".join(map(str, key)): value for key, value in _flat(network)})
     digest = hashlib.sha256(data).hexdigest()
-    description = {"architecture": network.architecture.to_json(), "sha256": digest, **facts}
+    description = {"architecture": descriptions.to_json(network.architecture), "sha256": digest, **facts}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, data)
     write_whole(path.with_suffix(".json"), json.dumps(description, indent=1) + "\n")
@@ -70,7 +70,7 @@ def load(path: Path = BUNDLED) -> Checkpoint:
             raise CheckpointError(f"weights: {needed} does not exist; make it with `xpixels train`")
     try:
         description = json.loads(description_path.read_text("utf-8"))
-        architecture, expected = layers.from_json(description["architecture"]), description["sha256"]
+        architecture, expected = descriptions.from_json(description["architecture"]), description["sha256"]
         if not isinstance(expected, str):
             raise ValueError(f"sha256 is {str(expected)[:60]}")
         if taken := [layer.name for layer in architecture.layers if hasattr(Network, layer.name)]:

@@ -6,7 +6,7 @@ Axis letters as in `model.network.layers`: B batch, H rows, W columns, C channel
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -14,121 +14,116 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 
 from model.network import layers
+from model.network.activations import is_linear
+from model.network.architecture import COMPOSED, INPUT, Architecture, Pixels
+from model.network.evaluate import evaluate
 
-# Full float32 products on every device: a case's prediction must not depend on a batch's rounding.
-EXACT = lax.Precision.HIGHEST
 Graph = nnx.GraphDef[Any]  # a network without its weights, which Flax leaves untyped
+
+
+class Channels(nnx.Module):
+    """The parameters of a layer that treats each channel alike at all cells."""
+
+    def __init__(self, parameters: layers.Parameters) -> None:
+        """Scales and variances of one, all else zero; statistics are not trained."""
+        for name, shape in parameters.items():
+            kind = nnx.BatchStat if name in ("mean", "variance") else nnx.Param
+            fill = jnp.ones if name in ("scale", "variance") else jnp.zeros
+            setattr(self, name, kind(fill(shape, jnp.float32)))
 
 
 class Network(nnx.Module):
     """A convolutional classifier; `architecture` describes its layers."""
 
-    def __init__(self, architecture: layers.Architecture, *, rngs: nnx.Rngs) -> None:
-        """Draw kernels by He's uniform rule before a ReLU, and by Xavier's for the logits."""
+    def __init__(self, architecture: Architecture, *, rngs: nnx.Rngs) -> None:
+        """Draw kernels by He's uniform rule, and by Xavier's in a layer without activation."""
         self.architecture = architecture
-        init, shape = nnx.initializers, architecture.input_shape
+        init, shapes = nnx.initializers, architecture.input_shapes()
         for layer in architecture.layers:
-            if isinstance(layer, layers.Conv):
-                module: nnx.Module = nnx.Conv(
-                    shape[-1],
-                    layer.features,
-                    (layer.kernel, layer.kernel),
-                    padding=layer.padding,
-                    precision=EXACT,
-                    kernel_init=init.he_uniform(),
-                    conv_general_dilated=convolve,
-                    rngs=rngs,
-                )
-                setattr(self, layer.name, module)
-            elif isinstance(layer, layers.Dense):
-                module = nnx.Linear(
-                    shape[0],
-                    layer.features,
-                    precision=EXACT,
-                    kernel_init=init.he_uniform() if layer.relu else init.xavier_uniform(),
-                    rngs=rngs,
-                )
-                setattr(self, layer.name, module)
-            shape = layer.output_shape(shape)
+            match layer:
+                case layers.Conv():
+                    module: nnx.Module = nnx.Conv(
+                        shapes[layer.name][0][2],
+                        layer.features,
+                        layer.kernel,
+                        feature_group_count=layer.groups,
+                        use_bias=layer.bias,
+                        kernel_init=init.he_uniform(),
+                        rngs=rngs,
+                    )
+                case layers.Dense():
+                    linear = is_linear(layer.activation)
+                    module = nnx.Linear(
+                        shapes[layer.name][0][0],
+                        layer.features,
+                        use_bias=layer.bias,
+                        kernel_init=init.xavier_uniform() if linear else init.he_uniform(),
+                        rngs=rngs,
+                    )
+                case _ if parameters := layer.parameters(*shapes[layer.name]):
+                    module = Channels(parameters)
+                case _:
+                    continue
+            setattr(self, layer.name, module)
 
     def __call__(self, images: jax.Array, *, dropout_key: jax.Array | None = None) -> jax.Array:
         """Images (B, H, W, C) float32 in [0, 1] to logits (B, K); with a key, dropout is on."""
-        return self._forward(images, dropout_key)[self.architecture.layers[-1].name]
+        return self._forward(images, dropout_key)[self.architecture.logits]
 
     def activations(self, images: jax.Array) -> dict[str, jax.Array]:
         """Every named activation, (B, ...) float32, in the order of `Architecture.activation_shapes`.
 
-        Conv layers are taken after their ReLU, before the pool; `composed` is the concatenation of
-        the compared layers (paper, section 4.2).
+        Convolutions are taken after their activation function; `composed` is the concatenation of the
+        compared layers (paper, section 4.2).
         """
         outputs = self._forward(images, None)
-        composed = jnp.concatenate([outputs[name] for name in self.architecture.compared], axis=-1)
-        outputs[layers.COMPOSED] = composed
+        compared = {name: outputs[name].reshape(len(images), -1) for name in self.architecture.compared}
+        outputs |= compared
+        outputs[COMPOSED] = jnp.concatenate(list(compared.values()), axis=-1)
         return {name: outputs[name] for name in self.architecture.activation_shapes()}
 
+    def weights(self) -> dict[str, dict[str, jax.Array]]:
+        """The parameters of each layer that has any, by name."""
+        shapes = self.architecture.input_shapes()
+        return {
+            layer.name: {name: getattr(getattr(self, layer.name), name)[...] for name in parameters}
+            for layer in self.architecture.layers
+            if (parameters := layer.parameters(*shapes[layer.name]))
+        }
+
     def _forward(self, images: jax.Array, dropout_key: jax.Array | None) -> dict[str, jax.Array]:
-        outputs, x = {}, images
+        weights, sources = self.weights(), self.architecture.sources()
+        outputs = {INPUT: prepare(self.architecture.pixels, images)}
         for index, layer in enumerate(self.architecture.layers):
-            match layer:
-                case layers.Conv():
-                    x = nnx.relu(getattr(self, layer.name)(x))
-                case layers.Dense():
-                    x = getattr(self, layer.name)(x)
-                    x = nnx.relu(x) if layer.relu else x
-                case layers.MaxPool():
-                    x = max_pool(x, layer.window)
-                case layers.Flatten():
-                    x = x.reshape(x.shape[0], -1)
-                case layers.Dropout() if dropout_key is not None:
-                    key = jax.random.fold_in(dropout_key, index)
-                    x = nnx.Dropout(layer.rate, deterministic=False)(x, rngs=key)
-            outputs[layer.name] = x
+            inputs = [outputs[source] for source in sources[layer.name]]
+            if isinstance(layer, layers.Dropout) and dropout_key is not None:
+                key = jax.random.fold_in(dropout_key, index)
+                outputs[layer.name] = nnx.Dropout(layer.rate, deterministic=False)(inputs[0], rngs=key)
+            else:
+                outputs[layer.name] = evaluate(layer, weights.get(layer.name, {}), *inputs)
         return outputs
 
 
-def max_pool(x: jax.Array, window: int) -> jax.Array:
-    """(B, H, W, C) to (B, H // window, W // window, C), as a maximum of strided slices.
-
-    The values equal those of a windowed reduction; the gradient is a few selections, while the reduction's
-    is a scatter, which XLA runs some twenty times slower on a CPU.
-    """
-    height, width = x.shape[1] // window * window, x.shape[2] // window * window
-    slices = [x[:, i:height:window, j:width:window] for i in range(window) for j in range(window)]
-    result = slices[0]
-    for part in slices[1:]:
-        result = jnp.maximum(result, part)
-    return result
-
-
-def convolve(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: str, **options: Any
-) -> jax.Array:
-    """`lax.conv_general_dilated` for stride 1, in the form that a CPU runs fastest.
-
-    On a CPU a VALID convolution is three times slower than the SAME one cropped, and a first layer of
-    few channels is faster as one matrix product over its patches. Elsewhere it is the plain call.
-    """
-    size = kernel.shape[0]
-    plain = jax.default_backend() != "cpu" or any(step != 1 for step in strides) or size % 2 == 0
-    if plain or padding not in ("SAME", "VALID"):
-        return lax.conv_general_dilated(x, kernel, strides, padding, **options)
-    edge = size // 2
-    if kernel.shape[2] * size**2 <= 64:
-        if padding == "SAME":
-            x = jnp.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
-        height, width = x.shape[1] - 2 * edge, x.shape[2] - 2 * edge
-        patches = [x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
-        weights = kernel.reshape(-1, kernel.shape[-1])
-        return jnp.matmul(jnp.concatenate(patches, axis=-1), weights, precision=options.get("precision"))
-    same = lax.conv_general_dilated(x, kernel, strides, "SAME", **options)
-    return same if padding == "SAME" else same[:, edge:-edge, edge:-edge]
+def prepare(pixels: Pixels, images: jax.Array) -> jax.Array:
+    """Images (..., C) float32 in [0, 1] as the network's input."""
+    if pixels == Pixels():
+        return images
+    shape = (1,) * (images.ndim - 1) + (-1,)
+    if pixels.channels == "bgr":
+        images = images[..., ::-1]
+    if pixels.scale == "byte":
+        images = images * jnp.float32(255)
+    if pixels.mean:
+        images = images - jnp.array(pixels.mean, jnp.float32).reshape(shape)
+    if pixels.std:
+        images = images / jnp.array(pixels.std, jnp.float32).reshape(shape)
+    return images
 
 
 def to_float(images: jax.Array) -> jax.Array:
-    """uint8 images in 0..255 to float32 in [0, 1], the only scaling the network expects."""
+    """uint8 images in 0..255 to float32 in [0, 1]; what else a network expects is in its `Pixels`."""
     floats: jax.Array = images.astype(jnp.float32) / jnp.float32(255)
     return floats
 

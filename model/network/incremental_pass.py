@@ -25,9 +25,10 @@ import numpy as np
 from jax import Array
 from jax.tree_util import Partial
 
-from model.network import cnn
+from model.network import cnn, evaluate
+from model.network.architecture import Architecture
 from model.network.change import Memory, Weights, follow, picked, product, start_of
-from model.network.layers import Architecture
+from model.network.layers import MaxPool
 from model.network.windows import Plan, Stage, Window, full_multiply_adds, plan
 
 FORMS = ("auto", "incremental", "full")
@@ -123,11 +124,11 @@ def _remember(whole: Plan, weights: Weights, images: Array) -> Memory:
     for stage in whole.stages:
         if stage.conv is not None:
             kernel, bias = weights[stage.conv.name]
-            x = cnn.convolve(x, kernel, (1, 1), stage.conv.padding, precision=cnn.EXACT, **NHWC)
+            x = evaluate.convolve(stage.conv, kernel, x)
             x = x + bias[None, None, None, :]
         ahead, x = x, jax.nn.relu(x)
         for window in stage.pools:
-            x = cnn.max_pool(x, window)
+            x = evaluate.max_pool(MaxPool("", window), x)
         keeps = stage.conv is not None or stage.pools
         read = ahead[:, : stage.shape[0], : stage.shape[1]]
         before.append(_padded(read, stage, "aligned", -jnp.inf) if keeps else None)
@@ -135,9 +136,6 @@ def _remember(whole: Plan, weights: Weights, images: Array) -> Memory:
     kernel, bias = weights[whole.dense[0].name]
     hidden = product(x.reshape(len(x), -1), kernel) + bias[None, :]
     return Memory(images.transpose(1, 2, 0, 3), tuple(before), tuple(behind), hidden)
-
-
-NHWC = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
 
 
 def _padded(x: Array, stage: Stage, kind: str, value: float) -> Array:
@@ -232,9 +230,9 @@ def _overpainted(rows: Array, columns: Array) -> Array:
 
 def _dense(whole: Plan, weights: Weights, hidden: Array) -> Array:
     """Logits (M, K) from the first dense layer's values (M, D) before its ReLU."""
-    x = jax.nn.relu(hidden) if whole.dense[0].relu else hidden
+    x = jax.nn.relu(hidden) if whole.dense[0].activation == "relu" else hidden
     for layer in whole.dense[1:]:
         kernel, bias = weights[layer.name]
         x = product(x, kernel) + bias[None, :]
-        x = jax.nn.relu(x) if layer.relu else x
+        x = jax.nn.relu(x) if layer.activation == "relu" else x
     return x

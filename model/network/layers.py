@@ -1,233 +1,312 @@
-"""One description of a network's layers, from which everything else derives.
+"""The kinds of layers: what each is told by, the shape of its output, and the shapes of its parameters.
 
-The plain forward pass and the named activations (`model.network.cnn`), the shapes in the database and the
-windows that a changed pixel can reach all follow from kernel size, padding and stride written here
-once. Only what a convolutional classifier of the CIFAR kind needs is described: convolutions of
-stride 1, non-overlapping max-pools, dense layers, ReLU and dropout.
+A network is a graph of them (`model.network.architecture`). Everything else follows from what stands here
+once: the plain pass and the named activations (`model.network.cnn`), the files (`model.network.checkpoint`),
+the rows of the database, and the windows that a changed pixel can reach (`model.network.windows`).
 
-Axis letters: B batch, H rows, W columns, C channels, K classes.
+Maps are (H, W, C), vectors (D,); the batch axis is left out. Axis letters: H rows, W columns, C channels.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+from model.network.activations import require_activation
 
 Shape = tuple[int, ...]
-MOST = 1 << 20  # pixels of a side, channels or units
-NAME = re.compile(r"[A-Za-z][\w-]{0,63}", re.ASCII)  # of a network or a layer
+Sides = tuple[int, int]  # rows and columns
+Margins = tuple[Sides, Sides]  # cells added (above, below) and (left, right)
+Padding = Literal["SAME", "VALID"] | Margins
+Parameters = dict[str, Shape]
 
 
 @dataclass(frozen=True)
-class Conv:
-    """A square convolution of stride 1, followed by ReLU."""
+class Layer:
+    """What all kinds have: a name, and the layers that it reads."""
 
     name: str
+    _: KW_ONLY
+    inputs: tuple[str, ...] = ()  # names of layers, or `INPUT`; none: the layer before it in the list
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape of the output, from those of the inputs. Raises ValueError where they do not fit."""
+        return _only(self, shapes)
+
+    def parameters(self, *_shapes: Shape) -> Parameters:
+        """The shape of each parameter by name, for inputs of these shapes."""
+        return {}
+
+    def multiply_adds(self, *_shapes: Shape) -> int:
+        """Multiply-adds of one plain evaluation; cheap work, cell by cell, counts as none."""
+        return 0
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """A convolution, and the activation function after it."""
+
     features: int  # output channels, >= 1
-    kernel: int = 3  # side in pixels, odd
-    padding: Literal["SAME", "VALID"] = "SAME"
+    kernel: Sides = (3, 3)  # a number stands for two equal ones, here and below
+    padding: Padding = "SAME"  # "SAME": ceil(side / stride) cells come out, more padding at the end
+    stride: Sides = (1, 1)
+    dilation: Sides = (1, 1)
+    groups: int = 1  # of channels, in and out; as many as channels: depthwise
+    bias: bool = True
+    activation: str = "relu"
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """(H, W, C) in, (H', W', features) out; VALID shrinks each side by kernel - 1."""
-        height, width, _ = _three(self, shape)
-        shrink = 0 if self.padding == "SAME" else self.kernel - 1
-        if min(height, width) <= shrink:
-            raise ValueError(f"layer {self.name!r}: a {height} x {width} input is smaller than its kernel")
-        return (height - shrink, width - shrink, self.features)
+    def __post_init__(self) -> None:
+        """Make pairs of single numbers; raises ValueError for an unknown activation function."""
+        _make_pairs(self, "kernel", "stride", "dilation")
+        require_activation(self.activation)
+
+    @property
+    def reach(self) -> Sides:
+        """Rows and columns from the first to the last weight of the kernel."""
+        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        return rows, columns
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) in, (H', W', features) out."""
+        shape = _map(self, shapes)
+        if shape[2] % self.groups or self.features % self.groups:
+            raise ValueError(
+                f"layer {self.name!r}: {shape[2]} channels to {self.features} do not divide into "
+                f"{self.groups} groups"
+            )
+        return (*_slide(self, shape, self.reach, self.stride, self.padding, "kernel"), self.features)
+
+    def parameters(self, *shapes: Shape) -> Parameters:
+        """Kernel (rows, columns, C / groups, features), and bias."""
+        kernel = {"kernel": (*self.kernel, shapes[0][2] // self.groups, self.features)}
+        return kernel | ({"bias": (self.features,)} if self.bias else {})
+
+    def multiply_adds(self, *shapes: Shape) -> int:
+        """Every weight, at every cell of the output."""
+        weights = math.prod(self.parameters(*shapes)["kernel"])
+        return math.prod(self.output_shape(*shapes)[:2]) * weights
 
 
 @dataclass(frozen=True)
-class MaxPool:
-    """A max-pool whose stride is its window; an incomplete last row or column is dropped."""
+class Pool(Layer):
+    """One value for each window; without padding an incomplete last row or column is dropped."""
 
-    name: str
-    window: int = 2  # side in pixels
+    window: Sides = (2, 2)
+    stride: Sides | None = None  # None: the window
+    padding: Padding = "VALID"  # cells beyond the map never count
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """(H, W, C) in, (H // window, W // window, C) out."""
-        height, width, channels = _three(self, shape)
-        if min(height, width) < self.window:
-            raise ValueError(f"layer {self.name!r}: a {height} x {width} input is smaller than its window")
-        return (height // self.window, width // self.window, channels)
+    def __post_init__(self) -> None:
+        """Make pairs of single numbers."""
+        _make_pairs(self, "window", "stride")
+
+    @property
+    def step(self) -> Sides:
+        """Rows and columns from one window to the next."""
+        return self.stride or self.window
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) in, (H', W', C) out."""
+        shape = _map(self, shapes)
+        sides = _slide(self, shape, self.window, self.step, self.padding, "window")
+        for side, (before, after), window in zip(
+            shape, margins(self.padding, shape, self.window, self.step), self.window, strict=False
+        ):
+            if max(before, after) >= window:
+                raise ValueError(f"layer {self.name!r}: a window of {window} on {side} cells lies in padding")
+        return (*sides, shape[2])
 
 
 @dataclass(frozen=True)
-class Dropout:
+class MaxPool(Pool):
+    """The largest value of each window."""
+
+
+@dataclass(frozen=True)
+class AvgPool(Pool):
+    """The mean of each window."""
+
+    count_padding: bool = False  # whether cells of the padding count, as zeros
+
+
+@dataclass(frozen=True)
+class GlobalPool(Layer):
+    """One number for each channel of a map: a vector of the means or of the largest values."""
+
+    of: Literal["mean", "max"] = "mean"
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) in, (C,) out."""
+        return (_map(self, shapes)[2],)
+
+
+@dataclass(frozen=True)
+class Pad(Layer):
+    """Zeros around a map."""
+
+    margins: Margins = ((0, 0), (0, 0))
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C) in, (H + above + below, W + left + right, C) out."""
+        height, width, channels = _map(self, shapes)
+        (above, below), (left, right) = self.margins
+        return (height + above + below, width + left + right, channels)
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Batch normalization by stored statistics, channel by channel: (x - mean) / sqrt(variance + epsilon)."""
+
+    epsilon: float = 1e-3
+
+    def parameters(self, *shapes: Shape) -> Parameters:
+        """Scale, bias, mean and variance (C,)."""
+        return dict.fromkeys(("scale", "bias", "mean", "variance"), shapes[0][-1:])
+
+
+@dataclass(frozen=True)
+class Affine(Layer):
+    """x * scale + bias, channel by channel."""
+
+    def parameters(self, *shapes: Shape) -> Parameters:
+        """Scale and bias (C,)."""
+        return dict.fromkeys(("scale", "bias"), shapes[0][-1:])
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """An activation function as a layer of its own."""
+
+    function: str = "relu"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an unknown function."""
+        require_activation(self.function)
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """The sum of branches of one shape."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape of each in, the same out."""
+        if len(shapes) < 2 or len(set(shapes)) > 1:
+            raise ValueError(f"layer {self.name!r} adds {_listed(shapes)}: expected two or more of one shape")
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Concat(Layer):
+    """Branches beside one another along the channels."""
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(H, W, C1), (H, W, C2) ... in, (H, W, C1 + C2 + ...) out; or vectors."""
+        if len(shapes) < 2 or len({shape[:-1] for shape in shapes}) > 1:
+            raise ValueError(f"layer {self.name!r} joins {_listed(shapes)}: only channels may differ")
+        return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
     """Dropout while training; the identity otherwise."""
 
-    name: str
-    rate: float  # share of units dropped, [0, 1)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Any shape in, the same out."""
-        return shape
+    rate: float = 0.5  # share of units dropped, [0, 1)
 
 
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(Layer):
     """Rows, then columns, then channels, as one vector."""
 
-    name: str
-
-    def output_shape(self, shape: Shape) -> Shape:
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) in, (H * W * C,) out."""
-        return (math.prod(shape),)
+        return (math.prod(_only(self, shapes)),)
 
 
 @dataclass(frozen=True)
-class Dense:
-    """A fully connected layer, followed by ReLU unless it gives the logits."""
+class Dense(Layer):
+    """A fully connected layer, and the activation function after it."""
 
-    name: str
     features: int  # output units, >= 1
-    relu: bool = True
+    activation: str = "relu"
+    bias: bool = True
 
-    def output_shape(self, shape: Shape) -> Shape:
+    def __post_init__(self) -> None:
+        """Raise ValueError for an unknown activation function."""
+        require_activation(self.activation)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
         """(D,) in, (features,) out."""
+        shape = _only(self, shapes)
         if len(shape) != 1:
             raise ValueError(f"layer {self.name!r}: a dense layer needs a flat input, not shape {shape}")
         return (self.features,)
 
+    def parameters(self, *shapes: Shape) -> Parameters:
+        """Kernel (D, features), and bias."""
+        return {"kernel": (*shapes[0], self.features)} | ({"bias": (self.features,)} if self.bias else {})
 
-Layer = Conv | MaxPool | Dropout | Flatten | Dense
-COMPOSED = "composed"  # the concatenation of flatten and the dense layers, in order (paper, section 4.2)
-SCALED = "composed-scaled"  # the same, each layer divided by its usual length, so none outweighs another
-POOLED = "composed-pooled"  # no vectors: the votes of the single layers' neighbors, taken in turn
+    def multiply_adds(self, *shapes: Shape) -> int:
+        """Every weight once."""
+        return shapes[0][0] * self.features
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A named network: its input shape (H, W, C) and its layers, first to last.
+KINDS: dict[str, type[Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Conv, Dense, MaxPool, AvgPool, GlobalPool, BatchNorm, Affine),
+        *(Activation, Add, Concat, Pad, Dropout, Flatten),
+    )
+}
 
-    The last layer gives the logits. Raises ValueError where a layer does not fit on the one before,
-    where two layers share a name, or where the last layer is not a linear dense one.
+
+def margins(padding: Padding, shape: Shape, reach: Sides, stride: Sides) -> Margins:
+    """The cells that a padding adds before and after rows and columns of a map (H, W, C).
+
+    "SAME" is TensorFlow's rule: as little as gives ceil(side / stride) cells, the larger part at the end.
     """
-
-    name: str
-    input_shape: Shape
-    layers: tuple[Layer, ...]
-
-    def __post_init__(self) -> None:
-        """Check the description by walking once through it."""
-        names = [layer.name for layer in self.layers]
-        if len(set(names)) < len(names) or {COMPOSED, SCALED, POOLED} & set(names):
-            ours = f"{COMPOSED!r}, {SCALED!r} and {POOLED!r}"
-            raise ValueError(f"layer names {names} must differ from each other and from {ours}")
-        last = self.layers[-1] if self.layers else None
-        if not isinstance(last, Dense) or last.relu:
-            raise ValueError("the last layer must be a dense one without ReLU: it gives the logits")
-        self.output_shapes()
-
-    def output_shapes(self) -> dict[str, Shape]:
-        """The shape after each layer, by name, without the batch axis."""
-        shapes, shape = {}, self.input_shape
-        for layer in self.layers:
-            shape = layer.output_shape(shape)
-            shapes[layer.name] = shape
-        return shapes
-
-    @property
-    def classes(self) -> int:
-        """How many classes the network tells apart."""
-        return cast(Dense, self.layers[-1]).features  # checked when the description was made
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """The single layers whose activations are compared: flatten and the dense ones, in order."""
-        return tuple(layer.name for layer in self.layers if isinstance(layer, Flatten | Dense))
-
-    def activation_shapes(self) -> dict[str, Shape]:
-        """Every named activation in order: conv layers, flatten, dense layers, then `composed`."""
-        shapes = self.output_shapes()
-        named = {
-            layer.name: shapes[layer.name]
-            for layer in self.layers
-            if isinstance(layer, Conv | Flatten | Dense)
-        }
-        return {**named, COMPOSED: (sum(shapes[name][0] for name in self.compared),)}
-
-    def notes(self) -> dict[str, str]:
-        """What each named activation, and `composed-scaled`, holds: a few words for people."""
-        dense = [layer.name for layer in self.layers if isinstance(layer, Dense)]
-        hidden = "the hidden layer" if len(dense) == 2 else "a hidden layer"
-        texts = {Conv: "feature maps", Flatten: "image features", Dense: hidden}
-        notes = {layer.name: texts[type(layer)] for layer in self.layers if type(layer) in texts}
-        joined = f"{', '.join(self.compared[:-1])} and {self.compared[-1]} concatenated"
-        composed = {COMPOSED: joined, SCALED: f"{joined}, each divided by its usual length"}
-        return {**notes, dense[-1]: "the class scores", **composed}
-
-    def to_json(self) -> dict[str, Any]:
-        """A description that `from_json` reads back, made of plain lists, numbers and strings."""
-        layers = [{"type": type(layer).__name__, **asdict(layer)} for layer in self.layers]
-        return {"name": self.name, "input_shape": list(self.input_shape), "layers": layers}
+    if padding == "VALID":
+        return ((0, 0), (0, 0))
+    if padding != "SAME":
+        return padding
+    missing = [
+        max(0, (-(-side // step) - 1) * step + size - side)
+        for side, size, step in zip(shape, reach, stride, strict=False)
+    ]
+    rows, columns = ((each // 2, each - each // 2) for each in missing)
+    return rows, columns
 
 
-def from_json(description: Mapping[str, Any]) -> Architecture:
-    """The architecture that `to_json` described. Raises ValueError naming what does not fit."""
-    types = {kind.__name__: kind for kind in (Conv, MaxPool, Dropout, Flatten, Dense)}
-    try:
-        layers: Sequence[Layer] = [
-            types[entry["type"]](**{key: value for key, value in entry.items() if key != "type"})
-            for entry in description["layers"]
-        ]
-        _require_plain(description, layers)
-        return Architecture(description["name"], tuple(description["input_shape"]), tuple(layers))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not a description of a network's layers: {error}") from None
+def _slide(
+    layer: Layer, shape: Shape, reach: Sides, stride: Sides, padding: Padding, what: str
+) -> tuple[int, int]:
+    """How many places a window has on rows and columns."""
+    added = margins(padding, shape, reach, stride)
+    free = [side + sum(more) - size for side, more, size in zip(shape[:2], added, reach, strict=True)]
+    if min(free) < 0:
+        raise ValueError(f"layer {layer.name!r}: a {shape[0]} x {shape[1]} input is smaller than its {what}")
+    rows, columns = (left // step + 1 for left, step in zip(free, stride, strict=True))
+    return rows, columns
 
 
-def _require_plain(description: Mapping[str, Any], layers: Sequence[Layer]) -> None:
-    """Raise ValueError for values that no network has: a description may come from anywhere."""
-    shape = description["input_shape"]
-    if len(shape) != 3 or not all(_is_size(side) for side in shape):
-        raise ValueError(f"the input shape is {str(shape)[:60]}: expected height, width and channels")
-    for named in (description["name"], *(layer.name for layer in layers)):
-        if not isinstance(named, str) or not NAME.fullmatch(named):
-            raise ValueError(f"{str(named)[:60]!r} is no name: expected letters, digits, '_' and '-'")
-    for layer in layers:
-        values = asdict(layer)
-        sizes = [values[field] for field in ("features", "kernel", "window") if field in values]
-        if not all(map(_is_size, sizes)) or (isinstance(layer, Conv) and layer.kernel % 2 == 0):
-            raise ValueError(f"layer {layer.name!r} has sizes {str(sizes)[:60]}: expected whole ones from 1")
-        if isinstance(layer, Conv) and layer.padding not in ("SAME", "VALID"):
-            raise ValueError(f"layer {layer.name!r} has padding {str(layer.padding)[:60]!r}: SAME or VALID")
-        if isinstance(layer, Dropout) and not (isinstance(layer.rate, float | int) and 0 <= layer.rate < 1):
-            raise ValueError(f"layer {layer.name!r} drops {str(layer.rate)[:60]}: expected a share below 1")
-        if isinstance(layer, Dense) and not isinstance(layer.relu, bool):
-            raise ValueError(
-                f"layer {layer.name!r} has relu {str(layer.relu)[:60]!r}: expected true or false"
-            )
+def _make_pairs(layer: Layer, *fields: str) -> None:
+    for field in fields:
+        value = getattr(layer, field)
+        if isinstance(value, int):
+            object.__setattr__(layer, field, (value, value))
 
 
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
+def _only(layer: Layer, shapes: tuple[Shape, ...]) -> Shape:
+    if len(shapes) != 1:
+        raise ValueError(f"layer {layer.name!r} reads {len(shapes)} layers: expected one")
+    return shapes[0]
 
 
-def _three(layer: Layer, shape: Shape) -> Shape:
+def _map(layer: Layer, shapes: tuple[Shape, ...]) -> Shape:
+    shape = _only(layer, shapes)
     if len(shape) != 3:
         raise ValueError(f"layer {layer.name!r} needs an image-shaped input (H, W, C), not shape {shape}")
     return shape
 
 
-# Keras `examples/cifar10_cnn.py`, the network of the paper (section 3): 1,250,858 parameters.
-CIFAR10_CNN = Architecture(
-    "cifar10-cnn",
-    (32, 32, 3),
-    (
-        Conv("conv1", 32),
-        Conv("conv2", 32, padding="VALID"),
-        MaxPool("pool1"),
-        Dropout("dropout1", 0.25),
-        Conv("conv3", 64),
-        Conv("conv4", 64, padding="VALID"),
-        MaxPool("pool2"),
-        Dropout("dropout2", 0.25),
-        Flatten("flatten"),
-        Dense("dense", 512),
-        Dropout("dropout3", 0.5),
-        Dense("logits", 10, relu=False),
-    ),
-)
+def _listed(shapes: tuple[Shape, ...]) -> str:
+    return " and ".join(map(str, shapes)) or "nothing"

@@ -23,8 +23,10 @@ import optax
 from flax import nnx
 
 from model.network import checkpoint
+from model.network.architecture import Architecture
+from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.cnn import Network, accuracy, to_float
-from model.network.layers import CIFAR10_CNN, Architecture
+from model.network.description import to_json
 from whole_file import write_whole
 
 
@@ -92,7 +94,7 @@ def train(
     graph, params = nnx.split(network)
     optimizer = _optimizer(recipe, steps)
     optimizer_state = optimizer.init(params)
-    identity = {**asdict(recipe), "images": len(images), "architecture": architecture.to_json()}
+    identity = {**asdict(recipe), "images": len(images), "architecture": to_json(architecture)}
     start = 0
     if state_path and state_path.exists():
         start, (params, optimizer_state) = _restore(state_path, identity, (params, optimizer_state))

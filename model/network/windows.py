@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 
-from model.network.layers import Architecture, Conv, Dense, Dropout, Flatten, Layer, MaxPool, Shape
+from model.network.architecture import Architecture
+from model.network.layers import Conv, Dense, Dropout, Flatten, Layer, MaxPool, Shape
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Plan:
         total, cells, channels = 0, 1, self.stages[0].shape[2]
         for stage in self.stages:
             if stage.conv is not None:
-                total += pixels * cells * channels * stage.conv.kernel**2 * stage.conv.features
+                total += pixels * cells * channels * stage.conv.kernel[0] ** 2 * stage.conv.features
                 channels = stage.conv.features
             cells = stage.rows.pooled.size * stage.columns.pooled.size
         inputs = math.prod(self.stages[-1].pooled_shape) if scattered else pixels * cells * channels
@@ -131,15 +132,7 @@ def parts(architecture: Architecture) -> tuple[list[tuple[int, int]], list[tuple
 
 def full_multiply_adds(architecture: Architecture) -> int:
     """Multiply-adds of one plain forward pass."""
-    total, shape = 0, architecture.input_shape
-    for layer in architecture.layers:
-        after = layer.output_shape(shape)
-        if isinstance(layer, Conv):
-            total += math.prod(after) * shape[2] * layer.kernel**2
-        elif isinstance(layer, Dense):
-            total += shape[0] * layer.features
-        shape = after
-    return total
+    return architecture.multiply_adds()
 
 
 Group = tuple[Conv | None, tuple[int, ...]]  # a convolution, and the windows of the pools after it
@@ -153,7 +146,7 @@ def _grouped(maps: Sequence[Layer]) -> list[Group]:
             groups.append((layer, ()))
         elif isinstance(layer, MaxPool):
             conv, pools = groups[-1]
-            groups[-1] = (conv, (*pools, layer.window))
+            groups[-1] = (conv, (*pools, layer.window[0]))
     return groups
 
 
@@ -180,8 +173,8 @@ def _reaches(
     size, reaches = 1, []
     for (conv, pools), (extent, _) in zip(groups, extents, strict=True):
         if conv is not None:
-            before = (conv.kernel - 1) // 2 if conv.padding == "SAME" else 0
-            shift, size = before - (conv.kernel - 1), size + conv.kernel - 1
+            before = (conv.kernel[0] - 1) // 2 if conv.padding == "SAME" else 0
+            shift, size = before - (conv.kernel[0] - 1), size + conv.kernel[0] - 1
             lows, highs = [low + shift for low in lows], [high + before for high in highs]
         spread, step = Window(size, tuple(lows)), math.prod(pools)
         if part:  # without a part, no window would be smaller, and starts would be less regular

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, inspect, select
 from db import engine as engines
 from db import facets, schema, vocabulary
 from db.bulk import go_on_after, insert_all, last_id
-from model.network.layers import CIFAR10_CNN
+from model.network.cifar10_cnn import CIFAR10_CNN
 from tests.support.database_defense import LAYERS, activations, store, store_activations, store_defense
 from tests.support.database_evidence import store_evidence
 from tests.support.database_maps import store_maps

@@ -4,13 +4,20 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from model.network.architecture import Architecture
 from model.network.cnn import Network
-from model.network.layers import Architecture, Conv, Dense, Dropout, Flatten, MaxPool
+from model.network.layers import Conv, Dense, Dropout, Flatten, MaxPool
 
 TINY = Architecture(
     "tiny",
     (7, 6, 3),
-    (Conv("conv", 5), MaxPool("pool"), Flatten("flatten"), Dense("dense", 7), Dense("logits", 4, relu=False)),
+    (
+        Conv("conv", 5),
+        MaxPool("pool"),
+        Flatten("flatten"),
+        Dense("dense", 7),
+        Dense("logits", 4, activation="linear"),
+    ),
 )
 LENET = Architecture(
     "lenet",
@@ -23,7 +30,7 @@ LENET = Architecture(
         Flatten("flatten"),
         Dense("dense1", 120),
         Dense("dense2", 84),
-        Dense("logits", 10, relu=False),
+        Dense("logits", 10, activation="linear"),
     ),
 )
 DEEP = Architecture(
@@ -41,7 +48,7 @@ DEEP = Architecture(
         Conv("conv6", 8),
         MaxPool("pool3"),
         Flatten("flatten"),
-        Dense("logits", 5, relu=False),
+        Dense("logits", 5, activation="linear"),
     ),
 )
 
@@ -60,7 +67,7 @@ def random_architecture(random: np.random.Generator) -> Architecture:
     if random.random() < 0.3:
         maps.append(MaxPool("pool_last"))
     dense = [Dense("hidden", int(random.integers(3, 9)))] if random.random() < 0.6 else []
-    head = [Flatten("flatten"), *dense, Dense("logits", 4, relu=False)]
+    head = [Flatten("flatten"), *dense, Dense("logits", 4, activation="linear")]
     while True:  # what does not fit on so small an image is left out, from the end
         try:
             return Architecture("random", (height, width, 3), (*maps, *head))

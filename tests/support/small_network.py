@@ -11,7 +11,8 @@ import numpy as np
 
 from model.data.dataset import Dataset
 from model.network import checkpoint, cnn
-from model.network.layers import Architecture, Conv, Dense, Flatten, MaxPool
+from model.network.architecture import Architecture
+from model.network.layers import Conv, Dense, Flatten, MaxPool
 from tests.support.networks import random_network
 
 SMALL = Architecture(
@@ -24,7 +25,7 @@ SMALL = Architecture(
         MaxPool("pool2"),
         Flatten("flatten"),
         Dense("dense", 64),
-        Dense("logits", 10, relu=False),
+        Dense("logits", 10, activation="linear"),
     ),
 )
 SHRINK = 10  # of the regression, in units of the features' variance

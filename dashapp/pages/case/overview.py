@@ -12,6 +12,7 @@ from dashapp.draw import activation_maps
 from dashapp.pages.case.address import chooses
 from dashapp.words import decisions
 from dashapp.words.glossary import about
+from db.vocabulary import SINGLE_KINDS
 
 
 def class_name(name: str, class_id: int) -> html.Span:
@@ -94,7 +95,7 @@ def network_part(
         opened: name of the conv layer whose maps are open.
     """
     stored = {a.layer: activation_maps.decode(a.data, a.encoding, a.shape) for a in activations}
-    parts = [layer for layer in case.compared_layers if layer.kind in ("flatten", "dense")]
+    parts = [layer for layer in case.compared_layers if layer.kind in SINGLE_KINDS]
     strips = {layer.name: _strip(stored.get(layer.name), layer.kind, layer is parts[-1]) for layer in parts}
     drawn = []
     for layer in case.layers:

@@ -78,7 +78,9 @@ def pair_parts(engine: Engine, case_id: int, reference_sample_id: int, layer_id:
         )
         if layer.kind == "composed":
             statement = statement.where(
-                layers.network_id == layer.network_id, layers.compared, layers.kind.in_(("flatten", "dense"))
+                layers.network_id == layer.network_id,
+                layers.compared,
+                layers.kind.in_(vocabulary.SINGLE_KINDS),
             )
         else:
             statement = statement.where(layers.id == layer_id)
