@@ -117,8 +117,16 @@ def parser() -> Parser:
     commands.add("demo", _demo, help, stopped=GOES_ON)
     help = "fetch and verify a data set into your cache folder"
     stopped = "nothing was kept: the same command begins anew"
-    group = commands.add_group("data", "fetch data sets")
+    group = commands.add_group("data", "fetch data sets, and add your own")
     group.add("fetch", _fetch, help, stopped=stopped, database=False)
+    help = "add a data set of your own: a folder of pictures, npz, IDX, CIFAR-100, Parquet"
+    group.add("add", _data_add, help, stopped=stopped, database=False)
+    help = "list the data sets, built-in ones and your own"
+    group.add("list", _data_list, help, stopped=ONLY_READS, database=False)
+    help = "show a data set: size, classes, digests, how it was made"
+    group.add("show", _data_show, help, stopped=ONLY_READS, database=False)
+    help = "remove a data set that was added from your cache folder"
+    group.add("remove", _data_remove, help, stopped="it is there, or gone", database=False)
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
     commands.add("train", _train, help, stopped=stopped, database=False)
@@ -212,6 +220,33 @@ def _run_fetch(options: argparse.Namespace) -> None:
     source = DATASETS[options.name]
     assert source.fetch is not None  # the choices are only data sets that can be fetched
     print(f"{source.name} is in {source.fetch(from_path=options.source)}")
+
+
+def _data_add(command: Parser) -> Run:
+    from model.data.data_command import add_options, run_add
+
+    add_options(command)
+    return run_add
+
+
+def _data_list(_command: Parser) -> Run:
+    from model.data.data_command import run_list
+
+    return run_list
+
+
+def _data_show(command: Parser) -> Run:
+    from model.data.data_command import add_name_option, run_show
+
+    add_name_option(command)
+    return run_show
+
+
+def _data_remove(command: Parser) -> Run:
+    from model.data.data_command import add_name_option, run_remove
+
+    add_name_option(command)
+    return run_remove
 
 
 def _train(command: Parser) -> Run:

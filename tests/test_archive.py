@@ -10,7 +10,7 @@ import tarfile
 import numpy as np
 import pytest
 
-import model.data.archive
+import model.data.tar_members
 from model.data.archive import unpack
 from model.data.fetch import fetch
 from model.data.png import encode_png
@@ -228,8 +228,8 @@ def test_a_member_that_is_no_plain_file_does_not_count(tiny, kind, tmp_path):
 def test_what_an_archive_unpacks_to_is_bounded(tiny, tmp_path, monkeypatch):
     path = write(tmp_path / "offer", tar({"zeros": bytes(3_000_000)} | tiny.binary))
     assert path.stat().st_size < 40_000
-    monkeypatch.setattr(model.data.archive, "MAX_UNPACKED", 1_000_000)
-    with pytest.raises(ValueError, match=f"^{re.escape(str(path))} unpacks to more than"):
+    monkeypatch.setattr(model.data.tar_members, "MAX_UNPACKED", 1_000_000)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(path))}: it unpacks to more than"):
         fetch(tmp_path / "cache", path, quiet, files=tiny.files)
     path = write(tmp_path / "offer", tar({str(number): b"" for number in range(1200)}))
     with pytest.raises(ValueError, match="has more than 1000 members"):

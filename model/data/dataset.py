@@ -1,6 +1,6 @@
 """A data set as arrays, as every loader returns it.
 
-Axes: N images, H rows, W columns, C = 3 channels (red, green, blue).
+Axes: N images, H rows, W columns, C = 1 (gray) or 3 (red, green, blue) channels.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ class DataMissingError(FileNotFoundError):
 class Dataset:
     """One split of a data set."""
 
-    name: str  # as in `model.data.registry.DATASETS`
+    name: str  # as in `model.data.registry.names`
     split: str  # "train" or "test"
-    images: np.ndarray  # (N, H, W, C) uint8
+    images: np.ndarray  # (N, H, W, C) uint8, perhaps mapped from a file and not to be written to
     labels: np.ndarray  # (N,) int32, 0 for the first class
     positions: np.ndarray  # (N,) int32: place in the full split, ascending
     class_names: tuple[str, ...]

@@ -17,6 +17,7 @@ TURNS = {  # orientation: the operation that makes it upright, and words for it
     7: (Image.Transpose.TRANSVERSE, "mirrored along its other diagonal"),
     8: (Image.Transpose.ROTATE_90, "rotated by 90 degrees counterclockwise"),
 }
+SIDEWAYS = (5, 6, 7, 8)  # orientations that exchange the sides
 IN_XMP = re.compile(rb"tiff:Orientation\s*(?:=\s*[\"']|>)\s*(\d+)")
 
 

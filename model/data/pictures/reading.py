@@ -10,7 +10,7 @@ import io
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
@@ -50,12 +50,68 @@ def decode(
 
     Raises PictureError, in one line, for anything else.
     """
-    name, wanted = headers.file_format(content), Size(width, height)
+    wanted = Size(width, height)
+    with _opened(content, lambda size: _check_stored_size(size, wanted, how)) as opened:
+        plain, turned = _upright(opened)
+        if how is None and plain.size != wanted:
+            raise _wrong_size(Size(*plain.size), wanted)
+        colored, converted = colors.to_rgb(plain, opened.metadata.profile)
+        sized = resize(colored, *wanted, how) if how else None
+    said = [*_other_name(opened.name, suffix), *opened.metadata.said, turned, *converted]
+    said += [sized.said] if sized else []
+    pixels = np.array(sized.picture if sized else colored)
+    return Picture(np.ascontiguousarray(pixels), [words for words in said if words])
+
+
+class Whole(NamedTuple):
+    """An image of any size."""
+
+    picture: Image.Image  # upright, in mode RGB
+    gray: bool  # whether the file has gray pixels, not colors or a palette
+    said: list[str]  # what was done to the stored pixels, a few words each, in order
+
+
+def decode_whole(content: bytes) -> Whole:
+    """The image in the bytes of a file, in its own size. Raises PictureError, in one line, for all else."""
+    with _opened(content, _check_pixel_count) as opened:
+        plain, turned = _upright(opened)
+        colored, converted = colors.to_rgb(plain, opened.metadata.profile)
+    said = [words for words in (*opened.metadata.said, turned, *converted) if words]
+    return Whole(colored, plain.mode in colors.GRAY, said)
+
+
+def measure(content: bytes) -> Size:
+    """The size of the upright image in the bytes of a file, whose pixels are not decoded.
+
+    Raises PictureError, in one line, for anything that has no readable header.
+    """
+    with _opened(content, _check_pixel_count) as opened:
+        turn, _ = orientation.orientation(opened.metadata.tags, opened.metadata.hints)
+        size = Size(*opened.picture.size)
+    turned = turn in orientation.SIDEWAYS and opened.name != "TIFF"  # of which Pillow gives the turned size
+    return Size(size.height, size.width) if turned else size
+
+
+class _Opened(NamedTuple):
+    """An image file whose header is read, and whose pixels are not yet decoded."""
+
+    name: str  # of its format
+    picture: Image.Image
+    metadata: stored.Stored
+
+
+@contextmanager
+def _opened(content: bytes, check: Callable[[Size], None]) -> Iterator[_Opened]:
+    """Open an image file; what then goes wrong in the block is a PictureError of one line, too.
+
+    check: raises PictureError for an unwanted size as stored, before anything is allocated for it.
+    """
+    name = headers.file_format(content)
     chunks: list[tuple[bytes, bytes]] = []
     if name == "PNG":
-        _check_stored_size(headers.png_size(content), wanted, how)
+        check(headers.png_size(content))
     elif name == "WEBP" and (size := headers.webp_size(content)):
-        _check_stored_size(size, wanted, how)
+        check(size)
     try:
         with warnings.catch_warnings(action="ignore"), _silent(name):
             if name == "PNG":
@@ -65,17 +121,26 @@ def decode(
                 # a text chunk may use any keyword, even one of Pillow's own
                 content = headers.png_of([chunk for chunk in chunks if chunk[0] in stored.PLAIN])
             with Image.open(io.BytesIO(content), formats=(name,)) as picture:
-                _check_stored_size(Size(*picture.size), wanted, how)
-                return _decoded(name, content, picture, chunks, wanted, how, _other_name(name, suffix))
+                check(Size(*picture.size))
+                yield _Opened(name, picture, stored.stored(name, content, picture, chunks))
     except PictureError:
         raise
     except Image.DecompressionBombError:
-        raise PictureError(f"far more pixels than can be read, expected {wanted}: scale it down") from None
+        raise PictureError("far more pixels than can be read: scale it down") from None
     except Exception as error:  # Pillow does not document what damaged bytes raise
         what = headers.readable(name)
         raise PictureError(
             f"a damaged {what}, or of a rare kind ({_one_line(error)}): save it again"
         ) from error
+
+
+def _upright(opened: _Opened) -> tuple[Image.Image, str]:
+    """The decoded picture as viewers turn it, and words for the turn, "" for none."""
+    turn, turned = orientation.orientation(opened.metadata.tags, opened.metadata.hints)
+    opened.picture.load()
+    # Pillow turns a TIFF by itself
+    plain = opened.picture if opened.name == "TIFF" else orientation.upright(opened.picture, turn)
+    return plain, turned
 
 
 @contextmanager
@@ -97,34 +162,15 @@ def _silent(name: str) -> Iterator[None]:
         os.close(stderr_copy)
 
 
-def _decoded(
-    name: str,
-    content: bytes,
-    picture: Image.Image,
-    chunks: list[tuple[bytes, bytes]],
-    wanted: Size,
-    how: str | None,
-    said: list[str],
-) -> Picture:
-    """The image of an opened picture; said: words for what was done already."""
-    metadata = stored.stored(name, content, picture, chunks)
-    turn, turned = orientation.orientation(metadata.tags, metadata.hints)
-    picture.load()
-    # Pillow turns a TIFF by itself
-    plain = picture if name == "TIFF" else orientation.upright(picture, turn)
-    if how is None and plain.size != wanted:
-        raise _wrong_size(Size(*plain.size), wanted)
-    colored, converted = colors.to_rgb(plain, metadata.profile)
-    sized = resize(colored, *wanted, how) if how else None
-    done = [*said, *metadata.said, turned, *converted, sized.said if sized else ""]
-    pixels = np.array(sized.picture if sized else colored)
-    return Picture(np.ascontiguousarray(pixels), [words for words in done if words])
-
-
 def _check_stored_size(size: Size, wanted: Size, how: str | None) -> None:
     """Raise PictureError for an impossible size, before decoding; a turn exchanges the sides."""
     if how is None and sorted(size) != sorted(wanted):
         raise _wrong_size(size, wanted)
+    _check_pixel_count(size)
+
+
+def _check_pixel_count(size: Size) -> None:
+    """Raise PictureError for a size that takes too much memory, before decoding."""
     if size.width * size.height > MOST_PIXELS:
         raise PictureError(f"{size} pixels, expected at most {MOST_PIXELS:,} of them: scale it down")
 
