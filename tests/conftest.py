@@ -130,7 +130,7 @@ def load(sample):
 @pytest.fixture(scope="session")
 def small_weights(sample, shared):
     """The weights file of a small network, for what is true of any network."""
-    path = shared / "weights" / "small.npz"
+    path = shared / "weights" / "small.safetensors"
     with FileLock(shared / "weights.lock"):
         if not path.exists():
             path.parent.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from model.network import checkpoint
+from model.network import weights_npz
 from model.network.architecture import Architecture
 from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.cnn import Network, accuracy, to_float
@@ -157,7 +157,7 @@ def train(
 
 def epochs_done(state_path: Path) -> int:
     """How many epochs a saved state has completed; 0 where there is none."""
-    return int(checkpoint.unpack(state_path.read_bytes(), state_path)["epoch"]) if state_path.exists() else 0
+    return int(weights_npz.unpack(state_path.read_bytes(), state_path)["epoch"]) if state_path.exists() else 0
 
 
 def augmented_batches(
@@ -191,11 +191,11 @@ def _is_kernel(parameter: jax.Array) -> bool:
 def _save_state(path: Path, epoch: int, identity: dict[str, Any], state: Any) -> None:
     leaves = {f"leaf{index}": np.asarray(leaf) for index, leaf in enumerate(jax.tree.leaves(state))}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, checkpoint.pack({"epoch": epoch, "recipe": json.dumps(identity), **leaves}))
+    write_whole(path, weights_npz.pack({"epoch": epoch, "recipe": json.dumps(identity), **leaves}))
 
 
 def _restore(path: Path, identity: dict[str, Any], template: Any) -> tuple[int, Any]:
-    arrays = checkpoint.unpack(path.read_bytes(), path)
+    arrays = weights_npz.unpack(path.read_bytes(), path)
     saved = json.loads(str(arrays.get("recipe", "{}")))
     if saved != json.loads(json.dumps(identity)):
         different = sorted(key for key in identity if saved.get(key) != json.loads(json.dumps(identity[key])))
