@@ -10,7 +10,7 @@ from model.network import checkpoint, cnn, incremental_pass
 from model.network.architecture import Architecture
 from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.incremental_pass import Incremental, fastest
-from model.network.layers import Dense, Flatten
+from model.network.layers import Dense, Flatten, GlobalPool
 from tests.support.networks import DEEP, LENET, random_architecture, random_network
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -180,13 +180,11 @@ def test_where_pixels_reach_nearly_everything_full_passes_are_taken():
 
 
 def test_a_network_that_cannot_be_described_falls_back_and_says_so():
-    two = Architecture(
-        "twice", (4, 4, 3), (Flatten("a"), Flatten("b"), Dense("logits", 2, activation="linear"))
-    )
+    two = Architecture("squeezed", (4, 4, 3), (GlobalPool("a", "max"), Dense("logits", 2)))
     function, why = fastest(small(two))
     assert not isinstance(function, Incremental)
-    assert why == "full passes: twice: Flatten 'b' stands behind the Flatten"
-    with pytest.raises(ValueError, match="stands behind the Flatten"):
+    assert why == "full passes: squeezed has no layer in which a pixel reaches only a small part"
+    with pytest.raises(ValueError, match="no layer in which a pixel"):
         fastest(small(two), form="incremental")
 
 

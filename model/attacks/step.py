@@ -20,8 +20,8 @@ from jax import Array
 from jax.tree_util import Partial
 
 from model.attacks import candidates, evolution
-from model.network.change import Memory
 from model.network.incremental_pass import Incremental
+from model.network.memory import Memory
 
 CLEAN_BLOCK = 128  # images per pass of the check before the attack
 A = TypeVar("A", Array, np.ndarray)  # on a device, or copied from it

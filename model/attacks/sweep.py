@@ -19,7 +19,7 @@ from jax import Array
 from model.attacks import step, sweep_step
 from model.attacks.loop import AttackResult
 from model.devices import in_blocks
-from model.network import windows
+from model.network import plan as plans
 from model.network.cnn import Network
 from model.network.incremental_pass import Incremental, fastest
 
@@ -187,7 +187,7 @@ def _parts(function: step.Function, extent: tuple[int, int], edges: bool) -> lis
     """Rows and columns of the parts that are swept by separate programs."""
     height, width = extent
     if isinstance(function, Incremental) and edges:
-        return list(product(*windows.parts(function.architecture)))
+        return list(product(*plans.parts(function.architecture)))
     return [((0, height), (0, width))]
 
 

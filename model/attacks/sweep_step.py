@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from model.attacks import step
-from model.network.change import Memory
 from model.network.incremental_pass import Incremental
+from model.network.memory import Memory
 
 TOGETHER = 64  # candidates at one position evaluated together: as many as fit the cache
 

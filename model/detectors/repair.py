@@ -19,9 +19,9 @@ from jax import Array
 
 from model.attacks import step, sweep_step
 from model.devices import TWO, in_blocks
-from model.network.change import Memory
 from model.network.cnn import Network
 from model.network.incremental_pass import fastest
+from model.network.memory import Memory
 
 
 class Repair(NamedTuple):

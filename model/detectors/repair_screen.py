@@ -21,8 +21,8 @@ from model.attacks import step, sweep_step
 from model.detectors.repair import Repair, neighbor_medians
 from model.devices import TWO, in_blocks
 from model.network import cnn
-from model.network.change import Memory
 from model.network.incremental_pass import Incremental
+from model.network.memory import Memory
 
 # Of 1,024. On the trained network and 3,116 images (`benchmarks.check`) score, place and class equal those of
 # the whole sweep for all 992 attacked ones; of the 2,124 others 97.4 % have the same place and 99.8 % the
@@ -111,13 +111,7 @@ def _logits(
 ) -> Array:
     """Logits (M, K) of an image with one pixel in each of (M, 5) int32, incrementally if possible."""
     if isinstance(function, Incremental) and memory is not None:
-        take = partial(jax.lax.dynamic_slice_in_dim, start_index=index, slice_size=1)
-        before, behind = (
-            tuple(None if kept is None else take(kept, axis=2) for kept in field)
-            for field in (memory.before, memory.behind)
-        )
-        own = Memory(take(memory.images, axis=2), before, behind, take(memory.hidden, axis=0))
-        return function.changed(own, pixels[:, None])
+        return function.changed(memory.of(index), pixels[:, None])
     copies = jnp.broadcast_to(images[index], (len(pixels), *images.shape[1:]))
     painted = copies.at[jnp.arange(len(pixels)), pixels[:, 0], pixels[:, 1]].set(
         pixels[:, 2:].astype(jnp.uint8)
