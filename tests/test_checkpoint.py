@@ -267,7 +267,8 @@ def test_a_description_of_no_network_is_refused_in_one_line(text, said, network,
 def test_arrays_that_do_not_fit_the_layers_are_named(change, said, network, tmp_path):
     arrays = {name: array for name, array in {**arrays_of(network), **change}.items() if array is not None}
     path = tmp_path / "bad.safetensors"
-    path.write_bytes(weights_safetensors.pack(arrays, {"architecture": descriptions.to_json(SMALL)}))
+    metadata = {weights_safetensors.KEY: json.dumps({"architecture": descriptions.to_json(SMALL)})}
+    path.write_bytes(weights_safetensors.numpy.save(arrays, metadata))
     with pytest.raises(checkpoint.CheckpointError, match=said) as caught:
         checkpoint.load(path)
     assert "\n" not in str(caught.value)
@@ -293,19 +294,46 @@ def test_a_variance_below_0_is_refused():
 
 
 def test_damaged_files_are_read_or_refused_in_one_line(saved):
-    """Any bit may be another; only what lies in the numbers can go unnoticed, and is another network then."""
+    """Any bit may be another; only what lies in the description can go unnoticed: another network then."""
     path, digest = saved
     whole, chance, refused = path.read_bytes(), random.Random(0), 0
     header = 8 + int.from_bytes(whole[:8], "little")
     for _ in range(300):
         data = bytearray(whole)
-        data[chance.randrange(header)] ^= 1 << chance.randrange(8)
+        data[chance.randrange(header if chance.random() < 0.8 else len(whole))] ^= 1 << chance.randrange(8)
         path.write_bytes(data if chance.random() < 0.8 else data[: chance.randrange(len(data))])
         with suppress(checkpoint.CheckpointError):
             assert checkpoint.load(path).sha256 != digest
             continue
         refused += 1
     assert refused > 200
+
+
+@pytest.mark.parametrize("place", [-1, -3000])
+def test_an_altered_number_is_told_by_its_digest(place, saved):
+    path = saved[0]
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(checkpoint.CheckpointError, match=r"its arrays have sha256 .* restore the file"):
+        checkpoint.load(path)
+
+
+def test_a_description_is_read_without_the_arrays(saved):
+    path = saved[0]
+    description = checkpoint.load(path).description
+    with path.open("r+b") as file:
+        file.truncate(8 + int.from_bytes(file.read(8), "little"))
+    assert weights_safetensors.read_description(path) == description
+
+
+@pytest.mark.parametrize("data", NO_SAFETENSORS.values(), ids=NO_SAFETENSORS)
+def test_a_description_of_no_safetensors_is_refused_in_one_line(data, tmp_path):
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(checkpoint.CheckpointError, match=r"bad\.safetensors: it (is no|holds)") as caught:
+        weights_safetensors.read_description(path)
+    assert "\n" not in str(caught.value)
 
 
 # ---- Files of other programs ---------------------------------------------------------------------

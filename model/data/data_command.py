@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from model.data.pictures.sizes import RESIZES, STRETCH
+from model.text_table import aligned
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -78,11 +78,12 @@ def run_list(_options: argparse.Namespace) -> None:
             continue
         counts = [f"{source.counts[split]:,}" if split in source.counts else "-" for split in SPLITS]
         rows.append((name, source.kind, *counts, f"{len(source.class_names):,}", source.origin))
-    print("\n".join(_aligned(rows, right=(2, 3, 4))))
+    print("\n".join(aligned(rows, right=(2, 3, 4))))
 
 
 def run_show(options: argparse.Namespace) -> None:
     """Print what is known about a data set, after its images are verified."""
+    import numpy as np
 
     from model.data import registry
     from model.data.added import read_meta
@@ -100,19 +101,17 @@ def run_show(options: argparse.Namespace) -> None:
     try:
         parts = [registry.load(options.name, split) for split in SPLITS]
     except DataMissingError as error:
-        print("\n".join(_aligned([*facts.items(), ("missing", str(error))])))
+        print("\n".join(aligned([*facts.items(), ("missing", str(error))])))
         return
     for part in parts:
         facts[part.split] = f"SHA-256 {sample_digest(part.images, part.labels, part.positions)}, verified"
-    print("\n".join(_aligned(list(facts.items()))))
+    print("\n".join(aligned(list(facts.items()))))
     print()
-    counts = [
-        [int((part.labels == label).sum()) for part in parts] for label in range(len(source.class_names))
-    ]
+    counts = [np.bincount(part.labels, minlength=len(source.class_names)) for part in parts]
     rows = [("CLASS", "NAME", "TRAIN", "TEST")]
-    for label, (name, (train, test)) in enumerate(zip(source.class_names, counts, strict=True)):
+    for label, (name, train, test) in enumerate(zip(source.class_names, *counts, strict=True)):
         rows.append((str(label), name, f"{train:,}", f"{test:,}"))
-    print("\n".join(_aligned(rows, right=(0, 2, 3))))
+    print("\n".join(aligned(rows, right=(0, 2, 3))))
 
 
 def run_remove(options: argparse.Namespace) -> None:
@@ -130,16 +129,3 @@ def run_remove(options: argparse.Namespace) -> None:
 
 def _in_words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Lines of a table; right: the columns of numbers."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines

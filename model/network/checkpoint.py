@@ -23,6 +23,7 @@ from model.network import description as descriptions
 from model.network import readers, weights_safetensors
 from model.network.architecture import Architecture, Pixels
 from model.network.build import arrays_of, build
+from model.network.cifar10_cnn import WEIGHTS
 from model.network.cnn import Network
 from model.network.foreign import Foreign, name_layer
 from model.network.refusal import CheckpointError
@@ -31,7 +32,7 @@ from whole_file import write_whole
 
 __all__ = ["BUNDLED", "Checkpoint", "CheckpointError", "build", "dump", "load", "pack", "save", "unpack"]
 
-BUNDLED = Path(__file__).parent / "weights" / "cifar10-cnn.npz"
+BUNDLED = WEIGHTS
 SUFFIX = ".safetensors"  # of what we write
 MOST_BYTES = 1 << 31  # of a file
 
@@ -75,7 +76,8 @@ def dump(network: Network, facts: Mapping[str, Any]) -> bytes:
 def of_network(network: Network, facts: Mapping[str, Any]) -> Checkpoint:
     """The checkpoint that `load` gives of the file that `dump` makes."""
     data = dump(network, facts)
-    return Checkpoint(network, hashlib.sha256(data).hexdigest(), weights_safetensors.description_of(data))
+    described = json.loads(json.dumps({**facts, "architecture": descriptions.to_json(network.architecture)}))
+    return Checkpoint(network, hashlib.sha256(data).hexdigest(), described)
 
 
 def renamed(loaded: Checkpoint, name: str, class_names: Sequence[str] = ()) -> Checkpoint:

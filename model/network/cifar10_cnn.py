@@ -1,8 +1,11 @@
 """The network of the paper (section 3): Keras `examples/cifar10_cnn.py`, with 1,250,858 parameters."""
 
+from pathlib import Path
+
 from model.network.architecture import Architecture
 from model.network.layers import Conv, Dense, Dropout, Flatten, MaxPool
 
+WEIGHTS = Path(__file__).parent / "weights" / "cifar10-cnn.npz"  # its trained weights, bundled
 CIFAR10_CNN = Architecture(
     "cifar10-cnn",
     (32, 32, 3),

@@ -1,10 +1,12 @@
 """Weights as a safetensors file: named arrays, and one text with the description of the network.
 
-The bytes are the same for the same weights and description, so their sha256 identifies the network.
+The bytes are the same for the same weights and description, so their sha256 identifies the network. The text
+has the sha256 of the arrays, too: a file that was altered is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,13 +18,19 @@ from safetensors import SafetensorError, numpy
 from model.network.refusal import CheckpointError
 
 KEY = "explainable-pixels"  # the only entry of the file's metadata: of several, the order would vary
+ARRAYS = "arrays_sha256"  # in the description; a file that another program made may lack it
 LENGTH = 8  # bytes that tell the length of the header
+MOST_HEADER = 100_000_000  # bytes, as the library allows
 
 
 def pack(arrays: Mapping[str, np.ndarray], description: Mapping[str, Any]) -> bytes:
-    """Arrays and a description, made of what JSON knows, as the bytes of a safetensors file."""
-    text = json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    """Arrays of one type, and a description made of what JSON knows, as the bytes of a safetensors file."""
+    plain = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    digest = hashlib.sha256()
+    for array in plain.values():  # the order in which the file has them
+        digest.update(array.data)
+    described = {**description, ARRAYS: digest.hexdigest()}
+    text = json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False)
     data: bytes = numpy.save(plain, {KEY: text})
     return data
 
@@ -31,17 +39,41 @@ def unpack(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], dict[str, An
     """The arrays and the description of a safetensors file.
 
     Raises:
-        CheckpointError: the bytes are no such file, or it has no description of ours.
+        CheckpointError: the bytes are no such file, were altered, or have no description of ours.
     """
     try:
         arrays: dict[str, np.ndarray] = numpy.load(data)  # checks the header, and that it covers the file
-        header = _header(data)
     except (SafetensorError, ValueError, KeyError, RecursionError, OverflowError) as error:
+        raise _damaged(path, error) from None
+    length = LENGTH + int.from_bytes(data[:LENGTH], "little")
+    description = _described(data[:length], path)
+    expected = description.pop(ARRAYS, None)
+    digest = hashlib.sha256(memoryview(data)[length:]).hexdigest()
+    if expected not in (None, digest):
         raise CheckpointError(
-            f"network {path}: it is no safetensors file of plain arrays ({_one_line(error)}): it is damaged, "
-            "or of another format"
-        ) from None
-    text = _metadata(header).get(KEY)
+            f"network {path}: its arrays have sha256 {digest[:12]}..., its description says "
+            f"{str(expected)[:12]}...: restore the file, or make it again"
+        )
+    return arrays, description
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The description of a file, without its arrays. Raises as `unpack` does, and OSError."""
+    with path.open("rb") as file:
+        length = file.read(LENGTH)
+        header = length + file.read(min(int.from_bytes(length, "little"), MOST_HEADER))
+    description = _described(header, path)
+    description.pop(ARRAYS, None)
+    return description
+
+
+def _described(data: bytes, path: Path) -> dict[str, Any]:
+    """The description in the bytes of a header, with its length before it."""
+    try:
+        metadata = _parse(data[LENGTH:]).get("__metadata__") or {}
+        text = cast(Mapping[str, str], metadata).get(KEY)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _damaged(path, error) from None
     if text is None:
         raise CheckpointError(
             f"network {path}: it holds arrays, but no description of the layers: expected a file that "
@@ -49,23 +81,16 @@ def unpack(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], dict[str, An
             "export, or a Python function: `--network package.module:function`"
         )
     try:
-        description = _parse(text)
-    except (ValueError, RecursionError) as error:
+        return _parse(text)
+    except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"network {path}: its description is no JSON ({_one_line(error)})") from None
-    return arrays, description
 
 
-def description_of(data: bytes) -> dict[str, Any]:
-    """The description in the bytes that `pack` made."""
-    return _parse(_metadata(_header(data))[KEY])
-
-
-def _header(data: bytes) -> dict[str, Any]:
-    return _parse(data[LENGTH : LENGTH + int.from_bytes(data[:LENGTH], "little")])
-
-
-def _metadata(header: Mapping[str, Any]) -> Mapping[str, str]:
-    return cast(Mapping[str, str], header.get("__metadata__") or {})
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"network {path}: it is no safetensors file of plain arrays ({_one_line(error)}): it is damaged, or "
+        "of another format"
+    )
 
 
 def _parse(text: str | bytes) -> dict[str, Any]:
