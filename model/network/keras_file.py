@@ -1,0 +1,97 @@
+"""Read a network that Keras 1 to 3 saved, as `.h5` or `.keras`: no Keras is needed, and no code is run."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from model.network import keras_archive, keras_hdf5
+from model.network.architecture import Pixels
+from model.network.foreign import WAY_OUT, Foreign, ForeignError
+from model.network.keras_build import Build, find_style, note_style
+from model.network.keras_graph import parse
+from model.network.keras_hdf5 import Hdf5
+from model.network.keras_weights import NamedWeights, PlacedWeights, Weights
+
+UNPREPARED = Pixels()
+BROKEN = (  # what h5py, zipfile, json, and a look into JSON of another form raise
+    *(ValueError, OSError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError),
+    *(MemoryError, zipfile.BadZipFile, zlib.error),
+)
+
+
+def read(path: Path, *, pixels: Pixels = UNPREPARED) -> Foreign:
+    """The network in a `.h5` or `.keras` file that holds the whole model, as `model.save` writes it.
+
+    pixels: how bytes become its inputs; where nothing is asked for, and its first layers scale bytes
+    themselves, it gets bytes.
+
+    Raises ForeignError, in one line, for whatever cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if head == keras_hdf5.SIGNATURE:
+            return _read_hdf5(path, pixels)
+        if head.startswith(keras_archive.SIGNATURE):
+            return _read_archive(path, pixels)
+    except ForeignError:
+        raise
+    except BROKEN as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ForeignError(
+            f"network {path}: no file of Keras that can be read ({reason}); save it again, or {WAY_OUT}"
+        ) from None
+    raise ForeignError(
+        f"network {path}: neither HDF5 nor zip (it begins with {head!r}): expected a .h5 or .keras file "
+        "of Keras"
+    )
+
+
+def _read_hdf5(path: Path, pixels: Pixels) -> Foreign:
+    with keras_hdf5.opened(path) as file:
+        text = file.text(file.root, "model_config")
+        if text is None:
+            alone = "layer_names" in file.root.attrs or "layers" in file.root
+            what = "it holds weights alone" if alone else "an HDF5 file without model_config"
+            raise file.fail(f"{what}: expected the whole model, as `model.save(...)` writes it")
+        root = file.group(file.root, "model_weights")
+        root = file.root if root is None else root
+        version, backend = (
+            file.text(file.root, key) or file.text(root, key) or "" for key in ("keras_version", "backend")
+        )
+        facts = {"format": "Keras HDF5", "program": f"Keras {version or '1'}"[:60]}
+        return _read_model(file, json.loads(text), NamedWeights(file, root), version, backend, facts, pixels)
+
+
+def _read_archive(path: Path, pixels: Pixels) -> Foreign:
+    members = keras_archive.read_members(path)
+    version = str(json.loads(members["metadata.json"]).get("keras_version", ""))
+    facts = {"format": "Keras zip", "program": f"Keras {version}"[:60]}
+    model = json.loads(members["config.json"])
+    with keras_hdf5.opened(path, members["model.weights.h5"]) as file:
+        return _read_model(file, model, PlacedWeights(file), version, "", facts, pixels)
+
+
+def _read_model(
+    file: Hdf5,
+    model: Mapping[str, Any],
+    weights: Weights,
+    version: str,
+    backend: str,
+    facts: Mapping[str, str],
+    pixels: Pixels,
+) -> Foreign:
+    graph = parse(model, file.path)
+    major = int(version.split(".")[0]) if version.split(".")[0].isdecimal() else 1
+    style = find_style(graph, major, backend, file.path)
+    build = Build(file.path, style, weights)
+    architecture = build.build(graph, pixels)
+    build.notes |= note_style(style, backend)
+    if file.converted:
+        build.notes[f"weights stored as {', '.join(sorted(file.converted))} are converted to float32"] = None
+    return Foreign(architecture, build.arrays, tuple(build.notes), facts)
