@@ -7,15 +7,10 @@ in test_hostile_requests.
 import hashlib
 import io
 import json
-import os
-import random
-import resource
 import struct
 import zipfile
-from contextlib import contextmanager
 
 import numpy as np
-import psutil
 import pytest
 from flax import nnx
 from PIL import Image
@@ -26,11 +21,18 @@ from model.data.pictures import reading
 from model.data.pictures.headers import PictureError
 from model.network import checkpoint, cnn, layers
 from tests.support import color_profiles
+from tests.support.hostile_files import (
+    HEADER,
+    TIMES,
+    damaged,
+    little_memory,
+    npy,
+    npz,
+    of,
+    one_line,
+    read_or_refused,
+)
 from tests.support.tiny_cifar10 import Tiny, tar
-
-SEED = os.environ.get("XPIXELS_SEED", "1")
-TIMES = int(os.environ.get("XPIXELS_REQUESTS", "1"))
-GIGABYTE = 1 << 30
 
 
 @pytest.fixture(scope="module")
@@ -59,62 +61,6 @@ def offered(tmp_path, packed):
     return load
 
 
-@contextmanager
-def little_memory():
-    """A gigabyte more than there is now, and no further: what takes more fails."""
-    used = psutil.Process().memory_info().vms
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + GIGABYTE, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
-
-
-def of(part, number):
-    return random.Random(f"{SEED}/{part}/{number}")
-
-
-def damaged(chance, content):
-    """Some bytes of a file replaced, cut out, doubled or moved."""
-    content = bytearray(content)
-    for _ in range(chance.choice((1, 1, 2, 8))):
-        place, size = chance.randrange(len(content) + 1), chance.choice((1, 1, 4, 16, 300))
-        what = chance.randrange(5)
-        if what == 0:
-            content[place : place + size] = chance.randbytes(size)
-        elif what == 1:
-            del content[place : place + size]
-        elif what == 2:
-            content[place:place] = content[place : place + size]
-        elif what == 3:
-            content[place : place + 4] = struct.pack("<I", chance.choice((0, 1, 2**31, 2**32 - 1)))
-        elif place < len(content):
-            content[place] ^= 1 << chance.randrange(8)
-    return bytes(content)
-
-
-def one_line(error, label):
-    text = str(error)
-    assert text, label
-    assert "\n" not in text, label
-
-
-def npz(member, *, compression=zipfile.ZIP_STORED, name="conv1.bias.npy", claims=None):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", compression) as file:
-        file.writestr(name, member)
-        if claims is not None:
-            file.infolist()[0].file_size = claims
-    return stream.getvalue()
-
-
-def npy(header, data=b""):
-    header = header.encode("latin1").ljust(118) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data
-
-
-HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}"
 ZEROS = bytes(1 << 26)
 BAD = {  # each made when its test wants it: to compress a bomb takes a while
     "a bomb": lambda: npz(npy(HEADER.format("<f4", (1 << 24,)), ZEROS), compression=zipfile.ZIP_DEFLATED),
@@ -177,19 +123,6 @@ def test_compressed_weights_of_the_right_size_are_taken(packed, offered):
     np.savez_compressed(stream, **packed[0])
     loaded = offered(stream.getvalue()).network
     np.testing.assert_array_equal(loaded.conv1.bias[...], packed[0]["conv1.bias"])
-
-
-@contextmanager
-def read_or_refused(name, refusal, refused=None):
-    """What is generated is read, or refused by `refusal` in one line and noted; any other error fails."""
-    try:
-        yield
-    except refusal as error:
-        one_line(error, f"{name} of seed {SEED}")
-        if refused is not None:
-            refused.append(name)
-    except Exception as error:
-        raise AssertionError(f"{name} of seed {SEED}") from error
 
 
 def test_damaged_weights_are_read_or_refused_in_one_line(packed, tmp_path):
