@@ -40,8 +40,8 @@ def load_model(path: Path) -> tuple[onnx.GraphProto, int, str]:
         raise ForeignError(f"network {path}: a file without a network in it: {EXPECTED}")
     if model.functions:
         raise ForeignError(
-            f"network {path}: it holds functions of its own ({_shorten(model.functions[0].name)!r}): expected "
-            "standard operators alone; inline them with onnx.inliner.inline_local_functions"
+            f"network {path}: it holds functions of its own ({_shorten(model.functions[0].name)!r}): "
+            "expected standard operators alone; inline them with onnx.inliner.inline_local_functions"
         )
     return model.graph, _opset(path, model), _program(model)
 
@@ -54,8 +54,8 @@ def find_ends(path: Path, graph: onnx.GraphProto) -> tuple[onnx.ValueInfoProto, 
         if len(values) != 1:
             names = ", ".join(_shorten(value.name) for value in list(values)[:5]) or "none"
             raise ForeignError(
-                f"network {path}: it has {len(values)} {what}s ({names}): expected one; export the network with "
-                "images as its one input and logits as its one output"
+                f"network {path}: it has {len(values)} {what}s ({names}): expected one; export the network "
+                "with images as its one input and logits as its one output"
             )
     return inputs[0], graph.output[0].name
 

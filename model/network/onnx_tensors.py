@@ -17,7 +17,7 @@ from model.network.foreign import ForeignError
 
 MOST_BYTES = 1 << 31  # of all numbers of a network together
 # The types that are read, with the field that holds their numbers where they are no raw bytes.
-TYPES = {
+TYPES: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
     TensorProto.FLOAT16: "int32_data",
@@ -29,7 +29,7 @@ TYPES = {
     TensorProto.UINT8: "int32_data",
     TensorProto.BOOL: "int32_data",
 }
-NARROWED = {
+NARROWED: dict[int, str] = {
     TensorProto.DOUBLE: "float64",
     TensorProto.FLOAT16: "float16",
     TensorProto.BFLOAT16: "bfloat16",
@@ -67,14 +67,18 @@ class Tensors:
         label, kind = f"network {self.path}: the tensor {name[:80]!r}", tensor.data_type
         if kind not in TYPES:
             words = TensorProto.DataType.Name(kind) if kind in TensorProto.DataType.values() else str(kind)
-            raise ForeignError(f"{label} holds {words}: expected float32, float16, bfloat16, float64 or whole numbers")
+            raise ForeignError(
+                f"{label} holds {words}: expected float32, float16, bfloat16, float64 or whole numbers"
+            )
         shape, width = tuple(tensor.dims), onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
         if any(side < 0 for side in shape) or len(shape) > 8:
             raise ForeignError(f"{label} has the shape {str(shape)[:80]}: expected sides from 0, at most 8")
         size = math.prod(shape) * width
         self._bytes += size
         if self._bytes > MOST_BYTES:
-            raise ForeignError(f"{label} and those before it declare more than {MOST_BYTES:,} bytes: expected less")
+            raise ForeignError(
+                f"{label} and those before it declare more than {MOST_BYTES:,} bytes: expected less"
+            )
         external = tensor.data_location == TensorProto.EXTERNAL
         content = self._read_beside(tensor, label, size) if external else tensor.raw_data
         numbers = getattr(tensor, TYPES[kind])
@@ -107,7 +111,9 @@ class Tensors:
         for part in parts:
             place = place / part
             if place.is_symlink():
-                raise ForeignError(f"{rest}, which is a link: expected an ordinary file in the model's folder")
+                raise ForeignError(
+                    f"{rest}, which is a link: expected an ordinary file in the model's folder"
+                )
         if not place.is_file():
             raise ForeignError(f"{rest}, which is not there: put it beside {self.path.name}")
         try:
@@ -117,8 +123,8 @@ class Tensors:
         there = place.stat().st_size
         if offset < 0 or length != size or offset + length > there:
             raise ForeignError(
-                f"{rest} at byte {facts.get('offset', '0')[:20]}, {facts.get('length', str(size))[:20]} bytes: "
-                f"expected {size:,} bytes in a file of {there:,}"
+                f"{rest} at byte {facts.get('offset', '0')[:20]}, {facts.get('length', str(size))[:20]} "
+                f"bytes: expected {size:,} in a file of {there:,}"
             )
         with place.open("rb") as file:
             file.seek(offset)
