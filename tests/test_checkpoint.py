@@ -331,7 +331,7 @@ def test_a_description_is_read_without_the_arrays(saved):
 def test_a_description_of_no_safetensors_is_refused_in_one_line(data, tmp_path):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(data)
-    with pytest.raises(checkpoint.CheckpointError, match=r"bad\.safetensors: it(s description)? (is|holds)") as caught:
+    with pytest.raises(checkpoint.CheckpointError, match=r"bad\.safetensors: it.* (is|holds)") as caught:
         weights_safetensors.read_description(path)
     assert "\n" not in str(caught.value)
 
