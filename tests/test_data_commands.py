@@ -26,7 +26,7 @@ def offer(tmp_path):
 
 @pytest.fixture
 def run(capsys):
-    """Run a command: its status, its lines on standard output, and the program's own line on standard error."""
+    """Run a command: its status, its lines on standard output, the program's own on standard error."""
 
     def run(*arguments):
         try:

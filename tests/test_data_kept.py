@@ -1,6 +1,7 @@
 """One's own data sets in the cache: found by name, verified, removed, and nothing half-written."""
 
 import json
+import resource
 import shutil
 
 import pytest
@@ -130,4 +131,20 @@ def test_a_full_disk_is_told_before_it_is_full(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
     with pytest.raises(ValueError, match=r"360 bytes do not fit on the disk .* which has 10 left"):
         add("mine", path, Options(share=0.5))
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("most", [200, 4000], ids=["while it is read", "while it is written"])
+def test_a_disk_that_fills_is_told_and_nothing_is_left(most, cache, tmp_path):
+    images, labels = noise(100, 6, 5, 1), labels_of(100, 2)
+    path = data_files.npz(tmp_path / "offer.npz", images=images, labels=labels)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    options = Options(share=0.9, colors="rgb")  # more bytes than were read
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(ValueError, match=r"cannot be written into .*: mend that, or name another") as caught:
+            add("mine", path, options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    one_line(caught)
     assert not cache.exists()

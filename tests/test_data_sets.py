@@ -201,7 +201,7 @@ def test_a_class_that_is_only_trained_on_is_told(cache, tmp_path):
         "validation": data_files.class_folders(images[:3], [0, 0, 1], "ab"),
     }
     added = add("mine", write(tmp_path / "offer", table))
-    assert added.meta.said == ("no test image of 1 classes: c",)
+    assert added.meta.said == ("no test image of c",)
 
 
 # --- the split ---

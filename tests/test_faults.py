@@ -181,7 +181,8 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-WITHOUT_DATABASE = ("demo", "data fetch", "train", "evaluate", "ingest", "study")  # or not before long
+OF_DATA = tuple(command for command in (*commands.ARGUMENTS, *commands.VARIANTS) if command.startswith("data "))
+WITHOUT_DATABASE = (*OF_DATA, "demo", "train", "evaluate", "ingest", "study")  # or not before long
 SPOILT = (garbage, text, folder, nothing, empty, cut, torn, first_page, other_program, without_tables, loop)
 
 
@@ -256,7 +257,7 @@ def test_an_address_that_leads_nowhere_is_one_line_in_words_of_ours(address, run
     with_database = [
         command
         for command in (*commands.ARGUMENTS, *commands.VARIANTS)
-        if command not in ("demo", "data fetch", "train", "evaluate")
+        if command not in (*OF_DATA, "demo", "train", "evaluate")
     ]
     for command in with_database[ADDRESSES.index(address) % 3 :: 3]:  # each address with several commands
         given = commands.arguments(command, **places | {"database": address})

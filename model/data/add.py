@@ -216,12 +216,16 @@ def _check_classes(names: tuple[str, ...], per_class: Mapping[str, np.ndarray]) 
     strange = [name for name, more, less in zip(names, test, train, strict=True) if more and not less]
     if strange:
         raise ValueError(
-            f"{len(strange)} classes with test images and none for training, as {strange[0]}: name the "
-            "classes alike, or remove them"
+            f"test images and none for training of {_listed(strange)}: name the classes alike, or remove "
+            "these"
         )
     untested = [name for name, more, less in zip(names, train, test, strict=True) if more and not less]
-    some = ", ".join(untested[:3]) + (", ..." if len(untested) > 3 else "")
-    return [f"no test image of {len(untested)} classes: {some}"] if untested else []
+    return [f"no test image of {_listed(untested)}"] if untested else []
+
+
+def _listed(classes: list[str]) -> str:
+    """A few names of classes in words."""
+    return ", ".join(classes[:3]) + (f", ... ({len(classes)} classes)" if len(classes) > 3 else "")
 
 
 def _publish(meta: Meta, ready: Path, target: Path, cache_dir: str | Path | None) -> Added:

@@ -13,6 +13,10 @@ from db.commands.parser import Parser
 ARGUMENTS = {
     "demo": ["--no-serve", "--database", "{database}"],
     "data fetch": ["cifar10", "--from", "{folder}/nothing"],
+    "data add": ["mine", "{folder}/nothing"],
+    "data list": [],
+    "data show": ["cifar10-sample"],
+    "data remove": ["mine"],
     "train": ["--dataset", "cifar10-sample", "--epochs", "-1", "--output", "{folder}/w.npz"],
     "evaluate": ["--weights", "{folder}/nothing.npz", "--database", "{database}"],
     "ingest": ["--dataset", "cifar10-sample", "--cases", "9999", "--database", "{database}"],
@@ -38,6 +42,7 @@ VARIANTS = {
     "sql --output {folder}/new.parquet": ["select 1 as one", "--database", "{database}"],
     "export --output {folder}/new.csv": ["runs", "--database", "{database}"],
     "runs --output {folder}/new.json": ["--database", "{database}"],
+    "data add --split 0.5": ["mine", "{folder}"],
     "check --keep": ["{png}", "--database", "{database}"],
     "check --forget": ["--yes", "--database", "{database}"],
     "check --resize fit": ["-", "{folder}", "--json", "--database", "{database}"],

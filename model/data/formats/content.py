@@ -66,6 +66,13 @@ def part_names(found: Iterable[str]) -> dict[str, str]:
     return {TRAIN: TRAIN, test: TEST}
 
 
+def left_out(found: Iterable[str], used: Iterable[str | None]) -> list[str]:
+    """A line about what was found and is not used, as validation images beside test images; or none."""
+    names = [shown(name) for name in sorted(set(found) - set(used))]
+    some = ", ".join([*names[:6], *(["..."] if len(names) > 6 else [])])
+    return [f"left out {some}"] if names else []
+
+
 def images_of(array: np.ndarray) -> np.ndarray:
     """Images (N, H, W, C) of an array (N, H, W), (N, H, W, C) or (N, C, H, W). Raises ValueError."""
     shape = array.shape

@@ -17,6 +17,7 @@ from model.data.formats.content import (
     Request,
     check_array,
     images_of,
+    left_out,
     part_names,
     spill,
 )
@@ -26,7 +27,7 @@ from whole_file import NO_ROOM
 IMAGES = ("images", "image", "x", "data")  # the names of arrays, the first that is there counts
 LABELS = ("labels", "label", "y", "targets", "target")
 CLASS_NAMES = ("class_names", "label_names", "classes", "target_names")
-MOST_LABEL_BYTES = 1 << 28
+MOST_LABEL_BYTES = 1 << 27
 EXPECTED = (
     "expected images and labels, or x_train, y_train, x_test and y_test, or train_images, train_labels, "
     "test_images and test_labels"
@@ -62,8 +63,7 @@ def _read(archive: zipfile.ZipFile, request: Request) -> Content:
             )
         parts[part] = Part(images, numbered[part])
     used = {name for pair in pairs.values() for name in pair} | {of_names}
-    left = sorted(set(members) - used)
-    return Content(parts, class_names, (*said, *([f"left out {_listed(left)}"] if left else [])))
+    return Content(parts, class_names, (*said, *left_out(members, used)))
 
 
 def choose_arrays(names: Iterable[str]) -> dict[str, tuple[str, str]]:

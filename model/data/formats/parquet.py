@@ -17,7 +17,7 @@ import numpy as np
 
 from model.data import limits
 from model.data.formats.classes import number_labels
-from model.data.formats.content import TEST_NAMES, TRAIN, WHOLE, Content, Part, Request, part_names
+from model.data.formats.content import TEST_NAMES, TRAIN, WHOLE, Content, Part, Request, left_out, part_names
 from model.data.formats.gather import Entry, gather
 from model.data.pictures import reading
 from model.data.pictures.files import shown
@@ -62,7 +62,9 @@ def read(request: Request) -> Content:
         {part: labels[place] for part, place in rows.items()}, columns.class_names
     )
     parts = {part: Part(gathered.images[place], numbered[part]) for part, place in rows.items()}
-    return Content(parts, class_names, (*said, *gathered.said))
+    used = [path.name for part in paths.values() for path in part]
+    unused = left_out([path.name for path in files_in(request.path)], used)
+    return Content(parts, class_names, (*said, *gathered.said, *unused))
 
 
 def files_in(folder: Path) -> list[Path]:
