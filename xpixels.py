@@ -127,6 +127,7 @@ def parser() -> Parser:
     group.add("show", _data_show, help, stopped=ONLY_READS, database=False)
     help = "remove a data set that was added from your cache folder"
     group.add("remove", _data_remove, help, stopped="it is there, or gone", database=False)
+    _add_network(commands.add_group("network", "add, list, show, remove and export networks"))
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
     commands.add("train", _train, help, stopped=stopped, database=False)
@@ -162,6 +163,19 @@ def _add_db(group: Commands) -> None:
     help = "copy a whole database, for example from SQLite to PostgreSQL or back"
     stopped = "no row was written, and the source is as it was"
     group.add("copy", _copy, help, stopped=stopped, database=False)
+
+
+def _add_network(group: Commands) -> None:
+    help = "add a network of your own from a file: Keras, ONNX, or ours"
+    group.add("add", _network_add, help, stopped="it is there, or not", database=False)
+    help = "list the networks, the bundled one and your own"
+    group.add("list", _network_list, help, stopped=ONLY_READS, database=False)
+    help = "show a network: layers, what is compared, how it is attacked, where it came from"
+    group.add("show", _network_show, help, stopped=ONLY_READS, database=False)
+    help = "remove a network that was added from your cache folder"
+    group.add("remove", _network_remove, help, stopped="it is there, or gone", database=False)
+    help = "write a network to a safetensors file that describes itself"
+    group.add("export", _network_export, help, stopped=NOTHING_WRITTEN, database=False)
 
 
 # Each of these is called only when its command is given: the others' imports would take long.
@@ -247,6 +261,40 @@ def _data_remove(command: Parser) -> Run:
 
     add_name_option(command)
     return run_remove
+
+
+def _network_add(command: Parser) -> Run:
+    from model.network.commands import add_options, run_add
+
+    add_options(command)
+    return run_add
+
+
+def _network_list(_command: Parser) -> Run:
+    from model.network.commands import run_list
+
+    return run_list
+
+
+def _network_show(command: Parser) -> Run:
+    from model.network.commands import add_show_argument, run_show
+
+    add_show_argument(command)
+    return run_show
+
+
+def _network_remove(command: Parser) -> Run:
+    from model.network.commands import add_name_argument, run_remove
+
+    add_name_argument(command)
+    return run_remove
+
+
+def _network_export(command: Parser) -> Run:
+    from model.network.commands import add_export_options, run_export
+
+    add_export_options(command)
+    return run_export
 
 
 def _train(command: Parser) -> Run:
