@@ -142,7 +142,7 @@ def test_a_disk_that_fills_is_told_and_nothing_is_left(most, cache, tmp_path):
     options = Options(share=0.9, colors="rgb")  # more bytes than were read
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
     try:
-        with pytest.raises(ValueError, match=r"cannot be written into .*: mend that, or name another") as caught:
+        with pytest.raises(ValueError, match=r"cannot be written into .*: mend that, or name") as caught:
             add("mine", path, options)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
