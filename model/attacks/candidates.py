@@ -1,10 +1,10 @@
 """Candidates of the one-pixel attack: genome -> painted image, and logits -> fitness.
 
-A genome has five genes a pixel: row in [0, H], column in [0, W], red, green, blue in [0, 256]. Rounding
-down gives true uint8 colors and positions inside the image; the upper bound itself, which clipping can
-reach, belongs to the last row, column or level.
+A genome has 2 + C genes a pixel: row in [0, H], column in [0, W], and red, green, blue in [0, 256], of a gray
+image one gray value. Rounding down gives true uint8 colors and positions inside the image; the upper bound
+itself, which clipping can reach, belongs to the last row, column or level.
 
-Axes: P candidates, H rows, W columns, K classes, n pixels a genome.
+Axes: P candidates, H rows, W columns, C = 1 or 3 channels, K classes, n pixels a genome, G = 2 + C genes.
 """
 
 import jax
@@ -13,19 +13,23 @@ from jax import Array
 
 from model.attacks import evolution
 
-GENES = 5  # a pixel: row, column, red, green, blue
 FITNESS = ("log-probability", "margin")
 COLORS = 1  # folded into a key to draw normal colors; the places are drawn with the key itself
 
 
+def genes(shape: tuple[int, ...]) -> int:
+    """G, the genes of a pixel of images of `shape` (H, W, C)."""
+    return 2 + shape[2]
+
+
 def bounds(shape: tuple[int, ...], pixels: int) -> tuple[Array, Array]:
-    """Lower and upper bounds (5 n,) float32 of genomes for images of `shape` (H, W, 3)."""
-    upper = jnp.tile(jnp.array([*shape[:2], 256, 256, 256], jnp.float32), pixels)
+    """Lower and upper bounds (G n,) float32 of genomes for images of `shape` (H, W, C)."""
+    upper = jnp.tile(jnp.array([*shape[:2], *[256] * shape[2]], jnp.float32), pixels)
     return jnp.zeros_like(upper), upper
 
 
 def first_population(keys: Array, population: int, shape: tuple[int, ...], pixels: int, start: str) -> Array:
-    """First populations (B, P, 5 n), one for each of `keys` (B,), by `start` (one of STARTS).
+    """First populations (B, P, G n), one for each of `keys` (B,), by `start` (one of STARTS).
 
     "gaussian" is the start of Su et al. (arXiv 1710.08864): positions uniform, colors normal with mean 128
     and deviation 127, clipped.
@@ -39,19 +43,19 @@ def first_population(keys: Array, population: int, shape: tuple[int, ...], pixel
     keys = jax.vmap(jax.random.fold_in, (0, None))(keys, COLORS)
     mean, deviation = jnp.full_like(lower, 128.0), jnp.full_like(lower, 127.0)
     colors = evolution.gaussian(keys, population, lower, upper, mean, deviation)
-    is_color = jnp.arange(GENES * pixels, dtype=jnp.int32) % GENES >= 2
+    is_color = jnp.arange(len(upper), dtype=jnp.int32) % genes(shape) >= 2
     return jnp.where(is_color[None, None, :], colors, places)
 
 
 def rounded(genomes: Array, shape: tuple[int, ...]) -> Array:
-    """Genomes (P, 5 n) float as (P, n, 5) int32: row < H, column < W, colors 0..255."""
-    last = jnp.array([shape[0] - 1, shape[1] - 1, 255, 255, 255], jnp.int32)
-    values = jnp.floor(genomes).astype(jnp.int32).reshape(len(genomes), -1, GENES)
+    """Genomes (P, G n) float as (P, n, G) int32: row < H, column < W, colors 0..255."""
+    last = jnp.array([shape[0] - 1, shape[1] - 1, *[255] * shape[2]], jnp.int32)
+    values = jnp.floor(genomes).astype(jnp.int32).reshape(len(genomes), -1, genes(shape))
     return jnp.clip(values, 0, last[None, None, :])
 
 
 def paint(image: Array, genomes: Array) -> Array:
-    """Copies (P, H, W, 3) uint8 of image (H, W, 3) uint8 with the pixels of genomes (P, 5 n) painted.
+    """Copies (P, H, W, C) uint8 of image (H, W, C) uint8 with the pixels of genomes (P, G n) painted.
 
     Where pixels share a place, the last one counts.
     """
@@ -68,7 +72,7 @@ def paint(image: Array, genomes: Array) -> Array:
 
 
 def painted_pixels(image: Array, genome: Array) -> Array:
-    """The pixels (n, 5) int32 of `genome` (5 n,) with the colors as they stand in the painted image.
+    """The pixels (n, G) int32 of `genome` (G n,) with the colors as they stand in the painted image.
 
     A pixel that another one covers is reported with the color that covers it, so painting the rows in any
     order gives the image.

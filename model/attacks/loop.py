@@ -16,7 +16,8 @@ import jax
 import numpy as np
 from jax import Array
 
-from model.attacks import candidates, evolution, step
+from model.attacks import evolution, step
+from model.attacks.images import ROW, as_rows
 
 
 class AttackResult(NamedTuple):
@@ -28,7 +29,7 @@ class AttackResult(NamedTuple):
     """
 
     success: np.ndarray  # (N,) bool, decided on the returned bytes
-    images: np.ndarray  # (N, H, W, 3) uint8
+    images: np.ndarray  # (N, H, W, C) uint8
     pixels: np.ndarray  # (N, P, 5) int64: row, column, red, green, blue as they stand in the image
     queries: np.ndarray  # (N,) int64, candidates of its own search: population x (1 + generations)
     logits: np.ndarray  # (N, K) float32 of the returned image
@@ -50,7 +51,7 @@ class Progress(NamedTuple):
 class Problem:
     """N images with T goals each."""
 
-    images: np.ndarray  # (N, H, W, 3) uint8
+    images: np.ndarray  # (N, H, W, C) uint8
     goals: np.ndarray  # (N, T) int32, the classes to reach, or the one to leave
     wanted: np.ndarray  # (N, T) bool
     keys: Array  # (N,)
@@ -118,7 +119,7 @@ def run(
     if not devices:
         return
     # not smaller for few images: the compiled shape does not depend on their number
-    size = -(-batch_size // jax.local_device_count())
+    size = most_in_flight(function, problem, search, -(-batch_size // jax.local_device_count()))
     with ThreadPoolExecutor() as pool:  # each device has its own compilation
         lanes = list(
             pool.map(lambda device: _lane(device, function, problem, search, size, generations), devices)
@@ -145,6 +146,14 @@ def run(
                 progress(Progress(finished, succeeded, wanted.size, evaluations, now))
             if len(done):
                 yield flat, _result(outcome, done, seconds, search.params.population)
+
+
+def most_in_flight(function: step.Function, problem: Problem, search: step.Search, wanted: int) -> int:
+    """The images in flight on one device: `wanted`, or as many as fit with what is stored of them."""
+    genes = 2 + problem.images.shape[3]
+    numbers = search.params.population * (2 * genes * search.pixels + 2)  # populations, trials and fitness
+    of_goal = 2 * problem.images[0].size + 4 * numbers  # painted, and compared with the image
+    return step.most_stored(function, problem.images.shape[1:], wanted, problem.goals.shape[1] * of_goal)
 
 
 def _lane(
@@ -180,7 +189,7 @@ def _result(
     return AttackResult(
         outcome.success[at],
         outcome.images[at],
-        outcome.pixels[at].astype(np.int64),
+        as_rows(outcome.pixels[at]),
         generations * population,
         outcome.logits[at],
         generations - 1,
@@ -192,5 +201,5 @@ def skipped(images: np.ndarray, logits: np.ndarray, pixels: int) -> AttackResult
     """Result rows for skipped goals."""
     count = len(images)
     none, zero = np.full(count, -1), np.zeros(count, np.int64)
-    blank = np.full((count, pixels, candidates.GENES), -1)
+    blank = np.full((count, pixels, ROW), -1)
     return AttackResult(np.zeros(count, bool), images, blank, zero, logits, none, np.zeros(count))

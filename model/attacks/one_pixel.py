@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 
 from model.attacks import candidates, evolution, step
+from model.attacks.images import check_images
 from model.attacks.loop import AttackResult, Problem, Progress, run, skipped
 from model.attacks.parameters import STARTS
 
@@ -90,11 +91,12 @@ def attack_stream(
     The decision is made on the logits of the returned bytes, evaluated once more on their own by the plain
     pass: a candidate that succeeded by a rounding error in its batch does not count, and the search goes on.
 
-    logits_fn: (B, H, W, 3) float32 in [0, 1] -> (B, K) logits, pure, traceable by JAX. Compiled once for
+    logits_fn: (B, H, W, C) float32 in [0, 1] -> (B, K) logits, pure, traceable by JAX. Compiled once for
         each function and shape. Arrays inside a plain function are compiled in as constants; to attack a
         network whose weights change, pass `jax.tree_util.Partial(f, weights)`: then they are arguments. For a
         network described by `model.network.layers`, `incremental(network)` is such a function and far faster.
-    images (N, H, W, 3) uint8; labels (N,) int in [0, K); targets (N,) int in [0, K), none equal to its label.
+    images (N, H, W, C) uint8, C = 3, or 1 of gray ones.
+    labels (N,) int in [0, K); targets (N,) int in [0, K), none equal to its label.
     targets (N, T): several targets an image, each once, -1 for none. They share a first population and every
         evaluation is scored against all of them, so a search for one target may reach another.
         `indices` then count target by target: image x T + place.
@@ -125,9 +127,7 @@ def attack_stream(
     _require_least(1, pixels=pixels, batch_size=batch_size, chunk=chunk)
     _require_least(0, generations=generations)
     function = step.as_function(logits_fn)
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or 0 in images.shape[1:]:
-        raise ValueError(f"images (={images.dtype} {images.shape}) must be uint8 of shape (N, H, W, 3)")
+    images = check_images(images)
     classes = step.class_count(function, images.shape[1:])
     labels = _integers("labels", labels, (len(images),), classes)
     goals = labels[:, None]

@@ -5,7 +5,8 @@ population, evaluated once, and every evaluation of an image is scored against e
 has its own random keys and its own evaluation chunks, and a population is evaluated only while its goal is
 wanted: nothing here mixes two images, so no image depends on those beside it.
 
-Axes: B slots, T goals, P candidates, H rows, W columns, K classes, n pixels a genome.
+Axes: B slots, T goals, P candidates, H rows, W columns, C = 1 or 3 channels, K classes, n pixels a genome,
+G = 2 + C genes a pixel.
 """
 
 from collections.abc import Callable
@@ -20,10 +21,14 @@ from jax import Array
 from jax.tree_util import Partial
 
 from model.attacks import candidates, evolution
+from model.attacks.scoring import Scores, score_goals
 from model.network.incremental_pass import Incremental
 from model.network.memory import Memory
 
 CLEAN_BLOCK = 128  # images per pass of the check before the attack
+USUAL_PIXELS = 64 * 64  # of an image; of larger ones fewer are evaluated together
+MOST_STORED = 2**29  # bytes on a device of what is stored of the images that it works on
+MOST_PAINTED = 2**28  # bytes of painted candidates at a time
 A = TypeVar("A", Array, np.ndarray)  # on a device, or copied from it
 FIRST_POPULATION = 0  # folded into an image's key to draw its first population
 Function = Partial | Incremental  # from images to logits, as a pytree
@@ -32,7 +37,7 @@ Function = Partial | Incremental  # from images to logits, as a pytree
 class Slots(NamedTuple):
     """The B images in flight."""
 
-    images: Array  # (B, H, W, 3) uint8
+    images: Array  # (B, H, W, C) uint8
     goals: Array  # (B, T) int32, the classes to reach (targeted) or the one to leave (untargeted)
     keys: Array  # (B,) random keys, one an image
     active: Array  # (B, T) bool, False: this goal is done, or the slot is empty
@@ -44,8 +49,8 @@ class Outcome(NamedTuple, Generic[A]):
 
     done: A  # (B, T) bool
     success: A  # (B, T) bool
-    images: A  # (B, T, H, W, 3) uint8
-    pixels: A  # (B, T, n, 5) int32
+    images: A  # (B, T, H, W, C) uint8
+    pixels: A  # (B, T, n, G) int32
     logits: A  # (B, T, K) float32
     generation: A  # (B, T) int32, populations evaluated so far
     evaluated: A  # () int32, candidates of this step
@@ -65,16 +70,36 @@ class Search:
 
 def empty(slots: Slots, search: Search) -> evolution.State:
     """The state of empty slots: B x T searches."""
-    genes = candidates.GENES * search.pixels
+    genes = candidates.genes(slots.images.shape[1:]) * search.pixels
     return evolution.init(jnp.zeros((slots.goals.size, search.params.population, genes), jnp.float32))
 
 
 def no_memory(function: Function, batch_size: int, shape: tuple[int, ...]) -> Any:
-    """The memory of empty slots, for images of `shape` (H, W, 3)."""
+    """The memory of empty slots, for images of `shape` (H, W, C)."""
+    shapes = _remembered(function, shape)
+    return jax.tree.map(lambda a: jnp.zeros((batch_size, *a.shape), a.dtype), shapes)
+
+
+def _remembered(function: Function, shape: tuple[int, ...]) -> Any:
+    """Shapes and types of what is stored of one image; None for a plain function."""
     if not isinstance(function, Incremental):
         return None
-    shapes = jax.eval_shape(function.remember, jax.ShapeDtypeStruct((1, *shape), jnp.uint8))
-    return jax.tree.map(lambda a: jnp.zeros((batch_size, *a.shape), a.dtype), shapes)
+    return jax.eval_shape(function.remember, jax.ShapeDtypeStruct((1, *shape), jnp.uint8))
+
+
+def most_stored(function: Function, shape: tuple[int, ...], wanted: int, others: int = 0) -> int:
+    """How many images of `shape` a device works on at once: `wanted`, or a smaller power of two.
+
+    What is stored of them, and `others` bytes of each, then fits `MOST_STORED`.
+    """
+    stored = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(_remembered(function, shape)))
+    most = max(1, MOST_STORED // max(1, stored + others))
+    return wanted if wanted <= most else 1 << (most.bit_length() - 1)
+
+
+def most_together(wanted: int, shape: tuple[int, ...]) -> int:
+    """How many images of `shape` one plain pass takes: `wanted`, of images above 64 x 64 pixels fewer."""
+    return max(1, wanted * USUAL_PIXELS // max(USUAL_PIXELS, shape[0] * shape[1]))
 
 
 @partial(jax.jit, static_argnames=("search",))
@@ -127,31 +152,26 @@ def step(
     generation = state.generation.reshape(slot_count, goal_count)
     first = slots.active & (jnp.cumsum(slots.active, axis=1, dtype=jnp.int32) == 1)
     evaluated = slots.active & (first | (generation > 0))  # the first population is the same for all goals
-    each = jnp.repeat(jnp.arange(slot_count, dtype=jnp.int32), goal_count)
 
-    def evaluate(slot: Array, genomes: Array) -> Array:
-        memory = jax.tree.map(lambda kept: kept[slot], slots.memory)
-        return _evaluate(function, slots.images[slot], memory, genomes, search.chunk)
+    def measure(logits: Array, goal: Array) -> tuple[Array, Array]:
+        how = {"targeted": search.targeted}
+        fitness = candidates.fitness(logits, goal, **how, kind=search.fitness)
+        return fitness, candidates.fooled(logits, goal, **how)
 
-    logits = _map_active(evaluated.reshape(flat), evaluate, (size, classes), (each, trials))
-    logits = logits.reshape(slot_count, goal_count, size, classes)
-    shared = logits[jnp.arange(slot_count, dtype=jnp.int32), jnp.argmax(first, axis=1)]
-    logits = jnp.where((generation == 0)[:, :, None, None], shared[:, None], logits)
+    def score(args: tuple[Any, ...]) -> Scores:
+        image, memory, *of_goals = args
+        evaluate = partial(_evaluate, function, image, memory, search.chunk)
+        return score_goals(evaluate, measure, *of_goals)
 
-    # Score every candidate of an image for each of its goals: (B, goal, T P).
-    measure = partial(candidates.fitness, targeted=search.targeted, kind=search.fitness)
-    everyone = logits.reshape(slot_count, goal_count * size, classes)
-    fitness = jax.vmap(jax.vmap(measure, (None, 0)))(everyone, slots.goals)
-    known = jnp.repeat(slots.active, size, axis=1)[:, None]
-    hits = known & candidates.fooled(everyone[:, None], slots.goals[:, :, None], targeted=search.targeted)
-    own = jnp.arange(goal_count, dtype=jnp.int32)
-    own_fitness = fitness.reshape(slot_count, goal_count, goal_count, size)[:, own, own]
-    state = evolution.tell(state, trials, own_fitness.reshape(*flat, size))
+    by_image = trials.reshape(slot_count, goal_count, size, -1)
+    leads = first[:, :, None] & (generation == 0)[:, None]
+    of_goals = (slots.goals, evaluated, leads, by_image)
+    scores: Scores = jax.lax.map(score, (slots.images, slots.memory, *of_goals))
+    state = evolution.tell(state, trials, scores.fitness.reshape(*flat, size))
 
-    hit = hits.any(axis=2)
-    nearest = jnp.argmin(jnp.where(hits, fitness, jnp.inf), axis=2)
-    painted = trials.reshape(slot_count, goal_count * size, -1)
-    nearest_hit = jnp.take_along_axis(painted, nearest[:, :, None], axis=1)
+    hit = jnp.isfinite(scores.lowest)
+    painted = by_image.reshape(slot_count, goal_count * size, -1)
+    nearest_hit = jnp.take_along_axis(painted, scores.nearest[:, :, None], axis=1)
     best = evolution.best(state)[0].reshape(nearest_hit.shape)
     genomes = jnp.where(hit[:, :, None], nearest_hit, best)
     images = jax.vmap(candidates.paint)(slots.images, genomes)
@@ -175,16 +195,17 @@ def step(
 def as_function(logits_fn: Callable[[Array], Array]) -> Function:
     """The function as a pytree: the bound arguments of a `Partial` become arguments of compiled code."""
     if not callable(logits_fn):
-        raise ValueError(f"logits_fn (={logits_fn!r}) must be a function of images (B, H, W, 3)")
+        raise ValueError(f"logits_fn (={logits_fn!r}) must be a function of images (B, H, W, 1 or 3)")
     return logits_fn if isinstance(logits_fn, Function) else Partial(logits_fn)
 
 
 def clean_logits(function: Function, images: np.ndarray) -> np.ndarray:
-    """Logits (N, K) float32 of unchanged images (N, H, W, 3) uint8; raises ValueError if not finite."""
+    """Logits (N, K) float32 of unchanged images (N, H, W, C) uint8; raises ValueError if not finite."""
     blocks = [np.zeros((0, class_count(function, images.shape[1:])), np.float32)]
-    for first in range(0, len(images), CLEAN_BLOCK):
-        block = images[first : first + CLEAN_BLOCK]
-        padded = np.zeros((CLEAN_BLOCK, *images.shape[1:]), np.uint8)  # one shape, compiled once
+    size = most_together(CLEAN_BLOCK, images.shape[1:])
+    for first in range(0, len(images), size):
+        block = images[first : first + size]
+        padded = np.zeros((size, *images.shape[1:]), np.uint8)  # one shape, compiled once
         padded[: len(block)] = block
         blocks.append(np.asarray(logits_of(function, padded))[: len(block)])
     logits = np.concatenate(blocks)
@@ -195,13 +216,15 @@ def clean_logits(function: Function, images: np.ndarray) -> np.ndarray:
 
 @jax.jit
 def logits_of(function: Function, images: Array) -> Array:
-    """Logits (B, K) float32 of images (B, H, W, 3) uint8, by the plain pass."""
+    """Logits (B, K) float32 of images (B, H, W, C) uint8, by the plain pass."""
     return function(images.astype(jnp.float32) / 255.0).astype(jnp.float32)
 
 
-def _evaluate(function: Function, image: Array, memory: Any, genomes: Array, chunk: int) -> Array:
+def _evaluate(function: Function, image: Array, memory: Any, chunk: int, genomes: Array) -> Array:
     """Logits (P, K) of one image's candidates, evaluated in equal chunks that fit the cache."""
     population = len(genomes)
+    if not isinstance(function, Incremental):
+        chunk = most_together(chunk, image.shape)
     chunks = -(-population // chunk)
     size = -(-population // chunks)
     genomes = jnp.pad(genomes, ((0, chunks * size - population), (0, 0)))
@@ -209,6 +232,9 @@ def _evaluate(function: Function, image: Array, memory: Any, genomes: Array, chu
         pixels = candidates.rounded(genomes, image.shape)
         parts = pixels.reshape(chunks, size, *pixels.shape[1:])
         logits = jax.lax.map(partial(function.changed, memory), parts)
+    elif len(genomes) * image.size > MOST_PAINTED:
+        parts = genomes.reshape(chunks, size, -1)
+        logits = jax.lax.map(lambda part: logits_of(function, candidates.paint(image, part)), parts)
     else:
         # All are painted, as bytes, before the loop: inside it XLA would fuse the painting into the first
         # convolution and repeat it in each of its nine windows, at a tenth of the whole time.
@@ -232,7 +258,7 @@ def _map_active(
 
 
 def class_count(function: Function, shape: tuple[int, ...]) -> int:
-    """K, from the shape of the logits for one image of `shape` (H, W, 3)."""
+    """K, from the shape of the logits for one image of `shape` (H, W, C)."""
     result = jax.eval_shape(function, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
     if result.ndim != 2 or result.shape[0] != 1 or result.shape[1] < 2:
         raise ValueError(f"logits_fn gives shape {result.shape} for one image; expected (1, K), K >= 2")

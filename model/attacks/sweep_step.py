@@ -1,7 +1,10 @@
 """The part of a sweep on a device: for some images, the best of all colors at every position of a part.
 
-Axis letters as in model.attacks.sweep: N images, H rows, W columns, M colors, K classes, G groups of
-colors.
+What comes nearest to each class is kept while the positions are gone through: memory does not grow with
+positions times classes.
+
+Axis letters as in model.attacks.sweep: N images, H rows, W columns, C channels, M colors, K classes, G groups
+of colors, P positions of a part.
 """
 
 from functools import partial
@@ -28,13 +31,28 @@ class Best(NamedTuple, Generic[step.A]):
     reach_colors: step.A  # (N, K)
 
 
+class Swept(NamedTuple, Generic[step.A]):
+    """The best color at each of the P positions of a part, row by row, and the best of all for each class."""
+
+    margins: step.A  # (P, N)
+    classes: step.A  # (P, N)
+    colors: step.A  # (P, N)
+    reach: step.A  # (N, K)
+    places: step.A  # (N, K) int32, of the reach, the first among equals: as in `model.attacks.sweep.paint`
+
+
+def candidates_together(function: step.Function, shape: tuple[int, ...]) -> int:
+    """How many candidates at one position, of images of `shape` (H, W, C), are evaluated together."""
+    return TOGETHER if isinstance(function, Incremental) else step.most_together(TOGETHER, shape)
+
+
 @jax.jit
 def remember(function: step.Function, images: Array) -> Memory | None:
     """What `positions` needs besides images (N, H, W, C) uint8; None for a plain function."""
     return function.remember(images) if isinstance(function, Incremental) else None
 
 
-@partial(jax.jit, static_argnames=("rows", "columns"))
+@partial(jax.jit, static_argnames=("rows", "columns", "stride"))
 def positions(
     function: step.Function,
     memory: Memory | None,
@@ -43,22 +61,22 @@ def positions(
     colors: Array,
     rows: tuple[int, int],
     columns: tuple[int, int],
-) -> Best[Array]:
-    """The best over colors at every position of a part, row by row: fields (positions, N, ...).
+    stride: int = 1,
+) -> Swept[Array]:
+    """The best at every position of a part.
 
-    images (N, H, W, 3) uint8; labels (N,) int32; colors (M, 3) uint8; rows and columns: each as
-    (first, last + 1).
+    images (N, H, W, C) uint8; labels (N,) int32; colors (M, C) uint8; rows and columns: each as
+    (first, last + 1), of which every `stride`-th is tried, from the first on.
     """
-    groups = -(-len(colors) // max(1, TOGETHER // len(images)))
+    height, width = images.shape[1:3]
+    together = candidates_together(function, images.shape[1:])
+    groups = -(-len(colors) // max(1, together // len(images)))
     size = -(-len(colors) // groups)
     padded = jnp.concatenate([colors, jnp.repeat(colors[-1:], groups * size - len(colors), axis=0)])
-    whole = (rows, columns) == ((0, images.shape[1]), (0, images.shape[2]))
+    whole = (rows, columns) == ((0, height), (0, width))
+    down, across = (len(range(*part, stride)) for part in (rows, columns))
 
-    def position(place: Array) -> Best[Array]:
-        row, column = (
-            rows[0] + place // (columns[1] - columns[0]),
-            columns[0] + place % (columns[1] - columns[0]),
-        )
+    def best_at(row: Array, column: Array) -> Best[Array]:
 
         def some(group: Array) -> Best[Array]:
             chosen = jax.lax.dynamic_slice_in_dim(padded, group * size, size)
@@ -72,9 +90,19 @@ def positions(
             return some(jnp.int32(0))
         return _best_of(jax.lax.map(some, jnp.arange(groups, dtype=jnp.int32)))
 
-    count = (rows[1] - rows[0]) * (columns[1] - columns[0])
-    every: Best[Array] = jax.lax.map(position, jnp.arange(count, dtype=jnp.int32))
-    return every
+    def position(nearest: tuple[Array, Array], place: Array) -> tuple[tuple[Array, Array], tuple[Array, ...]]:
+        row, column = rows[0] + stride * (place // across), columns[0] + stride * (place % across)
+        found, (reach, places) = best_at(row, column), nearest
+        own = (row * width + column) * len(colors) + found.reach_colors
+        better = found.reach > reach
+        nearest = jnp.where(better, found.reach, reach), jnp.where(better, own, places)
+        return nearest, (found.margins, found.classes, found.colors)
+
+    shape = len(images), step.class_count(function, images.shape[1:])
+    none = jnp.full(shape, -jnp.inf, jnp.float32), jnp.zeros(shape, jnp.int32)
+    nearest, maps = jax.lax.scan(position, none, jnp.arange(down * across, dtype=jnp.int32))
+    margins, others, chosen = maps
+    return Swept(margins, others, chosen, *nearest)
 
 
 def logits_at(
@@ -87,7 +115,7 @@ def logits_at(
     rows: tuple[int, int] | None = None,
     columns: tuple[int, int] | None = None,
 ) -> Array:
-    """Logits (N, M, K) with one pixel in each of colors (M, 3) or (N, M, 3), incrementally if possible.
+    """Logits (N, M, K) with one pixel in each of colors (M, C) or (N, M, C), incrementally if possible.
 
     The rest as in `Incremental.at_position`.
     """
@@ -95,7 +123,7 @@ def logits_at(
         return function.at_position(cast(Memory, memory), row, column, colors, rows, columns)
     shape = (len(images), colors.shape[-2], *images.shape[1:])
     painted = jnp.broadcast_to(images[:, None], shape)
-    pixel = jnp.broadcast_to(colors, (*shape[:2], 3))[:, :, None, None]
+    pixel = jnp.broadcast_to(colors, (*shape[:2], shape[-1]))[:, :, None, None]
     painted = jax.lax.dynamic_update_slice(painted, pixel, (0, 0, row, column, 0))
     logits = step.logits_of(function, painted.reshape(-1, *images.shape[1:]))
     by_color: Array = logits.reshape(*shape[:2], -1)

@@ -6,7 +6,7 @@ for an attack of one pixel, its place is the suspected pixel, and the class ther
 method is ours, not the paper's. It misses a pixel that is painted like its neighbors, and is misled by images
 that are odd by nature.
 
-Axis letters: N images, H rows, W columns, K classes.
+Axis letters: N images, H rows, W columns, C = 1 or 3 channels, K classes.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +18,14 @@ import numpy as np
 from jax import Array
 
 from model.attacks import step, sweep_step
+from model.attacks.images import check_images
+from model.attacks.sweep import images_together
 from model.devices import TWO, in_blocks
 from model.network.cnn import Network
 from model.network.incremental_pass import fastest
 from model.network.memory import Memory
+
+MOST_NEIGHBORS = 2**24  # values of neighbors that are sorted at a time
 
 
 class Repair(NamedTuple):
@@ -56,9 +60,15 @@ class Repair(NamedTuple):
 def neighbor_medians(images: np.ndarray) -> np.ndarray:
     """The median of each pixel's up to eight neighbors, channel by channel.
 
-    images (N, H, W, 3) uint8, H and W >= 2; returns the same shape and type. Of two middle values the
+    images (N, H, W, C) uint8, H and W >= 2; returns the same shape and type. Of two middle values the
     mean is taken, with halves rounded to even. At an edge there are five neighbors, in a corner three.
     """
+    size = max(1, MOST_NEIGHBORS // (8 * images[0].size)) if len(images) else 1
+    parts = [_neighbor_medians(images[first : first + size]) for first in range(0, len(images), size)]
+    return np.concatenate([images[:0], *parts])
+
+
+def _neighbor_medians(images: np.ndarray) -> np.ndarray:
     count, height, width, channels = images.shape
     padded = np.full((count, height + 2, width + 2, channels), np.nan, np.float32)
     padded[:, 1:-1, 1:-1] = images
@@ -84,20 +94,16 @@ def repair_stream(
     """Yield (indices (n,), Repair of n images) block by block, in order.
 
     function: a network, or a function as in `attack_stream`; a network is evaluated by the incremental pass
-        where that is faster. images (N, H, W, 3) uint8, N >= 1, H and W >= 2.
+        where that is faster. images (N, H, W, C) uint8, N >= 1, H and W >= 2.
     together: images per block; the same block then gives the same bits, whatever other blocks there are.
-        By default blocks are as large as fits the cache, and smaller for few images.
+        By default blocks are as large as fits cache and memory, and smaller for few images.
 
     Raises ValueError, in one line, for anything else: at the call, not at the first item.
     """
     if isinstance(function, Network):
         function = fastest(function)[0]
     function = step.as_function(function)
-    images = np.asarray(images)
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or min(images.shape[1:3]) < 2:
-        raise ValueError(
-            f"images (={images.dtype} {images.shape}) must be uint8 of shape (N, H >= 2, W >= 2, 3)"
-        )
+    images = check_images(images, least_side=2)
     if not len(images):
         raise ValueError("images: expected at least one")
     step.class_count(function, images.shape[1:])
@@ -115,9 +121,8 @@ def _blocks(
         margins, classes = (np.asarray(field).T.reshape(pictures.shape[:3]) for field in found)
         return Repair(np.asarray(predicted, np.int32), margins, classes)
 
-    for indices, found in in_blocks(
-        function, len(images), together or sweep_step.TOGETHER, work, least=together or TWO
-    ):
+    size, least = together or images_together(function, images.shape[1:], 1), together or TWO
+    for indices, found in in_blocks(function, len(images), size, work, least=least):
         yield indices, Repair(*(field[: len(indices)] for field in found))
 
 
@@ -125,11 +130,11 @@ def _blocks(
 def _positions(
     function: step.Function, memory: Memory | None, images: Array, colors: Array, predicted: Array
 ) -> tuple[Array, Array]:
-    """Margins and classes (H * W, N) of images (N, H, W, 3) with one pixel taken from colors, same shape."""
+    """Margins and classes (H * W, N) of images (N, H, W, C) with one pixel taken from colors, same shape."""
 
     def position(place: Array) -> tuple[Array, Array]:
         row, column = place // images.shape[2], place % images.shape[2]
-        chosen = jax.lax.dynamic_slice(colors, (0, row, column, 0), (len(images), 1, 1, 3))
+        chosen = jax.lax.dynamic_slice(colors, (0, row, column, 0), (len(images), 1, 1, colors.shape[3]))
         logits = sweep_step.logits_at(function, memory, images, row, column, chosen[:, 0])
         best = sweep_step.best(logits, predicted)
         return best.margins, best.classes
