@@ -26,9 +26,9 @@ from model.attacks.loop import AttackResult
 from model.attacks.sweep import images_together
 from model.detectors.repair import neighbor_medians
 from model.devices import in_blocks
-from model.network.change import Memory
 from model.network.cnn import Network
 from model.network.incremental_pass import fastest
+from model.network.memory import Memory
 
 
 def near_median_attack(
