@@ -181,7 +181,9 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-OF_DATA = tuple(command for command in (*commands.ARGUMENTS, *commands.VARIANTS) if command.startswith("data "))
+OF_DATA = tuple(
+    command for command in (*commands.ARGUMENTS, *commands.VARIANTS) if command.startswith("data ")
+)
 WITHOUT_DATABASE = (*OF_DATA, "demo", "train", "evaluate", "ingest", "study")  # or not before long
 SPOILT = (garbage, text, folder, nothing, empty, cut, torn, first_page, other_program, without_tables, loop)
 
