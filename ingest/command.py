@@ -19,6 +19,7 @@ from ingest.batch import ALL, ANY, RANDOM, Batch
 from model.attacks.methods import EVOLUTION, METHODS, SWEEP, all_parameters
 from model.attacks.parameters import Parameter
 from model.data.registry import add_dataset_option
+from model.network.chosen import add_network_option
 
 EVALUATIONS = ("auto", "incremental", "full")
 NAME_HELP = "name of the batch in lists and filters; another name for the same batch renames it"
@@ -81,13 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
     )
-    option(
-        "--weights",
-        "npz of another network (default: the bundled one)",
-        default=None,
-        type=Path,
-        metavar="FILE",
-    )
+    add_network_option(parser)
     option(
         "--evaluation",
         "of candidates: exact incremental passes, full ones, or what is faster",
@@ -146,15 +141,15 @@ def run_options(options: argparse.Namespace) -> None:
     how = {"evaluation": options.evaluation, "scheduler": options.scheduler}
     how["name"] = None if options.name is None else normal_name(options.name)
     if options.all_test:
-        run_all(options.database, batch_of(options), options.weights, **how)
+        run_all(options.database, batch_of(options), options.network, **how)
     else:
-        run(options.database, batch_of(options), options.weights, **how, sweeps=not options.no_maps)
+        run(options.database, batch_of(options), options.network, **how, sweeps=not options.no_maps)
 
 
 def run(
     url: str,
     batch: Batch,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     *,
     evaluation: str = "auto",
     sweeps: bool = True,
@@ -164,6 +159,7 @@ def run(
 ) -> None:
     """Ingest the batch and print a short summary.
 
+    weights: names a network as `--network` does; None: the bundled one.
     name: of the batch; usual_name: of a new batch that is given no name.
     """
     from ingest.pipeline import Naming, ingest
@@ -207,7 +203,7 @@ def run(
 def run_all(
     url: str,
     batch: Batch,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     *,
     evaluation: str = "auto",
     scheduler: str | None = None,

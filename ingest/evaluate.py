@@ -13,11 +13,12 @@ from db import address, engine, migrate
 from db.engine import writing
 from ingest.workers.lease import Turn
 from model.data.registry import add_dataset_option
+from model.network.chosen import add_network_option
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options: what to evaluate, and where to store the predictions."""
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
+    add_network_option(parser)
     add_dataset_option(parser)
     parser.add_argument(
         "--database",
@@ -30,11 +31,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run_options(options: argparse.Namespace) -> None:
     """Print the accuracy, and store the predictions if there is a database for them."""
     from model.data import registry
-    from model.network import checkpoint
+    from model.network import chosen
     from model.network.cnn import predict
 
-    loaded = checkpoint.load(options.weights or checkpoint.BUNDLED)
     test = registry.load(options.dataset, "test")
+    loaded = chosen.load(options.network, chosen.images_of(test))
     database = _database(options.database)
     began = time.perf_counter()
     logits = predict(loaded.network, test.images)

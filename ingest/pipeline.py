@@ -37,7 +37,8 @@ from ingest.workers.lease import Turn
 from ingest.workers.local import Alone
 from ingest.workers.postgresql import Helper, Shared
 from model.data import dataset, registry
-from model.network import checkpoint
+from model.network import chosen
+from model.network.checkpoint import BUNDLED
 from model.network.incremental_pass import fastest
 
 
@@ -72,7 +73,7 @@ def ingest(
     engine: Engine,
     batch: Batch,
     *,
-    weights: Path = checkpoint.BUNDLED,
+    weights: str | Path = BUNDLED,
     load: Callable[[str, str], dataset.Dataset] = registry.load,
     evaluation: str = "auto",
     maps: bool = True,
@@ -82,8 +83,8 @@ def ingest(
 ) -> Report:
     """Ingest a batch: add to the database what it still lacks.
 
-    load: returns a split of a data set by name. evaluation: of candidates, as in
-        `model.network.incremental_pass.fastest`. maps, repairs: as in `explain_cases`.
+    weights: names a network as `--network` does. load: returns a split of a data set by name. evaluation:
+        of candidates, as in `model.network.incremental_pass.fastest`. maps, repairs: as in `explain_cases`.
     crew: does the long stages; by default this process, and on a PostgreSQL server also all processes that
         wait for their turn. naming: of the batch.
 
@@ -108,7 +109,7 @@ def add_cases(
     engine: Engine,
     batch: Batch,
     *,
-    weights: Path = checkpoint.BUNDLED,
+    weights: str | Path = BUNDLED,
     load: Callable[[str, str], dataset.Dataset] = registry.load,
     evaluation: str = "auto",
     turn: Turn | None = None,
@@ -163,7 +164,7 @@ def attack_all(
     engine: Engine,
     batch: Batch,
     *,
-    weights: Path = checkpoint.BUNDLED,
+    weights: str | Path = BUNDLED,
     load: Callable[[str, str], dataset.Dataset] = registry.load,
     evaluation: str = "auto",
     crew: Crew | None = None,
@@ -187,7 +188,7 @@ def attack_all(
 def _task(
     engine: Engine,
     batch: Batch,
-    weights: Path,
+    weights: str | Path,
     test: dataset.Dataset,
     training: Callable[[], dataset.Dataset],
     evaluation: str,
@@ -198,7 +199,7 @@ def _task(
     all_test: bool = False,
 ) -> tuple[Task, int | None]:
     """The task, and the id of the batch if the database has it; the batch is then renamed at once."""
-    loaded = checkpoint.load(weights)
+    loaded = chosen.load(weights, chosen.images_of(test))
     # Before any work, report an unknown class, and a network that cannot be evaluated in this form.
     candidates.target_classes(batch, test)
     fastest(loaded.network, pixels=batch.pixels, form=evaluation)

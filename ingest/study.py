@@ -25,6 +25,7 @@ from ingest.command import add_scheduler, say_batch
 from model.attacks.methods import SWEEP
 from model.data.registry import add_dataset_option
 from model.network.architecture import SCALED
+from model.network.chosen import add_network_option
 
 if TYPE_CHECKING:
     from ingest.task import Crew, Task
@@ -81,7 +82,7 @@ def study(
     engine: Engine,
     plan: Plan,
     *,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
     load: Callable[[str, str], Dataset] | None = None,
     crew: Crew | None = None,
 ) -> Outcome:
@@ -137,7 +138,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"compare this one too: a conv layer, or {SCALED} (default: {SCALED})",
     )
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="npz (default: the bundled one)")
+    add_network_option(parser)
     add_scheduler(parser)
     parser.add_argument(
         "--report",
@@ -165,7 +166,7 @@ def run_options(options: argparse.Namespace) -> Outcome:
     devices.use_all_cores()
     database = databases.create(options.database)
     with crew_at(options.scheduler, database) as crew:
-        outcome = study(database, plan, weights=options.weights, crew=crew)
+        outcome = study(database, plan, weights=options.network, crew=crew)
     for batch in plan.batches().values():
         say_batch(database, outcome.network_id, batch)
     for (set_, partition, kind), count in sorted(outcome.lacking.items()):

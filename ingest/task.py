@@ -52,7 +52,7 @@ class Task:
     test: Dataset
     training: Callable[[], Dataset]  # the training split, which few stages need
     crew: Crew
-    weights: Path  # the file that the checkpoint was read from
+    weights: str | Path  # names the network that the checkpoint was read from, as `--network` does
     evaluation: str = "auto"  # of candidates, as in `model.network.incremental_pass.fastest`
     pixels: int = 1
     kept: dict[str, Any] = field(default_factory=dict, compare=False)  # objects of a stage for its next chunk

@@ -82,9 +82,14 @@ def add(
 
 
 def put(
-    loaded: Checkpoint, name: str, *, class_names: Sequence[str] = (), cache_dir: str | Path | None = None
+    loaded: Checkpoint,
+    name: str,
+    *,
+    class_names: Sequence[str] = (),
+    replace: bool = False,
+    cache_dir: str | Path | None = None,
 ) -> Added:
-    """Store a network that was loaded or trained. Errors as in `add`."""
+    """Store a network that was loaded or trained, perhaps in the place of another one. Errors as in `add`."""
     from model.network import checkpoint
 
     require_name(name)
@@ -92,14 +97,11 @@ def put(
     data, path = checkpoint.dump(named.network, named.facts), _path(name, cache_dir)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        write_whole(path, data, replace=False)
+        write_whole(path, data, replace=replace)
     except FileExistsError:
         if path.is_file() and path.read_bytes() == data:
             return Added(path, named, new=False)
-        raise FileExistsError(
-            f"a network {name} is there already, and another one: give another --name, or remove it first: "
-            f"`xpixels network remove {name}`"
-        ) from None
+        raise _taken(name) from None
     return Added(path, named, new=True)
 
 
@@ -130,6 +132,12 @@ def export(
     return loaded
 
 
+def require_free(name: str, *, replace: bool = False, cache_dir: str | Path | None = None) -> None:
+    """Raise FileExistsError where a network has this name, and is not to be replaced."""
+    if name in names(cache_dir) and not replace:
+        raise _taken(name)
+
+
 def require_name(name: str) -> None:
     """Raise ValueError for a name that no network of the user may have."""
     if not NAME.fullmatch(name):
@@ -138,6 +146,13 @@ def require_name(name: str) -> None:
         )
     if name == BUNDLED:
         raise ValueError(f"--name {name}: the bundled network is called so: give another name")
+
+
+def _taken(name: str) -> FileExistsError:
+    return FileExistsError(
+        f"another network {name} is there already: give another --name, or remove it first: `xpixels network "
+        f"remove {name}`"
+    )
 
 
 def _folder(cache_dir: str | Path | None) -> Path:

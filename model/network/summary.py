@@ -39,6 +39,9 @@ def source_in_words(description: Mapping[str, Any]) -> str:
     """Where a network came from, or what it was trained on; "" if that is not known."""
     origin = _origin(description)
     dataset = description.get("dataset")
+    before = description.get("fine_tuned_from")
+    if isinstance(before, dict):
+        return f"{before.get('name')} (SHA-256 {str(before.get('sha256'))[:12]}), fine-tuned on {dataset}"
     if "file" not in origin:
         return f"trained on {dataset}" if dataset else ""
     others = [str(text) for key, text in origin.items() if key not in ("file", "sha256", "notes")]

@@ -1,7 +1,7 @@
 """Training: AdamW with a one-cycle rate, shifts and flips, dropout; resumable after every epoch.
 
 The recipe replaces Keras' RMSprop over 50 epochs (`examples/cifar10_cnn.py`) and keeps its
-augmentation: shifts of up to a tenth of the side and horizontal flips.
+augmentation: shifts of up to a tenth of the side and horizontal flips, which can be left out.
 
 Every local device takes an equal share of each batch. On a CPU, one device per core, each running its
 operations on one thread, trains about 1.5 times as fast as one device on all cores (`model.devices`).
@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from model.network import weights_npz
+from model.network import checkpoint, weights_npz
 from model.network.architecture import Architecture
 from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.cnn import Network, accuracy, to_float
@@ -39,6 +39,7 @@ class Recipe:
     learning_rate: float = 1.5e-3  # the peak of the one-cycle schedule
     weight_decay: float = 5e-3
     shift: int = 3  # pixels, the largest shift of the augmentation
+    flip: bool = True  # left and right, half of the images
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +53,9 @@ class Recipe:
                 raise ValueError(
                     f"--{name.replace('_', '-')} {getattr(self, name)}: expected a number in [0, 1)"
                 )
+
+
+FINE_TUNING = Recipe(epochs=10, learning_rate=3e-4)  # of a network that knows something already
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,14 @@ def train(
     test: tuple[np.ndarray, np.ndarray] | None = None,
     recipe: Recipe = Recipe(),
     architecture: Architecture = CIFAR10_CNN,
+    network: Network | None = None,
     state_path: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     tick: Callable[[int, int, float], None] = lambda epoch, images_done, loss: None,
 ) -> Network:
     """Train a network on images (N, H, W, C) uint8 and labels (N,).
 
+    It is a new one of the architecture, or one that is given, whose statistics (batch normalization) stay.
     With `state_path`, the whole state is saved there after each epoch, and a run of the same recipe on
     as many images resumes from it. `tick` is called during an epoch, `report` after each epoch.
     Raises ValueError for a state of another recipe, too few images for one batch, or a batch size that is no
@@ -90,11 +96,15 @@ def train(
             f"batch size {recipe.batch_size} must be at most the {len(images)} images "
             f"and a multiple of the {len(devices)} devices"
         )
-    network = Network(architecture, rngs=nnx.Rngs(recipe.seed))
-    graph, params = nnx.split(network)
+    given = network
+    network = network or Network(architecture, rngs=nnx.Rngs(recipe.seed))
+    graph, *states = nnx.split(network, nnx.Param, ...)
+    params, statistics = states
     optimizer = _optimizer(recipe, steps)
     optimizer_state = optimizer.init(params)
-    identity = {**asdict(recipe), "images": len(images), "architecture": to_json(architecture)}
+    identity = {**asdict(recipe), "images": len(images), "architecture": to_json(network.architecture)}
+    if given is not None:
+        identity["network"] = checkpoint.of_network(given, {}).sha256
     start = 0
     if state_path and state_path.exists():
         start, (params, optimizer_state) = _restore(state_path, identity, (params, optimizer_state))
@@ -108,7 +118,7 @@ def train(
             key = jax.random.fold_in(key, number)
 
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
-            logits = nnx.merge(graph, params)(to_float(images), dropout_key=key)
+            logits = nnx.merge(graph, params, statistics)(to_float(images), dropout_key=key)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return losses.mean(), (logits.argmax(-1) == labels).sum()
 
@@ -140,7 +150,7 @@ def train(
                 tick(epoch + 1, step * recipe.batch_size, float(losses[-1]))
         seconds = time.perf_counter() - began
         seen = steps * recipe.batch_size
-        network = nnx.merge(graph, params)
+        network = nnx.merge(graph, params, statistics)
         report(
             Epoch(
                 epoch + 1,
@@ -152,7 +162,8 @@ def train(
         )
         if state_path:
             _save_state(state_path, epoch + 1, identity, (params, optimizer_state))
-    return nnx.merge(graph, params)
+    trained: Network = nnx.merge(graph, params, statistics)
+    return trained
 
 
 def epochs_done(state_path: Path) -> int:
@@ -172,8 +183,9 @@ def augmented_batches(
         shift = random.integers(-recipe.shift, recipe.shift + 1, (2, size, 1))
         from_rows = np.clip(rows[None] + shift[0], 0, height - 1)
         from_columns = np.clip(columns[None] + shift[1], 0, width - 1)
-        flipped = random.random((size, 1)) < 0.5
-        from_columns = np.where(flipped, from_columns[:, ::-1], from_columns)
+        if recipe.flip:
+            flipped = random.random((size, 1)) < 0.5
+            from_columns = np.where(flipped, from_columns[:, ::-1], from_columns)
         yield images[chosen[:, None, None], from_rows[:, :, None], from_columns[:, None, :]], labels[chosen]
 
 
