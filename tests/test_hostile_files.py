@@ -19,7 +19,8 @@ from test_cnn import SMALL
 from model.data import archive
 from model.data.pictures import reading
 from model.data.pictures.headers import PictureError
-from model.network import checkpoint, cnn, layers
+from model.network import checkpoint, cnn
+from model.network import description as descriptions
 from tests.support import color_profiles
 from tests.support.hostile_files import (
     HEADER,
@@ -44,7 +45,7 @@ def packed():
         ".".join(map(str, key)): chance.normal(size=value.shape).astype(np.float32)
         for key, value in nnx.to_flat_state(state)
     }
-    return arrays, checkpoint.pack(arrays), {"architecture": SMALL.to_json(), "sha256": ""}
+    return arrays, checkpoint.pack(arrays), {"architecture": descriptions.to_json(SMALL), "sha256": ""}
 
 
 @pytest.fixture
@@ -176,7 +177,7 @@ def test_other_descriptions_describe_a_network_or_are_refused_in_one_line(packed
     for number in range(1500 * TIMES):
         description = changed(of("description", number), packed[2]["architecture"])
         with read_or_refused(f"description/{number} {description}", ValueError):
-            architecture = layers.from_json(description)
+            architecture = descriptions.from_json(description)
             described += 1
             assert all(min(shape) > 0 for shape in architecture.output_shapes().values())
     assert described > 0
@@ -187,17 +188,25 @@ def test_other_descriptions_describe_a_network_or_are_refused_in_one_line(packed
     [
         ({"architecture": 3}, "is not a description of weights"),
         ({"architecture": []}, "is not a description of weights"),
-        ({"architecture": SMALL.to_json() | {"input_shape": [9, 9, 3.5]}}, "the input shape is"),
+        ({"architecture": descriptions.to_json(SMALL) | {"input_shape": [9, 9, 3.5]}}, "the input shape is"),
         (
-            {"architecture": SMALL.to_json() | {"input_shape": [1 << 20, 1 << 20, 3]}},
+            {"architecture": descriptions.to_json(SMALL) | {"input_shape": [1 << 20, 1 << 20, 3]}},
             "the architecture needs",
         ),
         (
-            {"architecture": json.loads(json.dumps(SMALL.to_json()).replace("conv1", "activations"))},
+            {
+                "architecture": json.loads(
+                    json.dumps(descriptions.to_json(SMALL)).replace("conv1", "activations")
+                )
+            },
             "called activat",
         ),
         (
-            {"architecture": json.loads(json.dumps(SMALL.to_json()).replace("conv1", "__init__"))},
+            {
+                "architecture": json.loads(
+                    json.dumps(descriptions.to_json(SMALL)).replace("conv1", "__init__")
+                )
+            },
             "is no name",
         ),
     ],

@@ -30,10 +30,10 @@ def build(architecture: Architecture, arrays: Mapping[str, np.ndarray], what: st
         CheckpointError: one line, for other names, shapes or types, for values that are no finite numbers,
             for layers that cannot be called so, and for what no machine could evaluate.
     """
-    _require_shapes(architecture.parameter_shapes(), arrays, what)
     for layer in architecture.layers:
         if hasattr(Network, layer.name):
             raise CheckpointError(f"{what}: no layer can be called {layer.name}")
+    _require_shapes(architecture.parameter_shapes(), arrays, what)
     for name, shape in architecture.output_shapes().items():
         if math.prod(shape) > MOST_CELLS:
             raise CheckpointError(
