@@ -11,7 +11,7 @@ from model.network.architecture import Architecture
 from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.incremental_pass import Incremental, fastest
 from model.network.layers import Dense, Flatten, GlobalPool
-from tests.support.networks import DEEP, LENET, random_architecture, random_network
+from tests.support.networks import DEEP, LENET, random_architecture, random_graph, random_network
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -19,6 +19,7 @@ MLP = Architecture("mlp", (5, 6, 3), (Flatten("f"), Dense("d", 9), Dense("logits
 NETWORKS = {"lenet": LENET, "deep": DEEP} | {
     f"random {seed}": random_architecture(np.random.default_rng(100 + seed)) for seed in range(4)
 }
+NETWORKS |= {f"graph {seed}": random_graph(np.random.default_rng(seed)) for seed in (1, 7, 11, 13, 18)}
 
 remember = jax.jit(lambda function, images: function.remember(images))
 changed = jax.jit(lambda function, memory, pixels: function.changed(memory, pixels))

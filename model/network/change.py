@@ -11,6 +11,7 @@ candidate's pixels may overlap: the change of a cell is the sum over all windows
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import reduce
 from typing import Protocol
@@ -22,12 +23,13 @@ from jax import Array
 
 from model.network import layers
 from model.network.activations import settles
-from model.network.evaluate import EXACT, as_affine, by_channel, counts, windows
+from model.network.evaluate import EXACT, NHWC, as_affine, by_channel, counts, windows
 from model.network.layers import Margins, margins
 from model.network.plan import Step
 from model.network.pointwise import activate
 from model.network.windows import Window
 
+MOST_SHARES = 1 << 20  # numbers that a convolution may spread over its outputs before they are added up
 Place = tuple[Array, Array]  # rows and columns of the pixels: one each, () int, for all candidates, or (n, M)
 Windows = tuple[Window, Window]
 
@@ -92,7 +94,12 @@ def _convolved(
     change = mask(change, around, step.shapes[0], old.at)
     reads = step.axes[0].reads, step.axes[1].reads
     spread = step.axes[0].spread, step.axes[1].spread
-    change = _spread(align(change, around, reads, old.at), _dilated(weights["kernel"], layer), layer)
+    change, kernel = align(change, around, reads, old.at), weights["kernel"]
+    depthwise = layer.groups == change.shape[4]
+    if depthwise or math.prod((*change.shape[:4], *layer.reach, layer.features)) <= MOST_SHARES:
+        change = _spread(change, _dilated(kernel, layer), layer)
+    else:
+        change = _slid(change, kernel, layer)
     if not step.nonlinear:
         return align(change, spread, step.windows, old.at)
     return _activated(step, layer.activation, collect(change, spread, step.windows, old.at), old)
@@ -145,6 +152,27 @@ def _spread(change: Array, kernel: Array, layer: layers.Conv) -> Array:
                     here = result[at[0] : at[0] + cells.shape[0], at[1] : at[1] + cells.shape[1]]
                     result = jax.lax.dynamic_update_slice(result, here + shares(i, j), (*at, 0, 0, 0))
     return result
+
+
+def _slid(change: Array, kernel: Array, layer: layers.Conv) -> Array:
+    """The same as `_spread`, by a plain convolution: the shares of many cells do not fit the cache."""
+    added = []
+    for side, size, stride in zip(change.shape[:2], layer.reach, layer.stride, strict=True):
+        taps = -(-size // stride)
+        places, before = -(-side // stride) + taps - 1, (taps - 1) * stride
+        added.append((before, (places - 1) * stride + size - before - side))
+    maps = change.transpose(2, 3, 0, 1, 4).reshape(-1, *change.shape[:2], change.shape[4])
+    result = jax.lax.conv_general_dilated(
+        maps,
+        kernel,
+        layer.stride,
+        added,
+        rhs_dilation=layer.dilation,
+        dimension_numbers=NHWC,
+        feature_group_count=layer.groups,
+        precision=EXACT,
+    )
+    return result.reshape(*change.shape[2:4], *result.shape[1:]).transpose(2, 3, 0, 1, 4)
 
 
 def _shares(cells: Array, taps: Array, layer: layers.Conv) -> Callable[[int, int], Array]:

@@ -38,7 +38,7 @@ from model.network.windows import (
 )
 
 WORTH = 0.7  # of a convolution's plain work: a window that takes more is not worth it
-MOST_CUTS = 33  # places along an axis at which `parts` may cut it
+MOST_STEPS = 7000  # that `parts` plans for an axis: fewer places to cut at for a deep network
 Part = tuple[int, int]  # rows or columns: first, last + 1
 
 
@@ -141,7 +141,7 @@ def plan(architecture: Architecture, rows: Part | None = None, columns: Part | N
 @cache
 def plan_anyway(architecture: Architecture, rows: Part | None, columns: Part | None) -> Plan:
     """The same, also if no window is worth it."""
-    parts, readers = (rows, columns), architecture.readers()
+    parts, readers, sources_of = (rows, columns), architecture.readers(), architecture.sources()
     shapes = {INPUT: architecture.input_shape, **architecture.output_shapes()}
     ranges: dict[str, list[Range]] = {
         INPUT: [pixel_range(side, part) for side, part in zip(shapes[INPUT], parts, strict=False)]
@@ -149,7 +149,7 @@ def plan_anyway(architecture: Architecture, rows: Part | None, columns: Part | N
     windows = {INPUT: _windows(ranges[INPUT], shapes[INPUT], parts)}
     steps: dict[str, Step] = {}
     for layer in architecture.layers:
-        sources = architecture.sources()[layer.name]
+        sources = sources_of[layer.name]
         inputs, shape = tuple(shapes[source] for source in sources), shapes[layer.name]
         step = Step(layer, sources, inputs, shape, windowed=False)
         if len(shape) == 3 and all(source in windows for source in sources):
@@ -221,7 +221,8 @@ def parts(architecture: Architecture) -> tuple[list[Part], list[Part]]:
     """
     by_axis = []
     for axis, side in enumerate(architecture.input_shape[:2]):
-        cuts = sorted({round(side * i / (MOST_CUTS - 1)) for i in range(MOST_CUTS)})
+        most = min(side, max(3, math.isqrt(2 * MOST_STEPS // len(architecture.layers))))
+        cuts = sorted({round(side * i / most) for i in range(most + 1)})
         every = list(combinations(cuts, 2))
         plans = {part: plan_anyway(architecture, *((None, part) if axis else (part, None))) for part in every}
         cost = {part: plans[part].multiply_adds() * (part[1] - part[0]) for part in every}

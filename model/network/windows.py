@@ -58,6 +58,8 @@ def pixel_range(side: int, part: tuple[int, int] | None) -> Range:
 def union(ranges: Iterable[Range]) -> Range:
     """What may change in the sum of branches."""
     every = list(ranges)
+    if len(every) == 1:
+        return every[0]
     lows, highs = ([getattr(each, side) for each in every] for side in ("low", "high"))
     return Range(np.min(lows, axis=0), np.max(highs, axis=0))
 
@@ -79,7 +81,7 @@ def clipped(range_: Range, extent: int, part: tuple[int, int] | None) -> tuple[R
     Without a part the windows are left as they are while they are smaller than the map: their starts are then
     regular.
     """
-    low, high = (np.clip(side, 0, extent - 1) for side in (range_.low, range_.high))
+    low, high = (np.minimum(np.maximum(side, 0), extent - 1) for side in (range_.low, range_.high))
     size = int((range_.high - range_.low).max()) + 1
     inside = int((high - low).max()) + 1
     if (size >= extent and not part) or inside >= extent:
@@ -91,7 +93,7 @@ def clipped(range_: Range, extent: int, part: tuple[int, int] | None) -> tuple[R
 def window_of(range_: Range, extent: int, *, inside: bool) -> Window:
     """The window of a range; inside: moved into the map where it would end beyond it."""
     size = int((range_.high - range_.low).max()) + 1
-    start = np.clip(range_.low, 0, extent - size) if inside else range_.low
+    start = np.minimum(np.maximum(range_.low, 0), extent - size) if inside else range_.low
     return Window(size, tuple(start.tolist()))
 
 
