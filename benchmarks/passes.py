@@ -1,6 +1,6 @@
 """Evaluations per second of the plain pass and of the incremental pass in its two forms, in one run.
 
-    python -m benchmarks.passes [--one-device] [--seconds S]
+    python -m benchmarks.passes [--network NAME_OR_FILE] [--one-device] [--seconds S]
 
 Plain: the compiled forward pass of the same network, its inputs ready, in batches of several sizes; the
 fastest is what the others are held against. Grouped: candidates that share a position, eight colors of
@@ -9,8 +9,8 @@ image, as in long sweeps. Scattered: candidates at positions of their own, as di
 them; one, three and five pixels.
 
 On a CPU there is one device a core, as in the ingest; with --one-device there is one on all cores. Rates are
-the best of five rounds: other work on the machine only makes them smaller. Random weights: the speed does
-not depend on them.
+the best of five rounds: other work on the machine only makes them smaller. By default the network is that of
+the paper.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from model import devices
 from model.attacks.step import logits_of
 from model.attacks.sweep import color_grid
 from model.attacks.sweep_step import positions, remember
-from model.network import cnn
+from model.network import checkpoint, cnn, store
 from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.incremental_pass import incremental
-from model.network.windows import full_multiply_adds, parts, plan
+from model.network.plan import parts, plan
 
 ROUNDS = 5
 
@@ -61,7 +61,7 @@ def plain(function, images: np.ndarray, seconds: float) -> float:
 
 def grouped(function, images: np.ndarray, some_parts: Sequence[tuple], seconds: float) -> float:
     """Evaluations per second of whole sweeps of a block of images."""
-    labels, colors = np.zeros(len(images), np.int32), color_grid()
+    labels, colors = np.zeros(len(images), np.int32), color_grid(channels=images.shape[3])
 
     def make(device: jax.Device):
         inputs = jax.device_put((function, images, labels, colors), device)
@@ -73,9 +73,9 @@ def grouped(function, images: np.ndarray, some_parts: Sequence[tuple], seconds: 
 
 def scattered(function, image: np.ndarray, count: int, pixels: int, seconds: float) -> float:
     random = np.random.default_rng(0)
-    height, width = image.shape[1:3]
-    upper = [height, width, 256, 256, 256]
-    candidates = random.integers(0, upper, (count, pixels, 5)).astype(np.int32)
+    height, width, channels = image.shape[1:]
+    upper = [height, width, *[256] * channels]
+    candidates = random.integers(0, upper, (count, pixels, len(upper))).astype(np.int32)
 
     def make(device: jax.Device):
         inputs = jax.device_put((function, image, candidates), device)
@@ -92,14 +92,18 @@ def changed(function, memory, candidates):
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--network", help="the name of a stored network, or its file")
     parser.add_argument("--one-device", action="store_true")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each figure")
     options = parser.parse_args(arguments)
     if not options.one_device:
         devices.use_all_cores()
-    architecture = CIFAR10_CNN
-    function = incremental(cnn.Network(architecture, rngs=nnx.Rngs(0)))
-    images = np.random.default_rng(0).integers(0, 256, (256, 32, 32, 3), np.uint8)
+    network = cnn.Network(CIFAR10_CNN, rngs=nnx.Rngs(0))
+    if options.network:
+        network = checkpoint.load(store.find(options.network)).network
+    architecture, function = network.architecture, incremental(network)
+    height, width, channels = architecture.input_shape
+    images = np.random.default_rng(0).integers(0, 256, (256, height, width, channels), np.uint8)
     seconds = options.seconds
 
     count = len(jax.local_devices())
@@ -108,11 +112,11 @@ def main(arguments: list[str] | None = None) -> None:
     base = max(found.values())
     for size, value in found.items():
         print(f"plain, batch of {size}: {value:,.0f}/s")
-    full = full_multiply_adds(architecture)
-    whole = [((0, 32), (0, 32))]
+    full = architecture.multiply_adds()
+    whole = [((0, height), (0, width))]
     cut = [(row, column) for row in parts(architecture)[0] for column in parts(architecture)[1]]
-    cost = (
-        sum((r[1] - r[0]) * (c[1] - c[0]) * plan(architecture, r, c).multiply_adds() for r, c in cut) / 1024
+    cost = sum((r[1] - r[0]) * (c[1] - c[0]) * plan(architecture, r, c).multiply_adds() for r, c in cut) / (
+        height * width
     )
     for size in (1, 2, 4, 8, 16):
         value = grouped(function, images[:size], whole, seconds)

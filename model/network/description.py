@@ -20,7 +20,7 @@ LINEAR_BY_RELU = {True: "relu", False: "linear"}  # `relu` of a dense layer befo
 def to_json(architecture: Architecture) -> dict[str, Any]:
     """The description that `from_json` reads back; fields that have their usual value are left out."""
     layers = [{"type": type(layer).__name__, **_unusual(layer)} for layer in architecture.layers]
-    description = {
+    description: dict[str, Any] = {
         "name": architecture.name,
         "input_shape": list(architecture.input_shape),
         "layers": layers,

@@ -174,7 +174,7 @@ def _pool(
 ) -> Array:
     added = layers.margins(layer.padding, x.shape[1:], layer.window, layer.step)
     if math.prod(layer.window) > MOST_SLICES:
-        return lax.reduce_window(
+        result: Array = lax.reduce_window(
             x,
             jnp.float32(neutral),
             operation,
@@ -182,6 +182,7 @@ def _pool(
             (1, *layer.step, 1),
             ((0, 0), *added, (0, 0)),
         )
+        return result
     if added != ((0, 0), (0, 0)):
         x = jnp.pad(x, ((0, 0), *added, (0, 0)), constant_values=neutral)
     return reduce(combine, windows(x, layer.window, layer.step))

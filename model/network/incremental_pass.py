@@ -140,7 +140,7 @@ def _logits(network: Incremental, plan_: Plan, form: Form, change: Array) -> Arr
     for name, step in plan_.steps.items():
         own = network.weights.get(name, {})
         if step.windowed:
-            inputs, windows = ([each[source] for source in step.sources] for each in (changes, around))
+            inputs, windows = [changes[one] for one in step.sources], [around[one] for one in step.sources]
             changes[name], around[name] = change_of(step, inputs, windows, form, own), step.windows
         elif isinstance(step.layer, Dense) and (below := plan_.flattened(step)) is not None:
             hidden = form.through(changes[below], around[below], plan_.shape(below), own["kernel"])
