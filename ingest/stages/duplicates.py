@@ -61,8 +61,8 @@ def find_duplicates(task: Task, training: Dataset) -> int:
 
 
 def find_last_hidden(architecture: Architecture) -> str:
-    """The compared layer before the logits."""
-    return architecture.compared[-2]
+    """The compared layer before the logits, or the logits where there is none."""
+    return architecture.compared[-2:][0]
 
 
 def _place_reference(places: list[tuple[int, int]], training: Dataset) -> tuple[np.ndarray, np.ndarray]:
