@@ -98,8 +98,8 @@ class Build:
             if node.kind not in BEFORE_SHAPE or node.kind == "Flatten":
                 break
         raise self.fail(
-            f"it reads vectors of {size:,} numbers: expected images; begin it with a Reshape to rows, columns "
-            "and channels"
+            f"it reads vectors of {size:,} numbers: expected images; begin it with a Reshape to rows, "
+            "columns and channels"
         )
 
     def _use(self, node: Node, values: Sequence[Value], shapes: Sequence[Shape]) -> Use:
@@ -123,7 +123,7 @@ class Build:
             raise use.settings.refuse("which holds Python code: it is never run")
         if kind not in CONVERTERS or not values:
             raise use.settings.refuse()
-        if node.keywords.get("training") is True:
+        if node.trains(self.style.version):
             raise use.settings.refuse("called with training=True")
         bare = values[0].bare
         if bare is not None:
@@ -225,7 +225,10 @@ class Build:
 
 
 def find_style(graph: Graph, version: int, backend: str, path: Path) -> Style:
-    """How the file arranges numbers. Raises ForeignError where its layers do not agree."""
+    """How the file arranges numbers. Raises ForeignError where its layers do not agree.
+
+    Keras 1 does not say which program computed: with channels first it was Theano, as far as one can tell.
+    """
     formats = {
         modernize(node.kind, node.config)[1].get("data_format")
         for node in graph.nodes
@@ -238,17 +241,18 @@ def find_style(graph: Graph, version: int, backend: str, path: Path) -> Style:
     shape = graph.input_shape
     looks_first = len(shape) == 3 and shape[0] in (1, 3) and shape[2] not in (1, 3)
     first = formats == {"channels_first"} or (not formats and looks_first)
-    return Style(version, first, backend == "theano")
+    return Style(version, first, backend == "theano" or (version == 1 and first and not backend))
 
 
 def note_style(style: Style, backend: str) -> Mapping[str, None]:
     """What a person should know about it."""
-    if style.theano:
+    if backend == "theano":
         return {"written by Theano: its kernels are mirrored": None}
-    if style.version == 1 and style.channels_first and not backend:
+    if style.version == 1 and not backend:
         text = (
-            "Keras 1 does not say whether Theano wrote it, whose kernels are mirrored: they are taken as they "
-            "stand; if few images are recognized, load and save it once with Keras 2"
+            "Keras 1 does not say which backend wrote it: by its order of channels it is taken for "
+            f"{'Theano' if style.theano else 'TensorFlow'}; if it recognizes few images, mirror its kernels "
+            "with `convert_kernel` of Keras 2, and save it again"
         )
         return {text: None}
     return {}

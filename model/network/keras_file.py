@@ -86,8 +86,8 @@ def _read_model(
     facts: Mapping[str, str],
     pixels: Pixels,
 ) -> Foreign:
-    graph = parse(model, file.path)
     major = int(version.split(".")[0]) if version.split(".")[0].isdecimal() else 1
+    graph = parse(model, file.path, major)
     style = find_style(graph, major, backend, file.path)
     build = Build(file.path, style, weights)
     architecture = build.build(graph, pixels)

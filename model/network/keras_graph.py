@@ -57,6 +57,10 @@ class Node:
         given = (*self.arguments, *self.keywords.values())
         return tuple(each.number for each in given if isinstance(each, Tensor))
 
+    def trains(self, version: int) -> bool:
+        """Whether it behaves as in training even when it predicts, which Keras 3 never lets it."""
+        return version < 3 and self.keywords.get("training") is True
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -67,14 +71,14 @@ class Graph:
     output: int  # the number of the tensor
 
 
-def parse(model: Mapping[str, Any], path: Path) -> Graph:
-    """The graph of the parsed JSON of a model.
+def parse(model: Mapping[str, Any], path: Path, version: int) -> Graph:
+    """The graph of the parsed JSON of a model, which this version of Keras wrote.
 
     Raises ForeignError for several inputs or outputs, for a cycle, for what is no model of layers, and for
     too many layers; LookupError, TypeError, AttributeError or ValueError for JSON of another form.
     """
     kind, config = model["class_name"], model["config"]
-    expansion = _Expansion(path)
+    expansion = _Expansion(path, version)
     if kind not in MODELS:
         raise expansion.fail(
             f"it holds a {str(kind)[:60]!r}: expected a Sequential or Functional model; {WAY_OUT}"
@@ -89,6 +93,7 @@ def parse(model: Mapping[str, Any], path: Path) -> Graph:
 @dataclass
 class _Expansion:
     path: Path
+    version: int
     nodes: list[Node] = field(default_factory=list)
     calls: int = 0
 
@@ -200,7 +205,7 @@ class _Expansion:
         kind, config = entry["class_name"], entry["config"]
         node = Node(read_kind(entry), config, here, tuple(call.arguments), call.keywords)
         if kind in MODELS:
-            if call.keywords.get("training") is True:
+            if node.trains(self.version):
                 raise self.fail(f"model {node.name[:80]!r} is called with training=True; {WAY_OUT}")
             return self.expand(kind, config, [Tensor(number) for number in node.inputs], here)
         if not isinstance(config, Mapping):

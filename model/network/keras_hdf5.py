@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
-import ml_dtypes
 import numpy as np
 
 from model.network.foreign import ForeignError
@@ -97,11 +96,12 @@ class Hdf5:
                 f"its weights take {self.taken:,} bytes or more, from a file of {self.size:,}: expected at "
                 f"most {MOST_BYTES:,}, and {MOST_RATIO} times the file"
             )
-        stored = dataset[()]
-        if dtype == BFLOAT16:
-            stored = stored.view(ml_dtypes.bfloat16)
-        if stored.dtype.name != "float32":
-            self.converted.add(stored.dtype.name)
+        stored = np.asarray(dataset[()])
+        if dtype == BFLOAT16:  # the upper half of a float32
+            stored = (stored.view("<u2").astype(np.uint32) << 16).view(np.float32)
+        name_of_type = "bfloat16" if dtype == BFLOAT16 else dtype.name
+        if name_of_type != "float32":
+            self.converted.add(name_of_type)
         with np.errstate(over="ignore", invalid="ignore"):
             array = np.asarray(stored, np.float32)
         if not np.isfinite(array).all():
