@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from db.vocabulary import METRIC, METRICS, PARTITIONS, SCREENINGS
-from model.attacks.methods import EVOLUTION, METHODS, SWEEP, Method, all_parameters
+from model.attacks.methods import EVOLUTION, METHODS, SWEEP, Method, all_parameters, stride_of
 
 # Targets: any wrong class, one drawn for each image, every wrong one.
 ANY, RANDOM, ALL = ("none", "random", "all")
@@ -118,8 +118,12 @@ class Batch:
         """
         own = {name: getattr(self, name) for name in ("dataset", "attack", "targets", "screen", "seed")}
         methods = [self.method, *(METHODS[name] for name in self.method.combined)]
-        names = [parameter.name for method in methods for parameter in method.parameters]
-        values = {name: self.parameters[name] for name in names}
+        parameters = [parameter for method in methods for parameter in method.parameters]
+        values = {
+            one.name: self.parameters[one.name]
+            for one in parameters
+            if not (one.late and self.parameters[one.name] == one.default)
+        }
         return own | {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     def title(self, *, all_test: bool = False) -> str:
@@ -128,6 +132,7 @@ class Batch:
         parts += [f"targets {self.targets}"] if self.targets != ANY else []
         parts += [f"{self.pixels} pixels"] if self.pixels > 1 else []
         parts += [f"{self.levels} levels"] if self.sweeps and self.levels > 2 else []
+        parts += [f"stride {self.stride}"] if self.sweeps and self.stride else []
         parts += ["every test image"] if all_test else []
         return ", ".join((*parts, f"seed {self.seed}"))
 
@@ -162,21 +167,35 @@ class Batch:
 def attack_settings(
     method: Method, values: Mapping[str, Any], shape: Sequence[int], seed: int = 0
 ) -> dict[str, Any]:
-    """The columns of `attacks` that identify the settings of an attack on images of shape (H, W, C)."""
-    positions = shape[0] * shape[1]
+    """The columns of `attacks` that identify the settings of an attack on images of shape (H, W, C).
+
+    Raises ValueError, in one line, for parameters that do not go with such images.
+    """
     return {
         "method": method.name,
-        "variant": method.variant(values),
+        "variant": method.variant(values, shape),
         "pixel_count": method.pixel_count(values),
-        "population": method.population(values, positions),
-        "budget": method.queries(values, positions),
+        "population": method.population(values, shape),
+        "budget": method.queries(values, shape),
         "seed": 0 if method.sweeps else seed,
     }
 
 
-def sweep_settings(levels: int, shape: Sequence[int]) -> dict[str, Any]:
-    """The same for a sweep."""
-    return attack_settings(SWEEP, {"levels": levels}, shape)
+def sweep_settings(values: Mapping[str, Any], shape: Sequence[int]) -> dict[str, Any]:
+    """The same for a sweep; values: its parameters, among others."""
+    return attack_settings(SWEEP, values, shape)
+
+
+def stride_words(values: Mapping[str, Any], shape: Sequence[int]) -> str:
+    """Which positions a sweep of images of shape (H, W, C) leaves out, in words; "": none."""
+    stride = stride_of(values, shape)
+    if stride == 1:
+        return ""
+    tried = " x ".join(str(len(range(0, side, stride))) for side in shape[:2])
+    return (
+        f"{tried} of {shape[0]} x {shape[1]} positions: every {stride} rows and columns one "
+        "(--stride 1 tries them all)"
+    )
 
 
 def check_possible(batch: Batch, images: int) -> None:
@@ -185,5 +204,6 @@ def check_possible(batch: Batch, images: int) -> None:
     if batch.cases > most:
         raise ValueError(
             f"--cases {batch.cases}: {batch.dataset} has {images} test images that could become cases, "
-            f"enough for {most} adversarial and {most} clean ones a partition; ask for fewer or use cifar10"
+            f"enough for {most} adversarial and {most} clean ones a partition; ask for fewer, or take a data "
+            "set with more"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ingest.batch import Batch
 
+SHAPE = (32, 32, 3)  # of the sample's images
 NAME = "demo"  # of its batch
 DEMO = Batch(dataset="cifar10-sample", cases=32, population=100, generations=5)
 
@@ -13,7 +14,7 @@ def explain(batch: Batch) -> str:
     usual = Batch()
 
     def queries(one: Batch) -> int:
-        return one.method.queries(one.parameters, 0)
+        return one.method.queries(one.parameters, SHAPE)
 
     return (
         f"demo: {batch.cases} adversarial and {batch.cases} clean cases in each partition, from the bundled "

@@ -8,6 +8,8 @@ import pytest
 
 from ingest.batch import STREAMS, Batch
 from ingest.stages import attack, repair, sweep
+from model.attacks.step import as_function
+from model.attacks.sweep import images_together
 
 ROOT = Path(__file__).parents[1]
 # Drawn by the program before its streams had names: the same seed must go on making the same cases.
@@ -67,7 +69,10 @@ def test_an_ingest_makes_its_generators_in_the_register_alone():
 
 
 @pytest.mark.parametrize("levels", range(2, 17))
-def test_the_chunks_of_workers_are_whole_blocks_whose_bits_do_not_depend_on_who_computes_them(levels):
-    together = sweep.arguments(levels, edges=False)["together"]
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_chunks_of_workers_are_whole_blocks_whose_bits_do_not_depend_on_who_computes_them(
+    levels, channels
+):
+    together = images_together(as_function(len), (7, 6, channels), levels**channels)
     assert sweep.CHUNK % together == attack.CHUNK % together == 0
     assert repair.CHUNK % repair.TOGETHER == repair.IN_MEMORY % repair.TOGETHER == 0

@@ -190,11 +190,11 @@ def test_it_goes_on_where_it_stopped(task, monkeypatch):
     monkeypatch.setattr(near_median, "CHUNK", 2)
     attack, calls = near_median.near_median_stream, []
 
-    def stopped(*arguments):
+    def stopped(*arguments, **options):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return attack(*arguments)
+        return attack(*arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(near_median, "near_median_stream", stopped)

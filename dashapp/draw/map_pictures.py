@@ -25,14 +25,15 @@ class Scale(NamedTuple):
 
 
 def margin_scale(margins: np.ndarray) -> Scale:
-    """From the lowest to the highest margin (H, W)."""
-    return Scale(float(margins.min()), float(margins.max()))
+    """From the lowest to the highest margin (...); -inf, of positions that were not tried, does not count."""
+    tried = margins[np.isfinite(margins)]
+    return Scale(float(tried.min()), float(tried.max()))
 
 
 def margin_picture(margins: np.ndarray, scale: Scale) -> str:
     """Margins (H, W) as a data URI of a PNG, one pixel each, to lie over an image.
 
-    Below zero blue, more opaque toward zero; above zero from light to dark orange.
+    Below zero blue, more opaque toward zero; above zero from light to dark orange. -inf is transparent.
     """
     below = np.clip((margins - scale.low) / max(min(scale.high, 0.0) - scale.low, 1e-6), 0, 1)
     above = np.clip(margins / max(scale.high, 1e-6), 0, 1)[..., None]

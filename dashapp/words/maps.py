@@ -25,7 +25,15 @@ def missing_sentence(what: str) -> str:
 
 
 def vulnerability_sentences(
-    *, margins: np.ndarray, classes: np.ndarray, levels: int, true: str, names: Sequence[str], attacked: bool
+    *,
+    margins: np.ndarray,
+    classes: np.ndarray,
+    levels: int,
+    true: str,
+    names: Sequence[str],
+    attacked: bool,
+    channels: int = 3,
+    stride: int = 1,
 ) -> list[str]:
     """What the vulnerability map means, and what it shows for this image.
 
@@ -36,9 +44,13 @@ def vulnerability_sentences(
         true: name of the true class.
         names: of the classes.
         attacked: whether the case shows an attacked image; the map is of the original then.
+        channels: 3, or 1 if grays were tried.
+        stride: of the rows and columns that were tried.
     """
-    colors = "8 corner colors" if levels == 2 else f"{levels**3:,} colors"
+    colors = _colors_tried(levels, channels)
     where = "At each position of the original" if attacked else "At each position"
+    if stride > 1:
+        where += f" that was tried, one in {stride} rows and columns"
     meaning = (
         f"{where}: by how many logits another class leads {true} when that pixel gets the best of {colors}. "
         "Above 0, in orange, that fools the network."
@@ -53,6 +65,12 @@ def vulnerability_sentences(
     reached = [names[index] for index in np.unique(classes[fooled])]
     positions = "position fools it" if count == 1 else "positions fool it"
     return [meaning, f"{count:,} of {margins.size:,} {positions}, towards {_listed(reached)}."]
+
+
+def _colors_tried(levels: int, channels: int) -> str:
+    if channels == 1:
+        return "black and white" if levels == 2 else f"{levels} grays"
+    return "8 corner colors" if levels == 2 else f"{levels**3:,} colors"
 
 
 def repair_sentences(

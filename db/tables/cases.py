@@ -85,7 +85,8 @@ attack_pixels = Table(
 
 # For every position the best result of any color of a set, as three BLOBs of height x width values, row by
 # row: numpy.frombuffer(margins, "<f2"), (classes, "u1"), (colors, "<u2"). If a class is above 255, classes
-# have two bytes each, "<u2": the length of the BLOB shows it.
+# have two bytes each, "<u2": the length of the BLOB shows it. Of a sweep with a stride, height and width are
+# those of the map: the rows and columns that were tried.
 vulnerability_maps = Table(
     "vulnerability_maps",
     metadata,
@@ -93,12 +94,13 @@ vulnerability_maps = Table(
     reference("run_id", "runs.id", index=True),
     reference("network_id", "networks.id"),
     reference("sample_id", "samples.id", index=True),  # as it is, before any attack
-    words("variant"),  # the set of colors: corners, or grid-N for N^3 colors
+    words("variant"),  # colors: corners, grid-N (N^3 of them) or grays-N; ", stride N" where one is used
     integer("height"),
     integer("width"),
     Column("margins", LargeBinary, nullable=False),  # largest other logit - the true class's; above 0: fooled
     Column("classes", LargeBinary, nullable=False),  # the class of that other logit
-    Column("colors", LargeBinary, nullable=False),  # the color of that margin: (red * N + green) * N + blue
+    # the color of that margin: (red * N + green) * N + blue, or the number of the gray
+    Column("colors", LargeBinary, nullable=False),
     number("best_margin"),  # the largest of the margins
     integer("vulnerable_positions"),  # margins above 0
     integer("reached_classes"),  # wrong classes that some position and color lead to

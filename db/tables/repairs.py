@@ -5,7 +5,8 @@ from sqlalchemy import Column, LargeBinary, Table, UniqueConstraint
 from db.tables.columns import check, identity, integer, metadata, number, reference
 
 # As two BLOBs, with a value for every pixel of the image, row by row: numpy.frombuffer(margins, "<f2"),
-# (classes, "u1"), or "<u2" of twice the length where a class is above 255.
+# (classes, "u1"), or "<u2" of twice the length where a class is above 255. Of images above 64 x 64 pixels
+# only the most promising pixels are repaired: the margins of the others are -inf.
 repairs = Table(
     "repairs",
     metadata,

@@ -19,7 +19,8 @@ from db.tables.columns import view
 # layer from the input, composed ones left out, where the most frequent class among the first k neighbors is
 # not the true class; layers whose most frequent classes are tied are skipped. Of several
 # attacked pixels it has the first one; attack_pixels has them all. `vulnerable_positions`: positions of the
-# unattacked image where one of the eight color corners fools the network; NULL: not swept. `sample_name`:
+# unattacked image where one of the eight color corners, or black or white in a gray image, fools the network;
+# NULL: not swept, or not at every position. `sample_name`:
 # the name of the file that the image came from, if any.
 case_overview = view(
     "case_overview",
@@ -77,7 +78,7 @@ LEFT JOIN attacks ON attacks.id = cases.attack_id
 LEFT JOIN attack_pixels ON attack_pixels.attack_id = attacks.id AND attack_pixels.pixel = 0
 LEFT JOIN vulnerability_maps
     ON vulnerability_maps.network_id = cases.network_id AND vulnerability_maps.sample_id = cases.sample_id
-    AND vulnerability_maps.variant = 'corners'
+    AND vulnerability_maps.variant IN ('corners', 'grays-2')
 LEFT JOIN classes AS true_classes
     ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = cases.true_class
 LEFT JOIN classes AS predicted_classes

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from db import write
 from db.schema import attack_images, attack_pixels, attacks
 from ingest.record.samples import Row, write_images, write_samples
+from model.attacks.images import as_rgb
 from model.attacks.loop import AttackResult
 from model.data.dataset import Dataset
 
@@ -99,10 +100,10 @@ def _find_margin(logits: np.ndarray, label: int, target: int | None) -> float:
 
 
 def _make_pixel_rows(attack_id: int, pixels: np.ndarray, original: np.ndarray) -> list[Row]:
-    """Rows of `attack_pixels` for pixels (P, 5) as row, column, red, green, blue, on (H, W, 3) uint8."""
+    """Rows of `attack_pixels` for pixels (P, 5) as row, column, red, green, blue, on (H, W, C) uint8."""
     rows = []
     for index, (row, column, *color) in enumerate(pixels.tolist()):
-        before = original[row, column].tolist()
+        before = as_rgb(original[row, column]).tolist()
         new = dict(zip(("red", "green", "blue"), color, strict=True))
         old = dict(zip(("original_red", "original_green", "original_blue"), before, strict=True))
         rows.append({"attack_id": attack_id, "pixel": index, "row": row, "column": column, **new, **old})

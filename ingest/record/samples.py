@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def make_image_rows(pictures: Iterable[np.ndarray]) -> list[Row]:
-    """Rows of `images` for pictures (H, W, 3) uint8. This is slow: best done before a transaction begins."""
+    """Rows of `images` for pictures (H, W, C) uint8. This is slow: best done before a transaction begins."""
     return [
         {
             "sha256": pixel_digest(picture),
@@ -36,9 +36,12 @@ def write_images(connection: Connection, image_rows: Sequence[Row]) -> list[int]
     """Write missing images; returns the id of each. Equal pixels share one row.
 
     They are written in the order of their digests, so that two workers with the same images do not deadlock.
+    Raises LookupError where an image of another size has the same bytes: of blank ones that may be.
     """
     write.insert_missing(connection, images, sorted(image_rows, key=itemgetter("sha256")))
-    return write.ids_by_key(connection, images, ("sha256",), [(row["sha256"],) for row in image_rows])
+    identity = ("sha256", "height", "width")
+    keys = [tuple(row[name] for name in identity) for row in image_rows]
+    return write.ids_by_key(connection, images, identity, keys)
 
 
 def write_samples(
@@ -76,7 +79,7 @@ def write_kept_samples(
 
     Equal pixels are one sample, which gets a name if it has none yet.
 
-    pictures: (N, H, W, 3) uint8. names: of their files; None: a picture has none.
+    pictures: (N, H, W, C) uint8. names: of their files; None: a picture has none.
     Returns the ids of each picture's sample and image.
     """
     image_ids = write_images(connection, make_image_rows(pictures))

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from db.read.for_ingest import batches
 from db.read.for_ingest.batches import KnownAttack
-from ingest.batch import Batch, sweep_settings
+from ingest.batch import Batch, stride_words, sweep_settings
 from ingest.runs import stage
 from ingest.stages import sweep
 from ingest.stages.candidates import Candidate, Pair, first_successes
@@ -72,6 +72,9 @@ def search(
     waves = _Waves(task, batch, wanted, cases, goal, every)
     if waves.next_wave():
         print(f"attacks by {task.how[1]}", file=sys.stderr)
+        words = stride_words(batch.parameters, task.test.images.shape[1:]) if batch.sweeps else ""
+        if words:
+            print(f"sweeps try {words}", file=sys.stderr)
         name = "attack all" if every else "attack"  # the former makes no cases
         with (
             stage(
@@ -128,7 +131,7 @@ class _Waves:
         before, hits = self.done, 0
         sweeps = [[c.index, list(c.targets)] for c in wave if self.outcomes.lacks_sweep(c)]
         edges = self.goal >= FALL * WORTH_EDGES  # the same for the whole batch, also when it is resumed
-        how = sweep.arguments(self.batch.levels, edges=edges)
+        how = sweep.arguments(self.task, self.batch.parameters, edges=edges)
         for done in self._share("sweep", run_id, sweeps, CHUNK, **how):
             alone = self.batch.method.sweeps
             hits += done.hits if alone or self.batch.screen == "undecided" else 0
@@ -176,7 +179,7 @@ class _Waves:
 def known_attacks(task: Task, batch: Batch) -> tuple[Known, Known]:
     """Earlier attacks that this batch would repeat: by a sweep, and by its search."""
     indices = {int(position): index for index, position in enumerate(task.test.positions)}
-    sweeps = sweep_settings(batch.levels, task.test.images.shape[1:]) if batch.sweeps else None
+    sweeps = sweep_settings(batch.parameters, task.test.images.shape[1:]) if batch.sweeps else None
     search = None if batch.method.sweeps else batch.settings(task.test.images.shape[1:])
     with task.engine.connect() as connection:
         both = [

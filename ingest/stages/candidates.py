@@ -16,6 +16,7 @@ import numpy as np
 from ingest.batch import ALL, ANY, RANDOM, Batch
 from model.data.dataset import Dataset
 
+MOST_ATTACKS = 1_000_000  # on all images with all targets, each a row
 Pair = tuple[int, int | None]  # an image's index into the split, and the class to reach; None: any wrong one
 
 
@@ -87,6 +88,12 @@ def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
         step = random.integers(1, len(names), count)
         return ((test.labels + step) % len(names))[:, None]
     if batch.targets == ALL:
+        attacks = count * (len(names) - 1)
+        if attacks > MOST_ATTACKS:
+            raise ValueError(
+                f"--targets {ALL}: {len(names) - 1:,} targets of {count:,} images are up to {attacks:,} "
+                f"attacks, expected at most {MOST_ATTACKS:,}: take {RANDOM}, {ANY} or one class"
+            )
         steps = np.tile(np.arange(1, len(names)), (count, 1))
         classes: np.ndarray = (test.labels[:, None] + random.permuted(steps, axis=1)) % len(names)
         return classes

@@ -58,10 +58,10 @@ def plan_cases(
 
 
 def paint_image(image: np.ndarray, attack: batches.KnownAttack | None) -> np.ndarray:
-    """The image (H, W, 3) uint8 with the attack's pixels set, or as it is."""
+    """The image (H, W, C) uint8 with the attack's pixels set, or as it is."""
     painted = image.copy()
     for row, column, *color in attack.pixels if attack else ():
-        painted[row, column] = color
+        painted[row, column] = color[: image.shape[2]]  # of a gray pixel, red, green and blue are equal
     return painted
 
 

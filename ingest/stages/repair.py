@@ -1,7 +1,11 @@
-"""The stage `repair`: repair the image of every case, and its original, pixel by pixel."""
+"""The stage `repair`: repair the image of every case, and its original, pixel by pixel.
+
+Of images above 64 x 64 pixels only the most promising pixels are repaired, as `xpixels check` does.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,8 +15,9 @@ from db.read.for_ingest.images import image_files, images_without_repair
 from ingest import record
 from ingest.runs import stage
 from ingest.task import Done, Task
+from model.attacks.step import most_stored
 from model.data.png import decode_png
-from model.detectors.repair import repair_stream
+from model.detectors.repair_screen import positions_of, repairs_whole, usual_stream
 from model.network.incremental_pass import Incremental
 from model.progress import progress
 
@@ -36,7 +41,12 @@ def repair_cases(task: Task) -> int:
         stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
         progress("repair sweeps", len(lacking), "images") as bar,
     ):
-        for done in task.crew.share("repair", task, run_id, lacking, CHUNK, together=TOGETHER):
+        shape = task.test.images.shape[1:]
+        if not repairs_whole(shape):
+            tried = f"{positions_of(shape):,} most promising of {shape[0]} x {shape[1]} pixels"
+            print(f"repair sweeps of the {tried}", file=sys.stderr)
+        together = most_stored(task.function, shape, TOGETHER)
+        for done in task.crew.share("repair", task, run_id, lacking, CHUNK, together=together):
             bar.to(bar.done + done.items)
     return len(lacking)
 
@@ -47,7 +57,7 @@ def repair_images(task: Task, run_id: int, items: list[int], *, together: int) -
         ids = items[first : first + IN_MEMORY]
         with task.engine.connect() as connection:
             pictures = np.stack([decode_png(png) for png in image_files(connection, ids)])
-        for places, found in repair_stream(task.function, pictures, together=together):
+        for places, found in usual_stream(task.function, pictures, together=together):
             image_ids = [ids[place] for place in places]
             with writing(task.engine) as connection:
                 record.write_repairs(connection, task.network_id, run_id, image_ids, found)

@@ -6,10 +6,11 @@ To add one, write a file with a function like `Stream`, a row here, and a row wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from model.attacks.grid import MOST_LEVELS, count_colors, count_positions, usual_stride
 from model.attacks.parameters import STARTS, STRATEGIES, Parameter, choice, whole
 
 if TYPE_CHECKING:
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 
     from model.attacks.loop import AttackResult
 
-MOST_LEVELS = 16
-CORNERS = 8  # of the color cube, or of the box around a color
 MOST_QUERIES = 2**31
 
 Values = Mapping[str, Any]  # of parameters, by name
+Shape = Sequence[int]  # of an image: (H, W, C)
 
 
 class Stream(Protocol):
@@ -57,11 +57,12 @@ class Method:
 
     name: str
     parameters: tuple[Parameter, ...]
-    variant: Callable[[Values], str]  # a short description of how it was done: `attacks.variant`
-    # From the parameters and the number of positions of an image: how many candidates are tried together
-    # (`attacks.population`), and the most queries that one attack may make (`attacks.budget`).
-    population: Callable[[Values, int], int]
-    queries: Callable[[Values, int], int]
+    # From the parameters and the shape of an image: a short description of how it was done
+    # (`attacks.variant`), how many candidates are tried together (`attacks.population`), and the most queries
+    # that one attack may make (`attacks.budget`).
+    variant: Callable[[Values, Shape], str]
+    population: Callable[[Values, Shape], int]
+    queries: Callable[[Values, Shape], int]
     load: Callable[[], Stream] | None = None  # imports it; None: it sweeps images (`model.attacks.sweep`)
     # Other methods that a batch may combine with this one: their parameters identify its batches, too.
     combined: tuple[str, ...] = ()
@@ -84,13 +85,13 @@ def _load_evolution() -> Stream:
     return cast(Stream, attack_stream)  # its parameters are those of EVOLUTION
 
 
-def _name_evolution(values: Values) -> str:
+def _name_evolution(values: Values, shape: Shape) -> str:
     (low, high), rate = values["weight"], values["crossover_rate"]
     variant = f"{values['strategy']} F {low:g}-{high:g} CR {rate:g}, {values['start']} start"
     return f"{variant}, clip, log-probability"
 
 
-def _count_evolution(values: Values, positions: int = 0) -> int:
+def _count_evolution(values: Values, shape: Shape = ()) -> int:
     return int(values["population"] * (1 + values["generations"]))
 
 
@@ -102,17 +103,51 @@ def _limit_evolution(values: Values) -> str | None:
     return f"{options}: {queries:,} queries an image; expected fewer than {MOST_QUERIES:,}"
 
 
-def _count_sweep(values: Values, positions: int) -> int:
-    return int(positions * values["levels"] ** 3)
+def stride_of(values: Values, shape: Shape) -> int:
+    """The stride of a sweep of images of this shape: the one that is asked for, or the usual one."""
+    return int(values["stride"]) or usual_stride(shape)
+
+
+def _name_sweep(values: Values, shape: Shape) -> str:
+    levels = values["levels"]
+    color = "corners" if levels == 2 else f"grid-{levels}"
+    return _name_strided(color if shape[2] == 3 else f"grays-{levels}", values, shape)
+
+
+def _name_near_median(values: Values, shape: Shape) -> str:
+    return _name_strided(f"within {values['within']}", values, shape)
+
+
+def _name_strided(name: str, values: Values, shape: Shape) -> str:
+    stride = stride_of(values, shape)
+    return name if stride == 1 else f"{name}, stride {stride}"
+
+
+def _count_sweep(values: Values, shape: Shape) -> int:
+    return count_positions(shape, stride_of(values, shape)) * count_colors(values["levels"], shape[2])
+
+
+def _count_near_median(values: Values, shape: Shape) -> int:
+    return count_positions(shape, stride_of(values, shape)) * count_colors(2, shape[2])  # corners of a box
 
 
 LEVELS = Parameter(
     "levels",
     2,
-    "of each color channel in a sweep; 2: the eight corners",
-    lambda value: 2 <= value <= MOST_LEVELS,
-    f"2..{MOST_LEVELS}; a sweep tries levels^3 colors",
+    "of each color channel in a sweep; 2: the eight corners, of gray images black and white",
+    lambda value: 2 <= value <= max(MOST_LEVELS.values()),
+    f"2..{MOST_LEVELS[3]}, of grays 2..{MOST_LEVELS[1]}; a sweep tries levels^3 colors, or that many grays",
     metavar="N",
+)
+STRIDE = Parameter(
+    "stride",
+    0,
+    "a sweep tries every N-th row and column; 0: each of them up to 64 x 64 pixels, of larger images as many "
+    "as give at most 64 x 64 positions",
+    lambda value: 0 <= value <= 256,
+    "0..256",
+    metavar="N",
+    late=True,
 )
 WEIGHT = Parameter(
     "weight",
@@ -142,7 +177,7 @@ EVOLUTION = Method(
         CROSSOVER_RATE,
     ),
     variant=_name_evolution,
-    population=lambda values, positions: int(values["population"]),
+    population=lambda values, shape: int(values["population"]),
     queries=_count_evolution,
     load=_load_evolution,
     complain=_limit_evolution,
@@ -150,8 +185,8 @@ EVOLUTION = Method(
 )
 SWEEP = Method(
     "corner-sweep",
-    (LEVELS,),
-    variant=lambda values: "corners" if values["levels"] == 2 else f"grid-{values['levels']}",
+    (LEVELS, STRIDE),
+    variant=_name_sweep,
     population=_count_sweep,
     queries=_count_sweep,
     combined=("differential-evolution",),
@@ -159,10 +194,10 @@ SWEEP = Method(
 # The stage `near-median` makes it of images that are already cases: no batch can ask for it.
 NEAR_MEDIAN = Method(
     "near-median",
-    (),  # no options: the stage says within how much of the median
-    variant=lambda values: f"within {values['within']}",
-    population=lambda values, positions: positions * CORNERS,
-    queries=lambda values, positions: positions * CORNERS,
+    (),  # no options: the stage says within how much of the median, and the stride
+    variant=_name_near_median,
+    population=_count_near_median,
+    queries=_count_near_median,
 )
 METHODS: dict[str, Method] = {method.name: method for method in (EVOLUTION, SWEEP)}
 

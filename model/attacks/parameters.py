@@ -19,6 +19,7 @@ class Parameter:
     expected: str  # what `allows` lets through, in words
     choices: tuple[str, ...] = ()
     metavar: str | tuple[str, ...] | None = None
+    late: bool = False  # added when batches were stored already: these have its default, without naming it
 
     @property
     def option(self) -> str:

@@ -13,6 +13,7 @@ Axis letters: N rows or images, M others, D dimensions, H rows, W columns, C cha
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +21,10 @@ import numpy as np
 AXES = 64  # dimensions of the first pass
 SAMPLED = 4096  # rows from which the axes are computed
 ROUNDS = 3  # of computing them
-CELL = 4  # pixels, side of the squares whose means make a thumbnail
+CELL = 4  # pixels, least side of the squares whose means make a thumbnail
+CELLS = 16  # of these squares along the longer side, at most
 BLOCK_BYTES = 2**25  # of the first pass's float32 table at a time, and of float64 rows measured in full
+USUAL = 4096  # numbers in a row or image; of longer ones fewer are measured at a time
 
 
 class Pairs(NamedTuple):
@@ -77,8 +80,8 @@ def alike(
     return Likeness(
         first,
         second,
-        cosine_distances(rows[first], others[second]),
-        pixel_distances(images[first], pictures[second]),
+        _measured(lambda i, j: cosine_distances(rows[i], others[j]), first, second, rows[0].size),
+        _measured(lambda i, j: pixel_distances(images[i], pictures[j]), first, second, images[0].size),
     )
 
 
@@ -96,7 +99,8 @@ def close_pairs(
     ready, other_ready = _projected(_directions(rows), None if alone else _directions(others))
     # of two unit vectors the squared distance is 2 (1 - cos)
     reach = np.sqrt(2 * most)
-    return _search(ready, other_ready, reach, most, lambda i, j: cosine_distances(rows[i], others[j]), tick)
+    distances = partial(_measured, lambda i, j: cosine_distances(rows[i], others[j]), size=rows.shape[1])
+    return _search(ready, other_ready, reach, most, distances, tick)
 
 
 def close_pictures(
@@ -111,7 +115,8 @@ def close_pictures(
     _require_most(most)
     ready, other_ready = _projected(_thumbnails(images), None if alone else _thumbnails(others))
     reach = most * np.sqrt(np.prod(images.shape[1:]))
-    return _search(ready, other_ready, reach, most, lambda i, j: pixel_distances(images[i], others[j]), tick)
+    distances = partial(_measured, lambda i, j: pixel_distances(images[i], others[j]), size=images[0].size)
+    return _search(ready, other_ready, reach, most, distances, tick)
 
 
 def cosine_distances(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -148,7 +153,7 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     the last whole square are left out.
     """
     count, height, width, channels = images.shape
-    cell = min(CELL, height, width)
+    cell = min(max(CELL, -(-max(height, width) // CELLS)), height, width)
     down, across = height // cell, width // cell
     whole = images[:, : down * cell, : across * cell]
     sums = whole.reshape(count, down, cell, across, cell, channels).sum(axis=(2, 4), dtype=np.int64)
@@ -185,9 +190,7 @@ def _search(
     """Pairs of projected rows at most `reach` apart whose measured distance is at most `most`."""
     parts = [Pairs(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.float64)))]
     for done, first, second in _candidates(rows, others, reach):
-        distances = np.concatenate(
-            [np.zeros(0), *(measure(first[piece], second[piece]) for piece in _pieces(len(first)))]
-        )
+        distances = measure(first, second)
         near = distances <= most
         parts.append(Pairs(first[near], second[near], distances[near]))
         if tick is not None:
@@ -223,10 +226,11 @@ def _candidates(
         yield end, first[ordered], second[ordered]
 
 
-def _pieces(count: int) -> list[slice]:
-    """Slices that cover range(count), of as many pairs as are measured together."""
-    step = BLOCK_BYTES // (8 * 4096)
-    return [slice(start, start + step) for start in range(0, count, step)]
+def _measured(measure: Measure, first: np.ndarray, second: np.ndarray, size: int) -> np.ndarray:
+    """The distances (P,) of pairs of rows of so many numbers, measured for some pairs at a time."""
+    step = max(1, BLOCK_BYTES // (8 * max(USUAL, size)))
+    pieces = [slice(start, start + step) for start in range(0, len(first), step)]
+    return np.concatenate([np.zeros(0), *(measure(first[piece], second[piece]) for piece in pieces)])
 
 
 def _matching(

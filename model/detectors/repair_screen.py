@@ -36,8 +36,18 @@ WHOLE = step.USUAL_PIXELS  # pixels of an image up to which an ingest repairs ea
 
 def positions_of(shape: tuple[int, ...]) -> int:
     """M, how many positions are tried of images of `shape` (H, W, C)."""
-    pixels = shape[0] * shape[1]
-    return min(pixels, POSITIONS if pixels <= WHOLE else POSITIONS_OF_LARGE)
+    return min(shape[0] * shape[1], POSITIONS if repairs_whole(shape) else POSITIONS_OF_LARGE)
+
+
+def repairs_whole(shape: tuple[int, ...]) -> bool:
+    """Whether an ingest repairs every pixel of images of `shape` (H, W, C)."""
+    return shape[0] * shape[1] <= WHOLE
+
+
+def usual_repair(function: step.Function, images: np.ndarray) -> Repair:
+    """The repair sweep of an ingest, in one piece; see `usual_stream`."""
+    parts = [part for _, part in usual_stream(function, images)]
+    return Repair(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
 
 def usual_stream(
@@ -47,7 +57,7 @@ def usual_stream(
 
     Arguments as of `repair_stream` and `screened_stream`.
     """
-    if images.shape[1] * images.shape[2] <= WHOLE:
+    if repairs_whole(images.shape[1:]):
         return repair_stream(function, images, together=together)
     return screened_stream(function, images, together=together)
 

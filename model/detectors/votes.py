@@ -5,11 +5,16 @@ neighbors (arXiv 1803.04765). Everything here is a pure function of the neighbor
 
 Axes: N cases, k_max neighbors in the order of their rank, K classes. Column k - 1 of a result is for the
 first k neighbors, so one call answers every k.
+
+A case's neighbors have at most k_max labels, however many classes there are: these are counted, for some
+cases at a time, so that memory does not grow with K.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+
+BLOCK = 1024  # cases that are counted at a time
 
 
 def votes(neighbor_labels: np.ndarray, classes: int) -> np.ndarray:
@@ -43,9 +48,13 @@ def count_others(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.
 
 def count_most_frequent_other(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Rule "max-class": neighbors of the most frequent single other class, as `unexpected_counts`."""
-    others = np.arange(classes)[None, None, :] != predicted[:, None, None]
-    most: np.ndarray = np.where(others, votes(labels, classes), 0).max(axis=2)
-    return most
+
+    def count(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        names, counts = _count_labels(labels, classes)
+        most: np.ndarray = np.where((names != predicted[:, None])[:, None], counts, 0).max(axis=2)
+        return most
+
+    return _in_blocks(count, labels, predicted)
 
 
 # The words for them are in `db.vocabulary.RULES`.
@@ -67,9 +76,32 @@ def alarms(counts: np.ndarray, threshold: float | np.ndarray) -> np.ndarray:
 
 def majority_classes(neighbor_labels: np.ndarray, *, classes: int) -> np.ndarray:
     """The most frequent label among the first k where it is unique, else -1: (N, k_max) int64."""
-    counts = votes(neighbor_labels, classes)
-    unique = (counts == counts.max(axis=2, keepdims=True)).sum(axis=2) == 1
-    return np.where(unique, counts.argmax(axis=2), -1)
+
+    def majority(labels: np.ndarray) -> np.ndarray:
+        names, counts = _count_labels(labels, classes)
+        unique = (counts == counts.max(axis=2, keepdims=True)).sum(axis=2) == 1
+        return np.where(unique, np.take_along_axis(names, counts.argmax(axis=2), axis=1), -1)
+
+    return _in_blocks(majority, _labels("neighbor_labels", neighbor_labels, 2, classes))
+
+
+def _count_labels(labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Names (N, L) of labels, and how many of the first k neighbors have each: (N, k_max, L) int64.
+
+    Each label of (N, k_max) counts in one place. L is the smaller of K and k_max: of many classes, a label
+    counts at the place of its first neighbor, and other places count nothing.
+    """
+    count, k_max = labels.shape
+    if classes <= k_max:
+        return np.broadcast_to(np.arange(classes), (count, classes)), votes(labels, classes)
+    first = (labels[:, :, None] == labels[:, None, :]).argmax(axis=2)
+    return labels, np.cumsum(first[:, :, None] == np.arange(k_max)[None, None, :], axis=1)
+
+
+def _in_blocks(work: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """What `work` gives for arrays (N, ...), for some cases at a time."""
+    starts = range(0, max(1, len(arrays[0])), BLOCK)
+    return np.concatenate([work(*(array[first : first + BLOCK] for array in arrays)) for first in starts])
 
 
 def recovered_classes(alarm: np.ndarray, majority: np.ndarray, predicted: np.ndarray) -> np.ndarray:

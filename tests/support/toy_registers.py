@@ -75,9 +75,9 @@ def add_to_registers() -> tuple[str, ...]:
     methods.METHODS[NAME] = methods.Method(
         NAME,
         (whole("toy_tries", 2, "generations of the toy attack", 0),),
-        variant=lambda values: f"{values['toy_tries']} tries",
-        population=lambda values, positions: 48,
-        queries=lambda values, positions: 48 * (1 + values["toy_tries"]),
+        variant=lambda values, shape: f"{values['toy_tries']} tries",
+        population=lambda values, shape: 48,
+        queries=lambda values, shape: 48 * (1 + values["toy_tries"]),
         load=lambda: attack,
     )
     vocabulary.DETECTORS[NAME] = vocabulary.Detector(

@@ -41,8 +41,13 @@
     const readout = document.querySelector(".map-readout");
     if (!readout) return;
     const label = map.classes[place];
+    const where = `row ${row * map.stride}, column ${column * map.stride}: `;
+    if (map.margins[place] === null) {
+      readout.replaceChildren(`${where}not tried`);
+      return;
+    }
     const parts = [
-      `row ${row}, column ${column}: ${signed(map.margins[place])} `,
+      `${where}${signed(map.margins[place])} `,
       colored("class-name", map.marks[label], map.names[label]),
     ];
     if (map.palette) {

@@ -40,6 +40,8 @@ def read_vulnerability(engine: Engine, case: db.read.CaseDetail) -> MapContent |
         margins=stored.margins,
         classes=stored.classes,
         levels=stored.levels,
+        channels=stored.channels,
+        stride=stored.stride,
         true=case.true_name or case.class_names[case.predicted_class],
         names=case.class_names,
         attacked=attacked,

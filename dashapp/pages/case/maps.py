@@ -175,12 +175,18 @@ def _picture(
 
 
 def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
-    """What the browser shows for each position: margins in hundredths, classes, colors, row by row."""
+    """What the browser shows for each position: margins in hundredths, classes, colors, row by row.
+
+    A margin is null where nothing was tried.
+    """
     height, width = over.margins.shape
+    tried = np.isfinite(over.margins).ravel().tolist()
+    hundredths = np.round(100 * np.nan_to_num(over.margins, neginf=0)).astype(int).ravel().tolist()
     values = {
         "height": height,
         "width": width,
-        "margins": np.round(100 * over.margins).astype(int).ravel().tolist(),
+        "stride": over.stride,
+        "margins": [one if known else None for one, known in zip(hundredths, tried, strict=True)],
         "classes": over.classes.ravel().tolist(),
         "names": case.class_names,
         "marks": [theme.class_color(index) for index in range(len(case.class_names))],

@@ -1,7 +1,7 @@
 """Maps over a case's images: the vulnerability of each position, and the effect of a repair there; and conv
 maps before the attack.
 
-Axis letters: H rows, W columns.
+Axis letters: H rows, W columns; of a map with a stride, only those that were tried.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from db.schema import cases, images, layers, original_activations, repairs, samp
 if TYPE_CHECKING:
     import numpy as np
 
-CORNERS, GRID = "corners", "grid-"  # the sets of colors of a sweep: 2, or N, levels per channel
+# The sets of colors of a sweep: 2, or N, levels per channel, and N grays. A stride may follow.
+CORNERS, GRID, GRAYS, STRIDE = "corners", "grid-", "grays-", ", stride "
 
 
 class PixelMap(NamedTuple):
@@ -26,7 +27,25 @@ class PixelMap(NamedTuple):
     margins: np.ndarray  # (H, W) float32, logits: the best other class's lead over the present one
     classes: np.ndarray  # (H, W) int64, that other class
     colors: np.ndarray | None  # (H, W, 3) uint8, the color with that effect; None: the pixel is repaired
-    levels: int | None  # colors tried: levels^3; None as above
+    levels: int | None  # colors tried: levels^channels; None as above
+    channels: int = 3  # 1: grays were tried
+    stride: int = 1  # of the positions: row i of the map is row i x stride of the image; so are columns
+
+
+class Tried(NamedTuple):
+    """What a sweep tried."""
+
+    levels: int
+    channels: int
+    stride: int
+
+
+def tried_in(variant: str) -> Tried:
+    """The set of colors and the stride that the variant of a sweep names."""
+    colors, _, stride = variant.partition(STRIDE)
+    gray = colors.startswith(GRAYS)
+    levels = 2 if colors == CORNERS else int(colors.removeprefix(GRAYS if gray else GRID))
+    return Tried(levels, 1 if gray else 3, int(stride or 1))
 
 
 class RepairMaps(NamedTuple):
@@ -37,7 +56,7 @@ class RepairMaps(NamedTuple):
 
 
 def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
-    """Read the map of a case's sample before any attack; of several maps, the one of the most colors.
+    """Read the map of a case's sample before any attack; of several, that of most positions and colors.
 
     Raises:
         LookupError: there is no such case.
@@ -53,13 +72,15 @@ def vulnerability_map(engine: Engine, case_id: int) -> PixelMap | None:
         rows = connection.execute(query).all()
     if not rows:
         return None
-    best = max(rows, key=lambda row: _levels(row.variant))
-    shape, levels = (best.height, best.width), _levels(best.variant)
+    tried, best = max(
+        ((tried_in(row.variant), row) for row in rows), key=lambda pair: (-pair[0].stride, pair[0].levels)
+    )
+    shape, levels = (best.height, best.width), tried.levels
     indices = np.frombuffer(best.colors, "<u2").reshape(shape).astype(int)
     steps = np.rint(np.linspace(0, 255, levels)).astype(np.uint8)
-    digits = [indices // levels**2, indices // levels % levels, indices % levels]
-    colors = np.stack([steps[digit] for digit in digits], axis=-1)
-    return PixelMap(*_margins(best, shape), colors, levels)
+    digits = [indices // levels**place % levels for place in reversed(range(tried.channels))]
+    colors = np.stack([steps[digit] for digit in digits] * (3 // tried.channels), axis=-1)
+    return PixelMap(*_margins(best, shape), colors, *tried)
 
 
 def repair_maps(engine: Engine, case_id: int) -> RepairMaps:
@@ -121,7 +142,3 @@ def _margins(row: AnyRow, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarra
     margins = np.frombuffer(row.margins, "<f2").reshape(shape).astype(np.float32)
     width = "u1" if len(row.classes) == shape[0] * shape[1] else "<u2"
     return margins, np.frombuffer(row.classes, width).reshape(shape).astype(np.int64)
-
-
-def _levels(variant: str) -> int:
-    return 2 if variant == CORNERS else int(variant.removeprefix(GRID))
