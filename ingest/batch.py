@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from db.vocabulary import METRIC, METRICS, PARTITIONS, SCREENINGS
 from model.attacks.methods import EVOLUTION, METHODS, SWEEP, Method, all_parameters, stride_of
 
+if TYPE_CHECKING:
+    from model.data.dataset import Dataset
+
 # Targets: any wrong class, one drawn for each image, every wrong one.
 ANY, RANDOM, ALL = ("none", "random", "all")
+MOST_ATTACKS = 1_000_000  # with all targets of all images: each is a row
 
 # The random streams of a batch, by what is drawn from them. The number of a stream must never change: with
 # another one, the same seed would make other cases. Attacks draw by keys from `jax.random.key(seed)`.
@@ -196,6 +200,11 @@ def stride_words(values: Mapping[str, Any], shape: Sequence[int]) -> str:
         f"{tried} of {shape[0]} x {shape[1]} positions: every {stride} rows and columns one "
         "(--stride 1 tries them all)"
     )
+
+
+def count_attacks(test: Dataset) -> int:
+    """How many attacks all targets of all images are."""
+    return len(test) * (len(test.class_names) - 1)
 
 
 def check_possible(batch: Batch, images: int) -> None:

@@ -21,7 +21,7 @@ from db.engine import locks_rows, writing
 from db.read.for_ingest import batches
 from db.vocabulary import RULES
 from ingest import record
-from ingest.batch import Batch, check_possible
+from ingest.batch import Batch, check_possible, sweep_settings
 from ingest.stages import candidates, cases, tuning
 from ingest.stages.attack import search
 from ingest.stages.duplicates import find_duplicates
@@ -101,7 +101,8 @@ def ingest(
             turn=turn,
             naming=naming,
         )
-        tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, maps=maps, repairs=repairs)
+        wanted = {"maps": maps, "repairs": repairs}
+        tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, stride=batch.stride, **wanted)
     return Report(cases.task.network_id, cases.added, cases.missing, tuned)
 
 
@@ -138,17 +139,24 @@ def add_cases(
 
 
 def explain_cases(
-    task: Task, metrics: Sequence[str], *, levels: int = 2, maps: bool = True, repairs: bool = True
+    task: Task,
+    metrics: Sequence[str],
+    *,
+    levels: int = 2,
+    stride: int = 0,
+    maps: bool = True,
+    repairs: bool = True,
 ) -> bool:
     """The second half: all further facts about every case of the network; returns whether it could tune.
 
-    maps: whether to sweep the source image of every case for its vulnerability map. repairs: whether to
-        repair the image of every case and its original pixel by pixel.
+    maps: whether to sweep the source image of every case for its vulnerability map, with so many levels of
+        each channel and this stride (0: the usual one). repairs: whether to repair the image of every case
+        and its original pixel by pixel.
     """
     engine, network_id = task.engine, task.network_id
     write_missing_originals(task)
     if maps:
-        map_cases(task, levels)
+        map_cases(task, levels, stride)
     if repairs:
         repair_cases(task)
     with engine.connect() as connection:
@@ -200,8 +208,10 @@ def _task(
 ) -> tuple[Task, int | None]:
     """The task, and the id of the batch if the database has it; the batch is then renamed at once."""
     loaded = chosen.load(weights, chosen.images_of(test))
-    # Before any work, report an unknown class, and a network that cannot be evaluated in this form.
+    # Before any work, report an unknown class, colors that such images do not have, and a network that cannot
+    # be evaluated in this form.
     candidates.target_classes(batch, test)
+    sweep_settings(batch.parameters, test.images.shape[1:])
     fastest(loaded.network, pixels=batch.pixels, form=evaluation)
     migrate.make_or_require_current(engine)
     if turn is not None:

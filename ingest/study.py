@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,9 @@ from db import engine as databases
 from db.read.for_ingest import evaluated
 from db.runs.batch_names import normal_name
 from db.vocabulary import METRICS, PARTITIONS, REFERENCES, RULES
-from ingest.batch import ALL, ANY, Batch
-from ingest.command import add_scheduler, say_batch
-from model.attacks.methods import SWEEP
+from ingest.batch import ALL, ANY, MOST_ATTACKS, RANDOM, Batch, count_attacks
+from ingest.command import add_parameter, add_scheduler, say_batch
+from model.attacks.methods import STRIDE, SWEEP
 from model.data.registry import add_dataset_option
 from model.network.architecture import SCALED
 from model.network.chosen import add_network_option
@@ -45,6 +45,8 @@ class Plan:
     layers: tuple[str, ...] = (SCALED,)  # compared besides flatten, the dense ones and composed
     distances: tuple[int, ...] = (16, 32, 64, 128)  # from the median, for the attack that stays near it
     name: str | None = None  # of the sets, which add their own names; None: as usual
+    stride: int = 0  # of the positions that a sweep tries; 0: the usual one for images of that size
+    targets: str = ALL  # of the targeted set
 
     def names(self) -> dict[str, str | None]:
         """The name of each set; None: as usual. Raises ValueError for an invalid name."""
@@ -54,7 +56,7 @@ class Plan:
 
     def batches(self) -> dict[str, Batch]:
         """The two sets of cases; targets as in the paper, and any wrong class."""
-        sets = {"targeted": ALL, "untargeted": ANY}
+        sets = {"targeted": self.targets, "untargeted": ANY}
         return {
             name: Batch(
                 dataset=self.dataset,
@@ -62,11 +64,18 @@ class Plan:
                 attack=SWEEP.name,
                 targets=targets,
                 seed=self.seed,
+                stride=self.stride,
                 metrics=self.metrics,
                 layers=self.layers,
             )
             for name, targets in sets.items()
         }
+
+    def fitted(self, test: Dataset) -> Plan:
+        """The same plan; where all targets of all images would be too many, with one drawn for each image."""
+        if count_attacks(test) <= MOST_ATTACKS:
+            return self
+        return replace(self, targets=RANDOM)
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Outcome:
     network_id: int
     lacking: dict[tuple[str, str, str], int]  # missing cases by set, partition and kind
     evaluated: bool
+    plan: Plan  # as it was fitted to the data set
 
 
 def study(
@@ -95,6 +105,7 @@ def study(
 
     weights, load = weights or checkpoint.BUNDLED, load or registry.load
     lacking: dict[tuple[str, str, str], int] = {}
+    plan = plan.fitted(load(plan.dataset, "test"))
     with turn_on(engine, load) as turn:
         for set_, batch in plan.batches().items():
             naming = Naming(plan.names()[set_], f"study {set_}")
@@ -104,7 +115,7 @@ def study(
         explain_cases(task, plan.metrics, maps=False)
         attack_near_median(task, _fooled(task), plan.distances)
         done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)
-    return Outcome(task.network_id, lacking, done)
+    return Outcome(task.network_id, lacking, done, plan)
 
 
 def _fooled(task: Task) -> list[int]:
@@ -138,6 +149,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"compare this one too: a conv layer, or {SCALED} (default: {SCALED})",
     )
+    add_parameter(parser, STRIDE)
     add_network_option(parser)
     add_scheduler(parser)
     parser.add_argument(
@@ -161,13 +173,16 @@ def run_options(options: argparse.Namespace) -> Outcome:
         metrics=tuple(dict.fromkeys(options.metric or usual.metrics)),
         layers=tuple(dict.fromkeys(options.layer or usual.layers)),
         name=options.name,
+        stride=options.stride,
     )
     plan.names()  # report an invalid name before any work
     devices.use_all_cores()
     database = databases.create(options.database)
     with crew_at(options.scheduler, database) as crew:
         outcome = study(database, plan, weights=options.network, crew=crew)
-    for batch in plan.batches().values():
+    if outcome.plan.targets == RANDOM:
+        print(f"targeted set: one target drawn for each image, as all would be over {MOST_ATTACKS:,} attacks")
+    for batch in outcome.plan.batches().values():
         say_batch(database, outcome.network_id, batch)
     for (set_, partition, kind), count in sorted(outcome.lacking.items()):
         print(

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ingest.batch import ALL, ANY, RANDOM, Batch
+from ingest.batch import ALL, ANY, MOST_ATTACKS, RANDOM, Batch, count_attacks
 from model.data.dataset import Dataset
 
-MOST_ATTACKS = 1_000_000  # on all images with all targets, each a row
 Pair = tuple[int, int | None]  # an image's index into the split, and the class to reach; None: any wrong one
 
 
@@ -88,7 +87,7 @@ def target_classes(batch: Batch, test: Dataset) -> np.ndarray | None:
         step = random.integers(1, len(names), count)
         return ((test.labels + step) % len(names))[:, None]
     if batch.targets == ALL:
-        attacks = count * (len(names) - 1)
+        attacks = count_attacks(test)
         if attacks > MOST_ATTACKS:
             raise ValueError(
                 f"--targets {ALL}: {len(names) - 1:,} targets of {count:,} images are up to {attacks:,} "
