@@ -1,11 +1,13 @@
-"""Random networks from ONNX files give the logits that onnxruntime gives."""
+"""Networks from ONNX files, of random layers and in any order of axes, give the logits that onnxruntime gives."""
 
 from functools import partial
 
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto
 
+from model.network.architecture import Pixels
 from tests.support.onnx_models import Model, compare
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -205,3 +207,30 @@ def test_each_block(same, block):
 def test_each_end(same, end):
     model = Model(2, (3, 5, 4))
     same(model, end(model, *convolution(model, "image", *model.shape)))
+
+
+def test_images_in_other_orders(same):
+    """Channels last with and without a transpose, no channels, whole bytes, and a fixed number of images."""
+    moved = Model(10, (5, 6, 3))
+    y = moved.conv(moved.add("Transpose", "image", perm=[0, 3, 1, 2]), 3, 4)
+    y = moved.head(moved.add("Transpose", moved.add("Relu", y), perm=[0, 2, 3, 1]), 48)
+    foreign = same(moved, y, arrange=lambda x: x)
+    assert foreign.architecture.input_shape == (5, 6, 3)
+    assert not foreign.notes
+
+    gray = Model(11, (5, 6))
+    y = gray.conv(gray.add("Unsqueeze", "image", gray.whole(1)), 1, 4)
+    assert same(gray, gray.head(y, 48), arrange=lambda x: x[..., 0]).architecture.input_shape == (5, 6, 1)
+
+    few = Model(12, (3, 4, 3))  # channels first or last? The transpose tells
+    y = few.conv(few.add("Transpose", "image", perm=[0, 3, 1, 2]), 3, 2, (1, 1))
+    foreign = same(few, few.head(y, 24), arrange=lambda x: x)
+    assert foreign.architecture.input_shape == (3, 4, 3)
+
+    whole = Model(13, (3, 4, 5))
+    whole.elements = TensorProto.UINT8
+    y = whole.add("Mul", whole.add("Cast", "image", to=TensorProto.FLOAT), whole.put(1 / 255))
+    y = whole.add("Reshape", whole.conv(y, 3, 2, (1, 1)), whole.whole(3, 40))
+    foreign = same(whole, whole.gemm(y, 40, 3), dims=(3, 3, 4, 5))
+    assert foreign.architecture.pixels == Pixels(scale="byte")
+    assert foreign.notes[1] == "it takes whole bytes, 0 to 255"

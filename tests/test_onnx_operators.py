@@ -200,33 +200,6 @@ def test_constants_are_computed(same):
     assert kinds(foreign) == ["Affine", "Flatten", "Dense"]
 
 
-def test_images_in_other_orders(same):
-    """Channels last with and without a transpose, no channels, whole bytes, and a fixed number of images."""
-    moved = Model(10, (5, 6, 3))
-    y = moved.conv(moved.add("Transpose", "image", perm=[0, 3, 1, 2]), 3, 4)
-    y = moved.head(moved.add("Transpose", moved.add("Relu", y), perm=[0, 2, 3, 1]), 48)
-    foreign = same(moved, y, arrange=lambda x: x)
-    assert foreign.architecture.input_shape == (5, 6, 3)
-    assert not foreign.notes
-
-    gray = Model(11, (5, 6))
-    y = gray.conv(gray.add("Unsqueeze", "image", gray.whole(1)), 1, 4)
-    assert same(gray, gray.head(y, 48), arrange=lambda x: x[..., 0]).architecture.input_shape == (5, 6, 1)
-
-    few = Model(12, (3, 4, 3))  # channels first or last? The transpose tells
-    y = few.conv(few.add("Transpose", "image", perm=[0, 3, 1, 2]), 3, 2, (1, 1))
-    foreign = same(few, few.head(y, 24), arrange=lambda x: x)
-    assert foreign.architecture.input_shape == (3, 4, 3)
-
-    whole = Model(13, (3, 4, 5))
-    whole.elements = TensorProto.UINT8
-    y = whole.add("Mul", whole.add("Cast", "image", to=TensorProto.FLOAT), whole.put(1 / 255))
-    y = whole.add("Reshape", whole.conv(y, 3, 2, (1, 1)), whole.whole(3, 40))
-    foreign = same(whole, whole.gemm(y, 40, 3), dims=(3, 3, 4, 5))
-    assert foreign.architecture.pixels == Pixels(scale="byte")
-    assert foreign.notes[1] == "it takes whole bytes, 0 to 255"
-
-
 def test_a_network_that_scales_bytes_itself_gets_bytes(tmp_path):
     """As Keras models do that begin by dividing by 255, and those that subtract a mean from bytes."""
     for number, (kind, constant, scale) in enumerate(
@@ -239,6 +212,12 @@ def test_a_network_that_scales_bytes_itself_gets_bytes(tmp_path):
         assert ("it scales pixels of 0..255 itself: it gets bytes" in foreign.notes) == (scale == "byte")
         asked = onnx_file.read(tmp_path / "net.onnx", pixels=Pixels(mean=(0.5,)))
         assert asked.architecture.pixels == Pixels(mean=(0.5,))
+
+
+def test_a_sigmoid_for_each_class(same):
+    model = Model(18, (3, 4, 4))
+    foreign = same(model, model.add("Sigmoid", model.head("image", 48)))
+    assert "it ends in a sigmoid for each class: these values count as logits" in foreign.notes
 
 
 def test_weights_of_other_types_become_float32(tmp_path, same):
@@ -272,7 +251,7 @@ def test_layers_are_named_after_their_weights(same):
     )
     foreign = same(model, model.head(x, 16))
     names = [layer.name for layer in foreign.architecture.layers]
-    assert names == ["layer1_0_conv1", "layer1_0_bn1", "layer1_0_bn1_flat", "gemm_4"]
+    assert names == ["layer1_0_conv1", "layer1_0_bn1", "flatten_3", "gemm_4"]
     assert foreign.architecture.name == "net"
 
 

@@ -72,6 +72,7 @@ def flatten_axes(node: Node) -> Tensor:
     dims, rank = value.dims, len(value.axes)
     axis = node.integer("axis", 1)
     axis = rank if axis == rank else node.axis(axis, rank)
+    node.build.row_labels.setdefault(value.source, node.label)
     return _reshaped(node, value, [math.prod(dims[:axis]), math.prod(dims[axis:])])
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from model.network.architecture import INPUT
 from model.network.foreign import ForeignError, name_layer
 from model.network.layers import Flatten, Layer, Shape
 from model.network.onnx_values import Value, order_of_map
@@ -28,6 +27,7 @@ class Build:
     layers: list[Layer] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     flattened: dict[str, Value] = field(default_factory=dict)  # by the map
+    row_labels: dict[str, str] = field(default_factory=dict)  # likewise: the name of its flatten layer
     notes: dict[str, None] = field(default_factory=dict)
 
     def add(
@@ -72,7 +72,7 @@ class Build:
         if not value.is_map:
             return value
         if value.source not in self.flattened:
-            label = "flatten" if value.source == INPUT else f"{value.source}_flat"
+            label = self.row_labels.get(value.source, "flatten")
             name = self.add(Flatten, label, (value.source,))
             self.flattened[value.source] = Value(name, self.shapes[name], value.batch, ())
         axes = tuple("D" if set(axis) & set("HWC") else axis for axis in value.axes)

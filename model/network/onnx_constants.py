@@ -51,6 +51,8 @@ def compute(node: onnx.NodeProto, inputs: Sequence[np.ndarray | None], opset: in
     except Exception as error:  # whatever a library's own code raises on what a stranger wrote
         raise ValueError(" ".join(f"{type(error).__name__} {error}".split())[:120]) from None
     array = np.asarray(results[0])
+    if array.dtype.kind in "cOSU":
+        raise ValueError(f"{array.dtype}: expected numbers")
     return to_float32(array) if array.dtype.kind not in "iub" else array
 
 
@@ -60,8 +62,10 @@ def _check_size(node: onnx.NodeProto, arrays: Sequence[np.ndarray]) -> None:
     if node.op_type in BROADCAST:
         size = math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
     elif node.op_type in FILLED and arrays:
-        shapes = [array.shape for array in arrays[:-1]]
-        size = math.prod(np.broadcast_shapes(*shapes, tuple(arrays[-1].reshape(-1).tolist())))
+        *others, sides = arrays
+        if sides.dtype.kind not in "iu" or sides.ndim != 1 or (sides < 0).any():
+            raise ValueError("a shape that is no list of whole numbers from 0")
+        size = math.prod(np.broadcast_shapes(*(array.shape for array in others), tuple(sides.tolist())))
     elif node.op_type == "Gather":
         size = math.prod(side for array in arrays for side in array.shape)
     if size > MOST:

@@ -42,8 +42,6 @@ def walk(build: Build, graph: onnx.GraphProto, opset: int, first: tuple[str, Val
                     "neither a weight nor an output of a layer before it"
                 )
             inputs.append(None if not source else known[source] if source in known else tensors[source])
-        if proto.domain not in STANDARD:
-            raise refuse_layer(build.path, name, f"{proto.domain[:40]}.{kind}")
         known[proto.output[0]] = _evaluate(build, tensors, proto, inputs, opset)
     if tensors.converted:
         build.notes[f"weights in {' and '.join(sorted(tensors.converted))} were made float32"] = None
@@ -57,6 +55,7 @@ def _evaluate(
 ) -> Tensor:
     """The first output of a node."""
     name, kind = _name(proto), proto.op_type
+    _check_form(build.path, proto, opset)
     if kind == "Constant":
         return _constant(build.path, tensors, proto)
     constants = [tensor for tensor in inputs if tensor is None or isinstance(tensor, np.ndarray)]
@@ -82,6 +81,22 @@ def _evaluate(
         _label(proto, tensors),
     )
     return OPERATORS[kind](node)
+
+
+def _check_form(path: Path, proto: onnx.NodeProto, opset: int) -> None:
+    """Raise ForeignError where this version of the operator has not so many inputs, or other attributes."""
+    name, kind = _name(proto), proto.op_type
+    if proto.domain not in STANDARD:
+        raise refuse_layer(path, name, f"{proto.domain[:40]}.{kind}")
+    try:
+        schema = onnx.defs.get_schema(kind, opset)
+    except onnx.defs.SchemaError:
+        raise refuse_layer(path, name, kind) from None
+    unknown = [each.name[:40] for each in proto.attribute if each.name not in schema.attributes]
+    if unknown:
+        raise refuse_layer(path, name, kind, f"with {unknown[0]!r}, which version {opset} does not know")
+    if len(proto.input) > schema.max_input:
+        raise refuse_layer(path, name, kind, f"with {len(proto.input)} inputs")
 
 
 def _ordered(path: Path, graph: onnx.GraphProto, output: str) -> Iterator[onnx.NodeProto]:

@@ -130,6 +130,9 @@ def _find_logits(build: Build, tensor: np.ndarray | Value | Pointwise, output: s
         raise ForeignError(
             f"{label} is a flattened map: expected the logits of a dense or pooled layer; {WAY_OUT}"
         )
+    ends = {layer.name: getattr(layer, "function", "") for layer in build.layers}
+    if ends.get(value.source) == "sigmoid":
+        build.notes["it ends in a sigmoid for each class: these values count as logits"] = None
     if value.softmax:
         build.notes["softmax taken off: the logits before it are what is compared"] = None
     return value

@@ -81,9 +81,9 @@ def normalize_batch(node: Node) -> Tensor:
     for name, array in arrays.items():
         if array.shape != expected:
             raise node.refuse(f"its {name} has the shape {array.shape}: expected {expected}")
-    if (arrays["variance"] < 0).any():
-        raise node.refuse("its variance is below 0")
     epsilon = float(np.float32(node.number("epsilon", 1e-5)))
+    if epsilon < 0 or (arrays["variance"] + epsilon <= 0).any():
+        raise node.refuse("of a variance that is not above 0")
     ours = {name: to_ours(value, array) for name, array in arrays.items()}
     name = node.build.add(layers.BatchNorm, node.label, (value.source,), ours, epsilon=epsilon)
     return replace(value, source=name)

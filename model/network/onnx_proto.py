@@ -91,8 +91,18 @@ def _check_fields(path: Path, content: bytes) -> None:
             if count > MOST_FIELDS:
                 raise ForeignError(f"network {path}: more than {MOST_FIELDS:,} fields: {EXPECTED}")
             field = descriptor.fields_by_number.get(number)
-            if stop > start and field is not None and field.message_type is not None:
+            if field is not None and field.message_type is not None and stop > start:
                 pending.append((start, stop, field.message_type))
+            elif field is not None and field.type == field.TYPE_STRING:
+                _check_text(path, content[start:stop])
+
+
+def _check_text(path: Path, content: bytes) -> None:
+    """Raise ForeignError where it is no UTF-8: the package would give it as bytes."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        raise ForeignError(f"network {path}: a name in it is no text: {EXPECTED}, whole") from None
 
 
 def _fields(path: Path, content: bytes, place: int, end: int) -> Iterator[tuple[int, int, int]]:

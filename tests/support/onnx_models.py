@@ -68,6 +68,26 @@ class Model:
         return path
 
 
+def graph_of(write, **options):
+    """A model of images (3, 4, 4) that a function (model) -> output writes."""
+    model = Model(0, (3, 4, 4))
+    return model.proto(write(model), **options)
+
+
+def with_weights(name, dims, content=b"", *, kind=TensorProto.FLOAT, **beside):
+    """A dense layer whose weights are declared so."""
+    model = Model(0, (3, 4, 4))
+    output = model.add("MatMul", model.add("Flatten", "image"), "w")
+    tensor = TensorProto(name="w", data_type=kind, dims=dims, raw_data=content)
+    if name is not None:
+        tensor = TensorProto(name="w", data_type=kind, dims=dims, data_location=TensorProto.EXTERNAL)
+        for key, value in {"location": name, **beside}.items():
+            tensor.external_data.add(key=key, value=str(value))
+    proto = model.proto(output)
+    proto.graph.initializer.append(tensor)
+    return proto
+
+
 def compare(folder, model, output, *, arrange=None, pixels=onnx_file.UNPREPARED, **options):
     """Our logits and onnxruntime's on random images are equal; gives what was read, a `Foreign`.
 
