@@ -1,4 +1,4 @@
-"""Networks from ONNX files, of random layers and in any order of axes, give the logits that onnxruntime gives."""
+"""Networks from ONNX files, in any order of axes, give the logits that onnxruntime gives."""
 
 from functools import partial
 
