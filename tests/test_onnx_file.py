@@ -233,4 +233,7 @@ def test_images_in_other_orders(same):
     y = whole.add("Reshape", whole.conv(y, 3, 2, (1, 1)), whole.whole(3, 40))
     foreign = same(whole, whole.gemm(y, 40, 3), dims=(3, 3, 4, 5))
     assert foreign.architecture.pixels == Pixels(scale="byte")
-    assert foreign.notes[1] == "it takes whole bytes, 0 to 255"
+    assert foreign.notes == (
+        "it takes whole bytes, 0 to 255",
+        "channels first in the file: put last, and what follows a flatten put in that order",
+    )

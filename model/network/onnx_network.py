@@ -16,7 +16,7 @@ from onnx import TensorProto
 
 from model.network.architecture import INPUT, Architecture, Pixels
 from model.network.foreign import WAY_OUT, Foreign, ForeignError, name_layer
-from model.network.layers import Affine, Layer
+from model.network.layers import Affine, Flatten, Layer
 from model.network.onnx_build import MOST_CELLS, Build
 from model.network.onnx_graph import walk
 from model.network.onnx_merge import tidy
@@ -36,16 +36,20 @@ def read_network(path: Path, pixels: Pixels) -> Foreign:
         raise ForeignError(f"network {path}: no ordinary file: expected an ONNX file")
     graph, opset, program = load_model(path)
     image, output = find_ends(path, graph)
-    value, arrangement = _read_input(path, graph, image)
-    notes = [arrangement]
+    value = _read_input(path, graph, image)
+    notes = []
     if image.type.tensor_type.elem_type in WHOLE:
         if pixels not in (Pixels(), replace(pixels, scale="byte")):
             raise ForeignError(f"network {path}: it takes whole bytes, 0 to 255: give the scale `byte`")
         pixels = replace(pixels, scale="byte")
         notes.append("it takes whole bytes, 0 to 255")
-    build = Build(path, {INPUT: value.shape}, notes=dict.fromkeys(filter(None, notes)))
+    build = Build(path, {INPUT: value.shape}, notes=dict.fromkeys(notes))
     logits = _find_logits(build, walk(build, graph, opset, (image.name, value), output), output)
     layers, arrays = tidy(build.layers, build.arrays, logits.source)
+    if value.has_order("NCHW") and value.shape[2] > 1:
+        flat = any(isinstance(layer, Flatten) for layer in layers)
+        after = ", and what follows a flatten put in that order" if flat else ""
+        build.notes[f"channels first in the file: put last{after}"] = None
     if pixels == Pixels() and _expects_bytes(layers, arrays):
         pixels = Pixels(scale="byte")
         build.notes["it scales pixels of 0..255 itself: it gets bytes"] = None
@@ -57,8 +61,8 @@ def read_network(path: Path, pixels: Pixels) -> Foreign:
     return Foreign(architecture, arrays, tuple(build.notes), facts)
 
 
-def _read_input(path: Path, graph: onnx.GraphProto, image: onnx.ValueInfoProto) -> tuple[Value, str]:
-    """The images that the file reads, and in words how they are arranged, where it is not our way."""
+def _read_input(path: Path, graph: onnx.GraphProto, image: onnx.ValueInfoProto) -> Value:
+    """The images that the file reads, as it arranges them."""
     tensor = image.type.tensor_type
     dims = [each.dim_value if each.HasField("dim_value") else 0 for each in tensor.shape.dim]
     shape = f"{image.name[:60]!r} has the shape ({', '.join(str(side or '?') for side in dims[:6])})"
@@ -85,11 +89,7 @@ def _read_input(path: Path, graph: onnx.GraphProto, image: onnx.ValueInfoProto) 
         raise ForeignError(f"network {path}: its input {shape}: {expected}; {WAY_OUT}")
     if math.prod(sides) * batch > MOST_CELLS:
         raise ForeignError(f"network {path}: its input {shape}: expected at most {MOST_CELLS:,} numbers")
-    moved = letters == "NCHW" and sides[2] > 1
-    note = (
-        "channels first (NCHW): read as rows, columns, channels, with dense weights after a flatten permuted"
-    )
-    return new_map(INPUT, sides, batch, letters), note if moved else ""
+    return new_map(INPUT, sides, batch, letters)
 
 
 def _is_moved(graph: onnx.GraphProto, name: str) -> bool:
