@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from model.network import onnx_file
 from model.network.foreign import ForeignError
+from model.network.onnx import file as onnx_file
 from tests.support.hostile_files import TIMES, damaged, little_memory, of, one_line, read_or_refused
 from tests.support.onnx_models import Model, with_weights
 

@@ -7,10 +7,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from model.network import layers, onnx_file
+from model.network import layers
 from model.network.activations import ACTIVATIONS
 from model.network.architecture import Pixels
-from model.network.onnx_pointwise import GRID, identify
+from model.network.onnx import file as onnx_file
+from model.network.onnx.pointwise import GRID, identify
 from model.network.pointwise import activate
 from tests.support.onnx_models import Model, compare
 

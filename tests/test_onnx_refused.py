@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from model.network import onnx_file, onnx_proto
 from model.network.foreign import WAY_OUT, ForeignError
+from model.network.onnx import file as onnx_file
+from model.network.onnx import proto as onnx_proto
 from tests.support.hostile_files import one_line
 from tests.support.onnx_models import Model, graph_of, with_weights
 

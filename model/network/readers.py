@@ -23,7 +23,7 @@ class Reader(NamedTuple):
 
 READERS = (
     Reader("Keras", (".h5", ".hdf5", ".keras"), "model.network.keras_file"),
-    Reader("ONNX", (".onnx",), "model.network.onnx_file"),
+    Reader("ONNX", (".onnx",), "model.network.onnx.file"),
 )
 OURS = {".safetensors": "safetensors", ".npz": "npz with a description beside it"}
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib", ".dill", ".mar")

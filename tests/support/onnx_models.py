@@ -5,8 +5,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from model.network import cnn, onnx_file
+from model.network import cnn
 from model.network.build import build
+from model.network.onnx import file as onnx_file
 
 
 class Model:

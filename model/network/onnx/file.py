@@ -23,5 +23,5 @@ def read(path: Path, *, pixels: Pixels = UNPREPARED) -> Foreign:
         raise ForeignError(
             f"network {path}: ONNX files need the extra `onnx`: run `pip install explainable-pixels[onnx]`"
         )
-    network: Foreign = import_module("model.network.onnx_network").read_network(path, pixels)
+    network: Foreign = import_module("model.network.onnx.network").read_network(path, pixels)
     return network

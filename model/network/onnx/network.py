@@ -17,12 +17,12 @@ from onnx import TensorProto
 from model.network.architecture import INPUT, Architecture, Pixels
 from model.network.foreign import WAY_OUT, Foreign, ForeignError, name_layer
 from model.network.layers import Affine, Flatten, Layer
-from model.network.onnx_build import MOST_CELLS, Build
-from model.network.onnx_graph import walk
-from model.network.onnx_merge import tidy
-from model.network.onnx_pointwise import Pointwise
-from model.network.onnx_proto import find_ends, load_model
-from model.network.onnx_values import Value, new_map
+from model.network.onnx.build import MOST_CELLS, Build
+from model.network.onnx.graph import walk
+from model.network.onnx.merge import tidy
+from model.network.onnx.pointwise import Pointwise
+from model.network.onnx.proto import find_ends, load_model
+from model.network.onnx.values import Value, new_map
 
 CHANNELS = (1, 3)  # gray or color
 LEAST_SCALE, MOST_MEAN = 0.05, 5  # of a normalization of pixels in 0..1
@@ -31,7 +31,7 @@ WHOLE = (TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64)
 
 
 def read_network(path: Path, pixels: Pixels) -> Foreign:
-    """The network in a file, with its weights. Raises what `model.network.onnx_file.read` raises."""
+    """The network in a file, with its weights. Raises what `model.network.onnx.file.read` raises."""
     if path.exists() and not path.is_file():
         raise ForeignError(f"network {path}: no ordinary file: expected an ONNX file")
     graph, opset, program = load_model(path)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from model.network import layers
-from model.network.onnx_arrange import (
+from model.network.onnx.arrange import (
     cast,
     drop_out,
     flatten_axes,
@@ -19,10 +19,10 @@ from model.network.onnx_arrange import (
     transpose_axes,
     unsqueeze_axes,
 )
-from model.network.onnx_functions import COMBINATIONS, FUNCTIONS, apply_function, combine
-from model.network.onnx_maps import convolve, pad, pool, pool_whole, reduce_axes
-from model.network.onnx_node import Node, Tensor
-from model.network.onnx_values import MAPS, Value, new_map, to_ours
+from model.network.onnx.functions import COMBINATIONS, FUNCTIONS, apply_function, combine
+from model.network.onnx.maps import convolve, pad, pool, pool_whole, reduce_axes
+from model.network.onnx.node import Node, Tensor
+from model.network.onnx.values import MAPS, Value, new_map, to_ours
 
 
 def multiply_matrix(node: Node) -> Tensor:

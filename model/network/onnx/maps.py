@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from model.network import layers
-from model.network.onnx_node import Node, Tensor
-from model.network.onnx_values import MAPS, Value, new_map, new_vector, to_ours
+from model.network.onnx.node import Node, Tensor
+from model.network.onnx.values import MAPS, Value, new_map, new_vector, to_ours
 
 MOST = 1 << 16  # cells of a kernel, a step or a margin
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from model.network.foreign import ForeignError, name_layer
 from model.network.layers import Flatten, Layer, Shape
-from model.network.onnx_values import Value, order_of_map
+from model.network.onnx.values import Value, order_of_map
 
 MOST_CELLS = 1 << 26  # of one layer's output
 MOST_LAYERS = 4096

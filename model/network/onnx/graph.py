@@ -13,13 +13,13 @@ import onnx
 from onnx import AttributeProto
 
 from model.network.foreign import ForeignError, refuse_layer
-from model.network.onnx_build import Build
-from model.network.onnx_constants import COMPUTED, compute
-from model.network.onnx_node import Node, Tensor
-from model.network.onnx_operators import KEEPING_SOFTMAX, OPERATORS
-from model.network.onnx_proto import STANDARD
-from model.network.onnx_tensors import Tensors
-from model.network.onnx_values import Value
+from model.network.onnx.build import Build
+from model.network.onnx.constants import COMPUTED, compute
+from model.network.onnx.node import Node, Tensor
+from model.network.onnx.operators import KEEPING_SOFTMAX, OPERATORS
+from model.network.onnx.proto import STANDARD
+from model.network.onnx.tensors import Tensors
+from model.network.onnx.values import Value
 
 WEIGHT = re.compile(r"(.+)\.(weight|kernel)")
 PARAMETRIC = ("Conv", "Gemm", "MatMul", "BatchNormalization")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from model.network.foreign import ForeignError, refuse_layer
-from model.network.onnx_build import Build
-from model.network.onnx_pointwise import Pointwise
-from model.network.onnx_values import Value
+from model.network.onnx.build import Build
+from model.network.onnx.pointwise import Pointwise
+from model.network.onnx.values import Value
 
 Tensor = np.ndarray | Value | Pointwise
 

@@ -11,7 +11,7 @@ import onnx
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
-from model.network.onnx_tensors import to_float32
+from model.network.onnx.tensors import to_float32
 
 MOST = 1 << 26  # numbers of one result
 SMALLER = (

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from onnx import TensorProto
 
-from model.network.onnx_node import Node, Tensor
-from model.network.onnx_values import Value, reshape, transpose
+from model.network.onnx.node import Node, Tensor
+from model.network.onnx.values import Value, reshape, transpose
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
 

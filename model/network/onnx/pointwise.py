@@ -17,8 +17,8 @@ import numpy as np
 
 from model.network.foreign import refuse_layer
 from model.network.layers import Activation, Add, Affine
-from model.network.onnx_build import Build
-from model.network.onnx_values import Value, same_order
+from model.network.onnx.build import Build
+from model.network.onnx.values import Value, same_order
 
 Function = Callable[..., np.ndarray]
 MOST_STEPS = 24  # operators of one expression

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from model.network.layers import Add
-from model.network.onnx_node import Node, Tensor
-from model.network.onnx_pointwise import MOST_STEPS, Function, Pointwise, add_affine, erf
-from model.network.onnx_values import Value, same_order, to_ours
+from model.network.onnx.node import Node, Tensor
+from model.network.onnx.pointwise import MOST_STEPS, Function, Pointwise, add_affine, erf
+from model.network.onnx.values import Value, same_order, to_ours
 
 
 def apply_function(node: Node) -> Tensor:
