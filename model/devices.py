@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 T = TypeVar("T")
+USUAL_PIXELS = 64 * 64  # of an image; of larger ones fewer are evaluated together
 TWO = 2  # minimum length of a block where every bit counts: another routine multiplies a single row
 
 
@@ -27,6 +28,11 @@ def use_all_cores(shares: int | None = None) -> None:
     except RuntimeError:
         return
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+
+
+def most_together(wanted: int, shape: Sequence[int]) -> int:
+    """How many images of `shape` (H, W, C) one pass takes: `wanted`, of images above 64 x 64 pixels fewer."""
+    return max(1, wanted * USUAL_PIXELS // max(USUAL_PIXELS, shape[0] * shape[1]))
 
 
 def in_blocks(

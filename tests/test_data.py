@@ -235,7 +235,7 @@ def test_a_damaged_sample_is_refused_in_one_line(small_sample, damage):
 # --- PNG ---
 
 
-@pytest.mark.parametrize("shape", [(32, 32, 3), (1, 1, 3), (7, 45, 3)])
+@pytest.mark.parametrize("shape", [(32, 32, 3), (1, 1, 3), (7, 45, 3), (28, 28, 1), (1, 1, 1), (256, 2, 1)])
 def test_png_gives_back_every_pixel_exactly(shape):
     image = np.random.default_rng(3).integers(0, 256, shape, np.uint8)
     content = encode_png(image)
@@ -247,9 +247,9 @@ def test_png_gives_back_every_pixel_exactly(shape):
 @pytest.mark.parametrize(
     "image",
     [np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)],
-    ids=["float", "gray", "four channels"],
+    ids=["float", "no channel", "four channels"],
 )
-def test_only_rgb_bytes_become_a_png(image):
+def test_only_rgb_and_gray_bytes_become_a_png(image):
     with pytest.raises(ValueError, match="expected uint8"):
         encode_png(image)
 

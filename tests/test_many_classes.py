@@ -1,5 +1,9 @@
-"""Networks of more classes than a byte can tell: sweeps, repairs, their rows, and what is read of them."""
+"""Networks of more classes than a byte can tell: attacks, sweeps, repairs, votes, and rows of them."""
 
+from collections import Counter
+from dataclasses import replace
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,10 +11,17 @@ from sqlalchemy import insert
 
 import db.read
 from db import schema
+from ingest.batch import Batch
 from ingest.record import maps
+from ingest.stages import candidates
+from ingest.stages import sweep as sweep_stage
+from ingest.study import Plan
 from model.attacks import sweep
+from model.attacks.loop import AttackResult
+from model.attacks.one_pixel import one_pixel_attack
 from model.attacks.step import as_function
-from model.detectors import repair
+from model.data.dataset import Dataset
+from model.detectors import repair, votes
 from model.detectors.repair_screen import screened_stream
 from tests.support import small_database
 
@@ -74,3 +85,87 @@ def test_a_class_has_a_byte_where_all_fit_and_else_two(largest):
     packed = maps.pack_classes(classes)
     assert len(packed) == (4 if largest == 255 else 8)
     assert np.frombuffer(packed, "u1" if largest == 255 else "<u2").tolist() == [0, 7, largest, 1]
+
+
+# ---- Votes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [2, 50, 51, 1000])
+def test_votes_of_many_classes_are_those_counted_class_by_class(classes, monkeypatch):
+    monkeypatch.setattr(votes, "BLOCK", 4)
+    random = np.random.default_rng(classes)
+    labels = random.integers(0, classes, (9, 50)) // 7 * 7  # so that classes come up several times
+    predicted = np.concatenate([labels[:5, 0], random.integers(0, classes, 4)])
+    counts = votes.unexpected_counts(labels, predicted, "max-class", classes=classes)
+    majority = votes.majority_classes(labels, classes=classes)
+    for case, k in [(case, k) for case in range(9) for k in (1, 2, 13, 50)]:
+        of_class = Counter(labels[case, :k].tolist())
+        others = [count for label, count in of_class.items() if label != predicted[case]]
+        assert counts[case, k - 1] == max(others, default=0)
+        (first, most), *rest = of_class.most_common(2)
+        assert majority[case, k - 1] == (-1 if rest and rest[0][1] == most else first)
+    total = votes.unexpected_counts(labels, predicted, classes=classes)
+    np.testing.assert_array_equal(total[:, -1], (labels != predicted[:, None]).sum(1))
+
+
+def test_no_cases_have_no_votes():
+    none = np.zeros((0, 50), int)
+    assert votes.majority_classes(none, classes=1000).shape == (0, 50)
+    assert votes.unexpected_counts(none, none[:, 0], "max-class", classes=1000).shape == (0, 50)
+
+
+# ---- Attacks that are written, and those that would be too many --------------------------------
+
+
+@pytest.mark.parametrize(
+    ("classes", "written"),
+    [
+        (3, [(7, None), (9, None), (7, 2), (7, 0), (9, 1), (9, 2)]),
+        (101, [(7, None), (9, None), (7, 5)]),
+    ],
+)
+def test_of_many_classes_only_wanted_targets_are_attacks_of_their_own(classes, written):
+    labels, aims = np.array([1, 0]), [[5] if classes > 5 else [2], [None]]
+    targets = sweep_stage._targets(labels, aims, classes)
+
+    def made(*shape):
+        return AttackResult(
+            *(np.zeros((*shape, *more), int) for more in ((), (0,), (1, 5), (), (2,), (), ()))
+        )
+
+    pairs, result = sweep_stage._pairs(np.array([7, 9]), targets, made(2), made(*targets.shape), 6.0)
+    assert pairs == written
+    assert result.seconds.sum() == pytest.approx(12.0)
+    assert len(result.success) == len(written)
+
+
+def test_all_targets_of_many_images_are_refused_with_their_number():
+    images, names = np.zeros((2000, 2, 2, 1), np.uint8), tuple(map(str, range(1000)))
+    labels = np.zeros(len(images), np.int32)
+    test = Dataset("many", "test", images, labels, np.arange(len(images), dtype=np.int32), names, "drawn")
+    batch = Batch(dataset="many", targets="all")
+    message = (
+        "999 targets of 2,000 images are up to 1,998,000 attacks, expected at most 1,000,000: take random"
+    )
+    with pytest.raises(ValueError, match=message):
+        candidates.target_classes(batch, test)
+    assert Plan(dataset="many").fitted(test).batches()["targeted"].targets == "random"
+    fewer = replace(test, images=images[:1000], labels=labels[:1000])
+    assert candidates.target_classes(batch, fewer).shape == (1000, 999)
+    assert Plan(dataset="many").fitted(fewer).batches()["targeted"].targets == "all"
+
+
+def test_an_attack_on_many_targets_at_once_has_a_result_for_each(compiled_quickly):
+    goals = np.delete(np.arange(CLASSES), USUAL)[None]
+    found = one_pixel_attack(
+        logits,
+        np.zeros((1, 4, 4, 3), np.uint8),
+        np.array([USUAL]),
+        targets=goals,
+        population=8,
+        generations=0,
+        key=jax.random.key(0),
+        batch_size=1,
+    )
+    assert found.success.sum() == 1
+    assert goals[0, found.success[0].argmax()] == OTHER

@@ -19,6 +19,7 @@ from db import migrate
 from db.opening import opened
 from db.read.for_ingest.detectors import KnownNetwork, TunedOn, known_networks
 from ingest.check import verdict
+from ingest.check.channels import fit_channels
 from ingest.check.options import add_options, check_together
 from ingest.check.output import Output
 from ingest.check.tuned import FEW_CASES, asked_detectors, choose_network, tuned_words
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from model.network.checkpoint import Checkpoint
     from model.progress import Progress
 
-    # images (N, H, W, 3) uint8, their names if any, their whole repair sweep if any -> ids of their cases
+    # images (N, H, W, C) uint8, their names if any, their whole repair sweep if any -> ids of their cases
     Keep = Callable[[np.ndarray, Sequence[str | None], Repair | None], list[int]]
 
 __all__ = ["add_options", "run_options", "stopped"]
@@ -134,7 +135,8 @@ def ready(
         metric=options.metric,
         rule=options.rule,
         counting=options.detector,
-        all_pixels=options.all_pixels or options.keep,
+        all_pixels=options.all_pixels,
+        kept=options.keep,
         few=few,
         sweeps=options.keep and asked.repairs,
     )
@@ -148,13 +150,13 @@ def _judge(
     output: Output,
 ) -> None:
     """Read some files, judge the readable ones, and report all in order; how: the method of resizing."""
-    height, width, _ = checker.checkpoint.network.architecture.input_shape
+    height, width, channels = checker.checkpoint.network.architecture.input_shape
     pictures: dict[str, Picture] = {}
     errors = {name: error for name, error in files if error}
     for name, error in files:
         if error is None:
             try:
-                pictures[name] = picture_files.read(name, height, width, how)
+                pictures[name] = fit_channels(picture_files.read(name, height, width, how), channels)
             except PictureError as failed:
                 errors[name] = failed
     verdicts_of, kept = {}, {}

@@ -17,6 +17,7 @@ from db.opening import opened
 from db.read.for_ingest.detectors import KnownNetwork, known_networks
 from db.read.for_ingest.kept import KeptCase, kept_cases, written_about_kept
 from db.schema import datasets, samples
+from ingest.check.channels import is_gray
 from ingest.check.tuned import named_networks
 from ingest.kept_cases import KEPT_DATASETS
 from ingest.workers.lease import Turn
@@ -87,11 +88,12 @@ def _of_file(name: str, known: Sequence[KeptCase], how: str | None) -> Iterator[
     content, refused = files.content(name, most_bytes(how)), None
     for size in sizes:
         try:
-            digest = pixel_digest(decode(content, *size, how=how).image)
+            image = decode(content, *size, how=how).image
         except PictureError as error:
             refused = error
-        else:
-            yield from (case for case in known if case.sha256 == digest)
+        else:  # a network of gray images was given one channel
+            digests = {pixel_digest(one) for one in (image, image[..., :1] if is_gray(image) else image)}
+            yield from (case for case in known if case.sha256 in digests)
             refused = None
     if refused is not None:
         raise refused

@@ -20,11 +20,11 @@ from ingest.check.reference_set import ReferenceSet, single_layers
 from ingest.check.tuned import needs_repairs
 from ingest.check.verdict import Finding, Verdict
 from ingest.stages.repair import TOGETHER
-from model.attacks.step import Function
+from model.attacks.step import Function, most_stored
 from model.detectors import votes
 from model.detectors.registry import DETECTORS, Evidence
 from model.detectors.repair import Repair, repair_stream
-from model.detectors.repair_screen import screened_stream
+from model.detectors.repair_screen import screened_stream, usual_stream
 from model.network.architecture import POOLED
 from model.network.checkpoint import Checkpoint
 from model.network.cnn import activate
@@ -37,7 +37,7 @@ class Judged(NamedTuple):
     """The results for N images."""
 
     verdicts: list[Verdict]
-    repair: Repair | None  # the whole sweep, if it was made
+    repair: Repair | None  # the sweep as an ingest makes it, or the whole one, if it was made
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,18 @@ class Checker:
     rule: str
     counting: Sequence[str] | None = None  # the detectors that make the verdict; None: `counts_by_default`
     all_pixels: bool = False  # the whole repair sweep
+    kept: bool = False  # at least the sweep that an ingest makes, to keep it
     few: bool = False  # whether so few images will come that compiling the incremental pass does not pay
     sweeps: bool = False  # whether to run the sweep even if no detector needs it, to keep it
 
     @cached_property
     def function(self) -> Function:
         """The network in the form that the repair sweep evaluates."""
-        few = self.few and not self.all_pixels
+        few = self.few and not (self.all_pixels or self.kept)
         return fastest(self.checkpoint.network, form="full" if few else "auto")[0]
 
     def judge(self, images: np.ndarray) -> Judged:
-        """Judge images (N, H, W, 3) uint8, N >= 1; the result of an image does not depend on the others."""
+        """Judge images (N, H, W, C) uint8, N >= 1; the result of an image does not depend on the others."""
         outputs = self._activations(images)
         logits = outputs[self.checkpoint.network.architecture.logits]
         shares, predicted = rows.probabilities(logits), logits.argmax(1)
@@ -81,7 +82,7 @@ class Checker:
             Verdict(names[one], float(shares[i, one]), tuple(column[i] for column in columns))
             for i, one in enumerate(predicted.tolist())
         ]
-        return Judged(found, repair if self.all_pixels else None)
+        return Judged(found, repair if self.all_pixels or self.kept else None)
 
     def _activations(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Activations (N, ...) by layer, the logits among them.
@@ -152,8 +153,11 @@ class Checker:
         ]
 
     def _repaired(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, Repair]]:
+        together = most_stored(self.function, images.shape[1:], TOGETHER)
         if self.all_pixels:
-            return repair_stream(self.function, images, together=TOGETHER)
+            return repair_stream(self.function, images, together=together)
+        if self.kept:
+            return usual_stream(self.function, images, together=together)
         return screened_stream(self.function, images)
 
     def _findings(

@@ -58,9 +58,9 @@ def write_kept_cases(
     names: Sequence[str | None],
     repair: Repair | None,
 ) -> list[int]:
-    """Write images (N, H, W, 3) uint8 as cases with scores and activations; returns the ids of their cases.
+    """Write images (N, H, W, C) uint8 as cases with scores and activations; returns the ids of their cases.
 
-    names: of their files; None: it has none. repair: their whole repair sweep, if one is to be kept.
+    names: of their files; None: it has none. repair: their repair sweep, if one is to be kept.
     """
     with engine.connect() as connection:
         layer_ids = {
@@ -116,7 +116,7 @@ def write_kept_samples(
     names: Sequence[str | None],
     predicted: Sequence[int],
 ) -> list[tuple[int, int]]:
-    """Write images (N, H, W, 3) uint8 as samples of the data set of kept images, which is made if missing.
+    """Write images (N, H, W, C) uint8 as samples of the data set of kept images, which is made if missing.
 
     Returns for each image the ids of its sample and of its row in `images`.
     """

@@ -20,7 +20,8 @@ images: where that takes too long, name the other detectors.
 Images are PNG, JPEG, WebP, BMP or TIFF, told by their content, and read as people see them: turned as EXIF
 says, converted to sRGB from an embedded color profile, gray and palettes made RGB. Each of these is said.
 Refused are transparency, animations, several pages, more than 8 bits a channel, CMYK without a profile, a
-gamma or primaries that are not sRGB's, and pixels that are not square. Without --resize an image has to be as
+gamma or primaries that are not sRGB's, and pixels that are not square. A network of gray images takes images
+with equal red, green and blue in every pixel, and refuses others. Without --resize an image has to be as
 large as the network wants it. With it, a side that shrinks becomes the mean of what each new pixel covers
 (Pillow's BOX), and one that grows is interpolated (BICUBIC).
 
@@ -50,8 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--keep",
         action="store_true",
-        help="add the images to the database as cases of the partition checked, with their names and their "
-        "whole repair sweep, as with --all-pixels",
+        help="add the images to the database as cases of the partition checked, with their names and the "
+        "repair sweep that an ingest makes: up to 64 x 64 pixels of all of them, as with --all-pixels",
     )
     add(
         "--forget",
@@ -76,7 +77,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--all-pixels",
         action="store_true",
-        help="repair every pixel, not only the most promising ones: exact, but slower",
+        help="repair every pixel, not only the most promising ones: exact, but slower; above 64 x 64 pixels "
+        "an ingest, too, repairs these alone",
     )
     add(
         "--network",

@@ -22,11 +22,11 @@ from jax.tree_util import Partial
 
 from model.attacks import candidates, evolution
 from model.attacks.scoring import Scores, score_goals
+from model.devices import most_together
 from model.network.incremental_pass import Incremental
 from model.network.memory import Memory
 
 CLEAN_BLOCK = 128  # images per pass of the check before the attack
-USUAL_PIXELS = 64 * 64  # of an image; of larger ones fewer are evaluated together
 MOST_STORED = 2**29  # bytes on a device of what is stored of the images that it works on
 MOST_PAINTED = 2**28  # bytes of painted candidates at a time
 A = TypeVar("A", Array, np.ndarray)  # on a device, or copied from it
@@ -95,11 +95,6 @@ def most_stored(function: Function, shape: tuple[int, ...], wanted: int, others:
     stored = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(_remembered(function, shape)))
     most = max(1, MOST_STORED // max(1, stored + others))
     return wanted if wanted <= most else 1 << (most.bit_length() - 1)
-
-
-def most_together(wanted: int, shape: tuple[int, ...]) -> int:
-    """How many images of `shape` one plain pass takes: `wanted`, of images above 64 x 64 pixels fewer."""
-    return max(1, wanted * USUAL_PIXELS // max(USUAL_PIXELS, shape[0] * shape[1]))
 
 
 @partial(jax.jit, static_argnames=("search",))

@@ -22,7 +22,7 @@ from model.attacks import step, sweep_step
 from model.attacks.grid import check_stride, count_colors
 from model.attacks.images import as_rows, check_images, check_labels
 from model.attacks.loop import AttackResult
-from model.devices import in_blocks
+from model.devices import in_blocks, most_together
 from model.network import plan as plans
 from model.network.cnn import Network
 from model.network.incremental_pass import Incremental, fastest
@@ -206,7 +206,7 @@ def _check(function: step.Function, images: np.ndarray, places: np.ndarray, colo
     """Logits (N, P, K) of the candidates at places (N, P), by plain passes of a bounded size."""
     pixels = pixels_at(images.shape[1:], places, colors).reshape(places.size, 1, -1)
     owners = np.repeat(np.arange(len(images)), places.shape[1])
-    size = min(places.size, step.most_together(CHECKED, images.shape[1:]))
+    size = min(places.size, most_together(CHECKED, images.shape[1:]))
     parts = []
     for first in range(0, places.size, size):
         some = np.arange(first, first + size) % places.size  # one shape, compiled once

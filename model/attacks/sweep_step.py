@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from model.attacks import step
+from model.devices import most_together
 from model.network.incremental_pass import Incremental
 from model.network.memory import Memory
 
@@ -43,7 +44,7 @@ class Swept(NamedTuple, Generic[step.A]):
 
 def candidates_together(function: step.Function, shape: tuple[int, ...]) -> int:
     """How many candidates at one position, of images of `shape` (H, W, C), are evaluated together."""
-    return TOGETHER if isinstance(function, Incremental) else step.most_together(TOGETHER, shape)
+    return TOGETHER if isinstance(function, Incremental) else most_together(TOGETHER, shape)
 
 
 @jax.jit

@@ -22,7 +22,7 @@ from jax import Array
 
 from model.attacks import step, sweep_step
 from model.detectors.repair import Repair, neighbor_medians, repair_stream
-from model.devices import TWO, in_blocks
+from model.devices import TWO, USUAL_PIXELS, in_blocks, most_together
 from model.network import cnn
 from model.network.incremental_pass import Incremental
 
@@ -31,7 +31,7 @@ from model.network.incremental_pass import Incremental
 # same class, no score is off by more than 0.53 logits, and three are on the other side of 0.
 POSITIONS = 128
 POSITIONS_OF_LARGE = 512  # of more than `WHOLE` pixels; how often it agrees there was not measured
-WHOLE = step.USUAL_PIXELS  # pixels of an image up to which an ingest repairs each of them
+WHOLE = USUAL_PIXELS  # pixels of an image up to which an ingest repairs each of them
 
 
 def positions_of(shape: tuple[int, ...]) -> int:
@@ -90,7 +90,7 @@ def screened_stream(
         maps = pictures.shape[:3]
         return Repair(predicted.astype(np.int32), margins.reshape(maps), named.reshape(maps))
 
-    size, least = together or step.most_together(sweep_step.TOGETHER, shape), together or TWO
+    size, least = together or most_together(sweep_step.TOGETHER, shape), together or TWO
     for indices, found in in_blocks(function, len(images), size, work, least=least):
         yield indices, Repair(*(field[: len(indices)] for field in found))
 
@@ -149,7 +149,7 @@ def _logits(function: step.Function, image: Array, pixels: Array) -> Array:
             return function.changed(memory, some[:, None])
 
     else:
-        size = step.most_together(size, image.shape)
+        size = most_together(size, image.shape)
 
         def evaluate(some: Array) -> Array:
             copies = jnp.broadcast_to(image, (len(some), *image.shape))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from model.devices import most_together
 from model.network import layers
 from model.network.activations import is_linear
 from model.network.architecture import COMPOSED, INPUT, Architecture, Pixels
@@ -134,7 +135,11 @@ def accuracy(network: Network, images: np.ndarray, labels: np.ndarray, *, batch_
 
 
 def predict(network: Network, images: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
-    """Logits (N, K) float32 of images (N, H, W, C) uint8, batch by batch over all local devices."""
+    """Logits (N, K) float32 of images (N, H, W, C) uint8, batch by batch over all local devices.
+
+    Batches of images above 64 x 64 pixels are smaller.
+    """
+    batch_size = most_together(batch_size, images.shape[1:])
     graph, params = nnx.split(network)
     forward = _predicting(graph)
     devices = jax.local_devices()
@@ -151,20 +156,26 @@ def predict(network: Network, images: np.ndarray, *, batch_size: int = 500) -> n
 def activate(
     network: Network, images: np.ndarray, names: tuple[str, ...], *, batch_size: int = 250
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield named activations, float32, of images (N, H, W, C) uint8, batch by batch in order."""
+    """Yield named activations, float32, of images (N, H, W, C) uint8, batch by batch in order.
+
+    Of images above 64 x 64 pixels a batch is computed in several passes.
+    """
+    size = most_together(batch_size, images.shape[1:])
     graph, params = nnx.split(network)
     forward = _activating(graph, names)
     devices = jax.local_devices()
     copies = [jax.device_put(params, device) for device in devices]
 
-    def outputs(index: int, first: int) -> tuple[int, dict[str, jax.Array]]:
-        batch = images[first : first + batch_size]
-        padded = np.pad(batch, ((0, batch_size - len(batch)), (0, 0), (0, 0), (0, 0)))
-        place = index % len(devices)
-        return len(batch), forward(copies[place], jax.device_put(padded, devices[place]))
+    def outputs(index: int, first: int) -> tuple[int, list[dict[str, jax.Array]]]:
+        batch, place, passes = images[first : first + batch_size], index % len(devices), []
+        for start in range(0, len(batch), size):
+            part = batch[start : start + size]
+            padded = np.pad(part, ((0, size - len(part)), (0, 0), (0, 0), (0, 0)))
+            passes.append(forward(copies[place], jax.device_put(padded, devices[place])))
+        return len(batch), passes
 
     # While one batch is yielded, the other devices compute theirs.
-    begun: deque[tuple[int, dict[str, jax.Array]]] = deque()
+    begun: deque[tuple[int, list[dict[str, jax.Array]]]] = deque()
     for index, first in enumerate(range(0, len(images), batch_size)):
         begun.append(outputs(index, first))
         if len(begun) == len(devices):
@@ -172,8 +183,10 @@ def activate(
     yield from (_rows(*entry) for entry in begun)
 
 
-def _rows(count: int, outputs: dict[str, jax.Array]) -> dict[str, np.ndarray]:
-    return {name: np.asarray(value)[:count] for name, value in outputs.items()}
+def _rows(count: int, passes: list[dict[str, jax.Array]]) -> dict[str, np.ndarray]:
+    if len(passes) == 1:
+        return {name: np.asarray(value)[:count] for name, value in passes[0].items()}
+    return {name: np.concatenate([np.asarray(one[name]) for one in passes])[:count] for name in passes[0]}
 
 
 def logits_function(network: Network) -> jax.tree_util.Partial:
