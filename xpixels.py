@@ -113,7 +113,7 @@ def parser() -> Parser:
     )
     root.add_argument("--version", action="version", version=f"xpixels {__version__}")
     commands = Commands(root)
-    help = "ingest a small batch of the bundled sample, then serve it"
+    help = "ingest a small batch, of the bundled sample or of your own data, then serve it"
     commands.add("demo", _demo, help, stopped=GOES_ON)
     help = "fetch and verify a data set into your cache folder"
     stopped = "nothing was kept: the same command begins anew"
@@ -183,13 +183,20 @@ def _add_network(group: Commands) -> None:
 
 def _demo(command: Parser) -> Run:
     from dashapp.options import add_options
+    from ingest.demo import DEMO
+    from model.data.registry import add_dataset_option
+    from model.network.chosen import add_network_option
 
+    add_network_option(command, weights=False)
+    add_dataset_option(command, DEMO.dataset)
     add_options(command)
     command.add_argument("--no-serve", action="store_true", help="only make the database")
     return _run_demo
 
 
 def _run_demo(options: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from dashapp.http.password import read_password, require_password
     from dashapp.options import as_arguments
     from dashapp.server import listen
@@ -201,8 +208,9 @@ def _run_demo(options: argparse.Namespace) -> None:
         # Report a port in use or a missing password now, not after minutes.
         with listen(options.host, options.port) as listening:
             require_password(listening, options.host, read_password(options.password_file))
-    print(explain(DEMO), flush=True)
-    run(options.database, DEMO, usual_name=NAME)
+    batch = replace(DEMO, dataset=options.dataset)
+    print(explain(batch), flush=True)
+    run(options.database, batch, options.network, usual_name=NAME)
     if not options.no_serve:
         # The server replaces this process: it never loads JAX, and what the attacks used is freed.
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The batch of `xpixels demo`: enough of the bundled sample to look at, in a few minutes on two cores."""
+"""The batch of `xpixels demo`: enough of a data set to look at, in a few minutes on two cores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def explain(batch: Batch) -> str:
         return one.method.queries(one.parameters, SHAPE)
 
     return (
-        f"demo: {batch.cases} adversarial and {batch.cases} clean cases in each partition, from the bundled "
-        f"sample; attacks may make {queries(batch):,} queries each ({batch.population} candidates, "
+        f"demo: {batch.cases} adversarial and {batch.cases} clean cases in each partition, from "
+        f"{batch.dataset}; attacks may make {queries(batch):,} queries each ({batch.population} candidates, "
         f"{batch.generations} generations) instead of the usual {queries(usual):,}, so fewer images fall"
     )
