@@ -1,6 +1,8 @@
 """A Python function in the place of a network: what it may be, and every way in which it can be wrong."""
 
+import re
 import sys
+import textwrap
 from pathlib import Path
 
 import jax
@@ -15,6 +17,7 @@ from model.network.incremental_pass import fastest
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
+README = Path(__file__).parents[1] / "README.md"
 SHAPE, CLASSES = (4, 5, 3), 3
 PLAIN = """
 import jax.numpy as jnp
@@ -240,6 +243,75 @@ def test_networks_of_flax_come_in(source, name, compared, load, images):
     assert loaded.sha256 != load(source.replace("(0)", "(1)").replace("Rngs(0", "Rngs(1"), name).sha256
     logits = cnn.predict(loaded.network, images)
     np.testing.assert_allclose(cnn.predict(loaded.network, images[:2]), logits[:2], atol=1e-5)
+
+
+MY_PROJECT = """
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen, nnx
+
+SEED = 0
+
+class Nnx(nnx.Module):
+    def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(3, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.dense = nnx.Linear(60, 3, rngs=rngs)
+
+    def __call__(self, images):
+        return self.dense(self.drop(self.norm(images)).reshape(len(images), -1))
+
+def load_state():
+    return nnx.state(Nnx(nnx.Rngs(SEED)))
+
+class Linen(linen.Module):
+    @linen.compact
+    def __call__(self, images, train):
+        images = linen.BatchNorm(use_running_average=not train)(images)
+        return linen.Dense(3)(images.reshape(len(images), -1))
+
+def load_variables():
+    return Linen().init(jax.random.key(SEED), jnp.zeros((1, 4, 5, 3)), train=False)
+
+chance = np.random.default_rng(SEED)
+weights = {"hidden": chance.normal(size=(60, 7)), "last": chance.normal(size=(7, 3))}
+np.savez("weights.npz", **{name: value.astype(np.float32) for name, value in weights.items()})
+"""
+
+
+def _shown(word):
+    """The example in README that has this word, as source code."""
+    section = README.read_text("utf-8").partition("## Your own network")[2].partition("## Figures")[0]
+    blocks = re.findall(r"((?:^(?:    .*)?\n)+)", section, re.MULTILINE)
+    (block,) = (block for block in blocks if word in block and "def logits" in block)
+    return textwrap.dedent(block)
+
+
+@pytest.mark.parametrize(
+    ("word", "net", "compared"),
+    [
+        ("nnx", "Nnx", ("logits",)),
+        ("load_variables", "Linen", ("logits",)),
+        ("np.load", "None", ("hidden", "logits")),
+    ],
+)
+def test_what_readme_shows_is_a_network(word, net, compared, load, images, tmp_path):
+    for name in [name for name in sys.modules if name.startswith("my_project")]:
+        del sys.modules[name]
+    (tmp_path / "my_project.py").write_text(f"{MY_PROJECT}\nNet = {net}\n")
+    before = "import my_project\n" if net == "None" else ""
+    loaded = load(before + _shown(word), module="their_shown_net")
+    assert loaded.network.architecture.compared == compared
+    assert re.fullmatch(
+        r"its digest covers \d+ arrays of parameters", loaded.description["origin"]["notes"][0]
+    )
+    assert cnn.predict(loaded.network, images).shape == (6, 3)
+
+
+def test_readme_shows_equinox():
+    assert "import equinox as eqx" in _shown("eqx")
+    compile(_shown("eqx"), "README.md", "exec")
 
 
 def test_a_network_that_still_trains_is_refused(load):

@@ -96,7 +96,7 @@ def renamed(loaded: Checkpoint, name: str, class_names: Sequence[str] = ()) -> C
     return of_network(build(architecture, arrays_of(loaded.network)), facts)
 
 
-def load(path: Path = BUNDLED, *, pixels: Pixels | None = None) -> Checkpoint:
+def load(path: str | Path = BUNDLED, *, pixels: Pixels | None = None) -> Checkpoint:
     """Read a network from a file.
 
     Args:
@@ -106,6 +106,7 @@ def load(path: Path = BUNDLED, *, pixels: Pixels | None = None) -> Checkpoint:
     Raises:
         CheckpointError, ForeignError: one line, for a missing, altered or foreign file.
     """
+    path = Path(path)
     _require_file(path)
     suffix = path.suffix.lower()
     if suffix not in readers.OURS:
