@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +13,14 @@ from test_cnn import SMALL
 
 import xpixels
 from model.data.cifar10_sample import load_sample
-from model.network import checkpoint, readers, store
+from model.network import checkpoint, cnn, readers, store
 from model.network.architecture import Pixels
 from model.network.build import arrays_of
 from model.network.foreign import Foreign
 from tests.support.networks import random_network
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
+OLD_KERAS = Path(__file__).parent / "support" / "old_keras.zip"
 
 
 @pytest.fixture(autouse=True)
@@ -267,3 +270,36 @@ def test_what_a_stored_description_holds_is_json(run, file):
     run("network", "add", file, "--name", "mine")
     description = store.read_description("mine")
     assert json.loads(json.dumps(description)) == description
+
+
+# ---- Files of other programs, from end to end ----------------------------------------------------
+
+
+def test_networks_that_keras_wrote_come_in_by_name(run, tmp_path):
+    files = zipfile.ZipFile(OLD_KERAS)
+    for number, name in enumerate(("keras-2.1.4-list.h5", "keras-2.15-frozen.keras")):
+        files.extract(name, tmp_path)
+        status, text = run("network", "add", name, "--name", f"net{number}", "--scale", "byte")
+        assert status == 0, (name, text)
+        loaded, stored = checkpoint.load(tmp_path / name, pixels=Pixels("byte")), store.find(f"net{number}")
+        assert arrays_of(checkpoint.load(stored).network).keys() == arrays_of(loaded.network).keys()
+        shape = loaded.network.architecture.input_shape
+        images = np.random.default_rng(0).integers(0, 256, (2, *shape), np.uint8)
+        np.testing.assert_array_equal(
+            cnn.predict(checkpoint.load(stored).network, images, batch_size=2),
+            cnn.predict(loaded.network, images, batch_size=2),
+        )
+        assert f"{name} (Keras" in run("network", "show", f"net{number}")[1]
+
+
+def test_a_network_of_onnx_comes_in_by_name(run, tmp_path):
+    pytest.importorskip("onnx", reason="onnx, an extra, is not installed")
+    from tests.support.onnx_models import Model
+
+    model = Model(shape=(1, 8, 9))
+    maps = model.add("Relu", model.conv("image", 1, 4))
+    model.save(tmp_path / "their.onnx", model.head(maps, 4 * 6 * 7, classes=3))
+    status, text = run("network", "add", "their.onnx", "--name", "mine", "--mean", "0.5", "--std", "0.25")
+    assert status == 0, text
+    assert text.startswith("mine: 8 x 9 gray images, 3 classes, ")
+    assert "in 0..1, less 0.5, divided by 0.25" in run("network", "show", "mine")[1]
