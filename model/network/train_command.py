@@ -151,7 +151,7 @@ def _name(options: argparse.Namespace) -> str:
         return name_layer(options.output.stem, ())
     if options.network:
         return name_layer(f"{Path(options.network).stem}-{options.dataset}", ())
-    return name_layer(f"{options.dataset}-cnn", ())
+    return name_layer(f"{options.dataset}-trained", ())
 
 
 def _recipe(options: argparse.Namespace, source: DataSource) -> Recipe:
