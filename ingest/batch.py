@@ -196,10 +196,7 @@ def stride_words(values: Mapping[str, Any], shape: Sequence[int]) -> str:
     if stride == 1:
         return ""
     tried = " x ".join(str(len(range(0, side, stride))) for side in shape[:2])
-    return (
-        f"{tried} of {shape[0]} x {shape[1]} positions: every {stride} rows and columns one "
-        "(--stride 1 tries them all)"
-    )
+    return f"{tried} of {shape[0]} x {shape[1]} positions, as --stride {stride} does (1 tries them all)"
 
 
 def count_attacks(test: Dataset) -> int:

@@ -70,7 +70,7 @@ def test_a_sweep_says_its_colors_and_its_stride():
     near = attack_settings(NEAR_MEDIAN, {"within": 16, "stride": 0}, large)
     assert (near["variant"], near["budget"]) == ("within 16, stride 4", 64 * 50 * 8)
     assert stride_words(usual, color) == ""
-    assert stride_words(usual, large).startswith("64 x 50 of 256 x 200 positions: every 4 rows")
+    assert stride_words(usual, large).startswith("64 x 50 of 256 x 200 positions, as --stride 4 does")
 
 
 def test_levels_of_gray_are_too_many_for_colors():

@@ -2,14 +2,17 @@
 
 import base64
 import io
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
 import db.read
 from dashapp.draw import map_pictures
+from dashapp.pages.case import maps as case_maps
 from dashapp.pages.case.address import list_search
 from dashapp.pages.case.maps_address import maps_view
 from dashapp.words import maps
@@ -58,6 +61,35 @@ def test_an_attacked_case_has_two_repair_maps_and_a_clean_one_its_own(small):
         db.read.repair_maps(small, 99)
 
 
+def test_a_map_of_grays_or_with_a_stride_says_so_and_the_one_of_most_positions_is_shown(small):
+    margins, classes = np.array([[-1, 2]], "<f2"), np.array([[0, 1]], "u1")
+    row = small_database.sweep(20, 4, 2.0, 1) | {"height": 1, "width": 2, "margins": margins.tobytes()}
+    row |= {"classes": classes.tobytes(), "colors": np.array([[4, 1]], "<u2").tobytes()}
+    variants = ("grays-256, stride 3", "grays-5, stride 2", "grays-2, stride 2")
+    rows = [row | {"id": 20 + i, "variant": variant} for i, variant in enumerate(variants)]
+    with small.begin() as connection:
+        connection.execute(insert(schema.vulnerability_maps), rows)
+    found = db.read.vulnerability_map(small, 4)
+    with small.begin() as connection:
+        connection.execute(delete(schema.vulnerability_maps).where(schema.vulnerability_maps.c.id >= 20))
+    assert (found.levels, found.channels, found.stride) == (5, 1, 2)
+    assert found.colors.tolist() == [[[255] * 3, [64] * 3]]
+    values = json.loads(case_maps._values(SimpleNamespace(class_names=["a", "b"]), found))
+    assert (values["stride"], values["margins"]) == (2, [-100, 200])
+
+
+def test_what_was_not_tried_is_transparent_and_has_no_number():
+    margins = np.array([[-np.inf, -4.0], [0.5, -np.inf]], np.float32)
+    scale = map_pictures.margin_scale(margins)
+    assert scale == (-4.0, 0.5)
+    drawn = pixels(map_pictures.margin_picture(margins, scale))
+    assert (drawn[0, 0, 3], drawn[1, 1, 3]) == (0, 0)
+    assert drawn[1, 0, 3] > 200
+    over = db.read.PixelMap(margins, np.zeros((2, 2), int), None, None)
+    values = json.loads(case_maps._values(SimpleNamespace(class_names=["a"]), over))
+    assert values["margins"] == [None, -400, 50, None]
+
+
 def pixels(uri):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1])))).astype(int)
 
@@ -90,6 +122,13 @@ def test_the_words_count_the_positions_and_name_the_classes():
     assert "of the original" in meaning
     assert "8 corner colors" in meaning
     assert found == "2 of 4 positions fool it, towards dog and ship."
+    gray = maps.vulnerability_sentences(margins=margins, **given | {"channels": 1, "stride": 4})[0]
+    assert "of the original that was tried, one in 4 rows and columns: " in gray
+    assert "the best of black and white" in gray
+    assert (
+        "the best of 5 grays"
+        in maps.vulnerability_sentences(margins=margins, **given | {"channels": 1, "levels": 5})[0]
+    )
     assert "stays 1.00 behind cat" in maps.vulnerability_sentences(margins=margins - 3, **given)[1]
     _, found = maps.repair_sentences(margins=margins, predicted="cat", before=margins - 5, **shared)
     assert found == "The highest margin is 2.00 at row 0, column 1, for dog; before the attack it was −3.00."
