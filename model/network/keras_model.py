@@ -1,4 +1,7 @@
-"""Read a network that Keras 1 to 3 saved, as `.h5` or `.keras`: no Keras is needed, and no code is run."""
+"""The network in a file that Keras 1 to 3 saved, `.h5` or `.keras`: no Keras is needed, no code is run.
+
+`model.network.keras_file` reads in a process of its own what this reads in the one that calls it.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,14 @@ from model.network.keras_graph import parse
 from model.network.keras_hdf5 import Hdf5
 from model.network.keras_weights import NamedWeights, PlacedWeights, Weights
 
-UNPREPARED = Pixels()
 BROKEN = (  # what h5py, zipfile, json, and a look into JSON of another form raise
     *(ValueError, OSError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError),
     *(MemoryError, zipfile.BadZipFile, zlib.error),
 )
 
 
-def read(path: Path, *, pixels: Pixels = UNPREPARED) -> Foreign:
-    """The network in a `.h5` or `.keras` file that holds the whole model, as `model.save` writes it.
-
-    pixels: how bytes become its inputs; where nothing is asked for, and its first layers scale bytes
-    themselves, it gets bytes.
-
-    Raises ForeignError, in one line, for whatever cannot be read.
-    """
+def read_here(path: Path, pixels: Pixels) -> Foreign:
+    """What `keras_file.read` gives, read in this process: a damaged file may stop it."""
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -39,10 +35,10 @@ def read(path: Path, *, pixels: Pixels = UNPREPARED) -> Foreign:
             return _read_hdf5(path, pixels)
         if head.startswith(keras_archive.SIGNATURE):
             return _read_archive(path, pixels)
-    except ForeignError:
-        raise
+    except ForeignError as error:
+        raise ForeignError(_one_line(str(error))) from None
     except BROKEN as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = _one_line(f"{type(error).__name__}: {error}")[:200]
         raise ForeignError(
             f"network {path}: no file of Keras that can be read ({reason}); save it again, or {WAY_OUT}"
         ) from None
@@ -64,14 +60,14 @@ def _read_hdf5(path: Path, pixels: Pixels) -> Foreign:
         version, backend = (
             file.text(file.root, key) or file.text(root, key) or "" for key in ("keras_version", "backend")
         )
-        facts = {"format": "Keras HDF5", "program": f"Keras {version or '1'}"[:60]}
+        facts = {"format": "Keras HDF5", "program": _one_line(f"Keras {version or '1'}")[:60]}
         return _read_model(file, json.loads(text), NamedWeights(file, root), version, backend, facts, pixels)
 
 
 def _read_archive(path: Path, pixels: Pixels) -> Foreign:
     members = keras_archive.read_members(path)
     version = str(json.loads(members["metadata.json"]).get("keras_version", ""))
-    facts = {"format": "Keras zip", "program": f"Keras {version}"[:60]}
+    facts = {"format": "Keras zip", "program": _one_line(f"Keras {version}")[:60]}
     model = json.loads(members["config.json"])
     with keras_hdf5.opened(path, members["model.weights.h5"]) as file:
         return _read_model(file, model, PlacedWeights(file), version, "", facts, pixels)
@@ -95,3 +91,8 @@ def _read_model(
     if file.converted:
         build.notes[f"weights stored as {', '.join(sorted(file.converted))} are converted to float32"] = None
     return Foreign(architecture, build.arrays, tuple(build.notes), facts)
+
+
+def _one_line(text: str) -> str:
+    """Text that may hold names from the file, with what cannot be printed replaced."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))

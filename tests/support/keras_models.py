@@ -164,10 +164,9 @@ def bytes_adapted(keras, L, rng):
 
 
 def bytes_first_batch_normalization(keras, L, rng):
-    model = keras.Sequential(
+    return keras.Sequential(
         [keras.Input((8, 8, 3)), L.BatchNormalization(), L.Conv2D(3, 3), L.GlobalMaxPooling2D(), L.Dense(3)]
     )
-    return model
 
 
 def bytes_functions(keras, L, rng):
