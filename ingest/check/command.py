@@ -71,8 +71,8 @@ def check_images(database: Engine, options: argparse.Namespace) -> int:
     migrate.require_current(database)
     with database.connect() as connection:
         networks = known_networks(connection)
-    from model import devices  # JAX is loaded only after the options are checked
-    from model.network import checkpoint
+    from ingest.check.network import load_judge  # JAX is loaded only after the options are checked
+    from model import devices
 
     passed: Counter[str] = Counter()
     files = list(picture_files.find(options.images, passed))
@@ -81,9 +81,8 @@ def check_images(database: Engine, options: argparse.Namespace) -> int:
     few = len(files) <= FEW
     if not few:  # each device compiles for itself
         devices.use_all_cores()
-    weights = options.weights or checkpoint.BUNDLED
-    loaded = checkpoint.load(weights)
-    network = choose_network(networks, loaded.sha256, options.network, weights)
+    loaded, text, wanted = load_judge(networks, options.network, options.weights)
+    network = choose_network(networks, loaded.sha256, wanted, text)
     checker = ready(database, network, loaded, options, few=few)
     tuned_on = TunedOn(*map(min, zip(*(detector.tuned_on for detector in checker.detectors), strict=True)))
     if options.json and min(tuned_on) < FEW_CASES:

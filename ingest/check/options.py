@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from db.vocabulary import METRIC, METRICS, RULE, RULES
 from model.data.pictures.files import STANDARD_INPUT
@@ -82,11 +81,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--network",
-        metavar="NAME",
-        help="name, id, or NAME@DATASET of the network; needed if several have these weights "
-        "(default: the only one)",
+        metavar="NAME|FILE|FUNCTION",
+        help="the network that judges: its name, id, or NAME@DATASET in the database; or a stored network, a "
+        "file, or a function, as of an ingest (default: the bundled one, or the only one)",
     )
-    add("--weights", type=Path, metavar="FILE", help="npz of another network (default: the bundled one)")
+    add("--weights", metavar="FILE", help=argparse.SUPPRESS)  # of a network that --network names
 
 
 def check_together(options: argparse.Namespace) -> None:

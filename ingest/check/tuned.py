@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -26,9 +25,9 @@ class Asked(NamedTuple):
 
 
 def choose_network(
-    networks: Sequence[KnownNetwork], sha256: str, wanted: str | None, weights: Path
+    networks: Sequence[KnownNetwork], sha256: str, wanted: str | None, weights: object
 ) -> KnownNetwork:
-    """The network of these weights; wanted: its id, its name or NAME@DATASET.
+    """The network of these weights; wanted: its id, its name or NAME@DATASET. weights: names it in errors.
 
     Raises LookupError, with the choices, if there is none, if there are several, and if the wanted one has
     other weights.
@@ -38,8 +37,8 @@ def choose_network(
     right = [one for one in named_networks(networks, wanted) if one.sha256 == sha256]
     if not right:
         raise LookupError(
-            f"{weights} has sha256 {sha256[:12]}, and the database knows {_listed(networks)}: name a "
-            "network's own file with --weights"
+            f"{weights} has sha256 {sha256[:12]}, and the database knows {_listed(networks)}: name one of "
+            "them, or its own file, with --network"
         )
     if len(right) > 1:
         what = "several networks have these weights" if wanted is None else f"--network {wanted} fits several"
