@@ -11,11 +11,11 @@ import h5py
 import numpy as np
 import pytest
 
-from model.network import keras_file
 from model.network.architecture import Pixels
 from model.network.foreign import ForeignError
-from model.network.keras_file import read
-from model.network.keras_model import read_here
+from model.network.keras import file as keras_file
+from model.network.keras.file import read
+from model.network.keras.model import read_here
 from tests.support.keras_by_hand import DENSE, KERNEL, plain_layers, refusal, sequential, write_h5
 
 

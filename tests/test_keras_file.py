@@ -16,7 +16,7 @@ from model.network import cnn
 from model.network.architecture import Pixels
 from model.network.build import build
 from model.network.foreign import ForeignError
-from model.network.keras_model import read_here
+from model.network.keras.model import read_here
 from model.network.layers import Affine, Conv, Dense, Flatten
 from tests.support import keras_models
 from tests.support.keras_by_hand import KERNEL, SIDE, layer, plain_layers, plain_weights, sequential, write_h5

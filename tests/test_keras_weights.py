@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from model.network import keras_hdf5
 from model.network.architecture import Pixels
-from model.network.keras_model import read_here
+from model.network.keras import hdf5 as keras_hdf5
+from model.network.keras.model import read_here
 from tests.support.keras_by_hand import (
     KERNEL,
     SIDE,

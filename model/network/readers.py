@@ -22,7 +22,7 @@ class Reader(NamedTuple):
 
 
 READERS = (
-    Reader("Keras", (".h5", ".hdf5", ".keras"), "model.network.keras_file"),
+    Reader("Keras", (".h5", ".hdf5", ".keras"), "model.network.keras.file"),
     Reader("ONNX", (".onnx",), "model.network.onnx.file"),
 )
 OURS = {".safetensors": "safetensors", ".npz": "npz with a description beside it"}

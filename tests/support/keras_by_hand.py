@@ -9,7 +9,7 @@ import pytest
 
 from model.network.architecture import Pixels
 from model.network.foreign import ForeignError
-from model.network.keras_model import read_here
+from model.network.keras.model import read_here
 
 SIDE = 6
 KERNEL = np.linspace(-1, 1, 2 * 2 * 3 * 4, dtype=np.float32).reshape(2, 2, 3, 4)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from model.network.keras_graph import Tensor
-from model.network.keras_use import Part, Use
+from model.network.keras.graph import Tensor
+from model.network.keras.use import Part, Use
 from model.network.layers import Add, Affine, BatchNorm
 
 SMALLEST_STD = 1e-7  # what Keras's Normalization divides by at least

@@ -20,8 +20,8 @@ from model.network import weights_safetensors
 from model.network.architecture import Pixels
 from model.network.description import from_json, to_json
 from model.network.foreign import Foreign, ForeignError
-from model.network.keras_hdf5 import FREELY, MOST_BYTES, MOST_RATIO
-from model.network.keras_model import read_here
+from model.network.keras.hdf5 import FREELY, MOST_BYTES, MOST_RATIO
+from model.network.keras.model import read_here
 
 UNPREPARED = Pixels()
 SECONDS = 30  # of computing that reading may take, and as many more for each gigabyte
@@ -29,8 +29,8 @@ BASE_BYTES = 2 << 30  # of memory that it may ask for, and some for each byte of
 COPIES = 5  # of the weights, at most, while they are read and written
 WHOLE = "network.safetensors"
 REFUSAL = "refusal.txt"
-ROOT = Path(__file__).resolve().parents[2]
-START = "import sys; sys.path.append({!r}); from model.network.keras_file import run; run()"
+ROOT = Path(__file__).resolve().parents[3]
+START = "import sys; sys.path.append({!r}); from model.network.keras.file import run; run()"
 
 
 def read(path: Path, *, pixels: Pixels = UNPREPARED) -> Foreign:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model.network.foreign import WAY_OUT, ForeignError
-from model.network.keras_hdf5 import FREELY, MOST_BYTES, MOST_RATIO, MOST_TEXT
+from model.network.keras.hdf5 import FREELY, MOST_BYTES, MOST_RATIO, MOST_TEXT
 
 SIGNATURE = b"PK\x03\x04"
 MEMBERS: Mapping[str, int] = {  # the most bytes of each

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.network.activations import LINEAR
-from model.network.keras_settings import Settings
+from model.network.keras.settings import Settings
 
 SOFTMAX = "softmax"  # recognized, and taken off where it is the last thing that happens
 NAMES = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from model.network.activations import LINEAR
 from model.network.description import MOST
-from model.network.keras_activations import (
+from model.network.keras.activations import (
     FUNCTIONS,
     LAYERS,
     SOFTMAX,
@@ -19,7 +19,7 @@ from model.network.keras_activations import (
     function_of_call,
     function_of_layer,
 )
-from model.network.keras_scaling import (
+from model.network.keras.scaling import (
     ARITHMETIC,
     add_branches,
     batch_normalization,
@@ -27,7 +27,7 @@ from model.network.keras_scaling import (
     normalization,
     rescaling,
 )
-from model.network.keras_use import Part, Use
+from model.network.keras.use import Part, Use
 from model.network.layers import (
     Activation,
     AvgPool,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from model.network.foreign import WAY_OUT, ForeignError
-from model.network.keras_json import (
+from model.network.keras.json import (
     MODELS,
     Call,
     History,

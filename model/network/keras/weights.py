@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 
 from model.network.foreign import ForeignError
-from model.network.keras_hdf5 import Hdf5
-from model.network.keras_json import Place, snake_case
+from model.network.keras.hdf5 import Hdf5
+from model.network.keras.json import Place, snake_case
 from model.network.layers import Shape
 
 ALIASES = {  # what a role is called by some layer or version

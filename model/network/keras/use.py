@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from model.network.activations import LINEAR
-from model.network.keras_activations import SOFTMAX, function_by_name
-from model.network.keras_settings import Settings
+from model.network.keras.activations import SOFTMAX, function_by_name
+from model.network.keras.settings import Settings
 from model.network.layers import Conv, Dense, Layer, Padding, Shape, Sides
 
 Order = np.ndarray | None  # for each number of a vector its place in the file's; None: the same
@@ -59,7 +59,7 @@ class Use:
     style: Style
     shapes: tuple[Shape, ...]  # of what it reads, (H, W, C) or (D,)
     orders: tuple[Order, ...]  # likewise
-    arguments: tuple[Any, ...]  # Tensors and constants, as in `model.network.keras_graph.Node`
+    arguments: tuple[Any, ...]  # Tensors and constants, as in `model.network.keras.graph.Node`
     take: Callable[[Mapping[str, Shape]], dict[str, np.ndarray]]  # the weights of these roles and shapes
     keywords: Mapping[str, Any] = field(default_factory=dict)
 

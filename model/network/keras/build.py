@@ -13,11 +13,11 @@ import numpy as np
 from model.network.architecture import INPUT, Architecture, Pixels
 from model.network.description import MOST, MOST_LAYERS
 from model.network.foreign import ForeignError, name_layer
-from model.network.keras_graph import Graph, Node
-from model.network.keras_layers import CONVERTERS, INACTIVE, resolve_target
-from model.network.keras_settings import Settings, modernize
-from model.network.keras_use import Order, Part, Softmax, Style, Use
-from model.network.keras_weights import Weights
+from model.network.keras.graph import Graph, Node
+from model.network.keras.layers import CONVERTERS, INACTIVE, resolve_target
+from model.network.keras.settings import Settings, modernize
+from model.network.keras.use import Order, Part, Softmax, Style, Use
+from model.network.keras.weights import Weights
 from model.network.layers import Dense, Dropout, Flatten, Layer, Shape
 from model.network.pixel_range import Prepared
 

@@ -1,6 +1,6 @@
 """The network in a file that Keras 1 to 3 saved, `.h5` or `.keras`: no Keras is needed, no code is run.
 
-`model.network.keras_file` reads in a process of its own what this reads in the one that calls it.
+`model.network.keras.file` reads in a process of its own what this reads in the one that calls it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from model.network import keras_archive, keras_hdf5
 from model.network.architecture import Pixels
 from model.network.foreign import WAY_OUT, Foreign, ForeignError
-from model.network.keras_build import Build, find_style, note_style
-from model.network.keras_graph import parse
-from model.network.keras_hdf5 import Hdf5
-from model.network.keras_weights import NamedWeights, PlacedWeights, Weights
+from model.network.keras import archive, hdf5
+from model.network.keras.build import Build, find_style, note_style
+from model.network.keras.graph import parse
+from model.network.keras.hdf5 import Hdf5
+from model.network.keras.weights import NamedWeights, PlacedWeights, Weights
 
 BROKEN = (  # what h5py, zipfile, json, and a look into JSON of another form raise
     *(ValueError, OSError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError),
@@ -27,13 +27,13 @@ BROKEN = (  # what h5py, zipfile, json, and a look into JSON of another form rai
 
 
 def read_here(path: Path, pixels: Pixels) -> Foreign:
-    """What `keras_file.read` gives, read in this process: a damaged file may stop it."""
+    """What `file.read` gives, read in this process: a damaged file may stop it."""
     try:
         with path.open("rb") as file:
             head = file.read(8)
-        if head == keras_hdf5.SIGNATURE:
+        if head == hdf5.SIGNATURE:
             return _read_hdf5(path, pixels)
-        if head.startswith(keras_archive.SIGNATURE):
+        if head.startswith(archive.SIGNATURE):
             return _read_archive(path, pixels)
     except ForeignError as error:
         raise ForeignError(_one_line(str(error))) from None
@@ -49,7 +49,7 @@ def read_here(path: Path, pixels: Pixels) -> Foreign:
 
 
 def _read_hdf5(path: Path, pixels: Pixels) -> Foreign:
-    with keras_hdf5.opened(path) as file:
+    with hdf5.opened(path) as file:
         text = file.text(file.root, "model_config")
         if text is None:
             alone = "layer_names" in file.root.attrs or "layers" in file.root
@@ -65,11 +65,11 @@ def _read_hdf5(path: Path, pixels: Pixels) -> Foreign:
 
 
 def _read_archive(path: Path, pixels: Pixels) -> Foreign:
-    members = keras_archive.read_members(path)
+    members = archive.read_members(path)
     version = str(json.loads(members["metadata.json"]).get("keras_version", ""))
     facts = {"format": "Keras zip", "program": _one_line(f"Keras {version}")[:60]}
     model = json.loads(members["config.json"])
-    with keras_hdf5.opened(path, members["model.weights.h5"]) as file:
+    with hdf5.opened(path, members["model.weights.h5"]) as file:
         return _read_model(file, model, PlacedWeights(file), version, "", facts, pixels)
 
 

@@ -1,0 +1,1 @@
+"""Networks from Keras files; `file.read` begins."""
