@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from model.network.activations import is_linear
@@ -13,6 +13,7 @@ from model.network.layers import Layer, Shape
 if TYPE_CHECKING:
     from model.network.checkpoint import Checkpoint
 
+MOST_LISTED = 20  # names of classes
 CHANNELS = {1: "gray", 3: "color"}
 
 
@@ -58,7 +59,7 @@ def facts(loaded: Checkpoint) -> list[tuple[str, str]]:
     measured = f"on the test images of {description.get('dataset')}"
     pairs = [
         ("pixels", _pixels_in_words(architecture.pixels)),
-        ("classes", ", ".join(loaded.class_names)),
+        ("classes", _listed(loaded.class_names)),
         ("compared", ", ".join((*architecture.compared, COMPOSED))),
         ("viewed", ", ".join(name for name in architecture.viewed if name not in architecture.compared)),
         ("one pass", f"{architecture.multiply_adds():,} multiply-adds"),
@@ -115,6 +116,11 @@ def _pixels_in_words(pixels: Pixels) -> str:
     for what, values in ((", less", pixels.mean), (", divided by", pixels.std)):
         words += f"{what} {' '.join(f'{value:g}' for value in values)}" if values else ""
     return words + (", blue first" if pixels.channels == "bgr" else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - MOST_LISTED
+    return ", ".join(names[:MOST_LISTED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _origin(description: Mapping[str, Any]) -> Mapping[str, Any]:
