@@ -1,11 +1,14 @@
 """Four cases by hand, with every number known: two attacks that fooled the network, two clean images."""
 
-from sqlalchemy import Connection, insert, inspect
+from sqlalchemy import Connection, column, insert, inspect, table
 
 from db import schema
 from db.bulk import go_on_after, last_id
+from db.scope import Scope
 
 CAT, DOG, SHIP = range(3)
+PETS = Scope(1, 1)  # the one network on the one data set
+SCOPE = PETS._asdict()
 KINDS = {"conv1": "conv", "flatten": "flatten", "composed": "composed"}  # of layers; the others are dense
 LAYERS = {"conv1": 1, "flatten": 2, "dense": 3, "logits": 4, "composed": 5}
 TIME = "2026-01-31T12:00:00Z"
@@ -17,13 +20,15 @@ def fill(connection: Connection) -> None:
     for name, rows in ROWS.items():
         if not there.has_table(name):  # in a database of an older revision, as some columns
             continue
-        table = schema.metadata.tables[name]
-        columns = {column["name"] for column in there.get_columns(name)}
+        today = schema.metadata.tables[name]
+        types = {one["name"]: one["type"] for one in there.get_columns(name)}
+        types |= {one.name: one.type for one in today.c if one.name in types}
+        target = table(name, *(column(*one) for one in types.items()))
         for row in rows:
-            known = {key: value for key, value in row.items() if key in columns}
-            connection.execute(insert(table).values(known))
-        if "id" in table.c:
-            go_on_after(connection, table, last_id(connection, table))
+            known = {key: value for key, value in row.items() if key in types}
+            connection.execute(insert(target).values(known))
+        if "id" in today.c:
+            go_on_after(connection, today, last_id(connection, today))
 
 
 def sha(character: str) -> str:
@@ -77,7 +82,7 @@ def repair(id: int, image: int, predicted: int, score: float, row: int, recovere
     return {
         "id": id,
         "run_id": 1,
-        "network_id": 1,
+        **SCOPE,
         "image_id": image,
         "predicted_class": predicted,
         "margins": b"12" * 4,
@@ -98,7 +103,7 @@ def pixel(attack: int, row: int, column: int) -> dict:
 def case(id: int, partition: str, sample: int, attack: int | None, image: int, true: int, seen: int) -> dict:
     return {
         "id": id,
-        "network_id": 1,
+        **SCOPE,
         "run_id": 1,
         "kind": "clean" if attack is None else "adversarial",
         "partition": partition,
@@ -133,7 +138,8 @@ def neighbor(case: int, layer: str, rank: int, reference: int, distance: float) 
 
 
 def operating_point(layer: str, partition: str) -> dict:
-    key = {"layer_id": LAYERS[layer], "metric": "euclidean", "rule": "total", "how_chosen": "tuning"}
+    key = {"layer_id": LAYERS[layer], "dataset_id": 1, "metric": "euclidean", "rule": "total"}
+    key |= {"how_chosen": "tuning"}
     counts = {"tp": 1, "fp": 0, "tn": 1, "fn": 0}
     rates = {"accuracy": 1.0, "tpr": 1.0, "fpr": 0.0, "eer": 0.0, "auc": 1.0}
     return {**key, "partition": partition, "k": 4, "threshold": 1, **counts, **rates}
@@ -142,7 +148,7 @@ def operating_point(layer: str, partition: str) -> dict:
 def detector(id: int, name: str, kind: str, layer: str | None = None) -> dict:
     found = {"layer": layer, "metric": "euclidean", "rule": "total", "reference": "all"}
     columns = found if layer else dict.fromkeys(found)
-    return {"id": id, "network_id": 1, "name": name, "kind": kind, **columns}
+    return {"id": id, **SCOPE, "name": name, "kind": kind, **columns}
 
 
 def evaluation(detector: int, k: int, threshold: float, partition: str) -> dict:
@@ -180,12 +186,13 @@ ROWS = {
             "id": 1,
             "name": "small",
             "sha256": sha("f"),
-            "dataset_id": 1,
+            "dataset_id": 1,  # until revision 0011, like the accuracy
             "description": {"layers": list(LAYERS)},
             "test_accuracy": 0.8,
             "created_at": TIME,
         }
     ],
+    "network_datasets": [{**SCOPE, "test_accuracy": 0.8, "created_at": TIME}],
     "layers": [
         {
             "id": id,
@@ -203,7 +210,7 @@ ROWS = {
     "batches": [
         {
             "id": 1,
-            "network_id": 1,
+            **SCOPE,
             "name": "first try",
             "parameters": {"attack": "differential-evolution", "seed": 7},
             "method": "differential-evolution",
@@ -215,7 +222,7 @@ ROWS = {
     "runs": [
         {
             "id": 1,
-            "network_id": 1,
+            **SCOPE,
             "stage": "cases",
             "status": "done",
             "parameters": {"cases": 4},
@@ -229,7 +236,7 @@ ROWS = {
     ],
     "predictions": [
         {
-            "network_id": 1,
+            **SCOPE,
             "split": "test",
             "position": position,
             "label": label,
@@ -268,7 +275,7 @@ ROWS = {
         for case in range(1, 5)
         for c in range(3)
     ],
-    "reference_samples": [{"id": i, "network_id": 1, "sample_id": i + 4} for i in range(1, 5)],
+    "reference_samples": [{"id": i, **SCOPE, "sample_id": i + 4} for i in range(1, 5)],
     "neighbors": [
         *(
             neighbor(1, "flatten", rank, rank, distance)
@@ -283,6 +290,7 @@ ROWS = {
     "tuning_points": [
         {
             "layer_id": LAYERS["dense"],
+            "dataset_id": 1,
             "metric": "euclidean",
             "rule": "total",
             "partition": partition,
@@ -316,7 +324,7 @@ ROWS = {
     "attack_images": [{"attack_id": 5, "image_id": 9}],
     "near_duplicate_pairs": [
         {
-            "network_id": 1,
+            **SCOPE,
             "sample_id": sample,
             "other_sample_id": other,
             "activation_distance": 0.25,
