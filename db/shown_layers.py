@@ -24,4 +24,5 @@ def shown_layers(dataset_id: int | ColumnElement[int]) -> ColumnElement[bool]:
         others.c.layer_id == siblings.c.id,
         others.c.dataset_id == dataset_id,
     )
-    return and_(layers.c.compared, or_(tuned.correlate(layers), not_(any_tuned.correlate(layers))))
+    tuned, any_tuned = tuned.correlate_except(points), any_tuned.correlate_except(siblings, others)
+    return and_(layers.c.compared, or_(tuned, not_(any_tuned)))

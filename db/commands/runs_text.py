@@ -9,7 +9,10 @@ from db import processes
 from db.read.batch_list import ListedBatch
 from db.read.runs import Agreement, AttackTally, AttackWay, Run, TunedLayer, TunedPoint
 
-HEADINGS = ("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows", "batch", "asked for")
+HEADINGS = (
+    *("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows"),
+    *("network", "data set", "batch", "asked for"),
+)
 OF_BATCHES = (
     "batch",
     "network",
@@ -63,6 +66,8 @@ def table(found: Sequence[Run], rows: Mapping[int, int], width: int | None) -> s
             NONE if one.seed is None else str(one.seed),
             one.code_version,
             f"{rows[one.id]:,}",
+            one.network or NONE,
+            one.dataset or NONE,
             one.batch or NONE,
             asked(one.parameters),
         )
@@ -197,6 +202,7 @@ def _facts(run: Run) -> dict[str, str]:
         "message": run.message,
         "batch": run.batch,
         "network": run.network and f"{run.network}, weights {(run.weights or '')[:12]}",
+        "data set": run.dataset,
         "started": f"{_time(run.started_at)} UTC",
         "ended": run.finished_at and f"{_time(run.finished_at)} UTC",
         "took": None if run.seconds is None else _duration(run.seconds),

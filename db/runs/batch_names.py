@@ -1,4 +1,4 @@
-"""Names of batches: chosen by people, or made from what was asked for; unique within a network and a data set."""
+"""Names of batches: chosen by people, or made from what was asked for; unique to network and data set."""
 
 from collections.abc import Iterable
 
@@ -36,8 +36,8 @@ def require_free(connection: Connection, scope: Scope, name: str, batch_id: int 
     if known.get(name, batch_id) != batch_id:
         taken = ", ".join(f"'{other}'" for other in known)
         raise ValueError(
-            f"--name '{name}' is another batch of this network and data set, which was asked for something else: "
-            f"choose a name that is not among {taken}"
+            f"--name '{name}' is another batch of this network and data set, which was asked for something "
+            f"else: choose a name that is not among {taken}"
         )
 
 
