@@ -110,7 +110,11 @@ def known_networks(connection: Connection) -> list[KnownNetwork]:
     tuned_on = _tuned_on(connection)
     return [
         KnownNetwork(
-            *row,
+            row.network_id,
+            row.dataset_id,
+            row.name,
+            row.sha256,
+            row.dataset,
             tuple(names.get(row.dataset_id, ())),
             tuned_on.get(Scope(row.network_id, row.dataset_id)),
         )
