@@ -14,16 +14,8 @@ HEADINGS = (
     *("network", "data set", "batch", "asked for"),
 )
 OF_BATCHES = (
-    "batch",
-    "network",
-    "data set",
-    "attack",
-    "pixels",
-    "seed",
-    "cases",
-    "attacks",
-    "succeeded",
-    "runs",
+    *("batch", "network", "data set", "attack", "pixels", "seed"),
+    *("cases", "attacks", "succeeded", "runs"),
 )
 # Parameters whose values are clear without their names.
 PLAIN = ("dataset", "attack", "layer", "layers", "metrics", "rules", "references")

@@ -81,7 +81,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--network",
         metavar="NAME",
-        help="name, id, or NAME@DATASET of the network; needed if several have these weights "
+        help="name, id, or NAME@DATASET of the network (default: the one with these weights)",
+    )
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="data set whose reference set and tuning judge; needed if the network is tuned on several "
         "(default: the only one)",
     )
     add("--weights", type=Path, metavar="FILE", help="npz of another network (default: the bundled one)")

@@ -10,9 +10,11 @@ from dashapp import ids
 from dashapp.words.decisions import percent
 from dashapp.words.glossary import GLOSSARY, about
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
+from db.read.chosen_scope import scope_fields
+from db.read.query_string import write_search
 
 FILTERS = {  # name in the address -> title
-    "network": "Network",
+    "network": "Network and data set",
     "set": "Attacks",
     "partition": "Cases",
     "metric": "Metric",
@@ -52,7 +54,9 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
     groups = []
     if len(options.networks) > 1:
         links = [
-            _segment("network", n.title, f"{home}?network={n.id}", n.id == query.network)
+            _segment(
+                "network", n.title, home + write_search(scope_fields(n.scope, None)), n.scope == query.scope
+            )
             for n in options.networks
         ]
         groups.append(_group("network", links))
