@@ -32,7 +32,8 @@ SQL = {
         SELECT COUNT(*) FROM ({
         " UNION ".join(f"SELECT network_id, dataset_id FROM {table.name}" for table in SCOPED)
     }) AS found
-        WHERE network_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM network_datasets AS pairs
+        WHERE network_id IS NOT NULL AND dataset_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM network_datasets AS pairs
             WHERE pairs.network_id = found.network_id AND pairs.dataset_id = found.dataset_id)""",
     "adversarial cases whose attack was of another sample or network, or failed": """
         SELECT COUNT(*) FROM cases JOIN attacks ON attacks.id = cases.attack_id

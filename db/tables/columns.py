@@ -80,15 +80,14 @@ def reference(name: str, to: str, *, owned: bool = False, **options: Any) -> Col
     return Column(name, foreign_key, **({"nullable": False} | options))
 
 
-def scope(*, key: bool = False, owned: bool = False, nullable: bool = False) -> list[Column[Any]]:
-    """The network and the data set that a row belongs to (see `db.scope`): both, or where `nullable` none.
+def scope(*, key: bool = False, owned: bool = False) -> list[Column[Any]]:
+    """The network and the data set that a row belongs to (see `db.scope`).
 
     key: they begin the primary key. owned: the row is deleted with its network.
     """
-    options = {"primary_key": key, "nullable": nullable}
     return [
-        reference("network_id", "networks.id", owned=owned, **options),
-        reference("dataset_id", "datasets.id", **options),
+        reference("network_id", "networks.id", owned=owned, primary_key=key),
+        reference("dataset_id", "datasets.id", primary_key=key),
     ]
 
 

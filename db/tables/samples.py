@@ -141,7 +141,7 @@ runs = Table(
     "runs",
     metadata,
     identity(),
-    *scope(nullable=True),  # NULL: it began before they were known
+    reference("network_id", "networks.id", nullable=True),  # NULL: it began before they were known
     words("stage"),
     words("status"),
     json("parameters"),
@@ -153,6 +153,7 @@ runs = Table(
     Column("seconds", Double),
     Column("message", Text),
     reference("batch_id", "batches.id", nullable=True, index=True),  # NULL: of no batch, as tuning
+    reference("dataset_id", "datasets.id", nullable=True),  # NULL as the network
     Index(None, "network_id", "dataset_id"),
     Index(None, "status"),
     one_of("status", STATUSES),

@@ -12,6 +12,7 @@ from dashapp.words.glossary import GLOSSARY, about
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
 from db.read.chosen_scope import scope_fields
 from db.read.query_string import write_search
+from db.scope import Scope
 
 FILTERS = {  # name in the address -> title
     "network": "Network and data set",
@@ -75,6 +76,11 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
         ]
         groups.append(_group(name, links))
     return html.Div(groups, className="card detector-filters", **{"aria-label": "Filters"})
+
+
+def _only(scope: Scope) -> str:
+    """The query string for a network on a data set, without filters: each has detectors of its own."""
+    return write_search(scope_fields(scope, None))
 
 
 def table_foot(query: EvidenceQuery) -> Component:
