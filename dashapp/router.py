@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 
 from dashapp.pages import not_found
 from dashapp.theme import Theme
+from db.scope import Scope
 
 NUMBER = re.compile(r"<(\w+)>")
 
@@ -70,9 +71,10 @@ class Answer(NamedTuple):
     follows_address: bool = False
 
     @property
-    def network_id(self) -> int | None:
-        """The network that the page is about, from its outermost component; None: none in particular."""
-        return getattr(self.body, "data-network", None)
+    def scope(self) -> Scope | None:
+        """The network and the data set that the page is about, from its outermost component; None: any."""
+        network, dataset = (getattr(self.body, f"data-{name}", None) for name in ("network", "dataset"))
+        return None if network is None or dataset is None else Scope(network, dataset)
 
 
 def find_place(app: Dash, pages: Sequence[Page], pathname: str) -> Place | None:

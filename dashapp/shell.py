@@ -15,6 +15,7 @@ from dashapp.keys import keys_button
 from dashapp.pages import not_found
 from dashapp.router import NUMBER, Page, Visit, draw_page, find_place
 from dashapp.words.decisions import percent
+from db.scope import Scope
 
 APP_NAME = "Explainable Pixels"
 
@@ -61,9 +62,9 @@ def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
     )
 
 
-def network_facts(engine: Engine, network_id: int | None = None) -> list[html.Div]:
+def network_facts(engine: Engine, scope: Scope | None = None) -> list[html.Div]:
     """Which network a page is about, on which data set, and how many cases it has."""
-    facts = db.read.overview(engine, network_id)
+    facts = db.read.overview(engine, scope)
     shown = [("Cases", f"{facts.case_count:,}")]
     if facts.network is not None:
         accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
@@ -125,7 +126,7 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         pathname = address["pathname"]
         visit = Visit(address["search"], theme=address["theme"], writable=writable)
         page = draw_page(app, engine, pages, pathname, visit)
-        facts = network_facts(engine, page.network_id)
+        facts = network_facts(engine, page.scope)
         followed = pathname if page.follows_address else None
         return page.body, f"{page.title} · {APP_NAME}", followed, facts
 

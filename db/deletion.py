@@ -15,9 +15,8 @@ from sqlalchemy import (
 
 from db import facets
 from db.commands import sizes
-from db.deletion_plan import Ids, goes, owners, rows_of_batch, rows_of_cases
+from db.deletion_plan import Ids, goes, owners, rows_of_batch, rows_of_cases, scope_of_batch
 from db.schema import (
-    batches,
     cases,
     decisions,
     detector_decisions,
@@ -28,6 +27,7 @@ from db.schema import (
     runs,
     tuning_points,
 )
+from db.scope import Scope, judged_on
 
 
 def count_rows(connection: Connection, ids: Ids) -> dict[str, int]:
@@ -59,11 +59,11 @@ def delete_cases(connection: Connection, case_ids: Sequence[int]) -> dict[str, i
     """
     ids = rows_of_cases(connection, case_ids)
     gone = count_rows(connection, ids)
-    listed = select(cases.c.network_id, cases.c.partition).where(goes(connection, cases, ids)).distinct()
-    changed = connection.execute(listed).all()
+    listed = select(cases.c.network_id, cases.c.dataset_id, cases.c.partition)
+    changed = connection.execute(listed.where(goes(connection, cases, ids)).distinct()).all()
     _delete(connection, ids)
-    for network_id, partition in changed:
-        facets.refresh(connection, network_id, partition)
+    for network_id, dataset_id, partition in changed:
+        facets.refresh(connection, Scope(network_id, dataset_id), partition)
     return gone
 
 
@@ -75,27 +75,28 @@ def delete_batch(connection: Connection, batch_id: int) -> dict[str, int]:
     """
     ids = rows_of_batch(connection, batch_id)
     gone = count_rows(connection, ids)
-    network_id = connection.execute(select(batches.c.network_id).where(batches.c.id == batch_id)).scalar_one()
+    scope = scope_of_batch(connection, batch_id)
     _delete(connection, {name: keys for name, keys in ids.items() if name != "batches"})
     connection.execute(update(runs).where(runs.c.batch_id == batch_id).values(batch_id=None))
-    facets.refresh(connection, network_id)
+    facets.refresh(connection, scope)
     _delete(connection, {"batches": ids["batches"]})
     return gone
 
 
-def delete_tuning(connection: Connection, network_id: int) -> dict[str, int]:
-    """Delete a network's tuning and its detectors' decisions: no cases are left to tune by.
+def delete_tuning(connection: Connection, scope: Scope) -> dict[str, int]:
+    """Delete a network's tuning on a data set and its detectors' decisions: no cases are left to tune by.
 
     Returns row counts by table.
     """
-    of_layers = select(layers.c.id).where(layers.c.network_id == network_id)
+    of_layers = select(layers.c.id).where(layers.c.network_id == scope.network_id)
     gone = {}
     for table in (tuning_points, operating_points, decisions):
-        gone[table.name] = connection.execute(delete(table).where(table.c.layer_id.in_(of_layers))).rowcount
+        mine = table.c.layer_id.in_(of_layers), judged_on(table, scope)
+        gone[table.name] = connection.execute(delete(table).where(*mine)).rowcount
     for table in (detectors, detector_decisions):
-        gone[table.name] = connection.execute(delete(table).where(table.c.network_id == network_id)).rowcount
+        gone[table.name] = connection.execute(delete(table).where(scope.of(table))).rowcount
     if any(gone.values()):
-        facets.refresh(connection, network_id)
+        facets.refresh(connection, scope)
     return {name: count for name, count in gone.items() if count}
 
 

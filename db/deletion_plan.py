@@ -2,7 +2,7 @@
 
 Parts of a deleted row (see `db.schema`) are deleted with it and are not listed. Shared rows (samples, images,
 repair sweeps and vulnerability maps) are deleted if no remaining row uses them. The reference set,
-near-duplicates and predictions belong to the network, and stay.
+near-duplicates and predictions belong to the network and the data set, and stay.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ from db.schema import (
     samples,
     vulnerability_maps,
 )
+from db.scope import Scope, same_scope
 
 Ids = dict[str, list[int]]  # table -> the keys of its rows to delete
 WAY = ("method", "variant", "pixel_count", "population", "budget", "seed")  # columns that define an attack
@@ -46,8 +47,7 @@ def rows_of_cases(connection: Connection, case_ids: Sequence[int]) -> Ids:
     The attack that a case came from stays: it is evidence of its own.
     """
     ids = _with_originals(case_ids)
-    networks = connection.scalars(select(cases.c.network_id).where(goes(connection, cases, ids)).distinct())
-    ways = _ways_of_all(connection, networks.all(), None)
+    ways = _ways_of_all(connection, _scopes(connection, ids), None)
     ids["vulnerability_maps"] = _maps(connection, ids, ways, None)
     ids["attacks"] = _attacks(connection, ids, ways, None)
     return _shared(connection, ids)
@@ -58,13 +58,11 @@ def rows_of_batch(connection: Connection, batch_id: int) -> Ids:
 
     Raises LookupError where there is no such batch.
     """
-    network_id = connection.scalar(select(batches.c.network_id).where(batches.c.id == batch_id))
-    if network_id is None:
-        raise LookupError(f"no batch {batch_id}: it was deleted meanwhile")
+    scope = scope_of_batch(connection, batch_id)
     own = select(runs.c.id).where(runs.c.batch_id == batch_id)
     case_ids = connection.scalars(select(cases.c.id).where(cases.c.run_id.in_(own)))
     ids = _with_originals(case_ids) | {"batches": [batch_id]}
-    ways = _ways_of_all(connection, [network_id], batch_id)
+    ways = _ways_of_all(connection, [scope], batch_id)
     ids["vulnerability_maps"] = _maps(connection, ids, ways, batch_id)
     ids["attacks"] = _attacks(connection, ids, ways, batch_id)
     ids = _shared(connection, ids)
@@ -72,7 +70,26 @@ def rows_of_batch(connection: Connection, batch_id: int) -> Ids:
     return ids
 
 
+def scope_of_batch(connection: Connection, batch_id: int) -> Scope:
+    """The network and data set of a batch. Raises LookupError where there is no such batch."""
+    query = select(batches.c.network_id, batches.c.dataset_id).where(batches.c.id == batch_id)
+    found = connection.execute(query).one_or_none()
+    if found is None:
+        raise LookupError(f"no batch {batch_id}: it was deleted meanwhile")
+    return Scope(*found)
+
+
 # ---- Parts ---------------------------------------------------------------------------------------
+
+
+def _scopes(connection: Connection, ids: Ids) -> list[Scope]:
+    """The networks and data sets of the deleted cases, and of the deleted attacks by their samples."""
+    of_cases = select(cases.c.network_id, cases.c.dataset_id).where(goes(connection, cases, ids))
+    of_attacks = select(attacks.c.network_id, samples.c.dataset_id).join(
+        samples, samples.c.id == attacks.c.sample_id
+    )
+    both = union(of_cases, of_attacks.where(goes(connection, attacks, ids)))
+    return [Scope(*row) for row in connection.execute(both)]
 
 
 def _with_originals(case_ids: Iterable[int]) -> Ids:
@@ -120,10 +137,11 @@ def _attacks(
 
 
 def _ways_of_all(
-    connection: Connection, networks: Sequence[int], batch_id: int | None
+    connection: Connection, scopes: Sequence[Scope], batch_id: int | None
 ) -> list[Mapping[str, object]]:
     """The ways in which other batches attack every image: there any such attack counts, from any run."""
-    query = select(batches.c.id, batches.c.parameters).where(batches.c.network_id.in_(networks))
+    mine = or_(false(), *(scope.of(batches) for scope in scopes))
+    query = select(batches.c.id, batches.c.parameters).where(mine)
     whole = [id_ for id_, of in connection.execute(query) if of.get("all_test") and id_ != batch_id]
     made = select(*(attacks.c[name] for name in WAY)).join(runs, runs.c.id == attacks.c.run_id)
     ways = connection.execute(made.where(runs.c.batch_id.in_(whole)).distinct())
@@ -156,23 +174,21 @@ def _shared(connection: Connection, ids: Ids) -> Ids:
 def _repairs(connection: Connection, image_ids: Sequence[int], ids: Ids) -> list[int]:
     """Repair sweeps of images of no remaining case, before or after its attack, or remaining attack."""
     stays = not_(goes(connection, cases, ids))
-    of_network = cases.c.network_id == repairs.c.network_id
-    of_case = exists().where(of_network, cases.c.image_id == repairs.c.image_id, stays)
+    of_scope = same_scope(cases, repairs)
+    of_case = exists().where(of_scope, cases.c.image_id == repairs.c.image_id, stays)
     was = and_(samples.c.id == cases.c.sample_id, samples.c.image_id == repairs.c.image_id)
-    before = exists().where(of_network, was, stays)
+    before = exists().where(of_scope, was, stays)
     led = exists().where(
         attack_images.c.image_id == repairs.c.image_id,
         attacks.c.id == attack_images.c.attack_id,
         attacks.c.network_id == repairs.c.network_id,
+        samples.c.id == attacks.c.sample_id,
+        samples.c.dataset_id == repairs.c.dataset_id,
         not_(goes(connection, attacks, ids)),
     )
-    networks = union(
-        select(cases.c.network_id).where(goes(connection, cases, ids)),
-        select(attacks.c.network_id).where(goes(connection, attacks, ids)),
-    )
+    mine = or_(false(), *(scope.of(repairs) for scope in _scopes(connection, ids)))
     query = select(repairs.c.id).where(among(connection, repairs.c.image_id, image_ids))
-    query = query.where(repairs.c.network_id.in_(networks))
-    return list(connection.scalars(query.where(not_(or_(of_case, before, led)))))
+    return list(connection.scalars(query.where(mine, not_(or_(of_case, before, led)))))
 
 
 def _unused(connection: Connection, table: Table, candidates: Sequence[int], ids: Ids) -> list[int]:

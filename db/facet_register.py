@@ -7,8 +7,8 @@ To add a facet, add a row at the end of FACETS:
 
 - Its `column` is in `case_facets` (or, with `of_detector`, in `detector_decisions`): the row is enough.
 - It needs a new column: give the row its `value`, too, and write a migration that adds the column to
-  `case_facets` with the index `ix_case_facets_network_id_partition_<column>`, fills it, and where the facet
-  is `counted` adds it to `facet_cells`. `db.facets` writes it from then on.
+  `case_facets` with the index `ix_case_facets_network_id_dataset_id_partition_<column>`, fills it, and where
+  the facet is `counted` adds it to `facet_cells`. `db.facets` writes it from then on.
 """
 
 from sqlalchemy import select

@@ -1,6 +1,7 @@
 """Update `case_facets` and `detector_decisions`, derived tables, in the transaction of their source tables.
 
-`add_cases` adds the rows of new cases; after decisions change, `refresh` rewrites the rows of a network.
+`add_cases` adds the rows of new cases; after decisions change, `refresh` rewrites the rows of a network
+on a data set.
 """
 
 from collections.abc import Sequence
@@ -34,35 +35,38 @@ from db.schema import (
     layers,
     runs,
 )
+from db.scope import Scope, same_scope
+from db.shown_layers import shown_layers
 
 Row = dict[str, Any]
 
 
-def add_cases(connection: Connection, network_id: int) -> None:
+def add_cases(connection: Connection, scope: Scope) -> None:
     """Write the rows of cases that have none yet."""
-    known = select(case_facets.c.case_id).where(case_facets.c.network_id == network_id)
-    lacking = select(cases.c.id).where(cases.c.network_id == network_id, cases.c.id.not_in(known))
+    known = select(case_facets.c.case_id).where(scope.of(case_facets))
+    lacking = select(cases.c.id).where(scope.of(cases), cases.c.id.not_in(known))
     new = list(connection.scalars(lacking))
     _insert(connection, facet_rows().where(cases.c.id.in_(new)))
-    for detector in _detectors(connection, network_id):
-        _add_cells(connection, network_id, detector, case_facets.c.case_id.in_(new))
+    for detector in _detectors(connection, scope):
+        _add_cells(connection, scope, detector, case_facets.c.case_id.in_(new))
 
 
-def refresh(connection: Connection, network_id: int, partition: str | None = None) -> None:
-    """Rewrite the rows of a network, or of one partition of it, after decisions of its layers changed."""
+def refresh(connection: Connection, scope: Scope, partition: str | None = None) -> None:
+    """Rewrite the rows of a network on a data set, or of one partition of it, after decisions changed."""
 
     def among(table: Table) -> ColumnElement[bool]:
-        mine = table.c.network_id == network_id
+        mine = scope.of(table)
         return mine if partition is None else and_(mine, table.c.partition == partition)
 
     connection.execute(delete(case_facets).where(among(case_facets)))
     _insert(connection, facet_rows().where(among(cases)))
-    of_layers = select(layers.c.name).where(layers.c.network_id == network_id)
+    of_layers = select(layers.c.name).where(layers.c.network_id == scope.network_id)
     detector = detector_decisions.c.detector
     connection.execute(delete(detector_decisions).where(among(detector_decisions), detector.in_(of_layers)))
     chosen = (
         select(
             cases.c.network_id,
+            cases.c.dataset_id,
             layers.c.name.label("detector"),
             cases.c.partition,
             cases.c.id.label("case_id"),
@@ -74,43 +78,42 @@ def refresh(connection: Connection, network_id: int, partition: str | None = Non
         )
         .join(layers, layers.c.id == decisions.c.layer_id)
         .join(cases, cases.c.id == decisions.c.case_id)
-        .where(layers.c.network_id == network_id, among(cases), listed_decisions())
+        .where(layers.c.network_id == scope.network_id, among(cases), listed_decisions())
         # in the order of the key: each page of the table is written once
         .order_by(layers.c.name, cases.c.partition, cases.c.id)
     )
     connection.execute(insert(detector_decisions).from_select(list(chosen.selected_columns.keys()), chosen))
     connection.execute(delete(facet_cells).where(among(facet_cells)))
-    for name in _detectors(connection, network_id):
-        _add_cells(connection, network_id, name, among(case_facets))
+    for name in _detectors(connection, scope):
+        _add_cells(connection, scope, name, among(case_facets))
 
 
-def replace_detector(connection: Connection, network_id: int, detector: str, rows: Sequence[Row]) -> None:
+def replace_detector(connection: Connection, scope: Scope, detector: str, rows: Sequence[Row]) -> None:
     """Replace the decisions of a detector without neighbors.
 
-    rows: the new decisions, without `network_id` and `detector`.
+    rows: the new decisions, without network, data set and `detector`.
     """
-    table = detector_decisions
-    connection.execute(delete(table).where(table.c.network_id == network_id, table.c.detector == detector))
+    for table in (detector_decisions, facet_cells):
+        connection.execute(delete(table).where(scope.of(table), table.c.detector == detector))
     if rows:
-        key = {"network_id": network_id, "detector": detector}
-        connection.execute(insert(table), [key | row for row in rows])
-    cells = facet_cells.c
-    connection.execute(delete(facet_cells).where(cells.network_id == network_id, cells.detector == detector))
-    _add_cells(connection, network_id, detector)
+        key = {**scope._asdict(), "detector": detector}
+        connection.execute(insert(detector_decisions), [key | row for row in rows])
+    _add_cells(connection, scope, detector)
 
 
-def _detectors(connection: Connection, network_id: int) -> list[str]:
-    """The compared layers, and the other detectors that have decisions."""
-    compared = select(layers.c.name).where(layers.c.network_id == network_id, layers.c.compared)
-    decided = select(detector_decisions.c.detector).where(detector_decisions.c.network_id == network_id)
+def _detectors(connection: Connection, scope: Scope) -> list[str]:
+    """The layers that are shown, and the other detectors that have decisions."""
+    shown = shown_layers(scope.dataset_id)
+    compared = select(layers.c.name).where(layers.c.network_id == scope.network_id, shown)
+    decided = select(detector_decisions.c.detector).where(scope.of(detector_decisions))
     return list(connection.scalars(union(compared, decided)))
 
 
-def _add_cells(connection: Connection, network_id: int, detector: str, *which: ColumnElement[bool]) -> None:
+def _add_cells(connection: Connection, scope: Scope, detector: str, *which: ColumnElement[bool]) -> None:
     """Count cases by every counted facet; a case without a decision of the detector counts, too."""
     facets, decided = case_facets.c, detector_decisions.c
     of_case = and_(
-        decided.network_id == facets.network_id,
+        same_scope(detector_decisions, case_facets),
         decided.detector == detector,
         decided.partition == facets.partition,
         decided.case_id == facets.case_id,
@@ -118,13 +121,14 @@ def _add_cells(connection: Connection, network_id: int, detector: str, *which: C
     counted_by = [facet for facet in FACETS if facet.counted]
     alike = [
         facets.network_id,
+        facets.dataset_id,
         *(facets[facet.column] for facet in counted_by if not facet.of_detector),
         *(decided[facet.column] for facet in counted_by if facet.of_detector),
     ]
     counted = (
         select(*alike, literal(detector).label("detector"), func.count().label("cases"))
         .select_from(case_facets.outerjoin(detector_decisions, of_case))
-        .where(facets.network_id == network_id, *which)
+        .where(scope.of(case_facets), *which)
         .group_by(*alike)
     )
     connection.execute(insert(facet_cells).from_select(list(counted.selected_columns.keys()), counted))
@@ -141,6 +145,7 @@ def facet_rows() -> AnySelect:
         select(
             cases.c.id.label("case_id"),
             cases.c.network_id,
+            cases.c.dataset_id,
             *(value.label(name) for name, value in columns.items()),
         )
         .select_from(cases)

@@ -6,6 +6,7 @@ Conventions
 - Shapes, descriptions and parameters are JSON; activations are little-endian float16, C order.
 - Rows and columns of pixels count from 0 at the top left; colors are 0..255; ranks count from 1.
 - Every constraint has a name, so that a migration can find it again.
+- A result belongs to a network and a data set (see `db.scope`): its row names both, or one that it leads to.
 - Every result leads to the run that wrote it: by its `run_id`, or as `db.runs.provenance` says.
 - Parts of a row (an attack's pixels, a case's scores) are deleted with it; any other row that is still
   referred to cannot be deleted.
@@ -53,6 +54,7 @@ from db.tables.samples import (
     datasets,
     images,
     layers,
+    network_datasets,
     networks,
     predictions,
     runs,
@@ -109,6 +111,7 @@ __all__ = [
     "near_duplicates",
     "near_median_attacks",
     "neighbors",
+    "network_datasets",
     "networks",
     "now",
     "operating_points",

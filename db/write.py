@@ -18,6 +18,7 @@ from db import facets, processes, schema, vocabulary
 from db.bulk import given_rows
 from db.engine import insert_many, insert_or_skip, writing
 from db.query_types import AnyRow
+from db.scope import Scope, judged_on
 
 Row = Mapping[str, Any]
 
@@ -78,15 +79,15 @@ def run(
     parameters: Row,
     code_version: str,
     seed: int | None = None,
-    network_id: int | None = None,
+    scope: Scope | None = None,
     batch_id: int | None = None,
 ) -> Iterator[int]:
     """Records a run around a stage's work, from `running` to done, failed or interrupted; yields its id.
 
     An error's first line becomes the run's message, and the error goes on to the caller.
     """
-    of = {"seed": seed, "network_id": network_id, "batch_id": batch_id}
-    id_ = start_run(engine, stage, parameters=parameters, code_version=code_version, **of)
+    of = {"seed": seed, "batch_id": batch_id}
+    id_ = start_run(engine, stage, parameters=parameters, code_version=code_version, scope=scope, **of)
     began = time.monotonic()
     try:
         yield id_
@@ -107,7 +108,7 @@ def start_run(
     parameters: Row,
     code_version: str,
     seed: int | None = None,
-    network_id: int | None = None,
+    scope: Scope | None = None,
     batch_id: int | None = None,
 ) -> int:
     """Records that a stage is running, in a transaction of its own; returns the run's id.
@@ -115,7 +116,7 @@ def start_run(
     Runs whose process died are marked first (see `mark_interrupted`).
     """
     row = {
-        "network_id": network_id,
+        **({} if scope is None else scope._asdict()),
         "stage": stage,
         "status": "running",
         "parameters": dict(parameters),
@@ -137,7 +138,7 @@ def finish_run(
     status: str = "done",
     message: str | None = None,
     seconds: float | None = None,
-    network_id: int | None = None,
+    scope: Scope | None = None,
 ) -> None:
     """Records how a run ended, in a transaction of its own.
 
@@ -145,15 +146,15 @@ def finish_run(
         status: done, failed or interrupted.
         message: one line for people: what was made, or why it failed.
         seconds: how long it worked.
-        network_id: the network that the run made, when it was not known at the start.
+        scope: the network and data set of the run, when they were not known at the start.
 
     Raises:
         LookupError: there is no such run.
         RuntimeError: it is over already: another process took this one for dead.
     """
     ended = {"status": status, "finished_at": schema.now(), "message": message, "seconds": seconds}
-    if network_id is not None:
-        ended["network_id"] = network_id
+    if scope is not None:
+        ended |= scope._asdict()
     with writing(engine) as connection:
         runs = schema.runs.c
         at_work = (runs.id == run_id) & (runs.status == "running")
@@ -198,6 +199,7 @@ def add_neighbors(connection: Connection, table: Table, rows: Sequence[Row], run
 
 def replace_tuning(
     connection: Connection,
+    scope: Scope,
     layer_ids: Sequence[int],
     metric: str,
     rule: str,
@@ -207,10 +209,10 @@ def replace_tuning(
     operating_points: Sequence[Row],
     decisions: Sequence[Row],
 ) -> None:
-    """Replaces the tuning of the layers for one metric and rule.
+    """Replaces the tuning of a network's layers on a data set for one metric and rule.
 
     Within the caller's transaction: readers always see decisions with the operating points that made them.
-    The rows leave out `run_id`.
+    The rows leave out `run_id` and `dataset_id`.
 
     Raises:
         ValueError: a row is of another layer, metric or rule.
@@ -230,12 +232,10 @@ def replace_tuning(
                 )
     for table, rows in new:
         old = and_(table.c.layer_id.in_(layer_ids), table.c.metric == metric, table.c.rule == rule)
-        connection.execute(delete(table).where(old))
-        _insert(connection, table, rows, {"run_id": run_id})
+        connection.execute(delete(table).where(old, judged_on(table, scope)))
+        _insert(connection, table, rows, {"run_id": run_id, "dataset_id": scope.dataset_id})
     if (metric, rule) == (vocabulary.METRIC, vocabulary.RULE):
-        of_layers = select(schema.layers.c.network_id).where(schema.layers.c.id.in_(layer_ids)).distinct()
-        for network_id in connection.scalars(of_layers).all():
-            facets.refresh(connection, network_id)
+        facets.refresh(connection, scope)
 
 
 def replace_evaluation(

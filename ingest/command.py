@@ -12,8 +12,9 @@ from db import engine, migrate
 from db.opening import opened
 from db.read import batch_list
 from db.read.for_ingest import batches
-from db.read.network_titles import network_titles
+from db.read.network_titles import network_titles, scopes
 from db.runs.batch_names import normal_name
+from db.scope import Scope
 from db.vocabulary import ATTACKS, METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, RANDOM, Batch
 from model.attacks.methods import EVOLUTION, METHODS, SWEEP, all_parameters
@@ -180,7 +181,7 @@ def run(
             crew=crew,
             naming=Naming(name, usual_name),
         )
-    say_batch(database, report.network_id, batch)
+    say_batch(database, report.scope, batch)
     if report.added:
         added = ", ".join(
             f"{count} {kind} {partition}" for (partition, kind), count in sorted(report.added.items())
@@ -226,9 +227,9 @@ def run_all(
             crew=crew,
             naming=Naming(name),
         )
-    say_batch(database, task.network_id, batch, all_test=True)
+    say_batch(database, task.scope, batch, all_test=True)
     with database.connect() as connection:
-        totals = batches.attack_totals(connection, task.network_id, task.dataset_id)
+        totals = batches.attack_totals(connection, task.scope)
     for total in totals:
         aim = "(image, target) pairs" if total.targeted else "images"
         name = f"{total.method}, {total.variant}"
@@ -240,23 +241,26 @@ def run_all(
     print('by class: xpixels sql "select * from attack_matrix"')
 
 
-def say_batch(database: Engine, network_id: int, batch: Batch, *, all_test: bool = False) -> None:
+def say_batch(database: Engine, scope: Scope, batch: Batch, *, all_test: bool = False) -> None:
     """Print which batch it was, if the database has it."""
     from ingest.record import find_batch
 
     with database.connect() as connection:
-        batch_id = find_batch(connection, network_id, batch, all_test=all_test)
+        batch_id = find_batch(connection, scope, batch, all_test=all_test)
         if batch_id is not None:
             print(batch_list.batch_of(connection, batch_id))
 
 
 def tune(options: argparse.Namespace) -> None:
-    """Retune every network of a database."""
+    """Retune every network of a database, on each of its data sets."""
     retune(options.database)
 
 
 def retune(url: str) -> None:
-    """Retune every network of a database and print which. Raises LookupError if nothing can be tuned."""
+    """Retune every network on each of its data sets, and print which.
+
+    Raises LookupError if nothing can be tuned.
+    """
     from ingest.retune import retune_network
     from ingest.workers.lease import Turn
 
@@ -265,12 +269,12 @@ def retune(url: str) -> None:
         with Turn(database) as turn:
             turn.take()
             with database.connect() as connection:
-                known = batches.network_ids(connection)
+                known = scopes(connection)
                 titles = network_titles(connection)
-            tuned = [titles[network] for network in known if retune_network(database, network)]
+            tuned = [titles[scope] for scope in known if retune_network(database, scope)]
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "
             "`xpixels ingest`"
         )
-    print(f"tuned {len(tuned)} of {len(known)} networks: {', '.join(tuned)}")
+    print(f"tuned {len(tuned)} of {len(known)} networks on their data sets: {', '.join(tuned)}")

@@ -83,7 +83,7 @@ def score_rows(
     outcomes: Sequence[str | None],
     threshold: float,
 ) -> list[dict[str, Any]]:
-    """Rows of `detector_decisions` for a detector without neighbors, except its name and network."""
+    """Rows of `detector_decisions` for a detector without neighbors, except name and scope."""
     columns = (case_ids, partitions, *(column.tolist() for column in decided), outcomes)
     return [
         {

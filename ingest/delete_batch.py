@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
             with writing(database) as connection:
                 gone = deletion.delete_batch(connection, batch.id)
             print(f"deleted {sum(gone.values()):,} rows", flush=True)
-            tuned = retune_network(database, batch.network_id)
+            tuned = retune_network(database, batch.scope)
         print("tuned anew" if tuned else "nothing is left to tune by: what was tuned is deleted, too")
         if (message := upkeep.compact(database)) is not None:
             print(message)

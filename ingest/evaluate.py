@@ -41,7 +41,8 @@ def run_options(options: argparse.Namespace) -> None:
     logits = predict(loaded.network, test.images)
     rate = len(test) / (time.perf_counter() - began)
     right = float((logits.argmax(-1) == test.labels).mean())
-    print(f"test accuracy {right:.4f} on {len(test)} images of {test.name}")
+    name = loaded.network.architecture.name
+    print(f"{name} on {test.name}: test accuracy {right:.4f} on {len(test)} images")
     print(f"{rate:.0f} images/s, compilation included; weights {loaded.sha256[:12]}", file=sys.stderr)
     if database is None:
         print(
@@ -55,9 +56,10 @@ def run_options(options: argparse.Namespace) -> None:
         turn.take()
         with writing(database) as connection:
             dataset_id = record.register_dataset(connection, test)
-            network_id = record.register_network(connection, loaded, dataset_id)
-        write_missing_predictions(database, network_id, test, logits)
-    print(f'by class: xpixels sql "select * from class_accuracy where network_id = {network_id}"')
+            scope = record.register_network(connection, loaded, dataset_id)
+        write_missing_predictions(database, scope, test, logits)
+    both = f"network_id = {scope.network_id} and dataset_id = {scope.dataset_id}"
+    print(f'by class: xpixels sql "select * from class_accuracy where {both}"')
 
 
 def stopped(options: argparse.Namespace) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from db.read.for_ingest.kept import KeptScores, kept_scores
+from db.scope import Scope
 from ingest.decide import decide_scores, score_rows
 from model.detectors.registry import DETECTORS, Detector, Evidence, Scores
 
@@ -15,11 +16,9 @@ PARTITION = "checked"
 KEPT_DATASETS = "checked, as "  # prefix of the names of data sets of kept images
 
 
-def kept_rows(
-    connection: Connection, network_id: int, detector: str, threshold: float
-) -> list[dict[str, Any]]:
-    """Rows of `detector_decisions`, except network and detector, for the kept cases that it can judge."""
-    kept = kept_scores(connection, network_id)
+def kept_rows(connection: Connection, scope: Scope, detector: str, threshold: float) -> list[dict[str, Any]]:
+    """Rows of `detector_decisions`, except scope and detector, for the kept cases that it can judge."""
+    kept = kept_scores(connection, scope)
     ids, scored = _score(kept, DETECTORS[detector])
     decided = decide_scores(scored.scores, scored.named, threshold)
     return score_rows(ids, [PARTITION] * len(ids), decided, [None] * len(ids), threshold)

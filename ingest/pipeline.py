@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from db import migrate
 from db.engine import locks_rows, writing
 from db.read.for_ingest import batches
+from db.scope import Scope
 from db.vocabulary import RULES
 from ingest import record
 from ingest.batch import Batch, check_possible, sweep_settings
@@ -63,7 +64,7 @@ class Added:
 class Report:
     """What an ingest did, and what it could not do."""
 
-    network_id: int
+    scope: Scope
     added: dict[tuple[str, str], int]  # cases by (partition, kind)
     missing: dict[tuple[str, str], int]  # wanted but not found: every candidate was tried
     tuned: bool
@@ -103,7 +104,7 @@ def ingest(
         )
         wanted = {"maps": maps, "repairs": repairs}
         tuned = explain_cases(cases.task, batch.metrics, levels=batch.levels, stride=batch.stride, **wanted)
-    return Report(cases.task.network_id, cases.added, cases.missing, tuned)
+    return Report(cases.task.scope, cases.added, cases.missing, tuned)
 
 
 def add_cases(
@@ -147,24 +148,24 @@ def explain_cases(
     maps: bool = True,
     repairs: bool = True,
 ) -> bool:
-    """The second half: all further facts about every case of the network; returns whether it could tune.
+    """The second half: all further facts about every case of the task; returns whether it could tune.
 
     maps: whether to sweep the source image of every case for its vulnerability map, with so many levels of
         each channel and this stride (0: the usual one). repairs: whether to repair the image of every case
         and its original pixel by pixel.
     """
-    engine, network_id = task.engine, task.network_id
+    engine, scope = task.engine, task.scope
     write_missing_originals(task)
     if maps:
         map_cases(task, levels, stride)
     if repairs:
         repair_cases(task)
     with engine.connect() as connection:
-        stored = batches.neighbor_counts(connection, network_id)
+        stored = batches.neighbor_counts(connection, scope)
     metrics = tuple(dict.fromkeys((*metrics, *sorted(stored))))  # new cases get the metrics of old ones
-    find_neighbors(engine, network_id, metrics, task.checkpoint.network, share=share_searches(task))
-    tuned = tuning.tune(engine, network_id, metrics, RULES)
-    evaluate_detectors(engine, network_id, metrics, RULES)
+    find_neighbors(engine, scope, metrics, task.checkpoint.network, share=share_searches(task))
+    tuned = tuning.tune(engine, scope, metrics, RULES)
+    evaluate_detectors(engine, scope, metrics, RULES)
     return tuned
 
 
@@ -218,11 +219,11 @@ def _task(
         turn.take()
     with writing(engine) as connection:
         dataset_id = record.register_dataset(connection, test)
-        network_id = record.register_network(connection, loaded, dataset_id)
-        batch_id = record.find_batch(connection, network_id, batch, all_test=all_test, name=name)
-        record.compare_layers(connection, network_id, loaded.network.architecture, batch.layers)
+        scope = record.register_network(connection, loaded, dataset_id)
+        batch_id = record.find_batch(connection, scope, batch, all_test=all_test, name=name)
+        record.compare_layers(connection, scope.network_id, loaded.network.architecture, batch.layers)
     crew = crew or (Shared() if locks_rows(engine) else Alone())
-    known = (engine, network_id, dataset_id, loaded, test, training, crew, weights)
+    known = (engine, *scope, loaded, test, training, crew, weights)
     return Task(*known, evaluation=evaluation, pixels=batch.pixels), batch_id
 
 
@@ -233,7 +234,7 @@ def turn_on(engine: Engine, load: Callable[[str, str], dataset.Dataset]) -> Turn
 
 def _correct(task: Task) -> np.ndarray:
     """Which test images the network classifies correctly, (N,) bool."""
-    predicted = predict_split(task.engine, task.network_id, task.checkpoint.network, task.test)
+    predicted = predict_split(task.engine, task.scope, task.checkpoint.network, task.test)
     correct: np.ndarray = predicted == task.test.labels
     return correct
 
@@ -248,7 +249,7 @@ def _registered(task: Task, batch: Batch, naming: Naming, *, all_test: bool = Fa
 
     with writing(task.engine) as connection:
         names = {"name": naming.name, "usual_name": naming.usual}
-        batch_id = record.register_batch(connection, task.network_id, batch, all_test=all_test, **names)
+        batch_id = record.register_batch(connection, task.scope, batch, all_test=all_test, **names)
     try:
         yield batch_id
     except BaseException:
@@ -261,7 +262,7 @@ def _registered(task: Task, batch: Batch, naming: Naming, *, all_test: bool = Fa
 def _make_cases(task: Task, batch: Batch, batch_id: int, correct: np.ndarray) -> None:
     with task.engine.connect() as connection:
         own = batches.batch_runs(connection, batch_id)
-        others = batches.used_positions(connection, task.network_id, except_runs=own)
+        others = batches.used_positions(connection, task.scope, except_runs=own)
         attacks = batches.batch_runs(connection, batch_id, "attack")
         tried = batches.attacked_positions(connection, attacks)
     # Clean cases must not be chosen for having resisted: only images that this batch has not tried.

@@ -13,7 +13,8 @@ from db.commands import upkeep, upkeep_command
 from db.commands.consent import UsageError, require_consent
 from db.engine import snapshot, writing
 from db.opening import opened
-from db.schema import database_identity, networks, now
+from db.read.network_titles import scopes
+from db.schema import database_identity, now
 from db.soundness import orphans, schema_faults
 from ingest.workers.lease import Turn
 
@@ -85,8 +86,8 @@ def repair(engine: Engine) -> None:
         if connection.scalar(select(database_identity.c.id)) is None:
             identity = {"id": 1, "uuid": str(uuid4()), "created_at": now()}
             connection.execute(insert(database_identity), identity)
-        for network_id in connection.scalars(select(networks.c.id)).all():
-            facets.refresh(connection, network_id)
+        for scope in scopes(connection):
+            facets.refresh(connection, scope)
     print(f"deleted {_counted(gone) or 'no row'}")
     if emptied:
         print(f"references emptied in {_counted(emptied)}")
@@ -96,13 +97,13 @@ def repair(engine: Engine) -> None:
 
 
 def retune(engine: Engine) -> None:
-    """Retune every network."""
+    """Retune every network on each of its data sets."""
     from ingest.retune import retune_network
 
     with engine.connect() as connection:
-        known = connection.scalars(select(networks.c.id)).all()
-    for network_id in known:
-        retune_network(engine, network_id)
+        known = scopes(connection)
+    for scope in known:
+        retune_network(engine, scope)
 
 
 def _counted(rows: Mapping[str, int]) -> str:

@@ -11,13 +11,14 @@ from sqlalchemy import Engine
 
 from db import write
 from db.runs import fences
+from db.scope import Scope
 
 
 @contextmanager
 def stage(
     engine: Engine,
     name: str,
-    network_id: int,
+    scope: Scope,
     parameters: dict[str, Any],
     *,
     seed: int | None = None,
@@ -30,7 +31,7 @@ def stage(
     run = write.run(
         engine,
         name,
-        network_id=network_id,
+        scope=scope,
         parameters=parameters,
         seed=seed,
         batch_id=batch_id,

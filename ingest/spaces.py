@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Table
 from db.read.for_ingest import stored_activations
 from db.read.for_ingest.batches import LayerRow
 from db.read.for_ingest.images import image_files
+from db.scope import Scope
 from db.vocabulary import REFERENCES, SINGLE_KINDS
 from ingest import rows
 from model.data.png import decode_png
@@ -52,16 +53,16 @@ def spaces(layers: Sequence[LayerRow]) -> list[Space]:
     return [Space(row, single if row.kind == COMPOSED else (row,)) for row in layers if row.compared]
 
 
-def reference_vectors(connection: Connection, network_id: int, space: Space) -> Reference:
+def reference_vectors(connection: Connection, scope: Scope, space: Space) -> Reference:
     """The stored reference set in a space, in the order of `stored_activations.reference_ids`."""
-    parts = [reference_part(connection, network_id, part) for part in space.parts]
+    parts = [reference_part(connection, scope, part) for part in space.parts]
     scales = part_scales(space, parts)
     return Reference(side_by_side(parts, scales), scales)
 
 
-def reference_part(connection: Connection, network_id: int, layer: LayerRow) -> np.ndarray:
+def reference_part(connection: Connection, scope: Scope, layer: LayerRow) -> np.ndarray:
     """The stored reference set (M, D) float32 in a single layer."""
-    return rows.decode_activations(stored_activations.reference_blobs(connection, network_id, layer.id))
+    return rows.decode_activations(stored_activations.reference_blobs(connection, scope, layer.id))
 
 
 def part_scales(space: Space, parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from db import engine as databases
 from db.read.for_ingest import evaluated
 from db.runs.batch_names import normal_name
+from db.scope import Scope
 from db.vocabulary import METRICS, PARTITIONS, REFERENCES, RULES
 from ingest.batch import ALL, ANY, MOST_ATTACKS, RANDOM, Batch, count_attacks
 from ingest.command import add_parameter, add_scheduler, say_batch
@@ -82,7 +83,7 @@ class Plan:
 class Outcome:
     """The result of a study."""
 
-    network_id: int
+    scope: Scope
     lacking: dict[tuple[str, str, str], int]  # missing cases by set, partition and kind
     evaluated: bool
     plan: Plan  # as it was fitted to the data set
@@ -114,14 +115,14 @@ def study(
         task = added.task
         explain_cases(task, plan.metrics, maps=False)
         attack_near_median(task, _fooled(task), plan.distances)
-        done = evaluate_detectors(engine, task.network_id, plan.metrics, RULES, REFERENCES)
-    return Outcome(task.network_id, lacking, done, plan)
+        done = evaluate_detectors(engine, task.scope, plan.metrics, RULES, REFERENCES)
+    return Outcome(task.scope, lacking, done, plan)
 
 
 def _fooled(task: Task) -> list[int]:
     """Indices of some test images that a corner color fools: the first adversarial cases of validation."""
     with task.engine.connect() as connection:
-        positions = evaluated.attacked_case_positions(connection, task.network_id, PARTITIONS[1])
+        positions = evaluated.attacked_case_positions(connection, task.scope, PARTITIONS[1])
     places = {int(position): index for index, position in enumerate(task.test.positions)}
     return [places[position] for position in positions[:NEAR_MEDIAN_IMAGES]]
 
@@ -183,7 +184,7 @@ def run_options(options: argparse.Namespace) -> Outcome:
     if outcome.plan.targets == RANDOM:
         print(f"targeted set: one target drawn for each image, as all would be over {MOST_ATTACKS:,} attacks")
     for batch in outcome.plan.batches().values():
-        say_batch(database, outcome.network_id, batch)
+        say_batch(database, outcome.scope, batch)
     for (set_, partition, kind), count in sorted(outcome.lacking.items()):
         print(
             f"{set_}, {partition}: {plan.cases - count} of {plan.cases} {kind} cases; every image was tried "

@@ -12,6 +12,7 @@ import numpy as np
 from jax.tree_util import Partial
 from sqlalchemy import Connection, Engine
 
+from db.scope import Scope
 from ingest import record
 from model.data.dataset import Dataset
 from model.network.checkpoint import Checkpoint
@@ -56,6 +57,11 @@ class Task:
     evaluation: str = "auto"  # of candidates, as in `model.network.incremental_pass.fastest`
     pixels: int = 1
     kept: dict[str, Any] = field(default_factory=dict, compare=False)  # objects of a stage for its next chunk
+
+    @property
+    def scope(self) -> Scope:
+        """What the results belong to: the network together with the data set."""
+        return Scope(self.network_id, self.dataset_id)
 
     @cached_property
     def function(self) -> Partial | Incremental:

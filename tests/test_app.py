@@ -19,6 +19,7 @@ from dashapp import ids
 from dashapp.app import create_app
 from dashapp.http.compression import KeptLibraries
 from db import facets, schema
+from db.scope import Scope
 from tests.support import database
 
 
@@ -308,7 +309,7 @@ def test_cases_without_decisions_say_what_to_run(fresh):
     database.fill(engine, per_group=2)
     with engine.begin() as connection:
         connection.execute(delete(schema.decisions))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     page = routed(create_app(engine), "/")[ids.PAGE]
     words = text_of(page["children"])
     assert "xpixels tune" in words
@@ -377,7 +378,7 @@ def twice(fresh):
             "FROM cases WHERE id = (SELECT min(id) FROM cases WHERE kind = 'clean')",
         ):
             connection.exec_driver_sql(statement)
-        facets.refresh(connection, 2)
+        facets.refresh(connection, Scope(2, 1))
     return create_app(made)
 
 

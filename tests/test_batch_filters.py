@@ -9,11 +9,13 @@ from dashapp import ids
 from dashapp.app import create_app
 from db import engine as engines
 from db import facets, schema
+from db.scope import Scope
 from tests.support import database as synthetic
 
 SECOND = {
     "id": 2,
     "network_id": 1,
+    "dataset_id": 1,
     "name": "three pixels, <b>again</b>",
     "method": "corner-sweep",
     "pixel_count": 3,
@@ -34,7 +36,7 @@ def made(fresh):
         connection.execute(update(schema.cases).where(cases.id % 2 == 0).values(run_id=50))
         of_second = select(cases.attack_id).where(cases.run_id == 50, cases.attack_id.is_not(None))
         connection.execute(update(schema.attacks).where(attacks.id.in_(of_second)).values(pixel_count=3))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     yield made
     made.dispose()
 
@@ -96,7 +98,7 @@ def test_an_image_that_was_checked_is_of_no_batch(made):
     with engines.writing(made) as connection:
         run_id = connection.scalar(select(schema.cases.c.run_id).where(schema.cases.c.id == 1))
         connection.execute(update(schema.runs).where(schema.runs.c.id == run_id).values(batch_id=None))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     assert db.read.case_detail(made, 1).batch is None
     assert listed(made, "?partition=all").facets["batch"].keys() == {"2"}
 

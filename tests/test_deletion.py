@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 import db.read
 from db import deletion, deletion_plan, engine, facets, schema
 from db.commands import upkeep
+from db.scope import Scope
 from tests.support import database as synthetic
 from tests.support import small_database
 
@@ -32,7 +33,7 @@ def connection(fresh):
     made = fresh()
     with engine.writing(made) as connection:
         small_database.fill(connection)
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
         yield connection
         connection.rollback()
 
@@ -83,10 +84,10 @@ def test_with_a_batch_goes_what_hangs_on_its_cases_and_the_network_keeps_what_is
     with engine.writing(whole) as connection:
         before = counts(connection)
         deletion.delete_batch(connection, 1)
-        deletion.delete_tuning(connection, 1)
+        deletion.delete_tuning(connection, Scope(1, 1))
         left = counts(connection)
-    of_network = "datasets classes networks layers reference_samples reference_activations predictions"
-    of_network += " near_duplicate_pairs database_identity saved_views"
+    of_network = "datasets classes networks network_datasets layers reference_samples reference_activations"
+    of_network += " predictions near_duplicate_pairs database_identity saved_views"
     for name in of_network.split():
         assert left[name] == before[name], name
     kept = {name for name, count in left.items() if count}
@@ -224,7 +225,7 @@ def test_a_case_that_a_check_kept_goes_with_its_sample_and_image(connection):
         add(connection, "samples", id=sample, image_id=image, **place | {"position": sample})
         case = small_database.case(sample, "checked", sample, None, image, 0, 1)
         add(connection, "cases", **case | {"kind": "unknown", "true_class": None})
-    facets.refresh(connection, 1)
+    facets.refresh(connection, Scope(1, 1))
     gone = deletion.delete_cases(connection, [20, 21])
     assert (gone["cases"], gone["samples"], gone["images"]) == (2, 2, 1)  # the other image is a case's, too
     assert keys(connection, schema.cases) == [1, 2, 3, 4]

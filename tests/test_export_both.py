@@ -18,6 +18,7 @@ from db import annotations, engine, facets, migrate, saved_views, schema
 from db.commands import sql, transfer
 from db.forms import FORMS
 from db.runs import chunks
+from db.scope import Scope
 from tests.support import database, postgres_server
 
 pytestmark = pytest.mark.postgresql
@@ -81,7 +82,7 @@ def fill(made) -> None:
         connection.execute(update(schema.networks).values(description=nested))
         for statement in HARD:
             connection.execute(text(statement))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
 
 
 @pytest.fixture(scope="module")

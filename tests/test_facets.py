@@ -5,6 +5,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 
 import db.read
 from db import engine, facets, migrate, schema, vocabulary, write
+from db.scope import Scope
 from tests.support import small_database
 
 DENSE = small_database.LAYERS["dense"]
@@ -27,8 +28,10 @@ def database(fresh):
         connection.execute(insert(schema.cases), case)
         decision = small_database.decision(ITS_CASE, "dense", 3, 1, None, "FP")
         connection.execute(insert(schema.decisions), decision | {"layer_id": ITS_LAYER})
+        pair = rows["network_datasets"][0]
+        connection.execute(insert(schema.network_datasets), pair | {"network_id": OTHER})
         for network in (1, OTHER):
-            facets.refresh(connection, network)
+            facets.refresh(connection, Scope(network, 1))
     return database
 
 
@@ -49,7 +52,9 @@ def test_an_upgrade_writes_what_a_refresh_writes(tmp_path):
     with engine.writing(database) as connection:
         small_database.fill(connection)
         unknown = small_database.case(5, "checked", 5, None, 5, 0, 1)
-        connection.execute(insert(schema.cases), unknown | {"kind": "unknown", "true_class": None})
+        del unknown["dataset_id"]  # not yet in this revision
+        add = insert(schema.cases).values(unknown | {"kind": "unknown", "true_class": None})
+        connection.execute(add)
         decided = [small_database.decision(5, layer, 3, 1, None, None) for layer in ("flatten", "dense")]
         connection.execute(insert(schema.decisions), decided)
     migrate.upgrade(database)
@@ -57,7 +62,7 @@ def test_an_upgrade_writes_what_a_refresh_writes(tmp_path):
     assert [len(rows) for rows in upgraded] == [5, len(small_database.ROWS["decisions"]) + 2]
     assert any("flatten+dense" in row for row in upgraded[0])
     with engine.writing(database) as connection:
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     assert listed(database) == upgraded
     database.dispose()
 
@@ -67,6 +72,7 @@ def test_a_new_tuning_changes_the_lists_of_its_own_network_alone(database):
     with engine.writing(database) as connection:
         write.replace_tuning(
             connection,
+            Scope(1, 1),
             [DENSE],
             vocabulary.METRIC,
             vocabulary.RULE,
@@ -78,8 +84,8 @@ def test_a_new_tuning_changes_the_lists_of_its_own_network_alone(database):
     kept, decided = listed(database)
     assert kept[-1] == before[0][-1]
     assert decided[-1] == before[1][-1]
-    assert [row for row in decided if row[:2] == (1, "dense")] == [
-        (1, "dense", "tuning", 3, 4.0, 1.0, True, "TP", None)
+    assert [row for row in decided if row[:3] == (1, 1, "dense")] == [
+        (1, 1, "dense", "tuning", 3, 4.0, 1.0, True, "TP", None)
     ]
     alarms = {row.case_id: (row.alarms, row.alarm_count) for row in _facets(database)}
     assert alarms[3] == ("dense", 1)
@@ -100,15 +106,15 @@ def test_only_one_partition_is_written_anew_when_only_that_is_asked_for(database
     with engine.writing(database) as connection:
         decision = small_database.decision(3, "dense", 2, None, None, "TP")
         connection.execute(insert(schema.decisions), decision)
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
         connection.execute(insert(schema.decisions), decision | {"layer_id": small_database.LAYERS["logits"]})
         connection.execute(update(schema.decisions).values(unexpected_count=4, alarm=True, outcome=None))
-        facets.refresh(connection, 1, "validation")
+        facets.refresh(connection, Scope(1, 1), "validation")
     alarms = {row.case_id: row.alarm_count for row in _facets(database)}
     assert (alarms[1], alarms[2], alarms[3], alarms[ITS_CASE]) == (4, 4, 1, 1)
     with engine.writing(database) as connection:
         connection.execute(delete(schema.case_facets))
-        facets.add_cases(connection, 1)
+        facets.add_cases(connection, Scope(1, 1))
     assert [row.case_id for row in _facets(database)] == [1, 2, 3, 4]
 
 

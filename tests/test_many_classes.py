@@ -63,10 +63,11 @@ def test_maps_come_out_of_the_database_as_they_went_in(fresh, pictures):
     swept = sweep.corner_sweep(logits, pictures[:1], np.array([USUAL]))
     repaired = repair.repair_sweep(logits, pictures)
     key = {"run_id": 1, "network_id": 1}
+    both = key | {"dataset_id": 1}
     map_rows = maps.make_map_rows(
         swept, np.array([USUAL]), [key | {"sample_id": 4, "variant": "corners", "queries": 1, "seconds": 0.5}]
     )
-    repairs = maps.make_repair_rows(repaired, [key | {"image_id": 4}, key | {"image_id": 5}])
+    repairs = maps.make_repair_rows(repaired, [both | {"image_id": 4}, both | {"image_id": 5}])
     database = fresh()
     with database.begin() as connection:
         small_database.fill(connection)

@@ -178,12 +178,14 @@ def test_runs_of_one_batch_of_an_older_database_get_its_row(database, of_revisio
         ("tuning", {}),
     )
     with engine.writing(database) as connection:
-        for name in ("datasets", "networks"):
-            connection.execute(schema.metadata.tables[name].insert(), small_database.ROWS[name])
+        first = {name: small_database.ROWS[name] for name in ("datasets", "networks")}
+        small_database.fill(connection, first)
         for id_, (stage, parameters) in enumerate(runs, start=1):
             run = small_database.ROWS["runs"][0] | {"id": id_, "stage": stage, "parameters": parameters}
             connection.execute(
-                schema.runs.insert().values({key: run[key] for key in run if key != "batch_id"})
+                schema.runs.insert().values(
+                    {key: run[key] for key in run if key not in ("batch_id", "dataset_id")}
+                )
             )
     migrate.upgrade(database)
     with database.connect() as connection:

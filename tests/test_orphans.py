@@ -11,6 +11,7 @@ from db import engine as engines
 from db import facets, schema
 from db.commands import upkeep
 from db.runs import fences
+from db.scope import Scope
 from db.soundness import orphans
 from ingest import repair_database
 from tests.support import database as synthetic
@@ -200,7 +201,7 @@ def test_lists_an_identity_views_and_indexes_come_back(copied, capsys):
     assert upkeep.check(copied) == []
     with engines.writing(copied) as connection:
         before = connection.execute(select(schema.facet_cells.c.cases)).all()
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
         assert connection.execute(select(schema.facet_cells.c.cases)).all() == before
 
 

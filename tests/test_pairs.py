@@ -88,7 +88,7 @@ def test_a_pair_shows_the_stored_distance_and_its_rank(engine, layer):
         case,
         state,
         "light",
-        lambda layer_id, _count: pairs.statistics(db.read.reference_blocks(engine, layer_id)),
+        lambda scope, layer_id, _: pairs.statistics(db.read.reference_blocks(engine, scope, layer_id)),
     )
     said = texts(found)
     assert "rank 7" in said

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from db import annotations, engine, facets, migrate, saved_views, schema
 from db.commands import sql, transfer, upkeep
 from db.runs import chunks
+from db.scope import Scope
 from tests.support import database, postgres_server
 from tests.support.postgres_questions import QUESTIONS, plain, rows
 
@@ -102,7 +103,7 @@ def copied(postgres, tmp_path_factory):
     with engine.writing(lite) as connection:
         for statement in FOR_EXAMPLES:
             connection.execute(text(statement))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
         annotations.set_verdict(connection, 9, "unclear")
     post = engine.create(postgres_server.make(postgres, "examples"))
     transfer.transfer(lite, post)

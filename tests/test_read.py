@@ -7,6 +7,7 @@ import db.commands.sql
 import db.engine
 import db.read
 from db import facets, saved_views, schema, write
+from db.scope import Scope
 from tests.support import database
 
 NAMED = """
@@ -249,7 +250,7 @@ def test_cases_without_decisions_are_listed_all_the_same(fresh):
     database.fill(engine, per_group=2)
     with engine.begin() as connection:
         connection.execute(delete(schema.decisions))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     page = listed(engine, "?sort=outcome")
     assert page.total == 4
     assert set(page.facets["outcome"].values()) == {0}
@@ -266,13 +267,15 @@ def test_a_database_without_a_network_has_an_empty_list(fresh):
 def test_a_new_network_without_cases_does_not_hide_the_cases_of_the_old_one(fresh):
     engine = fresh()
     database.fill(engine, per_group=2)
-    newer = {"id": 2, "name": "newer", "sha256": "a" * 64, "dataset_id": 1, "description": {}}
+    newer = {"id": 2, "name": "newer", "sha256": "a" * 64, "description": {}, "created_at": schema.now()}
+    pair = {"network_id": 2, "dataset_id": 1, "created_at": schema.now()}
     with engine.begin() as connection:
-        connection.execute(insert(schema.networks), [newer | {"created_at": schema.now()}])
+        connection.execute(insert(schema.networks), [newer])
+        connection.execute(insert(schema.network_datasets), [pair])
     assert listed(engine, "").stored == 8
     assert listed(engine, "?network=2").stored == 0
     query, _ = db.read.case_query(engine, "?network=2")
-    assert query.search() == "?network=2"
+    assert query.search() == "?network=2&dataset=1"
 
 
 # ---- Filters beyond one value each ---------------------------------------------------------------------

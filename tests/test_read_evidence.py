@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, text
 import db.read
 from db import schema
 from db.read.detector_page import facts
+from db.scope import Scope
 from tests.support import database
 
 
@@ -155,8 +156,8 @@ def test_the_shown_sql_is_the_question_with_its_values(engine):
         db.read.curves_question(query, rows),
         db.read.k_question(query, "dense euclidean total"),
         db.read.divergence_question(query),
-        db.read.fact_question(facts.NearMedian, query.network),
-        db.read.fact_question(facts.Duplicates, query.network, activation=0.5, pixels=50.0),
+        db.read.fact_question(facts.NearMedian, query.scope),
+        db.read.fact_question(facts.Duplicates, query.scope, activation=0.5, pixels=50.0),
     ]
     with engine.connect() as connection:
         for question in questions:
@@ -173,7 +174,7 @@ def test_a_quote_in_a_value_stays_a_value():
 @pytest.mark.parametrize("kind", facts.QUESTIONS)
 def test_every_fact_has_rows(engine, kind):
     values = {"activation": 0.5, "pixels": 50.0} if kind is facts.Duplicates else {}
-    rows = db.read.facts(engine, kind, 1, **values)
+    rows = db.read.facts(engine, kind, Scope(1, 1), **values)
     assert rows
     assert all(isinstance(row, kind) for row in rows)
 

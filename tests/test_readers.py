@@ -14,6 +14,7 @@ import db.engine
 from benchmarks.pages import Visit, callbacks_of
 from dashapp.app import create_app
 from db import facets, schema, vocabulary
+from db.scope import Scope
 from ingest.stages import tuning
 from tests.support import database
 
@@ -111,7 +112,7 @@ def test_nobody_sees_layers_that_are_tuned_beside_layers_that_are_not(tmp_path):
     with db.engine.writing(engine) as connection:
         for table in (schema.decisions, schema.operating_points, schema.tuning_points):
             connection.execute(delete(table))
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     decided, listed = schema.decisions.c.layer_id, schema.detector_decisions.c.detector
     names = select(schema.layers.c.name)
     reader, seen = db.engine.create(tmp_path / "cases.db", read_only=True), set()
@@ -126,5 +127,5 @@ def test_nobody_sees_layers_that_are_tuned_beside_layers_that_are_not(tmp_path):
                 )
             )
 
-    assert tuning.tune(engine, 1, ["euclidean"], vocabulary.RULES)
+    assert tuning.tune(engine, Scope(1, 1), ["euclidean"], vocabulary.RULES)
     assert seen == {(0, 0), (4, 4)}

@@ -22,7 +22,8 @@ RUNS = [
     RUN | TUNING | {"id": 4, "parameters": {"metrics": ["euclidean", "cosine"]}},
     RUN | TUNING | {"id": 5, "parameters": {"metrics": ["euclidean"]}},
     RUN
-    | {"id": 6, "stage": "sweep", "status": "failed", "message": "OSError: disk", "network_id": None}
+    | {"id": 6, "stage": "sweep", "status": "failed", "message": "OSError: disk"}
+    | {"network_id": None, "dataset_id": None}
     | {"seconds": 3725.0},
     RUN | {"id": 7, "stage": "ingest", "status": "running", "finished_at": None, "seconds": None},
 ]
@@ -46,7 +47,7 @@ Run
   stage    attack
   status   done
   batch    first try
-  network  small, weights ffffffffffff
+  network  small on pets, weights ffffffffffff
   started  2026-01-31 12:00:00 UTC
   ended    2026-01-31 12:00:00 UTC
   took     1.5 s
@@ -173,6 +174,7 @@ def test_the_list_as_json_and_as_csv_says_the_same_exactly(asked):
         "stage": "attack",
         "status": "done",
         "network": "small",
+        "dataset": "pets",
         "weights": "f" * 64,
         "started_at": small_database.TIME,
         "finished_at": small_database.TIME,

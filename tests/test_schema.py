@@ -12,7 +12,7 @@ def database(fresh):
     database = fresh()
     with engine.writing(database) as connection:
         small_database.fill(connection)
-        facets.refresh(connection, 1)
+        facets.refresh(connection, small_database.PETS)
     return database
 
 
@@ -84,6 +84,7 @@ def test_case_overview_tells_an_attacked_case_on_one_row(connection):
         "alarms": 1,
         "alarming_layers": "flatten",
         "first_divergence": "dense",
+        "dataset_id": 1,
     }
 
 
@@ -106,7 +107,7 @@ def test_the_list_and_the_view_count_the_alarms_of_a_layer_of_any_name(connectio
     connection.execute(
         insert(schema.decisions), small_database.decision(1, "dense", 3, CAT, CAT, "TP") | {"layer_id": 6}
     )
-    facets.refresh(connection, 1)
+    facets.refresh(connection, small_database.PETS)
     both = """SELECT alarms, alarm_count, alarming_layers, case_facets.alarms AS listed
         FROM case_overview JOIN case_facets USING (case_id) WHERE case_id = 1"""
     assert rows(connection, both.replace("SELECT alarms", "SELECT case_overview.alarms")) == [
@@ -135,7 +136,7 @@ def test_the_key_of_a_view_tells_its_rows_apart(connection, name):
 
 def test_every_view_names_the_network_by_id_and_with_its_data_set():
     for view in schema.views.tables.values():
-        assert {"network", "dataset", "network_id"} <= set(view.c.keys()), view.name
+        assert {"network", "dataset", "network_id", "dataset_id"} <= set(view.c.keys()), view.name
 
 
 def test_predictions_make_a_confusion_matrix_and_the_accuracy_of_classes(connection):
@@ -324,7 +325,7 @@ RUN = small_database.ROWS["runs"][0] | {"id": 9}
         (
             "cases",
             CASE | {"sample_id": 1},
-            r"cases.network_id, cases.sample_id|uq_cases_network_id",
+            r"cases.network_id, cases.dataset_id, cases.sample_id|uq_cases_network_id",
         ),
         ("cases", CASE | {"sample_id": 99}, FOREIGN_KEY),
         ("cases", CASE | {"predicted_class": None}, NOT_NULL),

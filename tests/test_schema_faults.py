@@ -109,8 +109,9 @@ def test_a_single_view_or_index_that_is_gone_is_restored(empty, faults, restore)
         ("ix_cases_run_id", "CREATE INDEX ix_cases_run_id ON cases (run_id, id)"),
         ("ix_cases_run_id", "CREATE INDEX ix_cases_run_id ON attacks (run_id)"),
         (
-            "ix_cases_network_id_partition_kind",
-            'CREATE INDEX ix_cases_network_id_partition_kind ON cases (network_id, kind, "partition")',
+            "ix_cases_network_id_dataset_id_partition_kind",
+            "CREATE INDEX ix_cases_network_id_dataset_id_partition_kind "
+            'ON cases (network_id, kind, "partition")',
         ),
         ("uq_attacks_untargeted", "CREATE INDEX uq_attacks_untargeted ON attacks (network_id, sample_id)"),
     ],

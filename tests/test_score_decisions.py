@@ -9,6 +9,7 @@ import db.read
 from dashapp.words import detectors as words
 from db import facets, schema
 from db.reasons import ScoreFacts
+from db.scope import Scope
 from tests.support import small_database
 from tests.support.small_database import CAT
 
@@ -30,7 +31,7 @@ def small(fresh):
             }
             for case, score, outcome, recovered in ((1, 2.5, "TP", CAT), (2, 0.5, "TN", None))
         ]
-        facets.replace_detector(connection, 1, "repair", decided)
+        facets.replace_detector(connection, Scope(1, 1), "repair", decided)
     return engine
 
 

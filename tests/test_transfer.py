@@ -61,7 +61,14 @@ def contents(made) -> dict[str, dict[tuple, tuple]]:
 
 def next_ids(made) -> dict[str, int]:
     """What the next row would be called where that is promised, and where it follows from the rows."""
-    case = {"network_id": 1, "run_id": 1, "kind": "clean", "partition": "tuning", "image_id": 1}
+    case = {
+        "network_id": 1,
+        "dataset_id": 1,
+        "run_id": 1,
+        "kind": "clean",
+        "partition": "tuning",
+        "image_id": 1,
+    }
     case |= {"sample_id": 3, "true_class": 0, "predicted_class": 0, "confidence": 0.5}
     found = {}
     with engine.writing(made) as connection:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 import xpixels
 from db import engine, facets, migrate, schema, vocabulary
 from db.commands import sizes, upkeep
+from db.scope import Scope
 from tests.support import fresh_database, small_database
 
 
@@ -40,7 +41,7 @@ def sound(fresh):
             connection.execute(text(f"INSERT INTO searches {keys}"))
         connection.execute(insert(schema.decisions), decisions)
         connection.execute(insert(schema.operating_points), points)
-        facets.refresh(connection, 1)
+        facets.refresh(connection, Scope(1, 1))
     return database
 
 
@@ -90,8 +91,8 @@ def test_a_sound_database_has_no_problems(sound):
             "3 decisions of layers that lists",
         ),
         (
-            "INSERT INTO detector_decisions (network_id, detector, partition, case_id, score, threshold, "
-            "alarm) VALUES (1, 'repair', 'tuning', 3, 0.5, 0.5, FALSE)",
+            "INSERT INTO detector_decisions (network_id, dataset_id, detector, partition, case_id, score, "
+            "threshold, alarm) VALUES (1, 1, 'repair', 'tuning', 3, 0.5, 0.5, FALSE)",
             "1 decisions whose threshold is their own score",
         ),
         ("UPDATE case_facets SET batch_id = NULL WHERE case_id = 1", "1 cases whose facets"),
@@ -103,6 +104,8 @@ def test_a_sound_database_has_no_problems(sound):
         ("UPDATE predictions SET predicted_class = 3 WHERE position = 0", "1 predictions that do not tell"),
         ("DELETE FROM classes WHERE class = 2", "5 predictions that do not tell"),
         ("UPDATE runs SET network_id = NULL", "1 runs of a batch of another network"),
+        ("UPDATE runs SET dataset_id = NULL", "1 runs of a batch of another network"),
+        ("DELETE FROM network_datasets", "1 results of a network and a data set"),
         ("DELETE FROM database_identity", "1 identities missing"),
     ],
 )
@@ -173,12 +176,12 @@ def test_info_counts_what_is_there(sound):
     assert info.size > 100_000
     assert set(info.rows) == set(schema.metadata.tables)
     assert (info.rows["cases"], info.rows["class_scores"], info.rows["annotations"]) == (4, 12, 0)
-    assert info.networks == [("small", "f" * 64, 0.8)]
+    assert info.networks == [("small", "f" * 64, "pets", 0.8)]
     assert info.cases == [
-        ("small", "tuning", "adversarial", 1),
-        ("small", "tuning", "clean", 1),
-        ("small", "validation", "adversarial", 1),
-        ("small", "validation", "clean", 1),
+        ("small", "pets", "tuning", "adversarial", 1),
+        ("small", "pets", "tuning", "clean", 1),
+        ("small", "pets", "validation", "adversarial", 1),
+        ("small", "pets", "validation", "clean", 1),
     ]
     assert "test accuracy 80.00%" in str(info)
 
@@ -232,9 +235,9 @@ def test_info_for_other_programs_has_the_same(sound, capsys):
         "revision": info.revision,
         "size": info.size,
         "rows": info.rows,
-        "networks": [{"name": "small", "sha256": "f" * 64, "test_accuracy": 0.8}],
+        "networks": [{"name": "small", "sha256": "f" * 64, "dataset": "pets", "test_accuracy": 0.8}],
         "cases": [
-            {"network": "small", "partition": partition, "kind": kind, "cases": 1}
+            {"network": "small", "dataset": "pets", "partition": partition, "kind": kind, "cases": 1}
             for partition in ("tuning", "validation")
             for kind in ("adversarial", "clean")
         ],

@@ -14,6 +14,7 @@ from dashapp.words import what_if
 from db import schema
 from model.detectors import votes as defense
 from tests.support import database
+from tests.support.database import SCOPE
 
 DENSE = 6  # id of the layer
 EUCLIDEAN = {"metric": "euclidean"}
@@ -70,7 +71,7 @@ def test_a_decision_from_labels_is_the_pipelines(rule):
 
 
 def test_at_the_tuned_point_the_decision_is_the_stored_one(engine):
-    tuned = db.read.tuned_point(engine, DENSE, metric="euclidean", rule="total")
+    tuned = db.read.tuned_point(engine, SCOPE, DENSE, metric="euclidean", rule="total")
     for case in validation_cases(engine):
         stored = next(d for d in db.read.case_decisions(engine, case.id) if d.layer == "dense")
         assert decide(engine, case, "total", *tuned) == votes.Decided(*stored[3:])
@@ -86,30 +87,30 @@ def test_more_neighbors_than_are_stored_are_refused():
     [("total", 1, 0), ("total", 20, 3), ("total", 9, 9), ("max-class", 13, 2), ("max-class", 50, -1)],
 )
 def test_flips_are_the_cases_whose_alarm_becomes_another(engine, rule, k, threshold):
-    tuned = db.read.tuned_point(engine, DENSE, metric="euclidean", rule="total")
+    tuned = db.read.tuned_point(engine, SCOPE, DENSE, metric="euclidean", rule="total")
     expected = {}
     for case in validation_cases(engine):
         before = decide(engine, case, rule, *(tuned if rule == "total" else (5, 1)))
         after = decide(engine, case, rule, k, threshold)
         if before.alarm != after.alarm:
             expected[case.id] = after.alarm
-    found = db.read.flips(engine, 1, DENSE, k, threshold, rule=rule, **EUCLIDEAN)
+    found = db.read.flips(engine, SCOPE, DENSE, k, threshold, rule=rule, **EUCLIDEAN)
     assert {flip.case_id: flip.alarms for flip in found.shown} == expected
     assert found.now_alarm == sum(expected.values())
     assert found.no_longer == len(expected) - sum(expected.values())
 
 
 def test_flips_are_shown_from_both_directions_and_counted_in_full(engine, monkeypatch):
-    whole = db.read.flips(engine, 1, DENSE, 50, -1, rule="max-class", **EUCLIDEAN)
+    whole = db.read.flips(engine, SCOPE, DENSE, 50, -1, rule="max-class", **EUCLIDEAN)
     monkeypatch.setattr("db.read.one_case.what_if.FLIPS_SHOWN", 2)
-    cut = db.read.flips(engine, 1, DENSE, 50, -1, rule="max-class", **EUCLIDEAN)
+    cut = db.read.flips(engine, SCOPE, DENSE, 50, -1, rule="max-class", **EUCLIDEAN)
     assert len(cut.shown) == 2
     assert cut[1:] == whole[1:]
 
 
 def test_counts_at_every_threshold_are_those_of_the_decisions(engine):
-    tuned = db.read.tuned_point(engine, DENSE, metric="euclidean", rule="total")
-    other = db.read.what_if_outcomes(engine, DENSE, tuned, 7, metric="euclidean", rule="total")
+    tuned = db.read.tuned_point(engine, SCOPE, DENSE, metric="euclidean", rule="total")
+    other = db.read.what_if_outcomes(engine, SCOPE, DENSE, tuned, 7, metric="euclidean", rule="total")
     assert [point.threshold for point in other.at_k] == list(range(-1, 8))
     assert {point.k for point in other.at_k} == {7}
     assert other.tuned[:2] == tuned

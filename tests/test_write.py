@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from db import engine, migrate, schema, write
+from db.scope import Scope
 from tests.support import small_database
 from tests.support.small_database import CAT, DOG, SHIP
 
@@ -144,7 +145,7 @@ def test_ensure_inserts_once_and_then_finds(connection):
 
 
 def test_a_run_is_seen_while_it_works_and_done_afterwards(database):
-    with write.run(database, "attack", seed=7, network_id=1, **RUN) as id_:
+    with write.run(database, "attack", seed=7, scope=Scope(1, 1), **RUN) as id_:
         running = run_of(database, id_)
         assert (running.status, running.finished_at, running.seed) == ("running", None, 7)
         assert running.parameters == {"cases": 8}
@@ -225,6 +226,7 @@ def test_a_new_tuning_takes_the_place_of_the_old_one_of_its_layers_and_rule_only
     new_decision = small_database.decision(1, "dense", 3, CAT, CAT, "TP")
     write.replace_tuning(
         connection,
+        Scope(1, 1),
         [small_database.LAYERS["dense"]],
         "euclidean",
         "total",
@@ -248,6 +250,7 @@ def test_a_tuning_with_a_row_of_another_layer_changes_nothing(connection):
     with pytest.raises(ValueError, match=r"decisions is of layer 3, euclidean, total; expected layers \[2\]"):
         write.replace_tuning(
             connection,
+            Scope(1, 1),
             [2],
             "euclidean",
             "total",
@@ -266,6 +269,7 @@ def test_a_tuning_that_fails_in_the_middle_leaves_the_old_one(database):
         with engine.writing(database) as connection:
             write.replace_tuning(
                 connection,
+                Scope(1, 1),
                 [3],
                 "euclidean",
                 "total",

@@ -12,9 +12,16 @@ from dash import html
 from dash._utils import stringify_id
 from dash.development.base_component import Component
 
+from db.scope import Scope
+
 VOID = ("img", "input", "br", "hr")
 NAMES = {"className": "class", "htmlFor": "for", "tabIndex": "tabindex", "colSpan": "colspan"}
 SKIPPED = ("children", "key", "n_clicks", "disable_n_clicks", "refresh")
+
+
+def scope_attributes(scope: Scope | None) -> dict[str, int]:
+    """The attributes of a page's outermost component that tell the header which network it is about."""
+    return {} if scope is None else {"data-network": scope.network_id, "data-dataset": scope.dataset_id}
 
 
 class Element(NamedTuple):

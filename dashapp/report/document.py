@@ -47,7 +47,7 @@ def write_report(engine: Engine, folder: Path) -> list[Path]:
     with hidden_folder(folder, "report") as new:
         figure_files, hint = report_figures.write_figures(figures, new)
         parts = [
-            _head(engine),
+            _head(engine, query),
             _detectors(engine, query, sets),
             _paper(engine, as_in_paper),
             _figures(figures, figure_files, hint, as_in_paper.set),
@@ -81,8 +81,8 @@ def _publish(files: list[Path], folder: Path) -> list[Path]:
     return [file.replace(folder / file.name) for file in files]
 
 
-def _head(engine: Engine) -> str:
-    facts = db.read.overview(engine)
+def _head(engine: Engine, query: EvidenceQuery) -> str:
+    facts = db.read.overview(engine, query.scope)
     accuracy = "" if facts.test_accuracy is None else f", {100 * facts.test_accuracy:.2f} % test accuracy"
     return (
         f"{TITLE}\n\n"

@@ -25,7 +25,7 @@ def sections(engine: Engine, query: EvidenceQuery) -> list[str]:
 
 def case_counts(engine: Engine, query: EvidenceQuery) -> str:
     """How many cases of each set and partition."""
-    rows = db.read.facts(engine, ask.CaseCount, query.network)
+    rows = db.read.facts(engine, ask.CaseCount, query.scope)
     head = ("attacks", "partition", "attacked", "clean", "pairs with the original")
     return markdown(head, rows, texts=2)
 
@@ -70,7 +70,7 @@ def matched(
 
 
 def _divergence(engine: Engine, query: EvidenceQuery) -> str:
-    rows = db.read.facts(engine, ask.FirstLayer, query.network)
+    rows = db.read.facts(engine, ask.FirstLayer, query.scope)
     if not rows:
         return ""
     layers = [layer for layer in dict.fromkeys(row.layer for row in rows) if layer]
@@ -93,7 +93,7 @@ def _divergence(engine: Engine, query: EvidenceQuery) -> str:
 
 def _pairs(engine: Engine, query: EvidenceQuery, layers: list[str]) -> str:
     cases: dict[tuple[str, str], dict[str | None, int]] = {}
-    for row in db.read.facts(engine, ask.ClassPair, query.network):
+    for row in db.read.facts(engine, ask.ClassPair, query.scope):
         cases.setdefault((row.true_class, row.predicted_class), {})[row.layer] = int(row.cases)
     top = sorted(cases.items(), key=lambda item: (-sum(item[1].values()), item[0]))[:PAIRS]
     lines = [
@@ -107,10 +107,8 @@ def _pairs(engine: Engine, query: EvidenceQuery, layers: list[str]) -> str:
 
 
 def _likeness(engine: Engine, query: EvidenceQuery) -> str:
-    pairs = db.read.facts(
-        engine, ask.Duplicates, query.network, activation=NEAR_ACTIVATION, pixels=NEAR_PIXELS
-    )
-    hubs = db.read.facts(engine, ask.HubCount, query.network)
+    pairs = db.read.facts(engine, ask.Duplicates, query.scope, activation=NEAR_ACTIVATION, pixels=NEAR_PIXELS)
+    hubs = db.read.facts(engine, ask.HubCount, query.scope)
     parts = ["## Near-duplicates and hubs"]
     if pairs:
         head = ("between", "pairs", "same picture", "different label", "with a case")
@@ -149,7 +147,7 @@ def _likeness(engine: Engine, query: EvidenceQuery) -> str:
 
 
 def _repair(engine: Engine, query: EvidenceQuery) -> str:
-    counts = db.read.facts(engine, ask.RepairCount, query.network)
+    counts = db.read.facts(engine, ask.RepairCount, query.scope)
     if not counts:
         return ""
     head = (
@@ -181,7 +179,7 @@ def _repair(engine: Engine, query: EvidenceQuery) -> str:
 
 def _missed(engine: Engine, query: EvidenceQuery) -> str:
     """Attacked cases by their pixel's distance from its neighbors, and by whether it is at the edge."""
-    pixels = db.read.facts(engine, ask.RepairedPixel, query.network)
+    pixels = db.read.facts(engine, ask.RepairedPixel, query.scope)
     judged = db.read.evidence_summary(engine, query.but(partition="validation"))
     threshold = next((row.threshold for row in judged if row.kind == "repair"), 0.0)
     distances, edges = [], []
@@ -229,7 +227,7 @@ def at_edge(image: np.ndarray, row: int, column: int) -> bool:
 
 
 def _near_median(engine: Engine, query: EvidenceQuery) -> str:
-    rows = db.read.facts(engine, ask.NearMedian, query.network)
+    rows = db.read.facts(engine, ask.NearMedian, query.scope)
     if not rows:
         return ""
     head = ("channels differ", "attacks", "succeed", "%", "of these repaired", "located", "recovered")
@@ -249,7 +247,7 @@ def _near_median(engine: Engine, query: EvidenceQuery) -> str:
 
 
 def _timings(engine: Engine, query: EvidenceQuery) -> str:
-    rows = db.read.facts(engine, ask.StageTime, query.network)
+    rows = db.read.facts(engine, ask.StageTime, query.scope)
     head = ("stage", "status", "runs", "seconds")
     lines = [(r.stage, r.status, r.runs, "" if r.seconds is None else f"{r.seconds:,.1f}") for r in rows]
     whole = sum(r.seconds or 0.0 for r in rows)

@@ -9,18 +9,11 @@ from db import processes
 from db.read.batch_list import ListedBatch
 from db.read.runs import Agreement, AttackTally, AttackWay, Run, TunedLayer, TunedPoint
 
-HEADINGS = ("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows", "batch", "asked for")
+HEADINGS = ("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows")
+LAST_HEADINGS = ("batch", "asked for")
 OF_BATCHES = (
-    "batch",
-    "network",
-    "data set",
-    "attack",
-    "pixels",
-    "seed",
-    "cases",
-    "attacks",
-    "succeeded",
-    "runs",
+    *("batch", "network", "data set", "attack", "pixels", "seed"),
+    *("cases", "attacks", "succeeded", "runs"),
 )
 # Parameters whose values are clear without their names.
 PLAIN = ("dataset", "attack", "layer", "layers", "metrics", "rules", "references")
@@ -50,9 +43,13 @@ class Part(NamedTuple):
 
 
 def table(found: Sequence[Run], rows: Mapping[int, int], width: int | None) -> str:
-    """The list of runs with the number of rows of each; its last column is cut to the width."""
+    """The list of runs with the number of rows of each; its last column is cut to the width.
+
+    Network and data set are told where there are several.
+    """
     if not found:
         return "no runs\n"
+    several = len({(one.network, one.dataset) for one in found if one.network}) > 1
     lines = [
         (
             str(one.id),
@@ -63,12 +60,14 @@ def table(found: Sequence[Run], rows: Mapping[int, int], width: int | None) -> s
             NONE if one.seed is None else str(one.seed),
             one.code_version,
             f"{rows[one.id]:,}",
+            *((_network(one) or NONE,) if several else ()),
             one.batch or NONE,
             asked(one.parameters),
         )
         for one in found
     ]
-    return _aligned([HEADINGS, *lines], right=(0, 4, 5, 7), width=width)
+    headings = (*HEADINGS, *(("network",) if several else ()), *LAST_HEADINGS)
+    return _aligned([headings, *lines], right=(0, 4, 5, 7), width=width)
 
 
 def batch_table(found: Sequence[ListedBatch], width: int | None) -> str:
@@ -196,7 +195,7 @@ def _facts(run: Run) -> dict[str, str]:
         "status": run.status,
         "message": run.message,
         "batch": run.batch,
-        "network": run.network and f"{run.network}, weights {(run.weights or '')[:12]}",
+        "network": run.network and f"{_network(run)}, weights {(run.weights or '')[:12]}",
         "started": f"{_time(run.started_at)} UTC",
         "ended": run.finished_at and f"{_time(run.finished_at)} UTC",
         "took": None if run.seconds is None else _duration(run.seconds),
@@ -205,6 +204,10 @@ def _facts(run: Run) -> dict[str, str]:
         "process": process and f"{process} on {host}",
     }
     return {name: str(value) for name, value in facts.items() if value is not None}
+
+
+def _network(run: Run) -> str | None:
+    return run.network and f"{run.network} on {run.dataset}"
 
 
 def _way(way: AttackWay, several: bool) -> tuple[str, ...]:

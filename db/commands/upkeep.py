@@ -30,8 +30,9 @@ class Info:
     revision: str
     size: int | None  # bytes, of a SQLite file with its log, or of a database on a server
     rows: dict[str, int]  # of every table
-    networks: list[tuple[str, str, float | None]]  # name, sha256 of the weights, test accuracy in [0, 1]
-    cases: list[tuple[str, str, str, int]]  # network, partition, kind, how many
+    # Name, sha256 of the weights, data set, test accuracy in [0, 1]; the last two None: it met no data set.
+    networks: list[tuple[str, str, str | None, float | None]]
+    cases: list[tuple[str, str, str, str, int]]  # network, data set, partition, kind, how many
     sizes: dict[str, int] | None  # bytes, of every table with its indexes; None: SQLite cannot tell
 
     @property
@@ -46,9 +47,9 @@ class Info:
 
     def as_json(self) -> bytes:
         """The content as JSON for other programs."""
-        names = ("name", "sha256", "test_accuracy")
+        names = ("name", "sha256", "dataset", "test_accuracy")
         networks = [dict(zip(names, row, strict=True)) for row in self.networks]
-        keys = ("network", "partition", "kind", "cases")
+        keys = ("network", "dataset", "partition", "kind", "cases")
         cases = [dict(zip(keys, row, strict=True)) for row in self.cases]
         record = asdict(self) | {"networks": networks, "cases": cases, "room": self.room}
         return json_document(record)
@@ -69,13 +70,14 @@ class Info:
                     lines.append(f"  {what:<22}{self.room[name] / 1e3:>12,.1f} kB")
         lines += ["", "Networks"]
         lines += [
-            f"  {name}  weights {sha256[:12]}  test accuracy {'unknown' if rate is None else f'{rate:.2%}'}"
-            for name, sha256, rate in self.networks
+            f"  {name} on {dataset or 'no data set'}  weights {sha256[:12]}  "
+            f"test accuracy {'unknown' if rate is None else f'{rate:.2%}'}"
+            for name, sha256, dataset, rate in self.networks
         ] or ["  none"]
         lines += ["", "Cases"]
         lines += [
-            f"  {network}  {partition:<11} {kind:<12}{count:>9,}"
-            for network, partition, kind, count in self.cases
+            f"  {network} on {dataset}  {partition:<11} {kind:<12}{count:>9,}"
+            for network, dataset, partition, kind, count in self.cases
         ] or ["  none"]
         return "\n".join(lines)
 
@@ -83,8 +85,22 @@ class Info:
 def info(engine: Engine) -> Info:
     """Revision, size and counts. Raises what `migrate.require_current` raises."""
     migrate.require_current(engine)
-    networks, cases = schema.networks.c, schema.cases.c
-    grouped = (networks.name, cases.partition, cases.kind)
+    networks, cases, pairs = schema.networks.c, schema.cases.c, schema.network_datasets.c
+    datasets = schema.datasets.c
+    grouped = (networks.name, datasets.name, cases.partition, cases.kind)
+    known = (
+        select(networks.name, networks.sha256, datasets.name, pairs.test_accuracy)
+        .outerjoin_from(schema.networks, schema.network_datasets, pairs.network_id == networks.id)
+        .outerjoin(schema.datasets, datasets.id == pairs.dataset_id)
+        .order_by(networks.id, datasets.id)
+    )
+    counted = (
+        select(*grouped, func.count())
+        .join_from(schema.cases, schema.networks, networks.id == cases.network_id)
+        .join(schema.datasets, datasets.id == cases.dataset_id)
+        .group_by(networks.id, datasets.id, *grouped)
+        .order_by(networks.id, datasets.id, *grouped[2:])
+    )
     path = file(engine)
     with engine.connect() as connection:
         return Info(
@@ -96,21 +112,8 @@ def info(engine: Engine) -> Info:
                 name: connection.execute(select(func.count()).select_from(table)).scalar_one()
                 for name, table in sorted(schema.metadata.tables.items())
             },
-            networks=[
-                tuple(row)
-                for row in connection.execute(
-                    select(networks.name, networks.sha256, networks.test_accuracy).order_by(networks.id)
-                )
-            ],
-            cases=[
-                tuple(row)
-                for row in connection.execute(
-                    select(*grouped, func.count())
-                    .join_from(schema.cases, schema.networks)
-                    .group_by(networks.id, *grouped)
-                    .order_by(networks.id, *grouped[1:])
-                )
-            ],
+            networks=[tuple(row) for row in connection.execute(known)],
+            cases=[tuple(row) for row in connection.execute(counted)],
         )
 
 

@@ -13,9 +13,10 @@ from db.read.case_list.cases import (
     random_case,
 )
 from db.read.case_list.exported import export_cases, exported_columns
-from db.read.case_list.options import CaseOptions, LayerOption, NetworkOption
+from db.read.case_list.options import CaseOptions, LayerOption
 from db.read.case_list.query import PAGE_SIZE, SORTS, CaseQuery, Order, Range, case_query
 from db.read.case_list.rows import ListedCase, ListedDecision, ListedPixel
+from db.read.chosen_scope import NetworkOption
 from db.read.detector_page.evidence import (
     CurvePoint,
     DetectorRow,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, func, select
 from db.read.network_titles import network_title
 from db.read.runs import find_run
 from db.schema import attacks, batches, cases, datasets, networks, runs
+from db.scope import Scope
 
 
 class ListedBatch(NamedTuple):
@@ -18,6 +19,7 @@ class ListedBatch(NamedTuple):
     id: int
     name: str
     network_id: int
+    dataset_id: int
     network: str
     dataset: str
     method: str
@@ -30,6 +32,11 @@ class ListedBatch(NamedTuple):
     successes: int
     cases: dict[tuple[str, str], int]  # by (partition, kind)
 
+    @property
+    def scope(self) -> Scope:
+        """The network and the data set that it belongs to."""
+        return Scope(self.network_id, self.dataset_id)
+
     def __str__(self) -> str:
         """One line that identifies the batch."""
         return f"batch '{self.name}' of {network_title(self.network, self.dataset, self.network_id)}"
@@ -39,13 +46,13 @@ def list_batches(connection: Connection, *, name: str | None = None) -> list[Lis
     """Batches, or only those of a name, the latest first."""
     query = (
         select(
-            *(batches.c.id, batches.c.name, batches.c.network_id),
+            *(batches.c.id, batches.c.name, batches.c.network_id, batches.c.dataset_id),
             *(networks.c.name.label("network"), datasets.c.name.label("dataset")),
             *(batches.c.method, batches.c.pixel_count, batches.c.seed),
             *(batches.c.created_at, batches.c.parameters),
         )
         .join(networks, networks.c.id == batches.c.network_id)
-        .join(datasets, datasets.c.id == networks.c.dataset_id)
+        .join(datasets, datasets.c.id == batches.c.dataset_id)
         .order_by(batches.c.id.desc())
     )
     if name is not None:

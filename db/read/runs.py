@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, distinct, func, select
 
 from db.query_types import AnySelect
 from db.runs import provenance
-from db.schema import attacks, batches, layers, networks, operating_points, runs
+from db.schema import attacks, batches, datasets, layers, networks, operating_points, runs
 
 
 class Run(NamedTuple):
@@ -18,7 +18,8 @@ class Run(NamedTuple):
     id: int
     stage: str
     status: str
-    network: str | None  # None: it began before its network was known
+    network: str | None  # None: it began before its network and data set were known
+    dataset: str | None
     weights: str | None  # sha256, hexadecimal
     started_at: str  # UTC, like the next one
     finished_at: str | None  # None: it is running
@@ -173,8 +174,11 @@ def tuned_points(connection: Connection, run_id: int) -> dict[TunedLayer, TunedP
 
 
 def _described() -> AnySelect:
-    columns = (networks.c.name, networks.c.sha256, runs.c.started_at, runs.c.finished_at, runs.c.seconds)
+    columns = (networks.c.name, datasets.c.name, networks.c.sha256)
+    times = (runs.c.started_at, runs.c.finished_at, runs.c.seconds)
     rest = (runs.c.seed, runs.c.code_version, runs.c.process, runs.c.message)
-    whole = select(runs.c.id, runs.c.stage, runs.c.status, *columns, *rest, batches.c.name, runs.c.parameters)
+    of_run = (runs.c.id, runs.c.stage, runs.c.status)
+    whole = select(*of_run, *columns, *times, *rest, batches.c.name, runs.c.parameters)
     described = whole.select_from(runs).outerjoin(networks, networks.c.id == runs.c.network_id)
+    described = described.outerjoin(datasets, datasets.c.id == runs.c.dataset_id)
     return described.outerjoin(batches, batches.c.id == runs.c.batch_id)

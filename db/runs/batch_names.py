@@ -1,10 +1,11 @@
-"""Names of batches: chosen by people, or made from what was asked for; unique within a network."""
+"""Names of batches: chosen by people, or made from what was asked for; unique to network and data set."""
 
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, select, update
 
 from db.schema import batches
+from db.scope import Scope
 
 LONGEST_NAME = 60  # characters
 
@@ -23,20 +24,20 @@ def normal_name(text: str) -> str:
     return name
 
 
-def names_of(connection: Connection, network_id: int) -> dict[str, int]:
-    """The batches of a network by their names, the oldest first."""
-    query = select(batches.c.name, batches.c.id).where(batches.c.network_id == network_id)
+def names_of(connection: Connection, scope: Scope) -> dict[str, int]:
+    """The batches of a network on a data set by their names, the oldest first."""
+    query = select(batches.c.name, batches.c.id).where(scope.of(batches))
     return dict(map(tuple, connection.execute(query.order_by(batches.c.id))))
 
 
-def require_free(connection: Connection, network_id: int, name: str, batch_id: int | None = None) -> None:
-    """Raises ValueError if another batch of the network than `batch_id` has the name."""
-    known = names_of(connection, network_id)
+def require_free(connection: Connection, scope: Scope, name: str, batch_id: int | None = None) -> None:
+    """Raises ValueError if another batch of the network and data set than `batch_id` has the name."""
+    known = names_of(connection, scope)
     if known.get(name, batch_id) != batch_id:
         taken = ", ".join(f"'{other}'" for other in known)
         raise ValueError(
-            f"--name '{name}' is another batch of this network, which was asked for something else: "
-            f"choose a name that is not among {taken}"
+            f"--name '{name}' is another batch of this network and data set, which was asked for something "
+            f"else: choose a name that is not among {taken}"
         )
 
 

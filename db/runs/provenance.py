@@ -36,7 +36,7 @@ WITH: Mapping[str, Whole] = {
     "neighbors": Whole(schema.searches, _by("case_id layer_id metric"), {"searched": "case"}),
     "original_neighbors": Whole(schema.searches, _by("case_id layer_id metric"), {"searched": "original"}),
     "tuning_points": Whole(
-        schema.operating_points, _by("layer_id metric rule partition"), {"how_chosen": "tuning"}
+        schema.operating_points, _by("layer_id dataset_id metric rule partition"), {"how_chosen": "tuning"}
     ),
     "detector_points": Whole(schema.detectors, _by("detector_id", "id")),
     "k_points": Whole(schema.detectors, _by("detector_id", "id")),
@@ -50,6 +50,7 @@ APART: Mapping[str, str] = {
     "datasets": "what is registered before there is a run, and shared by all of them",
     "classes": "registered with their data set",
     "networks": "registered as data sets are",
+    "network_datasets": "registered when a network first meets a data set",
     "layers": "registered with their network",
     "images": "pixels by their digest, written by whoever needs one first; what refers to it has a run",
     "samples": "places in a data set, as images",

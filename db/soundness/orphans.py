@@ -32,7 +32,7 @@ from db.bulk import among
 from db.schema import batches, metadata, neighbors, original_neighbors, runs, searches
 
 REFER_TO_NOTHING = "rows that refer to nothing"
-LEFT_EMPTY = ("run_id", "batch_id", "network_id")  # if nullable: who wrote a row, and for what
+LEFT_EMPTY = ("run_id", "batch_id", "network_id", "dataset_id")  # if nullable: who wrote a row, and for what
 Keys = dict[str, list[int]]  # table that others refer to -> the keys of its rows to delete
 
 

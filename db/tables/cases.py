@@ -14,6 +14,7 @@ from db.tables.columns import (
     number,
     one_of,
     reference,
+    scope,
     words,
 )
 from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, SCREENINGS
@@ -117,7 +118,7 @@ cases = Table(
     "cases",
     metadata,
     identity(),
-    reference("network_id", "networks.id"),
+    *scope(),  # of a kept case the data set that it is judged by; its sample is of another one
     reference("run_id", "runs.id", index=True),
     words("kind"),
     words("partition"),
@@ -127,11 +128,11 @@ cases = Table(
     Column("true_class", Integer),  # NULL: an unknown case
     integer("predicted_class"),
     number("confidence"),  # softmax probability of the predicted class, [0, 1]
-    # A sample makes at most one case per network, so that the partitions share no image.
-    UniqueConstraint("network_id", "sample_id"),
-    Index(None, "network_id", "partition", "kind"),
-    Index(None, "network_id", "true_class", "predicted_class"),
-    Index(None, "network_id", "predicted_class"),
+    # A sample makes at most one case per network and data set, so that the partitions share no image.
+    UniqueConstraint("network_id", "dataset_id", "sample_id"),
+    Index(None, "network_id", "dataset_id", "partition", "kind"),
+    Index(None, "network_id", "dataset_id", "true_class", "predicted_class"),
+    Index(None, "network_id", "dataset_id", "predicted_class"),
     one_of("kind", CASE_KINDS),
     one_of("partition", CASE_PARTITIONS),
     check("attack", "(kind = 'adversarial') = (attack_id IS NOT NULL)"),

@@ -80,6 +80,17 @@ def reference(name: str, to: str, *, owned: bool = False, **options: Any) -> Col
     return Column(name, foreign_key, **({"nullable": False} | options))
 
 
+def scope(*, key: bool = False, owned: bool = False) -> list[Column[Any]]:
+    """The network and the data set that a row belongs to (see `db.scope`).
+
+    key: they begin the primary key. owned: the row is deleted with its network.
+    """
+    return [
+        reference("network_id", "networks.id", owned=owned, primary_key=key),
+        reference("dataset_id", "datasets.id", primary_key=key),
+    ]
+
+
 def written_by() -> Column[Any]:
     """The run that wrote a row; NULL: unknown, of a row from before version 0.5.0."""
     return reference("run_id", "runs.id", nullable=True, index=True)

@@ -13,6 +13,7 @@ from db.tables.columns import (
     number,
     one_of,
     reference,
+    scope,
     words,
     written_by,
 )
@@ -22,10 +23,10 @@ reference_samples = Table(
     "reference_samples",
     metadata,
     identity(),
-    reference("network_id", "networks.id"),
+    *scope(),
     reference("sample_id", "samples.id", index=True),  # of the training split, classified correctly
     written_by(),
-    UniqueConstraint("network_id", "sample_id"),
+    UniqueConstraint("network_id", "dataset_id", "sample_id"),
 )
 
 case_activations = Table(
@@ -83,6 +84,7 @@ tuning_points = Table(
     "tuning_points",
     metadata,
     reference("layer_id", "layers.id", owned=True, primary_key=True),
+    reference("dataset_id", "datasets.id", primary_key=True),  # whose cases were counted
     key("metric", Text),
     key("rule", Text),
     key("partition", Text),
@@ -102,6 +104,7 @@ operating_points = Table(
     "operating_points",
     metadata,
     reference("layer_id", "layers.id", owned=True, primary_key=True),
+    reference("dataset_id", "datasets.id", primary_key=True),  # whose tuning cases it was chosen on
     key("metric", Text),
     key("rule", Text),
     key("how_chosen", Text),  # tuning: used for decisions; validation: k as the paper's appendix picks it

@@ -17,6 +17,7 @@ from db.tables.columns import (
     number,
     one_of,
     reference,
+    scope,
     words,
     written_by,
 )
@@ -77,7 +78,7 @@ attack_images = Table(
 near_duplicate_pairs = Table(
     "near_duplicate_pairs",
     metadata,
-    reference("network_id", "networks.id", owned=True, primary_key=True),
+    *scope(key=True, owned=True),
     reference("sample_id", "samples.id", primary_key=True),  # a test sample, or the earlier training one
     reference("other_sample_id", "samples.id", primary_key=True, index=True),
     number("activation_distance"),  # cosine distance of the last hidden layer's activations, [0, 2]
@@ -92,7 +93,7 @@ detectors = Table(
     "detectors",
     metadata,
     identity(),
-    reference("network_id", "networks.id"),
+    *scope(),
     words("name"),
     words("kind"),  # neighbors: the k-NN defense; repair: ours; baseline: the network's output alone
     Column("layer", Text),  # of the k-NN defense, as the three below
@@ -100,7 +101,7 @@ detectors = Table(
     Column("rule", Text),
     Column("reference", Text),  # all: the whole reference set; distinct: without near-duplicates and hubs
     written_by(),  # the run that evaluated it last, and wrote all its points and evaluations
-    UniqueConstraint("network_id", "name"),
+    UniqueConstraint("network_id", "dataset_id", "name"),
     one_of("kind", DETECTOR_KINDS),
     one_of("metric", METRICS),
     one_of("rule", RULES),

@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 from db.facet_register import FACETS, FIRST, PARTITION
 from db.facet_type import Facet, Kind
 from db.tables.cases import cases
-from db.tables.columns import check, identity, integer, key, metadata, number, one_of, reference, words
+from db.tables.columns import check, identity, integer, key, metadata, number, one_of, reference, scope, words
 from db.vocabulary import CASE_KINDS, CASE_PARTITIONS, OUTCOMES
 
 TYPES: dict[Kind, type[TypeEngine[Any]]] = {  # others: whole numbers
@@ -65,10 +65,10 @@ case_facets = Table(
     "case_facets",
     metadata,
     reference("case_id", "cases.id", owned=True, primary_key=True, autoincrement=False),
-    reference("network_id", "networks.id"),
+    *scope(),
     *(column for facet in FACETS for column in facet_columns(facet)),
     *(
-        Index(None, "network_id", "partition", facet.column)
+        Index(None, "network_id", "dataset_id", "partition", facet.column)
         for facet in FACETS
         if facet.value is not None and facet is not PARTITION
     ),
@@ -82,7 +82,7 @@ case_facets = Table(
 detector_decisions = Table(
     "detector_decisions",
     metadata,
-    reference("network_id", "networks.id", owned=True, primary_key=True),
+    *scope(key=True, owned=True),
     key("detector", Text),
     key("partition", Text),
     reference("case_id", "cases.id", owned=True, primary_key=True, autoincrement=False, index=True),
@@ -104,12 +104,12 @@ facet_cells = Table(
     "facet_cells",
     metadata,
     identity(),
-    reference("network_id", "networks.id", owned=True),
+    *scope(owned=True),
     words("detector"),
     *cell_columns(FIRST),
     integer("cases"),
     *cell_columns(facet for facet in FACETS if facet not in FIRST),
-    Index(None, "network_id", "detector", "partition"),
+    Index(None, "network_id", "dataset_id", "detector", "partition"),
     check("cases", "cases > 0"),
 )
 

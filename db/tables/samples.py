@@ -15,6 +15,7 @@ from db.tables.columns import (
     number,
     one_of,
     reference,
+    scope,
     words,
 )
 from db.vocabulary import SPLITS, STATUSES
@@ -77,20 +78,28 @@ samples = Table(
     check("label", "label >= 0"),
 )
 
+# The same weights are one row, whatever data they meet.
 networks = Table(
     "networks",
     metadata,
     identity(),
     words("name"),
-    words("sha256"),  # of the weights, hexadecimal
-    reference("dataset_id", "datasets.id"),
+    words("sha256", unique=True),  # of the weights, hexadecimal
     json("description"),
-    Column("test_accuracy", Double),  # share of the test set, [0, 1]
     words("created_at"),
-    # The same weights explained against another data set have another reference set: a row of their own.
-    UniqueConstraint("sha256", "dataset_id"),
     check("sha256", "length(sha256) = 64"),
+)
+
+# The data sets that a network has met, and what it reached there. Each pair has a reference set, cases,
+# detectors and evaluations of its own: their rows name both (see `db.scope`).
+network_datasets = Table(
+    "network_datasets",
+    metadata,
+    *scope(key=True, owned=True),
+    Column("test_accuracy", Double),  # share of the test split, [0, 1]; NULL: not measured
+    words("created_at"),
     check("test_accuracy", "test_accuracy BETWEEN 0 AND 1"),
+    sqlite_with_rowid=False,
 )
 
 layers = Table(
@@ -115,14 +124,14 @@ batches = Table(
     "batches",
     metadata,
     identity(),
-    reference("network_id", "networks.id"),
+    *scope(),
     words("name"),  # by people, or made from the parameters
     json("parameters"),
     words("method"),  # of the attack that its cases come from
     integer("pixel_count"),
     integer("seed"),
     words("created_at"),
-    UniqueConstraint("network_id", "name"),
+    UniqueConstraint("network_id", "dataset_id", "name"),
     check("name", "length(name) > 0"),
     check("pixel_count", "pixel_count >= 1"),
     sqlite_autoincrement=True,  # ids are not reused
@@ -132,7 +141,7 @@ runs = Table(
     "runs",
     metadata,
     identity(),
-    reference("network_id", "networks.id", nullable=True, index=True),
+    reference("network_id", "networks.id", nullable=True),  # NULL: it began before they were known
     words("stage"),
     words("status"),
     json("parameters"),
@@ -144,6 +153,8 @@ runs = Table(
     Column("seconds", Double),
     Column("message", Text),
     reference("batch_id", "batches.id", nullable=True, index=True),  # NULL: of no batch, as tuning
+    reference("dataset_id", "datasets.id", nullable=True),  # NULL as the network
+    Index(None, "network_id", "dataset_id"),
     Index(None, "status"),
     one_of("status", STATUSES),
     check("finished", "(status = 'running') = (finished_at IS NULL)"),
@@ -166,8 +177,8 @@ chunks = Table(
 predictions = Table(
     "predictions",
     metadata,
-    reference("network_id", "networks.id", owned=True, primary_key=True),
-    key("split", Text),  # of the network's data set
+    *scope(key=True, owned=True),
+    key("split", Text),  # of the data set
     key("position"),
     integer("label"),
     integer("predicted_class"),

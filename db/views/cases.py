@@ -3,7 +3,8 @@
 Views of totals are in db.views.totals, those of sweeps in db.views.sweeps.
 
 In every view a class is its **name**; beside it, `..._class_id` is the number that the tables have. A
-network's name comes with its data set: both together, or `network_id`, identify the network.
+network's name comes with its data set: a result belongs to both, and `network_id` with `dataset_id`
+identifies them.
 Each view is also a Table, for queries in Python. The SQL is plain, the same on SQLite and PostgreSQL.
 
 They join on primary keys, one row each, so that a page of a long list costs no more than a page of a short
@@ -64,11 +65,12 @@ SELECT
     attack_pixels.blue AS blue_after,
     case_facets.alarm_count AS alarms,
     case_facets.alarms AS alarming_layers,
-    NULLIF(case_facets.divergence, 'none') AS first_divergence
+    NULLIF(case_facets.divergence, 'none') AS first_divergence,
+    cases.dataset_id AS dataset_id
 FROM cases
 JOIN networks ON networks.id = cases.network_id
+JOIN datasets ON datasets.id = cases.dataset_id
 JOIN samples ON samples.id = cases.sample_id
-JOIN datasets ON datasets.id = samples.dataset_id
 JOIN images ON images.id = cases.image_id
 JOIN images AS originals ON originals.id = samples.image_id
 JOIN runs ON runs.id = cases.run_id
@@ -108,6 +110,7 @@ LEFT JOIN classes AS target_classes
         (Integer, "red_before green_before blue_before red_after green_after blue_after"),
         (Integer, "alarms"),
         (Text, "alarming_layers first_divergence"),
+        (Integer, "dataset_id"),
     ],
     key="case_id",
 )
@@ -140,11 +143,12 @@ SELECT
     decisions.recovered_class AS recovered_class_id,
     decisions.recovered_class = cases.true_class AS recovered_right,
     cases.network_id AS network_id,
-    decisions.layer_id AS layer_id
+    decisions.layer_id AS layer_id,
+    cases.dataset_id AS dataset_id
 FROM decisions
 JOIN cases ON cases.id = decisions.case_id
 JOIN networks ON networks.id = cases.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = cases.dataset_id
 JOIN layers ON layers.id = decisions.layer_id
 JOIN samples ON samples.id = cases.sample_id
 LEFT JOIN classes AS true_classes
@@ -166,7 +170,7 @@ LEFT JOIN classes AS recovered_classes
         (Text, "outcome true_class predicted_class majority_class recovered_class"),
         (Integer, "true_class_id predicted_class_id majority_class_id recovered_class_id"),
         (Boolean, "recovered_right"),
-        (Integer, "network_id layer_id"),
+        (Integer, "network_id layer_id dataset_id"),
     ],
     key="case_id layer_id metric rule",
 )
@@ -188,18 +192,21 @@ SELECT
     cases.id AS case_id,
     predictions.label AS true_class_id,
     predictions.predicted_class AS predicted_class_id,
-    predictions.network_id AS network_id
+    predictions.network_id AS network_id,
+    predictions.dataset_id AS dataset_id
 FROM predictions
 JOIN networks ON networks.id = predictions.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = predictions.dataset_id
 LEFT JOIN samples
-    ON samples.dataset_id = networks.dataset_id AND samples.split = predictions.split
+    ON samples.dataset_id = predictions.dataset_id AND samples.split = predictions.split
     AND samples.position = predictions.position
-LEFT JOIN cases ON cases.network_id = predictions.network_id AND cases.sample_id = samples.id
+LEFT JOIN cases
+    ON cases.network_id = predictions.network_id AND cases.dataset_id = predictions.dataset_id
+    AND cases.sample_id = samples.id
 LEFT JOIN classes AS true_classes
-    ON true_classes.dataset_id = networks.dataset_id AND true_classes."class" = predictions.label
+    ON true_classes.dataset_id = predictions.dataset_id AND true_classes."class" = predictions.label
 LEFT JOIN classes AS predicted_classes
-    ON predicted_classes.dataset_id = networks.dataset_id
+    ON predicted_classes.dataset_id = predictions.dataset_id
     AND predicted_classes."class" = predictions.predicted_class
 """,
     [
@@ -208,7 +215,7 @@ LEFT JOIN classes AS predicted_classes
         (Text, "true_class predicted_class"),
         (Boolean, "correct"),
         (Double, "confidence"),
-        (Integer, "case_id true_class_id predicted_class_id network_id"),
+        (Integer, "case_id true_class_id predicted_class_id network_id dataset_id"),
     ],
-    key="network_id split position",
+    key="network_id dataset_id split position",
 )

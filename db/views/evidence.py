@@ -60,11 +60,12 @@ SELECT{_OF_DETECTOR}
     evaluations.recovered_on_alarm AS recovered_on_alarm,
     evaluations.located AS located,{_PLACE}
     detectors.network_id AS network_id,
-    detectors.id AS detector_id
+    detectors.id AS detector_id,
+    detectors.dataset_id AS dataset_id
 FROM evaluations
 JOIN detectors ON detectors.id = evaluations.detector_id
 JOIN networks ON networks.id = detectors.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = detectors.dataset_id
 """,
     [
         _DETECTOR,
@@ -75,7 +76,7 @@ JOIN datasets ON datasets.id = networks.dataset_id
         (Double, f"tpr fpr eer {' '.join(_INTERVALS)}"),
         (Integer, "pairs"),
         (Double, "paired_fpr paired_wins recovered_on_alarm located"),
-        (Integer, "layer_place network_id detector_id"),
+        (Integer, "layer_place network_id detector_id dataset_id"),
     ],
     key="detector_id case_set how_chosen partition",
 )
@@ -120,11 +121,12 @@ SELECT
     tuning_points.k AS k,
     CAST(tuning_points.threshold AS DOUBLE PRECISION) AS threshold,{_rates("tuning_points")}
     layers.network_id AS network_id,
-    tuning_points.layer_id AS layer_id
+    tuning_points.layer_id AS layer_id,
+    tuning_points.dataset_id AS dataset_id
 FROM tuning_points
 JOIN layers ON layers.id = tuning_points.layer_id
 JOIN networks ON networks.id = layers.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = tuning_points.dataset_id
 UNION ALL
 SELECT{_OF_DETECTOR}
     detector_points.case_set,
@@ -132,11 +134,12 @@ SELECT{_OF_DETECTOR}
     detector_points.k,
     detector_points.threshold,{_rates("detector_points")}
     detectors.network_id,
-    layers.id
+    layers.id,
+    detectors.dataset_id
 FROM detector_points
 JOIN detectors ON detectors.id = detector_points.detector_id
 JOIN networks ON networks.id = detectors.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = detectors.dataset_id
 LEFT JOIN layers ON layers.network_id = detectors.network_id AND layers.name = detectors.layer
 """,
     [
@@ -144,9 +147,9 @@ LEFT JOIN layers ON layers.network_id = detectors.network_id AND layers.name = d
         (Text, "case_set partition"),
         (Integer, "k"),
         (Double, "threshold fpr tpr fnr accuracy"),
-        (Integer, "tp fp tn fn network_id layer_id"),
+        (Integer, "tp fp tn fn network_id layer_id dataset_id"),
     ],
-    key="network_id detector case_set partition k threshold",
+    key="network_id dataset_id detector case_set partition k threshold",
 )
 
 # The paper's figures 8 to 11: for every k the threshold of the equal error rate on tuning, and its results.
@@ -162,18 +165,19 @@ SELECT{_OF_DETECTOR}
     k_points.eer AS eer,
     k_points.auc AS auc,
     detectors.network_id AS network_id,
-    detectors.id AS detector_id
+    detectors.id AS detector_id,
+    detectors.dataset_id AS dataset_id
 FROM k_points
 JOIN detectors ON detectors.id = k_points.detector_id
 JOIN networks ON networks.id = detectors.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = detectors.dataset_id
 """,
     [
         _DETECTOR,
         (Text, "case_set partition"),
         (Integer, "k threshold"),
         (Double, "accuracy eer auc"),
-        (Integer, "network_id detector_id"),
+        (Integer, "network_id detector_id dataset_id"),
     ],
     key="detector_id case_set partition k",
 )
@@ -196,35 +200,37 @@ SELECT
     COUNT(*) AS cases,
     judged.true_class AS true_class_id,
     judged.predicted_class AS predicted_class_id,
-    judged.network_id AS network_id
+    judged.network_id AS network_id,
+    judged.dataset_id AS dataset_id
 FROM (
     SELECT
-        cases.id AS case_id, cases.network_id AS network_id, cases."partition" AS "partition",
-        cases.true_class AS true_class, cases.predicted_class AS predicted_class,
-        decisions.metric AS metric, decisions.rule AS rule,
+        cases.id AS case_id, cases.network_id AS network_id, cases.dataset_id AS dataset_id,
+        cases."partition" AS "partition", cases.true_class AS true_class,
+        cases.predicted_class AS predicted_class, decisions.metric AS metric,
+        decisions.rule AS rule,
         MIN(CASE WHEN decisions.majority_class <> cases.true_class THEN layers.position END) AS "first"
     FROM cases
     JOIN decisions ON decisions.case_id = cases.id
     JOIN layers ON layers.id = decisions.layer_id AND layers.kind <> 'composed'
     WHERE cases.kind = 'adversarial'
-    GROUP BY cases.id, cases.network_id, cases."partition", cases.true_class, cases.predicted_class,
-        decisions.metric, decisions.rule
+    GROUP BY cases.id, cases.network_id, cases.dataset_id, cases."partition", cases.true_class,
+        cases.predicted_class, decisions.metric, decisions.rule
 ) AS judged
 JOIN networks ON networks.id = judged.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = judged.dataset_id
 LEFT JOIN layers ON layers.network_id = judged.network_id AND layers.position = judged."first"
 LEFT JOIN classes AS true_classes
-    ON true_classes.dataset_id = networks.dataset_id AND true_classes."class" = judged.true_class
+    ON true_classes.dataset_id = judged.dataset_id AND true_classes."class" = judged.true_class
 LEFT JOIN classes AS predicted_classes
-    ON predicted_classes.dataset_id = networks.dataset_id
+    ON predicted_classes.dataset_id = judged.dataset_id
     AND predicted_classes."class" = judged.predicted_class
 GROUP BY networks.name, datasets.name, judged."partition", judged.metric, judged.rule, true_classes.name,
     predicted_classes.name, layers.name, layers.position, judged.true_class, judged.predicted_class,
-    judged.network_id
+    judged.network_id, judged.dataset_id
 """,
     [
         (Text, "network dataset partition metric rule true_class predicted_class layer"),
-        (Integer, "layer_position cases true_class_id predicted_class_id network_id"),
+        (Integer, "layer_position cases true_class_id predicted_class_id network_id dataset_id"),
     ],
-    key="network_id partition metric rule true_class_id predicted_class_id layer_position",
+    key="network_id dataset_id partition metric rule true_class_id predicted_class_id layer_position",
 )

@@ -31,17 +31,21 @@ SELECT
     other_images.sha256 AS other_sha256,
     near_duplicate_pairs.sample_id AS sample_id,
     near_duplicate_pairs.other_sample_id AS other_sample_id,
-    near_duplicate_pairs.network_id AS network_id
+    near_duplicate_pairs.network_id AS network_id,
+    near_duplicate_pairs.dataset_id AS dataset_id
 FROM near_duplicate_pairs
 JOIN networks ON networks.id = near_duplicate_pairs.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = near_duplicate_pairs.dataset_id
 JOIN samples ON samples.id = near_duplicate_pairs.sample_id
 JOIN samples AS others ON others.id = near_duplicate_pairs.other_sample_id
 JOIN images ON images.id = samples.image_id
 JOIN images AS other_images ON other_images.id = others.image_id
-LEFT JOIN cases ON cases.network_id = near_duplicate_pairs.network_id AND cases.sample_id = samples.id
+LEFT JOIN cases
+    ON cases.network_id = near_duplicate_pairs.network_id
+    AND cases.dataset_id = near_duplicate_pairs.dataset_id AND cases.sample_id = samples.id
 LEFT JOIN reference_samples
     ON reference_samples.network_id = near_duplicate_pairs.network_id
+    AND reference_samples.dataset_id = near_duplicate_pairs.dataset_id
     AND reference_samples.sample_id = others.id
 LEFT JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class" = samples.label
 LEFT JOIN classes AS other_classes
@@ -59,9 +63,9 @@ LEFT JOIN classes AS other_classes
         (Text, "kind partition"),
         (Integer, "reference_sample_id"),
         (Text, "image_sha256 other_sha256"),
-        (Integer, "sample_id other_sample_id network_id"),
+        (Integer, "sample_id other_sample_id network_id dataset_id"),
     ],
-    key="network_id sample_id other_sample_id",
+    key="network_id dataset_id sample_id other_sample_id",
 )
 
 # How often a reference sample is a neighbor of cases in a layer under a metric, if it ever is.
@@ -82,7 +86,8 @@ SELECT
     images.sha256 AS image_sha256,
     counted.reference_sample_id AS reference_sample_id,
     layers.network_id AS network_id,
-    counted.layer_id AS layer_id
+    counted.layer_id AS layer_id,
+    reference_samples.dataset_id AS dataset_id
 FROM (
     SELECT
         neighbors.layer_id AS layer_id, neighbors.metric AS metric,
@@ -93,14 +98,15 @@ FROM (
 ) AS counted
 JOIN layers ON layers.id = counted.layer_id
 JOIN networks ON networks.id = layers.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN reference_samples ON reference_samples.id = counted.reference_sample_id
+JOIN datasets ON datasets.id = reference_samples.dataset_id
 JOIN (
-    SELECT cases.network_id AS network_id, COUNT(*) AS cases
+    SELECT cases.network_id AS network_id, cases.dataset_id AS dataset_id, COUNT(*) AS cases
     FROM cases
     WHERE cases.kind <> 'unknown'
-    GROUP BY cases.network_id
-) AS searched ON searched.network_id = layers.network_id
-JOIN reference_samples ON reference_samples.id = counted.reference_sample_id
+    GROUP BY cases.network_id, cases.dataset_id
+) AS searched
+    ON searched.network_id = layers.network_id AND searched.dataset_id = reference_samples.dataset_id
 JOIN samples ON samples.id = reference_samples.sample_id
 JOIN images ON images.id = samples.image_id
 LEFT JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class" = samples.label
@@ -112,7 +118,7 @@ LEFT JOIN classes ON classes.dataset_id = samples.dataset_id AND classes."class"
         (Text, "split"),
         (Integer, "position"),
         (Text, "image_sha256"),
-        (Integer, "reference_sample_id network_id layer_id"),
+        (Integer, "reference_sample_id network_id layer_id dataset_id"),
     ],
     key="layer_id metric reference_sample_id",
 )

@@ -28,14 +28,16 @@ SELECT
     vulnerability_maps.id AS map_id,
     vulnerability_maps.sample_id AS sample_id,
     samples.label AS true_class_id,
-    vulnerability_maps.network_id AS network_id
+    vulnerability_maps.network_id AS network_id,
+    samples.dataset_id AS dataset_id
 FROM vulnerability_maps
 JOIN networks ON networks.id = vulnerability_maps.network_id
 JOIN samples ON samples.id = vulnerability_maps.sample_id
 JOIN datasets ON datasets.id = samples.dataset_id
 JOIN images ON images.id = samples.image_id
 LEFT JOIN cases
-    ON cases.network_id = vulnerability_maps.network_id AND cases.sample_id = vulnerability_maps.sample_id
+    ON cases.network_id = vulnerability_maps.network_id AND cases.dataset_id = samples.dataset_id
+    AND cases.sample_id = vulnerability_maps.sample_id
 LEFT JOIN classes AS true_classes
     ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = samples.label
 """,
@@ -47,7 +49,7 @@ LEFT JOIN classes AS true_classes
         (Boolean, "vulnerable"),
         (Integer, "vulnerable_positions reached_classes queries"),
         (Text, "image_sha256"),
-        (Integer, "case_id map_id sample_id true_class_id network_id"),
+        (Integer, "case_id map_id sample_id true_class_id network_id dataset_id"),
     ],
     key="map_id",
 )
@@ -81,14 +83,18 @@ SELECT
     ) END AS located,
     repairs.id AS repair_id,
     repairs.recovered_class AS recovered_class_id,
-    cases.network_id AS network_id
+    cases.network_id AS network_id,
+    cases.dataset_id AS dataset_id
 FROM cases
-JOIN repairs ON repairs.network_id = cases.network_id AND repairs.image_id = cases.image_id
+JOIN repairs
+    ON repairs.network_id = cases.network_id AND repairs.dataset_id = cases.dataset_id
+    AND repairs.image_id = cases.image_id
 JOIN networks ON networks.id = cases.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = cases.dataset_id
 JOIN samples ON samples.id = cases.sample_id
 LEFT JOIN repairs AS originals
-    ON originals.network_id = cases.network_id AND originals.image_id = samples.image_id
+    ON originals.network_id = cases.network_id AND originals.dataset_id = cases.dataset_id
+    AND originals.image_id = samples.image_id
 LEFT JOIN classes AS true_classes
     ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = cases.true_class
 LEFT JOIN classes AS predicted_classes
@@ -104,7 +110,7 @@ LEFT JOIN classes AS recovered_classes
         (Integer, "repaired_row repaired_column"),
         (Text, "recovered_class"),
         (Boolean, "recovered_right located"),
-        (Integer, "repair_id recovered_class_id network_id"),
+        (Integer, "repair_id recovered_class_id network_id dataset_id"),
     ],
     key="case_id",
 )
@@ -131,7 +137,8 @@ SELECT
     images.sha256 AS image_sha256,
     attacks.id AS attack_id,
     attacks.sample_id AS sample_id,
-    attacks.network_id AS network_id
+    attacks.network_id AS network_id,
+    samples.dataset_id AS dataset_id
 FROM attacks
 JOIN networks ON networks.id = attacks.network_id
 JOIN samples ON samples.id = attacks.sample_id
@@ -140,7 +147,8 @@ LEFT JOIN attack_pixels ON attack_pixels.attack_id = attacks.id AND attack_pixel
 LEFT JOIN attack_images ON attack_images.attack_id = attacks.id
 LEFT JOIN images ON images.id = attack_images.image_id
 LEFT JOIN repairs
-    ON repairs.network_id = attacks.network_id AND repairs.image_id = attack_images.image_id
+    ON repairs.network_id = attacks.network_id AND repairs.dataset_id = samples.dataset_id
+    AND repairs.image_id = attack_images.image_id
 LEFT JOIN classes AS true_classes
     ON true_classes.dataset_id = samples.dataset_id AND true_classes."class" = samples.label
 LEFT JOIN classes AS predicted_classes
@@ -155,7 +163,7 @@ WHERE attacks.method = 'near-median'
         (Boolean, "located recovered_right"),
         (Integer, "attacked_row attacked_column position"),
         (Text, "image_sha256"),
-        (Integer, "attack_id sample_id network_id"),
+        (Integer, "attack_id sample_id network_id dataset_id"),
     ],
     key="attack_id",
 )

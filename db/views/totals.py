@@ -36,7 +36,8 @@ SELECT
     END AS attack_share,
     tried.label AS true_class_id,
     tried.to_class AS to_class_id,
-    tried.network_id AS network_id
+    tried.network_id AS network_id,
+    tried.dataset_id AS dataset_id
 FROM (
     SELECT
         attacks.network_id AS network_id, samples.dataset_id AS dataset_id, attacks.method AS method,
@@ -79,9 +80,9 @@ LEFT JOIN classes AS to_classes
         (Text, "true_class to_class"),
         (Integer, "attacks successes"),
         (Double, "rate attack_share"),
-        (Integer, "true_class_id to_class_id network_id"),
+        (Integer, "true_class_id to_class_id network_id dataset_id"),
     ],
-    key="network_id dataset method variant pixel_count budget screened targeted true_class_id to_class_id",
+    key="network_id dataset_id method variant pixel_count budget screened targeted true_class_id to_class_id",
 )
 
 # Where attacks ended: one row a position where the best image of at least one attack differs from the
@@ -98,20 +99,22 @@ SELECT
     attack_pixels."column" AS attacked_column,
     COUNT(*) AS attacks,
     SUM(CASE WHEN attacks.succeeded THEN 1 ELSE 0 END) AS successes,
-    attacks.network_id AS network_id
+    attacks.network_id AS network_id,
+    samples.dataset_id AS dataset_id
 FROM attack_pixels
 JOIN attacks ON attacks.id = attack_pixels.attack_id
+JOIN samples ON samples.id = attacks.sample_id
 JOIN networks ON networks.id = attacks.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = samples.dataset_id
 GROUP BY networks.name, datasets.name, attacks.method, attacks.target_class IS NOT NULL, attack_pixels."row",
-    attack_pixels."column", attacks.network_id
+    attack_pixels."column", attacks.network_id, samples.dataset_id
 """,
     [
         (Text, "network dataset method"),
         (Boolean, "targeted"),
-        (Integer, "attacked_row attacked_column attacks successes network_id"),
+        (Integer, "attacked_row attacked_column attacks successes network_id dataset_id"),
     ],
-    key="network_id method targeted attacked_row attacked_column",
+    key="network_id dataset_id method targeted attacked_row attacked_column",
 )
 
 # True class by predicted class, of every image of a split; cells without an image are listed, with 0.
@@ -129,36 +132,40 @@ SELECT
     CAST(COALESCE(cells.images, 0) AS DOUBLE PRECISION) / totals.images AS share,
     totals.label AS true_class_id,
     predicted_classes."class" AS predicted_class_id,
-    totals.network_id AS network_id
+    totals.network_id AS network_id,
+    totals.dataset_id AS dataset_id
 FROM (
     SELECT
-        predictions.network_id AS network_id, predictions.split AS split, predictions.label AS label,
-        COUNT(*) AS images
+        predictions.network_id AS network_id, predictions.dataset_id AS dataset_id,
+        predictions.split AS split, predictions.label AS label, COUNT(*) AS images
     FROM predictions
-    GROUP BY predictions.network_id, predictions.split, predictions.label
+    GROUP BY predictions.network_id, predictions.dataset_id, predictions.split, predictions.label
 ) AS totals
 JOIN networks ON networks.id = totals.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
+JOIN datasets ON datasets.id = totals.dataset_id
 JOIN classes AS true_classes
-    ON true_classes.dataset_id = networks.dataset_id AND true_classes."class" = totals.label
-JOIN classes AS predicted_classes ON predicted_classes.dataset_id = networks.dataset_id
+    ON true_classes.dataset_id = totals.dataset_id AND true_classes."class" = totals.label
+JOIN classes AS predicted_classes ON predicted_classes.dataset_id = totals.dataset_id
 LEFT JOIN (
     SELECT
-        predictions.network_id AS network_id, predictions.split AS split, predictions.label AS label,
+        predictions.network_id AS network_id, predictions.dataset_id AS dataset_id,
+        predictions.split AS split, predictions.label AS label,
         predictions.predicted_class AS predicted_class, COUNT(*) AS images
     FROM predictions
-    GROUP BY predictions.network_id, predictions.split, predictions.label, predictions.predicted_class
+    GROUP BY predictions.network_id, predictions.dataset_id, predictions.split, predictions.label,
+        predictions.predicted_class
 ) AS cells
-    ON cells.network_id = totals.network_id AND cells.split = totals.split AND cells.label = totals.label
+    ON cells.network_id = totals.network_id AND cells.dataset_id = totals.dataset_id
+    AND cells.split = totals.split AND cells.label = totals.label
     AND cells.predicted_class = predicted_classes."class"
 """,
     [
         (Text, "network dataset split true_class predicted_class"),
         (Integer, "images"),
         (Double, "share"),
-        (Integer, "true_class_id predicted_class_id network_id"),
+        (Integer, "true_class_id predicted_class_id network_id dataset_id"),
     ],
-    key="network_id split true_class_id predicted_class_id",
+    key="network_id dataset_id split true_class_id predicted_class_id",
 )
 
 # How many images of a class the network gets right.
@@ -176,19 +183,20 @@ SELECT
         SUM(CASE WHEN predictions.predicted_class = predictions.label THEN 1 ELSE 0 END) AS DOUBLE PRECISION
     ) / COUNT(*) AS accuracy,
     predictions.label AS true_class_id,
-    predictions.network_id AS network_id
+    predictions.network_id AS network_id,
+    predictions.dataset_id AS dataset_id
 FROM predictions
 JOIN networks ON networks.id = predictions.network_id
-JOIN datasets ON datasets.id = networks.dataset_id
-LEFT JOIN classes ON classes.dataset_id = networks.dataset_id AND classes."class" = predictions.label
+JOIN datasets ON datasets.id = predictions.dataset_id
+LEFT JOIN classes ON classes.dataset_id = predictions.dataset_id AND classes."class" = predictions.label
 GROUP BY networks.name, datasets.name, predictions.split, classes.name, predictions.label,
-    predictions.network_id
+    predictions.network_id, predictions.dataset_id
 """,
     [
         (Text, "network dataset split true_class"),
         (Integer, "images correct"),
         (Double, "accuracy"),
-        (Integer, "true_class_id network_id"),
+        (Integer, "true_class_id network_id dataset_id"),
     ],
-    key="network_id split true_class_id",
+    key="network_id dataset_id split true_class_id",
 )

@@ -82,7 +82,7 @@ def check_images(database: Engine, options: argparse.Namespace) -> int:
     if not few:  # each device compiles for itself
         devices.use_all_cores()
     loaded, text, wanted = load_judge(networks, options.network, options.weights)
-    network = choose_network(networks, loaded.sha256, wanted, text)
+    network = choose_network(networks, loaded.sha256, wanted, options.dataset, text)
     checker = ready(database, network, loaded, options, few=few)
     tuned_on = TunedOn(*map(min, zip(*(detector.tuned_on for detector in checker.detectors), strict=True)))
     if options.json and min(tuned_on) < FEW_CASES:
@@ -111,15 +111,15 @@ def ready(
     from ingest.check.reference_set import load_reference
 
     with database.connect() as connection:
-        asked = asked_detectors(connection, network.id, options.metric, options.rule, options.detector)
+        asked = asked_detectors(connection, network.scope, options.metric, options.rule, options.detector)
         if not asked.detectors:
             raise LookupError(
-                f"no detector of {network.name} is tuned ({options.metric}, {options.rule}): run "
+                f"no detector of {network.title} is tuned ({options.metric}, {options.rule}): run "
                 "`xpixels ingest` and `xpixels tune`"
             )
         wanted = [one.search()[:2] for one in asked.detectors if one.kind == "neighbors"]
         reference = (
-            load_reference(database, connection, network.id, loaded.network, wanted, options.metric)
+            load_reference(database, connection, network.scope, loaded.network, wanted, options.metric)
             if wanted
             else None
         )

@@ -17,6 +17,7 @@ from db.opening import opened
 from db.read.for_ingest.detectors import KnownNetwork, known_networks
 from db.read.for_ingest.kept import KeptCase, kept_cases, written_about_kept
 from db.schema import datasets, samples
+from db.scope import Scope
 from ingest.check.channels import is_gray
 from ingest.check.tuned import named_networks
 from ingest.kept_cases import KEPT_DATASETS
@@ -40,8 +41,9 @@ def forget_cases(database: Engine, options: argparse.Namespace) -> int:
     """Print what would be removed, ask, and remove it; returns the exit status."""
     migrate.require_current(database)
     with database.connect() as connection:
-        networks = {one.id: one for one in named_networks(known_networks(connection), options.network)}
-        known = [case for case in kept_cases(connection) if case.network_id in networks]
+        named = named_networks(known_networks(connection), options.network, options.dataset)
+        networks = {one.scope: one for one in named}
+        known = [case for case in kept_cases(connection) if case.scope in networks]
     chosen, status = known, 0
     if options.images:
         chosen, problems = _named(options, known)
@@ -100,15 +102,15 @@ def _of_file(name: str, known: Sequence[KeptCase], how: str | None) -> Iterator[
 
 
 def _description(
-    connection: Connection, chosen: Sequence[KeptCase], networks: dict[int, KnownNetwork]
+    connection: Connection, chosen: Sequence[KeptCase], networks: dict[Scope, KnownNetwork]
 ) -> Iterator[str]:
     """Lines that list what would be removed."""
-    for network_id, count in sorted(Counter(case.network_id for case in chosen).items()):
-        network = networks[network_id]
+    for scope, count in sorted(Counter(case.scope for case in chosen).items()):
+        network = networks[scope]
         named = [
             f"{case.id} ({case.name})" if case.name else str(case.id)
             for case in chosen
-            if case.network_id == network_id
+            if case.scope == scope
         ]
         rest = f" and {len(named) - LISTED:,} more" if len(named) > LISTED else ""
         yield (f"{_count(count, 'kept case')} of {network.title}: {', '.join(named[:LISTED])}{rest}")

@@ -44,7 +44,7 @@ def open_keeping_run(
 
     At its end the kept cases get neighbors and decisions like all other cases.
     """
-    with stage(engine, "check", network.id, {"dataset": _name_dataset(network)}) as run_id:
+    with stage(engine, "check", network.scope, {"dataset": _name_dataset(network)}) as run_id:
         yield partial(write_kept_cases, engine, network, checkpoint, run_id)
         decide_kept_cases(engine, network, checkpoint, run_id)
 
@@ -74,27 +74,27 @@ def write_kept_cases(
     with writing(engine) as connection:
         id_pairs = write_kept_samples(connection, network, images, names, predicted)
         new = [record.NewCase(*pair, kind="unknown", partition=PARTITION) for pair in id_pairs]
-        ids = record.write_cases(connection, network.id, run_id, new, logits, activations)
+        ids = record.write_cases(connection, network.scope, run_id, new, logits, activations)
         if repair is not None:
             image_ids = [image_id for _, image_id in id_pairs]
-            record.write_repairs(connection, network.id, run_id, image_ids, repair)
+            record.write_repairs(connection, network.scope, run_id, image_ids, repair)
     return ids
 
 
 def decide_kept_cases(engine: Engine, network: KnownNetwork, checkpoint: Checkpoint, run_id: int) -> None:
     """Find missing neighbors of cases, and decide kept cases at all existing operating points."""
     with engine.connect() as connection:
-        metrics = sorted(batches.neighbor_counts(connection, network.id))
-    find_neighbors(engine, network.id, metrics, checkpoint.network)
+        metrics = sorted(batches.neighbor_counts(connection, network.scope))
+    find_neighbors(engine, network.scope, metrics, checkpoint.network)
     new = []
     for metric in metrics:
         for rule in RULES:
             with engine.connect() as connection:
-                points = tuned_layers(connection, network.id, metric, rule)
+                points = tuned_layers(connection, network.scope, metric, rule)
             for point in points:
                 with engine.connect() as connection:
                     ids, predicted, labels = kept_votes(
-                        connection, network.id, point.layer_id, metric, point.k
+                        connection, network.scope, point.layer_id, metric, point.k
                     )
                 key = {"layer_id": point.layer_id, "metric": metric, "rule": rule}
                 at = {"k": point.k, "threshold": point.threshold}
@@ -102,11 +102,11 @@ def decide_kept_cases(engine: Engine, network: KnownNetwork, checkpoint: Checkpo
                 new += vote_rows(ids, decided, [None] * len(ids), key | at | {"run_id": run_id})
     with writing(engine) as connection:
         write.insert_missing(connection, decisions, new)
-        for score in tuned_scores(connection, network.id):
-            key = {"network_id": network.id, "detector": score.name}
-            found = kept_rows(connection, network.id, score.name, score.threshold)
+        for score in tuned_scores(connection, network.scope):
+            key = {**network.scope._asdict(), "detector": score.name}
+            found = kept_rows(connection, network.scope, score.name, score.threshold)
             write.insert_missing(connection, detector_decisions, [key | row for row in found])
-        facets.refresh(connection, network.id, PARTITION)
+        facets.refresh(connection, network.scope, PARTITION)
 
 
 def write_kept_samples(

@@ -85,6 +85,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the network that judges: its name, id, or NAME@DATASET in the database; or a stored network, a "
         "file, or a function, as of an ingest (default: the bundled one, or the only one)",
     )
+    add(
+        "--dataset",
+        metavar="NAME",
+        help="data set whose reference set and tuning judge; needed if the network is tuned on several "
+        "(default: the only one)",
+    )
     add("--weights", metavar="FILE", help=argparse.SUPPRESS)  # of a network that --network names
 
 

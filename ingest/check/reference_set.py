@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from db.read.for_ingest import batches, evaluated
 from db.read.for_ingest.images import reference_image_ids
 from db.read.for_ingest.likeness import hub_references, near_duplicate_references
+from db.scope import Scope
 from db.vocabulary import SINGLE_KINDS
 from ingest.spaces import (
     DISTINCT,
@@ -75,21 +76,21 @@ class ReferenceSet:
 def load_reference(
     engine: Engine,
     connection: Connection,
-    network_id: int,
+    scope: Scope,
     network: Network,
     wanted: Iterable[tuple[str, str]],
     metric: str,
 ) -> ReferenceSet:
     """Load the reference set for the wanted pairs of a layer and a kind of reference."""
-    every = {space.layer.name: space for space in spaces(batches.layer_rows(connection, network_id))}
+    every = {space.layer.name: space for space in spaces(batches.layer_rows(connection, scope.network_id))}
     single = [name for name, space in every.items() if space.layer.kind in SINGLE_KINDS]
     pairs = {
         (name, reference) for layer, reference in wanted for name in (single if layer == POOLED else [layer])
     }
     chosen = {name: space for name, space in every.items() if name in {layer for layer, _ in pairs}}
     stored = {part for space in chosen.values() if not space.streamed for part in space.parts}
-    parts = {part.name: reference_part(connection, network_id, part) for part in stored}
-    ids, labels = evaluated.reference_labels(connection, network_id)
+    parts = {part.name: reference_part(connection, scope, part) for part in stored}
+    ids, labels = evaluated.reference_labels(connection, scope)
     scales = {
         name: part_scales(space, [parts[part.name] for part in space.parts])
         for name, space in chosen.items()
@@ -97,12 +98,12 @@ def load_reference(
     }
     members = {}
     if any(reference == DISTINCT for _, reference in pairs):
-        duplicates = near_duplicate_references(connection, network_id)
+        duplicates = near_duplicate_references(connection, scope)
         for layer in sorted(layer for layer, reference in pairs if reference == DISTINCT):
-            hubs = hub_references(connection, network_id, chosen[layer].layer.id, metric)
+            hubs = hub_references(connection, scope, chosen[layer].layer.id, metric)
             members[layer] = ~np.isin(ids, list(duplicates | hubs))
     streamed = any(space.streamed for space in chosen.values())
-    images = reference_image_ids(connection, network_id) if streamed else []
+    images = reference_image_ids(connection, scope) if streamed else []
     return ReferenceSet(engine, network, labels, chosen, parts, scales, members, images)
 
 

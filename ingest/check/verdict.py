@@ -82,6 +82,7 @@ def as_entry(
         "network": network.name,
         "network_id": network.id,
         "dataset": network.dataset,
+        "dataset_id": network.dataset_id,
         "read": list(read),
         "prediction": verdict.predicted,
         "confidence": verdict.confidence,

@@ -8,23 +8,25 @@ from sqlalchemy import Connection, delete, select
 
 from db.runs import batch_names
 from db.schema import batches, now, runs
+from db.scope import Scope
 from ingest.batch import Batch
 
 
 def find_batch(
-    connection: Connection, network_id: int, batch: Batch, *, all_test: bool = False, name: str | None = None
+    connection: Connection, scope: Scope, batch: Batch, *, all_test: bool = False, name: str | None = None
 ) -> int | None:
-    """The id of a network's batch, which gets the name if one is given; None: it is not in the database.
+    """The id of a batch, which gets the name if one is given; None: it is not in the database.
 
     all_test: it attacks every test image, and makes no cases.
-    Raises ValueError if another batch of the network has the name, also for a batch that is not written yet.
+    Raises ValueError if another batch of the network and data set has the name, also for a batch that is not
+    written yet.
     """
-    known = select(batches.c.id, batches.c.parameters).where(batches.c.network_id == network_id)
+    known = select(batches.c.id, batches.c.parameters).where(scope.of(batches))
     wanted = _describe(batch, all_test)
     same = (id_ for id_, parameters in connection.execute(known).all() if parameters == wanted)
     batch_id = next(same, None)
     if name is not None:
-        batch_names.require_free(connection, network_id, name, batch_id)
+        batch_names.require_free(connection, scope, name, batch_id)
         if batch_id is not None:
             batch_names.rename(connection, batch_id, name)
     return batch_id
@@ -32,23 +34,23 @@ def find_batch(
 
 def register_batch(
     connection: Connection,
-    network_id: int,
+    scope: Scope,
     batch: Batch,
     *,
     all_test: bool = False,
     name: str | None = None,
     usual_name: str | None = None,
 ) -> int:
-    """The id of a network's batch, which is written if it is new. Arguments and errors as of `find_batch`.
+    """The id of a batch, which is written if it is new. Arguments and errors as of `find_batch`.
 
     usual_name: of a new batch that is given no name, unless another batch has it.
     """
-    batch_id = find_batch(connection, network_id, batch, all_test=all_test, name=name)
+    batch_id = find_batch(connection, scope, batch, all_test=all_test, name=name)
     if batch_id is not None:
         return batch_id
-    taken = batch_names.names_of(connection, network_id)
+    taken = batch_names.names_of(connection, scope)
     facts = {
-        "network_id": network_id,
+        **scope._asdict(),
         "name": name or batch_names.free_name(usual_name or batch.title(all_test=all_test), taken),
         "parameters": _describe(batch, all_test),
         "method": batch.attack,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from db import facets, write
 from db.schema import case_activations, cases, class_scores, original_activations, originals
+from db.scope import Scope
 from ingest import rows
 from ingest.record.activations import Activations, write_activations
 
@@ -34,7 +35,7 @@ class Original(NamedTuple):
 
 def write_cases(
     connection: Connection,
-    network_id: int,
+    scope: Scope,
     run_id: int,
     new: Sequence[NewCase],
     logits: np.ndarray,
@@ -42,22 +43,22 @@ def write_cases(
 ) -> list[int]:
     """Write N cases with their scores, activations and facets; returns the id of each.
 
-    If the network already has a case of a sample, that case stays as it is.
+    If the network and data set already have a case of a sample, that case stays as it is.
 
     logits: (N, K) float32. activations: as of `encode_activations`.
     """
     predicted, shares = logits.argmax(1).tolist(), rows.probabilities(logits)
     case_rows: dict[int, dict[str, object]] = {}
     for i, case in enumerate(new):
-        row = {"network_id": network_id, "run_id": run_id, **case._asdict()}
+        row = {**scope._asdict(), "run_id": run_id, **case._asdict()}
         row |= {"predicted_class": predicted[i], "confidence": float(shares[i, predicted[i]])}
         case_rows.setdefault(case.sample_id, row)
     write.insert_missing(connection, cases, case_rows.values())
-    keys = [(network_id, case.sample_id) for case in new]
-    ids = write.ids_by_key(connection, cases, ("network_id", "sample_id"), keys)
+    keys = [(*scope, case.sample_id) for case in new]
+    ids = write.ids_by_key(connection, cases, (*Scope._fields, "sample_id"), keys)
     write_scores(connection, ids, logits)
     write_activations(connection, case_activations, [{"case_id": id_} for id_ in ids], activations)
-    facets.add_cases(connection, network_id)
+    facets.add_cases(connection, scope)
     return ids
 
 

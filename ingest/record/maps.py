@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from db import write
 from db.schema import repairs, vulnerability_maps
+from db.scope import Scope
 from ingest import rows
 from model.attacks.sweep import Sweep
 from model.detectors.repair import Repair
@@ -33,10 +34,10 @@ def write_maps(
 
 
 def write_repairs(
-    connection: Connection, network_id: int, run_id: int, image_ids: Sequence[int], found: Repair
+    connection: Connection, scope: Scope, run_id: int, image_ids: Sequence[int], found: Repair
 ) -> None:
     """Write the repair sweeps of N images, where they are missing."""
-    keys = [{"run_id": run_id, "network_id": network_id, "image_id": image_id} for image_id in image_ids]
+    keys = [{"run_id": run_id, **scope._asdict(), "image_id": image_id} for image_id in image_ids]
     write.insert_missing(connection, repairs, make_repair_rows(found, keys))
 
 

@@ -1,14 +1,16 @@
-"""Data sets with their classes, and networks with their layers: each is written once."""
+"""Data sets with their classes, networks with their layers, and which of them have met: each written once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
-from db import write
-from db.schema import classes, datasets, layers, networks, now
+from db import facets, write
+from db.engine import insert_or_skip
+from db.schema import classes, datasets, layers, network_datasets, networks, now, operating_points
+from db.scope import Scope
 from db.vocabulary import SINGLE_KINDS
 from model.data.dataset import Dataset
 from model.network.architecture import COMPOSED, SCALED, Architecture
@@ -31,38 +33,59 @@ def register_dataset_named(connection: Connection, name: str, source: str, class
     return dataset_id
 
 
-def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id: int) -> int:
-    """The id of the network on a data set, written with its layers if it is new."""
+def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id: int) -> Scope:
+    """The network together with the data set; each is written if it is new, the network with its layers.
+
+    Until it is measured, the accuracy is what the file tells of this data set, if anything.
+    """
     architecture = checkpoint.network.architecture
-    facts = {
-        "name": architecture.name,
-        "description": checkpoint.description,
-        "test_accuracy": checkpoint.description.get("test_accuracy"),
-        "created_at": now(),
-    }
-    key = {"sha256": checkpoint.sha256, "dataset_id": dataset_id}
-    network_id = write.ensure(connection, networks, key, facts)
+    facts = {"name": architecture.name, "description": checkpoint.description, "created_at": now()}
+    network_id = write.ensure(connection, networks, {"sha256": checkpoint.sha256}, facts)
     write.insert_missing(connection, layers, _make_layer_rows(network_id, architecture))
-    return network_id
+    scope = Scope(network_id, dataset_id)
+    if connection.execute(select(network_datasets).where(scope.of(network_datasets))).first() is None:
+        name = connection.scalar(select(datasets.c.name).where(datasets.c.id == dataset_id))
+        told = checkpoint.description
+        accuracy = told.get("test_accuracy") if told.get("dataset") == name else None
+        pair = {**scope._asdict(), "test_accuracy": accuracy, "created_at": now()}
+        connection.execute(insert_or_skip(connection, network_datasets), pair)
+    return scope
 
 
 def compare_layers(
     connection: Connection, network_id: int, architecture: Architecture, names: Sequence[str]
 ) -> None:
-    """Mark more layers as compared: viewed maps, or `composed-scaled`.
+    """Mark more layers of the network as compared: viewed maps, or `composed-scaled`.
 
+    Lists of data sets that are not tuned yet show them at once, the others when they are tuned in them.
     Raises ValueError for a name that is neither.
     """
     maps = [name for name in architecture.viewed if name not in architecture.compared]
+    changed = 0
     for name in names:
         if name not in (*maps, SCALED):
             known = ", ".join((SCALED, *maps))
             raise ValueError(f"--layer {name}: expected one of {known}; the others are compared anyway")
         if name == SCALED:
-            write.insert_missing(connection, layers, [_make_scaled_row(network_id, architecture)])
+            row = _make_scaled_row(network_id, architecture)
+            changed += write.insert_missing(connection, layers, [row])
         else:
-            named = (layers.c.network_id == network_id) & (layers.c.name == name)
-            connection.execute(update(layers).where(named).values(compared=True))
+            named = (layers.c.network_id == network_id) & (layers.c.name == name) & ~layers.c.compared
+            changed += connection.execute(update(layers).where(named).values(compared=True)).rowcount
+    for scope in _untuned(connection, network_id) if changed else ():
+        facets.refresh(connection, scope)
+
+
+def _untuned(connection: Connection, network_id: int) -> list[Scope]:
+    """The network with each of its data sets that it is not tuned on."""
+    pairs, points = network_datasets.c, operating_points.c
+    tuned = (
+        select(points.dataset_id)
+        .join(layers, layers.c.id == points.layer_id)
+        .where(layers.c.network_id == network_id)
+    )
+    met = select(pairs.dataset_id).where(pairs.network_id == network_id, pairs.dataset_id.not_in(tuned))
+    return [Scope(network_id, dataset_id) for dataset_id in connection.scalars(met)]
 
 
 def _make_layer_rows(network_id: int, architecture: Architecture) -> list[dict[str, Any]]:

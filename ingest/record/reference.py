@@ -1,4 +1,4 @@
-"""The reference set of a network with its activations, and the near-duplicates of its images."""
+"""The reference set of a network on a data set, with activations, and the near-duplicates of its images."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from sqlalchemy import Connection
 
 from db import write
 from db.schema import near_duplicate_pairs, reference_activations, reference_samples
+from db.scope import Scope
 from ingest.record.activations import Activations, write_activations
 from model.detectors.duplicates import Likeness
 
 
 def write_reference_samples(
-    connection: Connection, network_id: int, run_id: int, sample_ids: Sequence[int], activations: Activations
+    connection: Connection, scope: Scope, run_id: int, sample_ids: Sequence[int], activations: Activations
 ) -> None:
-    """Write N samples as part of a network's reference set, with their activations, where they are missing.
+    """Write N samples as part of the reference set, with their activations, where they are missing.
 
     activations: as of `encode_activations`; none of these is compressed.
     """
-    keys = [(network_id, sample_id) for sample_id in sample_ids]
-    new = [{"network_id": network_id, "sample_id": sample_id, "run_id": run_id} for sample_id in sample_ids]
+    keys = [(*scope, sample_id) for sample_id in sample_ids]
+    new = [{**scope._asdict(), "sample_id": sample_id, "run_id": run_id} for sample_id in sample_ids]
     write.insert_missing(connection, reference_samples, new)
-    ids = write.ids_by_key(connection, reference_samples, ("network_id", "sample_id"), keys)
+    ids = write.ids_by_key(connection, reference_samples, (*Scope._fields, "sample_id"), keys)
     owners = [{"reference_sample_id": id_} for id_ in ids]
     write_activations(connection, reference_activations, owners, activations)
 
 
 def write_near_duplicates(
     connection: Connection,
-    network_id: int,
+    scope: Scope,
     run_id: int,
     first: Sequence[int],
     second: Sequence[int],
@@ -39,7 +40,7 @@ def write_near_duplicates(
     pairs = zip(first, second, likeness.activation, likeness.pixels, strict=True)
     new = [
         {
-            "network_id": network_id,
+            **scope._asdict(),
             "sample_id": int(sample_id),
             "other_sample_id": int(other_id),
             "activation_distance": float(activation),

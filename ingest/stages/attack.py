@@ -78,7 +78,7 @@ def search(
         name = "attack all" if every else "attack"  # the former makes no cases
         with (
             stage(
-                task.engine, name, task.network_id, batch.identity(), seed=batch.seed, batch_id=batch_id
+                task.engine, name, task.scope, batch.identity(), seed=batch.seed, batch_id=batch_id
             ) as run_id,
             progress("attacks", goal, "images" if every else "successes", done=waves.done) as bar,
         ):
@@ -183,7 +183,7 @@ def known_attacks(task: Task, batch: Batch) -> tuple[Known, Known]:
     search = None if batch.method.sweeps else batch.settings(task.test.images.shape[1:])
     with task.engine.connect() as connection:
         both = [
-            batches.known_attacks(connection, task.network_id, settings) if settings else {}
+            batches.known_attacks(connection, task.scope, settings) if settings else {}
             for settings in (sweeps, search)
         ]
     by_sweep, by_search = (

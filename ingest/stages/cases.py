@@ -46,7 +46,7 @@ def plan_cases(
     same order and the same chunks as before, so its cases are the same to the last bit.
     """
     with task.engine.connect() as connection:
-        used = batches.used_positions(connection, task.network_id)
+        used = batches.used_positions(connection, task.scope)
     whole = [*attacked, *((candidate, None) for candidate in clean)]
     order = batch.random("case ids").permutation(len(whole))
     planned = [
@@ -80,9 +80,7 @@ def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequen
     parameters = {**batch.identity(), "cases": batch.cases, "partitions": list(batch.partitions)}
     logits_name = network.architecture.logits
     with (
-        stage(
-            task.engine, "cases", task.network_id, parameters, seed=batch.seed, batch_id=batch_id
-        ) as run_id,
+        stage(task.engine, "cases", task.scope, parameters, seed=batch.seed, batch_id=batch_id) as run_id,
         progress("cases", len(planned), "cases") as bar,
     ):
         first = 0
@@ -105,7 +103,7 @@ def write_planned_cases(task: Task, batch: Batch, batch_id: int, planned: Sequen
                     for entry, sample_id, image_id in zip(entries, sample_ids, image_ids, strict=True)
                 ]
                 logits = outputs[logits_name]
-                record.write_cases(connection, task.network_id, run_id, new, logits, activations)
+                record.write_cases(connection, task.scope, run_id, new, logits, activations)
             first = chunk.stop
             bar.to(first)
 

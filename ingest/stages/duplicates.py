@@ -27,26 +27,26 @@ WRITTEN_TOGETHER = 500  # pairs per transaction
 
 
 def find_duplicates(task: Task, training: Dataset) -> int:
-    """Write the pairs, once per network; returns how many there are, 0 if the stage was done before.
+    """Write the pairs, once per network and data set; returns how many, 0 if the stage was done before.
 
     All test images are compared with the reference set, and the reference set with itself; training images
     that the network misclassifies are never neighbors and are left out. Nothing is done before the reference
     set is complete. Raises ValueError if `training` lacks images of the reference set.
     """
     with task.engine.connect() as connection:
-        wanting = not batches.stage_done(connection, task.network_id, "reference")
-        if wanting or batches.stage_done(connection, task.network_id, STAGE):
+        wanting = not batches.stage_done(connection, task.scope, "reference")
+        if wanting or batches.stage_done(connection, task.scope, STAGE):
             return 0
-        sample_ids, chosen = _place_reference(reference_places(connection, task.network_id), training)
+        sample_ids, chosen = _place_reference(reference_places(connection, task.scope), training)
         if not len(chosen):
             return 0
         layer = find_last_hidden(task.checkpoint.network.architecture)
         layer_ids = {row.name: row.id for row in batches.layer_rows(connection, task.network_id)}
-        blobs = stored_activations.reference_blobs(connection, task.network_id, layer_ids[layer])
+        blobs = stored_activations.reference_blobs(connection, task.scope, layer_ids[layer])
     parameters = {"dataset": training.name, "layer": layer, "activation": ACTIVATION, "pixels": PIXELS}
     total = 3 * len(task.test) + 2 * len(chosen)  # activations of the tests, then two searches each
     with (
-        stage(task.engine, STAGE, task.network_id, parameters) as run_id,
+        stage(task.engine, STAGE, task.scope, parameters) as run_id,
         progress("near-duplicates", total, "images") as bar,
     ):
         vectors, pictures = rows.decode_activations(blobs), training.images[chosen]
@@ -124,4 +124,4 @@ def _write_pairs(
         likeness = Likeness(*(values[part] for values in found))
         with writing(task.engine) as connection:
             ids = (first[part], second[part])
-            record.write_near_duplicates(connection, task.network_id, run_id, *ids, likeness)
+            record.write_near_duplicates(connection, task.scope, run_id, *ids, likeness)

@@ -18,6 +18,7 @@ from db.engine import writing
 from db.read.for_ingest import batches, evaluated
 from db.read.for_ingest.likeness import hub_references, near_duplicate_references
 from db.schema import detectors, neighbors, original_neighbors
+from db.scope import Scope
 from db.vocabulary import METRIC, PAPER_K, RULE
 from ingest.kept_cases import kept_rows
 from ingest.runs import stage
@@ -46,7 +47,7 @@ class Detector:
     reference: str | None = None
 
     def row(self) -> dict[str, Any]:
-        """The columns besides the network and the name."""
+        """The columns besides network, data set and name."""
         return {name: getattr(self, name) for name in ("kind", "layer", "metric", "rule", "reference")}
 
 
@@ -58,10 +59,10 @@ def knn_detector(layer: str, metric: str, rule: str, reference: str) -> Detector
 
 @dataclass
 class _Known:
-    """The data of a network that its evaluation needs."""
+    """The data of a network on a data set that its evaluation needs."""
 
     engine: Engine
-    network_id: int
+    scope: Scope
     cases: evaluated.EvaluatedCases
     originals: evaluated.Originals
     spaces: list[Space]
@@ -82,7 +83,7 @@ class _Known:
 
 def evaluate_detectors(
     engine: Engine,
-    network_id: int,
+    scope: Scope,
     metrics: Sequence[str],
     rules: Collection[str],
     references: Sequence[str] = (WHOLE,),
@@ -95,16 +96,16 @@ def evaluate_detectors(
 
     references: `all`, the stored neighbors; `distinct`, a new search without near-duplicates and hubs.
     """
-    known = _read(engine, network_id)
+    known = _read(engine, scope)
     tuned = known.cases.adversarial[known.cases.partitions == "tuning"]
     if len(set(tuned.tolist())) < 2:
         return False
     with engine.connect() as connection:
-        before = evaluated.evaluated_detectors(connection, network_id)
+        before = evaluated.evaluated_detectors(connection, scope)
         # kinds of reference set that were evaluated once are kept up to date
-        references = list(dict.fromkeys((*references, *evaluated.references(connection, network_id))))
-        repaired = evaluated.case_repairs(connection, network_id)
-        decided = evaluated.deciding_detectors(connection, network_id)
+        references = list(dict.fromkeys((*references, *evaluated.references(connection, scope))))
+        repaired = evaluated.case_repairs(connection, scope)
+        decided = evaluated.deciding_detectors(connection, scope)
     facts = {
         "cases": len(known.cases.ids),
         "last": int(known.cases.ids[-1]),
@@ -134,7 +135,7 @@ def evaluate_detectors(
         return True
     parameters = {**facts, "metrics": list(metrics), "rules": list(rules), "references": list(references)}
     with (
-        stage(engine, "evaluation", network_id, parameters) as run_id,
+        stage(engine, "evaluation", scope, parameters) as run_id,
         progress("evaluation", len(left), "detectors") as bar,
     ):
         for count, detector in enumerate(left, start=1):
@@ -149,15 +150,15 @@ def evaluate_detectors(
     return True
 
 
-def _read(engine: Engine, network_id: int) -> _Known:
+def _read(engine: Engine, scope: Scope) -> _Known:
     with engine.connect() as connection:
         return _Known(
             engine,
-            network_id,
-            evaluated.evaluated_cases(connection, network_id),
-            evaluated.case_originals(connection, network_id),
-            spaces(batches.layer_rows(connection, network_id)),
-            *evaluated.reference_labels(connection, network_id),
+            scope,
+            evaluated.evaluated_cases(connection, scope),
+            evaluated.case_originals(connection, scope),
+            spaces(batches.layer_rows(connection, scope.network_id)),
+            *evaluated.reference_labels(connection, scope),
         )
 
 
@@ -234,9 +235,9 @@ def _labels(known: _Known, layer: str, metric: str, reference: str) -> tuple[np.
 
 def _stored(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
     with known.engine.connect() as connection:
-        ids, near = evaluated.neighbor_ids(connection, neighbors, known.network_id, space.layer.id, metric)
+        ids, near = evaluated.neighbor_ids(connection, neighbors, known.scope, space.layer.id, metric)
         before, near_before = evaluated.neighbor_ids(
-            connection, original_neighbors, known.network_id, space.layer.id, metric
+            connection, original_neighbors, known.scope, space.layer.id, metric
         )
     if not np.array_equal(ids, known.cases.ids):
         return None
@@ -253,10 +254,10 @@ def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.
     cases = known.cases.ids.tolist()
     before = known.originals.case_ids.tolist() if known.paired else []
     with known.engine.connect() as connection:
-        excluded = near_duplicate_references(connection, known.network_id)
-        excluded |= hub_references(connection, known.network_id, space.layer.id, metric)
+        excluded = near_duplicate_references(connection, known.scope)
+        excluded |= hub_references(connection, known.scope, space.layer.id, metric)
         included = ~np.isin(known.reference_ids, list(excluded))
-        reference = reference_vectors(connection, known.network_id, space)
+        reference = reference_vectors(connection, known.scope, space)
         queries = [
             input_vectors(connection, inputs.activations, ids, space, reference.scales)
             for inputs, ids in ((CASES, cases), (ORIGINALS, before))
@@ -270,7 +271,7 @@ def _searched(known: _Known, space: Space, metric: str) -> tuple[np.ndarray, np.
 def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, scored: Scored | None) -> None:
     """Write an evaluation; `scored`: of a detector without neighbors, whose decisions are written, too."""
     with writing(known.engine) as connection:
-        key = {"network_id": known.network_id, "name": detector.name}
+        key = {**known.scope._asdict(), "name": detector.name}
         detector_id = write.ensure(connection, detectors, key, detector.row())
         write.replace_evaluation(
             connection,
@@ -283,5 +284,5 @@ def _write(known: _Known, run_id: int, detector: Detector, judged: Judged, score
         if scored is not None:
             rows = evaluation_rows.decision_rows(known.cases, scored, judged)
             if rows:
-                rows += kept_rows(connection, known.network_id, detector.name, rows[0]["threshold"])
-            facets.replace_detector(connection, known.network_id, detector.name, rows)
+                rows += kept_rows(connection, known.scope, detector.name, rows[0]["threshold"])
+            facets.replace_detector(connection, known.scope, detector.name, rows)

@@ -47,7 +47,7 @@ def attack_near_median(task: Task, indices: Sequence[int], distances: Sequence[i
         return 0
     parameters = {"dataset": task.test.name, "distances": list(lacking), "images": len(set(indices))}
     with (
-        stage(task.engine, STAGE, task.network_id, parameters) as run_id,
+        stage(task.engine, STAGE, task.scope, parameters) as run_id,
         progress("near-median attacks", total, "attacks") as bar,
     ):
         for distance, wanted in lacking.items():
@@ -68,9 +68,7 @@ def settings(distance: int, shape: tuple[int, ...]) -> dict[str, Any]:
 def _find_lacking(task: Task, indices: Sequence[int], distance: int) -> np.ndarray:
     """The images, each once, that have no such attack yet."""
     with task.engine.connect() as connection:
-        known = batches.known_attacks(
-            connection, task.network_id, settings(distance, task.test.images.shape[1:])
-        )
+        known = batches.known_attacks(connection, task.scope, settings(distance, task.test.images.shape[1:]))
     wanted = [index for index in dict.fromkeys(indices) if (task.position(index), None) not in known]
     return np.array(wanted, np.int64)
 
@@ -103,4 +101,4 @@ def _write_attacks(
             return
         attack_ids = [written.attack_ids[place] for place in fallen]
         image_ids = record.write_attack_images(connection, attack_ids, image_rows)
-        record.write_repairs(connection, task.network_id, run_id, image_ids, repaired)
+        record.write_repairs(connection, task.scope, run_id, image_ids, repaired)

@@ -19,6 +19,7 @@ from db.engine import writing
 from db.read.for_ingest import batches, originals, stored_activations
 from db.read.for_ingest.images import reference_image_ids
 from db.schema import case_activations, neighbors, original_activations, original_neighbors
+from db.scope import Scope
 from ingest import rows
 from ingest.runs import stage
 from ingest.spaces import conv_maps, input_vectors, reference_vectors, spaces
@@ -38,7 +39,7 @@ class Inputs(NamedTuple):
 
     neighbors: Table
     activations: Table
-    lacking: Callable[[Connection, int, int, str], list[int]]
+    lacking: Callable[[Connection, Scope, int, str], list[int]]
 
 
 CASES = Inputs(neighbors, case_activations, batches.cases_without_neighbors)
@@ -48,7 +49,7 @@ INPUTS = {"cases": CASES, "originals": ORIGINALS}
 
 def find_neighbors(
     engine: Engine,
-    network_id: int,
+    scope: Scope,
     metrics: Sequence[str],
     network: Network | None = None,
     *,
@@ -60,10 +61,10 @@ def find_neighbors(
     share: (run id, ids of cases, layer=, metric=, inputs=) -> reports; by default this process does the work.
     """
     with engine.connect() as connection:
-        every = spaces(batches.layer_rows(connection, network_id))
+        every = spaces(batches.layer_rows(connection, scope.network_id))
         lacking = {
             (space.layer.id, metric): [
-                (name, inputs.lacking(connection, network_id, space.layer.id, metric))
+                (name, inputs.lacking(connection, scope, space.layer.id, metric))
                 for name, inputs in INPUTS.items()
             ]
             for space in every
@@ -83,10 +84,10 @@ def find_neighbors(
     total = sum(len(ids) for s in wanted for m in metrics for _, ids in lacking[s.layer.id, m])
     parameters = {"metrics": list(metrics), "layers": [space.layer.name for space in wanted], "k": K_MAX}
     with (
-        stage(engine, "neighbors", network_id, parameters) as run_id,
+        stage(engine, "neighbors", scope, parameters) as run_id,
         progress("neighbors", total, "searches") as bar,
     ):
-        share = share or Searcher(engine, network_id, network).search
+        share = share or Searcher(engine, scope, network).search
         for space in wanted:
             for metric in metrics:
                 for inputs, ids in lacking[space.layer.id, metric]:
@@ -111,7 +112,7 @@ def search_neighbors(
     task: Task, run_id: int, items: list[int], *, layer: str, metric: str, inputs: str
 ) -> Iterator[Done]:
     """Search for cases, or originals, by id, in one layer; the next chunk reuses the reference set."""
-    new = Searcher(task.engine, task.network_id, task.checkpoint.network)
+    new = Searcher(task.engine, task.scope, task.checkpoint.network)
     yield from task.kept.setdefault("searcher", new).search(
         run_id, items, layer=layer, metric=metric, inputs=inputs
     )
@@ -124,9 +125,9 @@ Nearest = Callable[[np.ndarray, int, str], tuple[np.ndarray, np.ndarray]]
 class Searcher:
     """Searches the reference set, which is loaded for a layer at its first search."""
 
-    def __init__(self, engine: Engine, network_id: int, network: Network | None) -> None:
+    def __init__(self, engine: Engine, scope: Scope, network: Network | None) -> None:
         """network: needed only for conv layers."""
-        self.engine, self.network_id, self.network = engine, network_id, network
+        self.engine, self.scope, self.network = engine, scope, network
         self.nearest: Nearest | None = None
         self.layer: str | None = None  # the one whose reference set is loaded
 
@@ -149,21 +150,21 @@ class Searcher:
 
     def _load(self, layer: str) -> None:
         with self.engine.connect() as connection:
-            every = spaces(batches.layer_rows(connection, self.network_id))
+            every = spaces(batches.layer_rows(connection, self.scope.network_id))
             (space,) = (space for space in every if space.layer.name == layer)
-            ids = stored_activations.reference_ids(connection, self.network_id)
+            ids = stored_activations.reference_ids(connection, self.scope)
             if len(ids) < K_MAX:
                 raise ValueError(
                     f"the reference set has {len(ids)} images, fewer than the {K_MAX} neighbors wanted"
                 )
             if space.streamed:
-                images = reference_image_ids(connection, self.network_id)
+                images = reference_image_ids(connection, self.scope)
                 network = cast(Network, self.network)  # given where there are conv layers
                 blocks = partial(conv_maps, self.engine, images, network, layer)
                 self.scales, self.nearest = np.ones(1), partial(_streamed, blocks)
             else:
                 self.nearest = None  # one reference set in memory at a time
-                reference = reference_vectors(connection, self.network_id, space)
+                reference = reference_vectors(connection, self.scope, space)
                 self.scales, self.nearest = reference.scales, partial(_stored, reference.vectors)
         self.layer, self.space, self.ids = layer, space, ids
 

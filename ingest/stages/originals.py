@@ -32,14 +32,14 @@ def write_missing_originals(task: Task) -> int:
             for row in batches.layer_rows(connection, task.network_id)
             if row.kind != COMPOSED
         }
-        lacking = cases_without_original(connection, task.network_id, list(layer_ids.values()))
+        lacking = cases_without_original(connection, task.scope, list(layer_ids.values()))
         if not lacking:
             return 0
         pictures = [decode_png(png) for png in image_files(connection, [entry.image_id for entry in lacking])]
     logits_name = task.checkpoint.network.architecture.logits
     names = tuple(layer_ids)
     with (
-        stage(task.engine, "originals", task.network_id, {"layers": list(names)}) as run_id,
+        stage(task.engine, "originals", task.scope, {"layers": list(names)}) as run_id,
         progress("originals", len(lacking), "images") as bar,
     ):
         first = 0

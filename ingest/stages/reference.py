@@ -1,4 +1,4 @@
-"""The first stage: the reference set of a network, built once.
+"""The first stage: the reference set of a network on a data set, built once.
 
 It is every training image that the network classifies correctly (paper, section 4.2).
 """
@@ -24,14 +24,14 @@ BLOCKS = 4  # blocks of CHUNK images in a worker's chunk
 def build_reference(task: Task) -> None:
     """Write the reference set and its activations; does nothing if it is complete."""
     with task.engine.connect() as connection:
-        if batches.stage_done(connection, task.network_id, "reference"):
+        if batches.stage_done(connection, task.scope, "reference"):
             return
     training = task.training()
     names = task.checkpoint.network.architecture.compared
     parameters = {"dataset": training.name, "images": len(training), "layers": list(names)}
     blocks = range(-(-len(training) // CHUNK))
     with (
-        stage(task.engine, "reference", task.network_id, parameters) as run_id,
+        stage(task.engine, "reference", task.scope, parameters) as run_id,
         progress("reference set", len(training), "images") as bar,
     ):
         seen = 0
@@ -59,6 +59,6 @@ def write_references(task: Task, run_id: int, items: list[int]) -> Iterator[Done
             sample_ids = record.write_samples(
                 connection, task.dataset_id, training, chunk[correct], image_rows
             )
-            record.write_reference_samples(connection, task.network_id, run_id, sample_ids, activations)
+            record.write_reference_samples(connection, task.scope, run_id, sample_ids, activations)
         first += len(predicted)
         yield Done(1)

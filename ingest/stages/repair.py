@@ -34,11 +34,11 @@ def repair_cases(task: Task) -> int:
     if not isinstance(task.function, Incremental):
         return 0
     with task.engine.connect() as connection:
-        lacking = images_without_repair(connection, task.network_id)
+        lacking = images_without_repair(connection, task.scope)
     if not lacking:
         return 0
     with (
-        stage(task.engine, "repair", task.network_id, {"images": "cases"}) as run_id,
+        stage(task.engine, "repair", task.scope, {"images": "cases"}) as run_id,
         progress("repair sweeps", len(lacking), "images") as bar,
     ):
         shape = task.test.images.shape[1:]
@@ -60,5 +60,5 @@ def repair_images(task: Task, run_id: int, items: list[int], *, together: int) -
         for places, found in usual_stream(task.function, pictures, together=together):
             image_ids = [ids[place] for place in places]
             with writing(task.engine) as connection:
-                record.write_repairs(connection, task.network_id, run_id, image_ids, found)
+                record.write_repairs(connection, task.scope, run_id, image_ids, found)
             yield Done(len(places))

@@ -116,8 +116,8 @@ def map_cases(task: Task, levels: int, stride: int = 0) -> int:
     values, shape = {"levels": levels, "stride": stride}, task.test.images.shape[1:]
     variant = sweep_settings(values, shape)["variant"]
     with task.engine.connect() as connection:
-        used = batches.used_positions(connection, task.network_id)
-        mapped = batches.mapped_positions(connection, task.network_id, variant)
+        used = batches.used_positions(connection, task.scope)
+        mapped = batches.mapped_positions(connection, task.scope, variant)
     places = {int(position): index for index, position in enumerate(task.test.positions)}
     indices = sorted(places[position] for position in used.keys() - mapped if position in places)
     if indices:
@@ -126,7 +126,7 @@ def map_cases(task: Task, levels: int, stride: int = 0) -> int:
             parameters["stride"] = stride_of(values, shape)
             print(f"vulnerability maps of {words}", file=sys.stderr)
         with (
-            stage(task.engine, "sweep", task.network_id, parameters) as run_id,
+            stage(task.engine, "sweep", task.scope, parameters) as run_id,
             progress("vulnerability maps", len(indices), "images") as bar,
         ):
             items, evaluations = [[index, [None]] for index in indices], 0

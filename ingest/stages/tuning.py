@@ -13,6 +13,7 @@ from db import write
 from db.engine import writing
 from db.read.for_ingest import batches
 from db.read.for_ingest.evaluated import last_case
+from db.scope import Scope
 from db.vocabulary import PARTITIONS
 from ingest import decide, rows
 from ingest.runs import stage
@@ -24,7 +25,7 @@ K_MAX = tuning.K_MAX
 
 
 def tune(
-    engine: Engine, network_id: int, metrics: Sequence[str], rules: Collection[str], *, again: bool = False
+    engine: Engine, scope: Scope, metrics: Sequence[str], rules: Collection[str], *, again: bool = False
 ) -> bool:
     """Sweep every k and threshold on the tuning cases, choose, decide every case; returns whether it could.
 
@@ -32,12 +33,12 @@ def tune(
     of these metrics and rules, nothing is done, unless `again`.
     """
     with engine.connect() as connection:
-        searches = batches.neighbor_counts(connection, network_id)
-        kinds = batches.tuning_counts(connection, network_id)
-        last = batches.last_parameters(connection, network_id, "tuning")
-        compared = [row for row in batches.layer_rows(connection, network_id) if row.compared]
-        classes = batches.class_count(connection, network_id)
-        newest = last_case(connection, network_id)
+        searches = batches.neighbor_counts(connection, scope)
+        kinds = batches.tuning_counts(connection, scope)
+        last = batches.last_parameters(connection, scope, "tuning")
+        compared = [row for row in batches.layer_rows(connection, scope.network_id) if row.compared]
+        classes = batches.class_count(connection, scope.dataset_id)
+        newest = last_case(connection, scope)
     if len(kinds) < 2:
         return False
     parameters = {
@@ -50,15 +51,13 @@ def tune(
     if last == parameters and not again:
         return True
     with (
-        stage(engine, "tuning", network_id, parameters) as run_id,
+        stage(engine, "tuning", scope, parameters) as run_id,
         progress("tuning", len(compared) * len(metrics) * len(rules), "sweeps") as bar,
     ):
         done = 0
         for metric in metrics:
             with engine.connect() as connection:
-                every = {
-                    layer: batches.case_votes(connection, network_id, layer.id, metric) for layer in compared
-                }
+                every = {layer: batches.case_votes(connection, scope, layer.id, metric) for layer in compared}
             known = {layer: votes for layer, votes in every.items() if votes.case_ids}
             for rule in rules if known else ():
                 judged = []
@@ -70,6 +69,7 @@ def tune(
                 with writing(engine) as connection:  # lists show all layers together
                     write.replace_tuning(
                         connection,
+                        scope,
                         [layer.id for layer in known],
                         metric,
                         rule,

@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 
 from db import engine as engines
 from db.engine import writing
+from db.read.network_titles import scopes
 from db.vocabulary import REFERENCES, RULES
 from ingest import record
 from ingest.stages import evaluation, neighbors, tuning
@@ -25,9 +26,10 @@ def make(ingested: Engine, path: Path, weights: Path) -> Path:
     made, loaded = engines.create(path), checkpoint.load(weights)
     with writing(made) as connection:
         architecture = loaded.network.architecture
-        record.compare_layers(connection, 1, architecture, ("conv1", "composed-scaled"))
-    neighbors.find_neighbors(made, 1, METRICS, loaded.network)
-    assert tuning.tune(made, 1, METRICS, RULES)
-    assert evaluation.evaluate_detectors(made, 1, METRICS, RULES, REFERENCES)
+        (scope,) = scopes(connection)
+        record.compare_layers(connection, scope.network_id, architecture, ("conv1", "composed-scaled"))
+    neighbors.find_neighbors(made, scope, METRICS, loaded.network)
+    assert tuning.tune(made, scope, METRICS, RULES)
+    assert evaluation.evaluate_detectors(made, scope, METRICS, RULES, REFERENCES)
     made.dispose()
     return path

@@ -15,12 +15,14 @@ from sqlalchemy import Connection, Engine, inspect, select
 from db import engine as engines
 from db import facets, schema, vocabulary
 from db.bulk import go_on_after, insert_all, last_id
+from db.scope import Scope
 from model.network.cifar10_cnn import CIFAR10_CNN
 from tests.support.database_defense import LAYERS, activations, store, store_activations, store_defense
 from tests.support.database_evidence import store_evidence
 from tests.support.database_maps import store_maps
 from tests.support.database_twins import store_twins
 
+SCOPE = Scope(1, 1)  # the one network on the one data set
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
@@ -74,7 +76,7 @@ def _filled_in_memory(per_group: int, references: int, seed: int, evidence: bool
             store_evidence(connection, random, cases)
             store_twins(connection, cases)
             store_maps(connection, cases)
-        facets.refresh(connection, 1)
+        facets.refresh(connection, SCOPE)
     return in_memory
 
 
@@ -90,16 +92,17 @@ def _network(connection: Connection) -> None:
         "id": 1,
         "name": "cifar10-cnn",
         "sha256": hashlib.sha256(b"weights").hexdigest(),
-        "dataset_id": 1,
         "description": {"layers": [name for name, *_ in LAYERS]},
-        "test_accuracy": 0.8123,
         "created_at": now,
     }
     store(connection, "networks", [network])
+    pair = {**SCOPE._asdict(), "test_accuracy": 0.8123, "created_at": now}
+    store(connection, "network_datasets", [pair])
     layers = [
         {
             "id": i,
             "network_id": 1,
+            "dataset_id": 1,
             "name": name,
             "kind": kind,
             "position": i - 1,
@@ -114,6 +117,7 @@ def _network(connection: Connection) -> None:
     batch = {
         "id": 1,
         "network_id": 1,
+        "dataset_id": 1,
         "name": "batch 1",
         "parameters": {"cases": "synthetic"},
         "method": "differential-evolution",
@@ -125,6 +129,7 @@ def _network(connection: Connection) -> None:
     run = {
         "id": 1,
         "network_id": 1,
+        "dataset_id": 1,
         "batch_id": 1,
         "stage": "cases",
         "status": "done",
@@ -176,7 +181,11 @@ def _references(connection: Connection, random: np.random.Generator, labels: np.
         for i in ids
     ]
     store(connection, "samples", samples)
-    store(connection, "reference_samples", [{"id": i, "network_id": 1, "sample_id": i} for i in ids])
+    store(
+        connection,
+        "reference_samples",
+        [{"id": i, "network_id": 1, "dataset_id": 1, "sample_id": i} for i in ids],
+    )
 
 
 def _cases(
@@ -222,6 +231,7 @@ def _cases(
             {
                 "id": i + 1,
                 "network_id": 1,
+                "dataset_id": 1,
                 "run_id": 1,
                 "kind": kind,
                 "partition": partition,
@@ -257,7 +267,14 @@ def _predictions(labels: list[int]) -> list[dict]:
     for position, label in enumerate(labels):
         predicted = (label + (position % 7 == 6)) % 10
         logits[position, predicted] = 4
-        row = {"network_id": 1, "split": "test", "position": position, "label": label, "run_id": 1}
+        row = {
+            "network_id": 1,
+            "dataset_id": 1,
+            "split": "test",
+            "position": position,
+            "label": label,
+            "run_id": 1,
+        }
         row |= {"predicted_class": predicted, "confidence": 0.8, "logits": logits[position].tobytes()}
         rows.append(row)
     return rows
@@ -268,6 +285,7 @@ def _attack(attack_id: int, sample_id: int, predicted: int, *, succeeded: bool, 
         "id": attack_id,
         "run_id": 1,
         "network_id": 1,
+        "dataset_id": 1,
         "sample_id": sample_id,
         "method": "corner-sweep" if sweep else "differential-evolution",
         "target_class": None,

@@ -119,7 +119,7 @@ def store_defense(
                 for rank in range(K_MAX)
             ],
         )
-        key = {"layer_id": layer_id, "metric": METRIC, "rule": RULE}
+        key = {"layer_id": layer_id, "dataset_id": 1, "metric": METRIC, "rule": RULE}
         points = [
             key
             | {"partition": p, "k": k, "threshold": t}

@@ -8,6 +8,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from db import facets, schema, vocabulary
+from db.scope import Scope
 from db.vocabulary import PAPER_K
 from tests.support.database_defense import LAYERS, RULE, store
 
@@ -75,7 +76,7 @@ def _repairs(connection: Connection, random: np.random.Generator, cases: list[di
 
 def _repair(image: int, predicted: int, score: float, place: tuple[int, int], recovered: int) -> dict:
     maps = {"margins": b"\0\0" * 1024, "classes": b"\0" * 1024, "score": score}
-    key = {"run_id": 1, "network_id": 1, "image_id": image, "predicted_class": predicted}
+    key = {"run_id": 1, "network_id": 1, "dataset_id": 1, "image_id": image, "predicted_class": predicted}
     return key | maps | {"row": place[0], "column": place[1], "recovered_class": recovered}
 
 
@@ -91,6 +92,7 @@ def _near_median(connection: Connection, clean: list[dict]) -> None:
                 "id": first + len(attacks),
                 "run_id": 1,
                 "network_id": 1,
+                "dataset_id": 1,
                 "sample_id": case["sample_id"],
             }
             attack |= {"method": "near-median", "variant": variant, "target_class": None, "pixel_count": 1}
@@ -107,19 +109,32 @@ def _near_median(connection: Connection, clean: list[dict]) -> None:
 
 def _pair(case: dict, other: int) -> dict:
     distances = {"activation_distance": 0.02 * other, "pixel_distance": 10.0 * other}
-    return {"network_id": 1, "sample_id": case["sample_id"], "other_sample_id": other} | distances
+    return {
+        "network_id": 1,
+        "dataset_id": 1,
+        "sample_id": case["sample_id"],
+        "other_sample_id": other,
+    } | distances
 
 
 def _run(id_: int, stage: str, seconds: float) -> dict:
     times = {"started_at": schema.now(), "finished_at": schema.now(), "seconds": seconds}
-    run = {"id": id_, "network_id": 1, "stage": stage, "status": "done", "parameters": {}, "seed": 0}
+    run = {
+        "id": id_,
+        "network_id": 1,
+        "dataset_id": 1,
+        "stage": stage,
+        "status": "done",
+        "parameters": {},
+        "seed": 0,
+    }
     return run | {"code_version": "test"} | times
 
 
 def _detector(name: str, layer: str | None = None, metric: str | None = None, reference: str | None = None):
     kind = "neighbors" if layer else "repair" if name == "repair" else "baseline"
     columns = {"layer": layer, "metric": metric, "rule": RULE if layer else None, "reference": reference}
-    return {"network_id": 1, "name": name, "kind": kind, **columns}
+    return {"network_id": 1, "dataset_id": 1, "name": name, "kind": kind, **columns}
 
 
 def _neighbor_points(connection: Connection) -> dict[str, list[dict]]:
@@ -196,7 +211,7 @@ def _decide(connection: Connection, detector: str, scores: np.ndarray, cases: li
         row = {"case_id": case["id"], "partition": case["partition"], "score": score, "threshold": 1.0}
         row |= {"outcome": outcome[alarm, case["kind"] == "adversarial"]}
         rows.append(row | {"alarm": alarm, "recovered_class": case["true_class"] if alarm else None})
-    facets.replace_detector(connection, 1, detector, rows)
+    facets.replace_detector(connection, Scope(1, 1), detector, rows)
 
 
 def _plain(point: dict) -> dict:

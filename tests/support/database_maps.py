@@ -39,7 +39,13 @@ def _sweep(random: np.random.Generator, case: dict) -> dict:
         margins[4:7, 8:12] = random.uniform(0.5, 3, (3, 4))
         classes[4, 8:12] = (case["true_class"] + 2) % 10
     colors = random.integers(0, 8, (SIDE, SIDE))
-    key = {"run_id": 1, "network_id": 1, "sample_id": case["sample_id"], "variant": "corners"}
+    key = {
+        "run_id": 1,
+        "network_id": 1,
+        "dataset_id": 1,
+        "sample_id": case["sample_id"],
+        "variant": "corners",
+    }
     maps = {
         "margins": margins.astype("<f2").tobytes(),
         "classes": classes.astype("u1").tobytes(),

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Table, select
 import db.read
 from db import saved_views, schema, vocabulary
 from db.commands import sql, upkeep
-from db.read import runs
+from db.read import network_titles, runs
 from db.read.case_list import options
 from db.read.case_list import rows as listed
 from db.read.detector_page import facts
@@ -27,6 +27,7 @@ from db.read.for_ingest import (
     originals,
     stored_activations,
 )
+from tests.support.database import SCOPE
 
 CASES = range(1, 17)
 LAYERS = {5: "flatten", 6: "dense", 7: "logits", 8: "composed"}  # those that are compared
@@ -88,7 +89,7 @@ def overview(engine: Engine) -> Iterator:
     yield [db.read.case_exists(engine, case) for case in (1, 999)]
     yield [db.read.case_file_name(engine, case) for case in (*CASES, 999)]
     with engine.connect() as connection:
-        yield options.case_options(connection, None)
+        yield options.case_options(connection, None, None)
         yield listed.listed_cases(connection, [9, 1, 3], "logits")
 
 
@@ -121,10 +122,10 @@ def maps_and_originals(engine: Engine) -> Iterator:
 
 
 def pairs(engine: Engine) -> Iterator:
-    yield db.read.reference_count(engine, 1)
-    yield list(db.read.reference_blocks(engine, 6))
+    yield db.read.reference_count(engine, SCOPE)
+    yield list(db.read.reference_blocks(engine, SCOPE, 6))
     for reference in (1, 42, 4711):
-        yield db.read.pair_sample(engine, 1, reference)
+        yield db.read.pair_sample(engine, SCOPE, reference)
         for layer in LAYERS:
             yield db.read.pair_parts(engine, 12, reference, layer)
             yield db.read.pair_places(engine, 12, reference, layer)
@@ -132,13 +133,13 @@ def pairs(engine: Engine) -> Iterator:
 
 def what_if(engine: Engine) -> Iterator:
     kind = {"metric": "euclidean", "rule": "total"}
-    yield db.read.tuned_rules(engine, 1, "euclidean")
+    yield db.read.tuned_rules(engine, SCOPE, "euclidean")
     for layer in LAYERS:
-        tuned = db.read.tuned_point(engine, layer, **kind)
+        tuned = db.read.tuned_point(engine, SCOPE, layer, **kind)
         yield tuned
-        yield db.read.what_if_outcomes(engine, layer, tuned, 7, **kind)
+        yield db.read.what_if_outcomes(engine, SCOPE, layer, tuned, 7, **kind)
         for rule in vocabulary.RULES:
-            yield db.read.flips(engine, 1, layer, 9, 3, **kind | {"rule": rule})
+            yield db.read.flips(engine, SCOPE, layer, 9, 3, **kind | {"rule": rule})
 
 
 def evidence(engine: Engine) -> Iterator:
@@ -158,7 +159,7 @@ def facts_of_the_report(engine: Engine) -> Iterator:
     limits = {"activation": 0.05, "pixels": 3.0}
     for kind in facts.QUESTIONS:
         asked = limits if kind is facts.Duplicates else {}
-        found = facts.facts(engine, kind, 1, **asked)
+        found = facts.facts(engine, kind, SCOPE, **asked)
         if kind is facts.RepairedPixel:  # from plain SQL, where SQLite has 1 and 0
             found = [
                 row._replace(located=bool(row.located), recovered_right=bool(row.recovered_right))
@@ -177,49 +178,49 @@ def annotations_and_saved_views(engine: Engine) -> Iterator:
 def what_an_ingest_asks(engine: Engine) -> Iterator:
     with engine.connect() as connection:
         yield batches.layer_rows(connection, 1)
-        yield [batches.stage_done(connection, 1, stage) for stage in ("cases", "nothing")]
-        yield batches.last_parameters(connection, 1, "cases")
+        yield [batches.stage_done(connection, SCOPE, stage) for stage in ("cases", "nothing")]
+        yield batches.last_parameters(connection, SCOPE, "cases")
         yield batches.batch_runs(connection, 1)
         yield batches.attacked_positions(connection, [1])
-        yield batches.attack_totals(connection, 1, 1)
-        yield batches.mapped_positions(connection, 1, "corners")
+        yield batches.attack_totals(connection, SCOPE)
+        yield batches.mapped_positions(connection, SCOPE, "corners")
         yield batches.batch_counts(connection, [1])
-        yield sorted(batches.used_positions(connection, 1).items())
-        yield batches.known_attacks(connection, 1, {"method": "corner-sweep", "pixel_count": 1})
-        yield batches.cases_without_neighbors(connection, 1, 6, "cosine")
+        yield sorted(batches.used_positions(connection, SCOPE).items())
+        yield batches.known_attacks(connection, SCOPE, {"method": "corner-sweep", "pixel_count": 1})
+        yield batches.cases_without_neighbors(connection, SCOPE, 6, "cosine")
         yield stored_activations.blobs(connection, schema.case_activations, [3, 1], 6)
-        yield stored_activations.reference_ids(connection, 1)
-        yield stored_activations.reference_blobs(connection, 1, 7)
-        yield batches.case_votes(connection, 1, 6, "euclidean")
-        yield batches.tuning_counts(connection, 1)
+        yield stored_activations.reference_ids(connection, SCOPE)
+        yield stored_activations.reference_blobs(connection, SCOPE, 7)
+        yield batches.case_votes(connection, SCOPE, 6, "euclidean")
+        yield batches.tuning_counts(connection, SCOPE)
         yield batches.class_count(connection, 1)
-        yield batches.network_ids(connection)
-        yield batches.neighbor_counts(connection, 1)
-        yield originals.cases_without_original(connection, 1, [6, 7])
-        yield originals.originals_without_neighbors(connection, 1, 6, "cosine")
-        yield images.images_without_repair(connection, 1)
-        yield images.reference_image_ids(connection, 1)
-        yield likeness.reference_places(connection, 1)
-        yield likeness.near_duplicate_references(connection, 1)
-        yield likeness.hub_references(connection, 1, 6, "euclidean")
+        yield network_titles.scopes(connection)
+        yield batches.neighbor_counts(connection, SCOPE)
+        yield originals.cases_without_original(connection, SCOPE, [6, 7])
+        yield originals.originals_without_neighbors(connection, SCOPE, 6, "cosine")
+        yield images.images_without_repair(connection, SCOPE)
+        yield images.reference_image_ids(connection, SCOPE)
+        yield likeness.reference_places(connection, SCOPE)
+        yield likeness.near_duplicate_references(connection, SCOPE)
+        yield likeness.hub_references(connection, SCOPE, 6, "euclidean")
 
 
 def what_an_evaluation_asks(engine: Engine) -> Iterator:
     with engine.connect() as connection:
-        yield evaluated.evaluated_cases(connection, 1)
-        yield evaluated.case_originals(connection, 1)
-        yield evaluated.case_repairs(connection, 1)
-        yield evaluated.attacked_case_positions(connection, 1, "tuning")
-        yield evaluated.reference_labels(connection, 1)
-        yield evaluated.neighbor_ids(connection, schema.neighbors, 1, 6, "euclidean")
-        yield evaluated.evaluated_detectors(connection, 1)
-        yield evaluated.references(connection, 1)
-        yield evaluated.deciding_detectors(connection, 1)
+        yield evaluated.evaluated_cases(connection, SCOPE)
+        yield evaluated.case_originals(connection, SCOPE)
+        yield evaluated.case_repairs(connection, SCOPE)
+        yield evaluated.attacked_case_positions(connection, SCOPE, "tuning")
+        yield evaluated.reference_labels(connection, SCOPE)
+        yield evaluated.neighbor_ids(connection, schema.neighbors, SCOPE, 6, "euclidean")
+        yield evaluated.evaluated_detectors(connection, SCOPE)
+        yield evaluated.references(connection, SCOPE)
+        yield evaluated.deciding_detectors(connection, SCOPE)
         yield detectors.known_networks(connection)
-        yield detectors.tuned_layers(connection, 1, "euclidean", "total")
-        yield detectors.tuned_scores(connection, 1)
-        yield detectors.tuned_detectors(connection, 1, "euclidean", "total")
-        yield kept.kept_votes(connection, 1, 6, "euclidean", 5)
+        yield detectors.tuned_layers(connection, SCOPE, "euclidean", "total")
+        yield detectors.tuned_scores(connection, SCOPE)
+        yield detectors.tuned_detectors(connection, SCOPE, "euclidean", "total")
+        yield kept.kept_votes(connection, SCOPE, 6, "euclidean", 5)
         places, following = kept.kept_samples(connection, 1)
         yield sorted(places.items()), following
 

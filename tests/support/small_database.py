@@ -1,29 +1,37 @@
 """Four cases by hand, with every number known: two attacks that fooled the network, two clean images."""
 
-from sqlalchemy import Connection, insert, inspect
+from sqlalchemy import Connection, column, insert, inspect, table
 
 from db import schema
 from db.bulk import go_on_after, last_id
+from db.scope import Scope
 
 CAT, DOG, SHIP = range(3)
+PETS = Scope(1, 1)  # the one network on the one data set
+SCOPE = PETS._asdict()
 KINDS = {"conv1": "conv", "flatten": "flatten", "composed": "composed"}  # of layers; the others are dense
 LAYERS = {"conv1": 1, "flatten": 2, "dense": 3, "logits": 4, "composed": 5}
 TIME = "2026-01-31T12:00:00Z"
 
 
-def fill(connection: Connection) -> None:
-    """Case 1: adversarial, validation; 2: clean, validation; 3 and 4: tuning, without decisions."""
+def fill(connection: Connection, made: dict[str, list[dict]] | None = None) -> None:
+    """Case 1: adversarial, validation; 2: clean, validation; 3 and 4: tuning, without decisions.
+
+    made: other rows by table, in place of `ROWS`.
+    """
     there = inspect(connection)
-    for name, rows in ROWS.items():
+    for name, rows in (ROWS if made is None else made).items():
         if not there.has_table(name):  # in a database of an older revision, as some columns
             continue
-        table = schema.metadata.tables[name]
-        columns = {column["name"] for column in there.get_columns(name)}
+        today = schema.metadata.tables[name]
+        types = {one["name"]: one["type"] for one in there.get_columns(name)}
+        types |= {one.name: one.type for one in today.c if one.name in types}
+        target = table(name, *(column(*one) for one in types.items()))
         for row in rows:
-            known = {key: value for key, value in row.items() if key in columns}
-            connection.execute(insert(table).values(known))
-        if "id" in table.c:
-            go_on_after(connection, table, last_id(connection, table))
+            known = {key: value for key, value in (OLD.get(name, {}) | row).items() if key in types}
+            connection.execute(insert(target).values(known))
+        if "id" in today.c:
+            go_on_after(connection, today, last_id(connection, today))
 
 
 def sha(character: str) -> str:
@@ -77,7 +85,7 @@ def repair(id: int, image: int, predicted: int, score: float, row: int, recovere
     return {
         "id": id,
         "run_id": 1,
-        "network_id": 1,
+        **SCOPE,
         "image_id": image,
         "predicted_class": predicted,
         "margins": b"12" * 4,
@@ -98,7 +106,7 @@ def pixel(attack: int, row: int, column: int) -> dict:
 def case(id: int, partition: str, sample: int, attack: int | None, image: int, true: int, seen: int) -> dict:
     return {
         "id": id,
-        "network_id": 1,
+        **SCOPE,
         "run_id": 1,
         "kind": "clean" if attack is None else "adversarial",
         "partition": partition,
@@ -133,7 +141,8 @@ def neighbor(case: int, layer: str, rank: int, reference: int, distance: float) 
 
 
 def operating_point(layer: str, partition: str) -> dict:
-    key = {"layer_id": LAYERS[layer], "metric": "euclidean", "rule": "total", "how_chosen": "tuning"}
+    key = {"layer_id": LAYERS[layer], "dataset_id": 1, "metric": "euclidean", "rule": "total"}
+    key |= {"how_chosen": "tuning"}
     counts = {"tp": 1, "fp": 0, "tn": 1, "fn": 0}
     rates = {"accuracy": 1.0, "tpr": 1.0, "fpr": 0.0, "eer": 0.0, "auc": 1.0}
     return {**key, "partition": partition, "k": 4, "threshold": 1, **counts, **rates}
@@ -142,7 +151,7 @@ def operating_point(layer: str, partition: str) -> dict:
 def detector(id: int, name: str, kind: str, layer: str | None = None) -> dict:
     found = {"layer": layer, "metric": "euclidean", "rule": "total", "reference": "all"}
     columns = found if layer else dict.fromkeys(found)
-    return {"id": id, "network_id": 1, "name": name, "kind": kind, **columns}
+    return {"id": id, **SCOPE, "name": name, "kind": kind, **columns}
 
 
 def evaluation(detector: int, k: int, threshold: float, partition: str) -> dict:
@@ -154,6 +163,7 @@ def evaluation(detector: int, k: int, threshold: float, partition: str) -> dict:
     return {**key, "k": k, "threshold": threshold, **counts, **shares, **paired}
 
 
+OLD = {"networks": {"dataset_id": 1, "test_accuracy": 0.8}}  # columns until revision 0011
 # Test samples 1..4 have images 1..4; training samples 5..8 images 5..7 and, once more, image 2.
 ROWS = {
     "datasets": [{"id": 1, "name": "pets", "source": "by hand", "created_at": TIME}],
@@ -180,12 +190,11 @@ ROWS = {
             "id": 1,
             "name": "small",
             "sha256": sha("f"),
-            "dataset_id": 1,
             "description": {"layers": list(LAYERS)},
-            "test_accuracy": 0.8,
             "created_at": TIME,
         }
     ],
+    "network_datasets": [{**SCOPE, "test_accuracy": 0.8, "created_at": TIME}],
     "layers": [
         {
             "id": id,
@@ -203,7 +212,7 @@ ROWS = {
     "batches": [
         {
             "id": 1,
-            "network_id": 1,
+            **SCOPE,
             "name": "first try",
             "parameters": {"attack": "differential-evolution", "seed": 7},
             "method": "differential-evolution",
@@ -215,7 +224,7 @@ ROWS = {
     "runs": [
         {
             "id": 1,
-            "network_id": 1,
+            **SCOPE,
             "stage": "cases",
             "status": "done",
             "parameters": {"cases": 4},
@@ -229,7 +238,7 @@ ROWS = {
     ],
     "predictions": [
         {
-            "network_id": 1,
+            **SCOPE,
             "split": "test",
             "position": position,
             "label": label,
@@ -268,7 +277,7 @@ ROWS = {
         for case in range(1, 5)
         for c in range(3)
     ],
-    "reference_samples": [{"id": i, "network_id": 1, "sample_id": i + 4} for i in range(1, 5)],
+    "reference_samples": [{"id": i, **SCOPE, "sample_id": i + 4} for i in range(1, 5)],
     "neighbors": [
         *(
             neighbor(1, "flatten", rank, rank, distance)
@@ -283,6 +292,7 @@ ROWS = {
     "tuning_points": [
         {
             "layer_id": LAYERS["dense"],
+            "dataset_id": 1,
             "metric": "euclidean",
             "rule": "total",
             "partition": partition,
@@ -316,7 +326,7 @@ ROWS = {
     "attack_images": [{"attack_id": 5, "image_id": 9}],
     "near_duplicate_pairs": [
         {
-            "network_id": 1,
+            **SCOPE,
             "sample_id": sample,
             "other_sample_id": other,
             "activation_distance": 0.25,

@@ -66,7 +66,7 @@ def _batch(app: Dash, case: db.read.CaseDetail) -> dcc.Link | None:
     """A link to all cases of the batch that the case came from."""
     if case.batch is None:
         return None
-    others = db.read.CaseQuery("all", network=case.network_id).only("batch", str(case.batch.batch_id))
+    others = db.read.CaseQuery("all", scope=case.scope).only("batch", str(case.batch.batch_id))
     return dcc.Link(
         f"batch {case.batch.name}",
         href=app.get_relative_path("/") + others.search(),
@@ -83,11 +83,11 @@ def _step(app: Dash, to: str, text: str, case_id: int | None, search: str) -> dc
 
 
 def _network_title(scene: Scene) -> str | None:
-    """Title of the case's network if the database has several, else None."""
+    """Title of the case's network and data set if the database has several, else None."""
     networks = db.read.case_query(scene.engine, "")[1].networks
     if len(networks) < 2:
         return None
-    return next(option.title for option in networks if option.id == scene.case.network_id)
+    return next(option.title for option in networks if option.scope == scene.case.scope)
 
 
 def notice(lines: Sequence[str]) -> list[html.P]:

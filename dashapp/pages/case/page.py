@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
+from dashapp.draw.html_parts import scope_attributes
 from dashapp.pages.case import channels, charts, controls, maps, neighbors, notes, pair, twin, what_if
 from dashapp.pages.case.decisions import decisions_part
 from dashapp.pages.case.detectors import detectors_part
@@ -50,7 +51,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> html.Div:
             dcc.Store(id=ids.WHAT_IF_LIVE),
             html.Div(draw_case(scene, writable=visit.writable), id=ids.CASE_PAGE, className="case-page"),
         ],
-        **{"data-network": scene.case.network_id},
+        **scope_attributes(scene.case.scope),
     )
 
 

@@ -21,6 +21,7 @@ from dashapp.pages.case.state import CaseState
 from dashapp.words import decisions
 from dashapp.words import pairs as pair_words
 from dashapp.words.what_if import METRIC_NOTES
+from db.scope import Scope
 from db.vocabulary import COMPOSITIONS, METRICS
 
 STATISTICS = "pair-statistics"  # name of the Flask extension that caches statistics of reference sets
@@ -28,7 +29,7 @@ LISTED = 8  # units with the largest differences, named one by one
 READ_UNASKED = 40_000_000  # most reference values that are read for only one row of the table
 CHART = {**figures.CONFIG, "doubleClick": "reset"}
 
-Mean = Callable[[int, int], pairs.Statistics]  # layer id, reference samples -> statistics
+Mean = Callable[[Scope, int, int], pairs.Statistics]  # scope, layer id, reference samples -> statistics
 
 
 class Pair(NamedTuple):
@@ -58,8 +59,8 @@ def register(app: Dash, engine: Engine) -> None:
     """Register a function that reads a layer's statistics over the reference set once and caches them."""
 
     @lru_cache(maxsize=16)
-    def statistics(layer_id: int, _references: int) -> pairs.Statistics:
-        return pairs.statistics(db.read.reference_blocks(engine, layer_id))
+    def statistics(scope: Scope, layer_id: int, _references: int) -> pairs.Statistics:
+        return pairs.statistics(db.read.reference_blocks(engine, scope, layer_id))
 
     app.server.extensions[STATISTICS] = statistics
 
@@ -94,7 +95,7 @@ def body(
 ) -> list[Any]:
     """Everything about the pair in the address."""
     view = state.view
-    sample = db.read.pair_sample(engine, case.network_id, view.pair)
+    sample = db.read.pair_sample(engine, case.scope, view.pair)
     if sample is None:
         return [_head([html.H2("No such pair")]), _line(pair_words.unknown_pair_sentence(view.pair))]
     places = db.read.pair_places(engine, case.case_id, sample.reference_sample_id, state.layer_id)
@@ -159,14 +160,14 @@ def _pair(
     parts = db.read.pair_parts(engine, case.case_id, sample_id, state.layer_id)
     if not parts:
         return None
-    references = db.read.reference_count(engine, case.network_id)
+    references = db.read.reference_count(engine, case.scope)
     composition = COMPOSITIONS.get(state.view.layer)
     scaled = composition is not None and composition.scaled
     mine = [activation_maps.decode(part.case.data, part.case.encoding, part.case.shape) for part in parts]
     theirs = [activation_maps.decode(part.reference.data, "raw", part.reference.shape) for part in parts]
     width = sum(vector.size for vector in mine)
     wanted = scaled or state.view.metric == "centered-cosine" or width * references <= READ_UNASKED
-    facts = [statistics(part.layer_id, references) for part in parts] if wanted else []
+    facts = [statistics(case.scope, part.layer_id, references) for part in parts] if wanted else []
     scales = [fact.length for fact in facts] if scaled else [1.0] * len(parts)
 
     def joined(vectors: Sequence[np.ndarray]) -> np.ndarray:

@@ -102,6 +102,7 @@ class Scene:
             return None
         return db.read.what_if_outcomes(
             self.engine,
+            self.case.scope,
             self.point.layer_id,
             self.point.tuned,
             self.decision_here.k,

@@ -39,10 +39,10 @@ def case_state(engine: Engine, case: db.read.CaseDetail, search: str) -> CaseSta
     names = [layer.name for layer in case.compared_layers]
     metrics = db.read.case_metrics(engine, case.case_id)
     metric = case_view(search, names, metrics).metric
-    rules = db.read.tuned_rules(engine, case.network_id, metric)
+    rules = db.read.tuned_rules(engine, case.scope, metric)
     view = case_view(search, names, metrics, rules)
     layer_id = next(layer.layer_id for layer in case.compared_layers if layer.name == view.layer)
-    tuned = db.read.tuned_point(engine, layer_id, metric=view.metric, rule=view.rule)
+    tuned = db.read.tuned_point(engine, case.scope, layer_id, metric=view.metric, rule=view.rule)
     if tuned is None:
         return CaseState(view, metrics, rules, layer_id, None, None, None)
     k = view.k or tuned.k

@@ -124,7 +124,7 @@ def flips_part(scene: Scene) -> list[Any]:
             return [html.P(said.many_sentence(cases), className="muted")]
     flips = db.read.flips(
         scene.engine,
-        scene.case.network_id,
+        scene.case.scope,
         state.layer_id,
         state.k,
         state.threshold,

@@ -6,6 +6,7 @@ from dashapp.draw.html_parts import Element, element, link
 from dashapp.theme import class_color
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
+from db.read.chosen_scope import scope_fields
 from db.read.query_string import write_search
 
 AT_MOST = 12  # values shown of a filter that may have many, such as combinations or tags
@@ -105,21 +106,21 @@ def _hint(label: str, *, selected: bool, alone: bool, several: bool) -> str:
 
 
 def _networks(options: db.read.CaseOptions, home: str) -> Element:
-    """The networks; each has its own classes, layers and attacks, so choosing one removes all filters."""
+    """Networks with their data sets; each has cases of its own, so choosing one removes all filters."""
     rows = [
         element(
             "li",
             link(
                 element("span", network.title, className="facet-name"),
-                id=ids.list_link("network", str(network.id)),
-                href=home + write_search([("network", network.id)]),
-                className="facet-option" + " facet-on" * (network.id == options.network_id),
+                id=ids.list_link("network", "-".join(map(str, network.scope))),
+                href=home + write_search(scope_fields(network.scope, None)),
+                className="facet-option" + " facet-on" * (network.scope == options.scope),
             ),
-            **({"aria-current": "true"} if network.id == options.network_id else {}),
+            **({"aria-current": "true"} if network.scope == options.scope else {}),
         )
         for network in options.networks
     ]
-    return _section("network", "Network", "", element("ul", rows), is_open=True)
+    return _section("network", "Network and data set", "", element("ul", rows), is_open=True)
 
 
 def _section(name: str, title: str, hint: str, body: Element, *, is_open: bool) -> Element:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
-from dashapp.draw.html_parts import Element, drawn
+from dashapp.draw.html_parts import Element, drawn, scope_attributes
 from dashapp.pages import not_found
 from dashapp.pages.cases import facets, gallery, head, saved, table
 from dashapp.router import Visit
@@ -60,7 +60,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
                 **{"aria-label": "Cases"},
             ),
         ],
-        **{"data-search": query.search(), "data-network": query.network},
+        **{"data-search": query.search(), **scope_attributes(query.scope)},
     )
 
 
@@ -111,7 +111,7 @@ def _no_match(query: db.read.CaseQuery, listed: db.read.CaseList, home: str) -> 
         className="nothing card",
         children=[
             html.H2("No case matches these filters"),
-            html.P(f"The network has {listed.stored:,} cases.", className="muted"),
+            html.P(f"The network has {listed.stored:,} cases on this data set.", className="muted"),
             dcc.Link("Reset the filters", href=home + query.unfiltered().search(), className="button"),
         ],
     )

@@ -17,6 +17,7 @@ from dashapp import ids
 from dashapp.decide.evidence_points import paper_k
 from dashapp.draw import evidence_figures, figures
 from dashapp.draw.evidence_figures import Curve
+from dashapp.draw.html_parts import scope_attributes
 from dashapp.pages import not_found
 from dashapp.pages.detectors import parts
 from dashapp.pages.detectors.table import table
@@ -56,7 +57,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
                 className="detector-foot halves",
             ),
         ],
-        **{"data-network": query.network},
+        **scope_attributes(query.scope),
     )
 
 

@@ -10,9 +10,12 @@ from dashapp import ids
 from dashapp.words.decisions import percent
 from dashapp.words.glossary import GLOSSARY, about
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
+from db.read.chosen_scope import scope_fields
+from db.read.query_string import write_search
+from db.scope import Scope
 
 FILTERS = {  # name in the address -> title
-    "network": "Network",
+    "network": "Network and data set",
     "set": "Attacks",
     "partition": "Cases",
     "metric": "Metric",
@@ -52,7 +55,9 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
     groups = []
     if len(options.networks) > 1:
         links = [
-            _segment("network", n.title, f"{home}?network={n.id}", n.id == query.network)
+            _segment(
+                "network", n.title, home + write_search(scope_fields(n.scope, None)), n.scope == query.scope
+            )
             for n in options.networks
         ]
         groups.append(_group("network", links))
@@ -71,6 +76,11 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
         ]
         groups.append(_group(name, links))
     return html.Div(groups, className="card detector-filters", **{"aria-label": "Filters"})
+
+
+def _only(scope: Scope) -> str:
+    """The query string for a network on a data set, without filters: each has detectors of its own."""
+    return write_search(scope_fields(scope, None))
 
 
 def table_foot(query: EvidenceQuery) -> Component:

@@ -24,11 +24,12 @@ from db.read.case_list.filtered import (
     population,
     sorts_by_decision,
 )
-from db.read.case_list.options import CaseOptions, default_network
+from db.read.case_list.options import CaseOptions, default_scope
 from db.read.case_list.query import PAGE_SIZE, CaseQuery, case_query
 from db.read.case_list.rows import ListedCase, listed_cases
 from db.read.refusal import QueryError
 from db.read.written import written
+from db.scope import Scope
 
 
 class Overview(NamedTuple):
@@ -46,7 +47,7 @@ class CaseList(NamedTuple):
     rows: tuple[ListedCase, ...]
     total: int  # cases that pass the filters
     pages: int  # at least 1
-    stored: int  # cases of this network, whatever the filters
+    stored: int  # cases of this network and data set, whatever the filters
     facets: dict[str, dict[str, int]]  # filter -> value -> cases, under all the *other* filters
     extents: dict[str, tuple[float, float] | None]  # range -> smallest and largest value in the partition
 
@@ -60,19 +61,20 @@ class CasePlace(NamedTuple):
     total: int
 
 
-def overview(engine: Engine, network_id: int | None = None) -> Overview:
-    """A network (by default the newest case's), its accuracy and data set, and how many cases it has."""
-    networks, datasets = schema.networks, schema.datasets
+def overview(engine: Engine, scope: Scope | None = None) -> Overview:
+    """A network and a data set (by default the newest case's), the accuracy there, and how many cases."""
+    networks, datasets, pairs = schema.networks, schema.datasets, schema.network_datasets
     with engine.connect() as connection:
-        network_id = network_id or default_network(connection)
-        if network_id is None:
+        scope = scope or default_scope(connection)
+        if scope is None:
             return Overview(None, None, None, 0)
         name, accuracy, dataset = connection.execute(
-            select(networks.c.name, networks.c.test_accuracy, datasets.c.name)
-            .join(datasets)
-            .where(networks.c.id == network_id)
+            select(networks.c.name, pairs.c.test_accuracy, datasets.c.name)
+            .join_from(pairs, networks, networks.c.id == pairs.c.network_id)
+            .join(datasets, datasets.c.id == pairs.c.dataset_id)
+            .where(scope.of(pairs))
         ).one()
-        return Overview(name, accuracy, dataset, _stored(connection, network_id))
+        return Overview(name, accuracy, dataset, _stored(connection, scope))
 
 
 def case_exists(engine: Engine, case_id: int) -> bool:
@@ -105,7 +107,7 @@ def list_cases(engine: Engine, query: CaseQuery, options: CaseOptions) -> CaseLi
         chosen = filtered(query, options).limit(PAGE_SIZE).offset((query.page - 1) * PAGE_SIZE)
         rows = listed_cases(connection, list(connection.scalars(chosen)), query.detector)
         extents = {name: extent(connection, query, options, name) for name in EXTENTS}
-        stored = _stored(connection, options.network_id)
+        stored = _stored(connection, options.scope)
         return CaseList(rows, total, pages, stored, facets, extents)
 
 
@@ -166,9 +168,11 @@ def neighbor_cases(engine: Engine, search: str, case_id: int) -> CasePlace:
         return CasePlace(connection.scalar(previous), connection.scalar(following), position, total)
 
 
-def _stored(connection: Connection, network_id: int | None) -> int:
-    """How many cases a network has."""
-    cells = schema.facet_cells.c
-    one = select(func.min(cells.detector)).where(cells.network_id == network_id).scalar_subquery()
-    of_one = select(func.sum(cells.cases)).where(cells.network_id == network_id, cells.detector == one)
+def _stored(connection: Connection, scope: Scope | None) -> int:
+    """How many cases a network has on a data set."""
+    if scope is None:
+        return 0
+    cells = schema.facet_cells
+    one = select(func.min(cells.c.detector)).where(scope.of(cells)).scalar_subquery()
+    of_one = select(func.sum(cells.c.cases)).where(scope.of(cells), cells.c.detector == one)
     return int(connection.scalar(of_one) or 0)

@@ -14,6 +14,7 @@ from db.query_types import AnySelect
 from db.read.case_list.options import CaseOptions
 from db.read.case_list.query import FILTERS, CaseQuery, found_ids
 from db.read.case_list.values import stored_values
+from db.scope import Scope, same_scope
 
 FACET_ROWS = schema.case_facets.alias("facets")
 DECIDED = schema.detector_decisions.alias("decided")
@@ -78,7 +79,7 @@ def population(
     """
     held = list(conditions)
     source: FromClause = FACET_ROWS
-    mine = [FACET_ROWS.c.network_id == options.network_id]
+    mine = [_mine(options.scope, FACET_ROWS)]
     if with_decision or any(condition.of_detector for condition in held):
         source = FACET_ROWS.outerjoin(DECIDED, _joins_decision(query))
     return select(*columns).select_from(source).where(*mine, *(condition.holds for condition in held))
@@ -94,7 +95,7 @@ def cell_counts(
 ) -> AnySelect:
     """SELECT of the values of a filter and how many cases have each, from the cells."""
     column = CELL_COLUMNS[name]
-    mine = [CELLS.c.network_id == options.network_id, CELLS.c.detector == query.detector]
+    mine = [_mine(options.scope, CELLS), CELLS.c.detector == query.detector]
     chosen = select(column, func.sum(CELLS.c.cases)).where(*mine, *(held.holds for held in conditions))
     return chosen.group_by(column)
 
@@ -161,9 +162,13 @@ def _steps(keys: Sequence[SortKey], values: Sequence[Any], *, before: bool) -> l
     return steps
 
 
+def _mine(scope: Scope | None, table: FromClause) -> ColumnElement[bool]:
+    return false() if scope is None else scope.of(table)
+
+
 def _joins_decision(query: CaseQuery) -> ColumnElement[bool]:
     return and_(
-        DECIDED.c.network_id == FACET_ROWS.c.network_id,
+        same_scope(DECIDED, FACET_ROWS),
         DECIDED.c.detector == query.detector,
         DECIDED.c.partition == FACET_ROWS.c.partition,
         DECIDED.c.case_id == FACET_ROWS.c.case_id,

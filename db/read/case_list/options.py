@@ -1,7 +1,7 @@
-"""The values that the database has for each filter of the case list, for one network."""
+"""The values that the database has for each filter of the case list, for a network on a data set."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -9,24 +9,12 @@ from db import schema
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind
 from db.facet_values import COMPOSED
-from db.read.network_titles import network_title
-from db.read.refusal import QueryError
+from db.read.chosen_scope import NetworkOption, choose, network_options
+from db.scope import Scope
+from db.shown_layers import shown_layers
 from db.vocabulary import CASE_PARTITIONS, DETECTORS
 
 YES_NO = ("yes", "no")
-
-
-class NetworkOption(NamedTuple):
-    """A network that can be chosen."""
-
-    id: int
-    name: str
-    dataset: str
-
-    @property
-    def title(self) -> str:
-        """The network's title, from `network_title`."""
-        return network_title(self.name, self.dataset, self.id)
 
 
 class LayerOption(NamedTuple):
@@ -40,8 +28,8 @@ class LayerOption(NamedTuple):
 class CaseOptions(NamedTuple):
     """The values that can be chosen."""
 
-    network_id: int | None  # chosen; None: the database has no network yet
-    default_network: int | None  # without a choice: the network of the newest case
+    scope: Scope | None  # chosen; None: the database has no network with a data set yet
+    default: Scope | None  # without a choice: that of the newest case
     networks: tuple[NetworkOption, ...]
     layers: tuple[LayerOption, ...]
     detectors: tuple[str, ...]  # the layers, then those without neighbors that have decisions
@@ -62,74 +50,69 @@ class CaseOptions(NamedTuple):
         return self.choices.get(facet.name, {}).get(value) or facet.label(value)
 
 
-def case_options(connection: Connection, network: str | None) -> CaseOptions:
-    """The options for the network whose id is the text `network` (None: the default one).
+def case_options(connection: Connection, network: str | None, dataset: str | None) -> CaseOptions:
+    """The options for the network and the data set with these texts as ids (None: not chosen).
 
-    Raises `QueryError` for a network that does not exist.
+    Raises `QueryError` for one that does not exist, or for a data set that the network has not met.
     """
-    names = schema.networks
-    known = select(names.c.id, names.c.name, schema.datasets.c.name).join(schema.datasets)
-    networks = tuple(NetworkOption(*row) for row in connection.execute(known.order_by(names.c.id)))
-    ids = tuple(str(option.id) for option in networks)
-    if network is not None and network not in ids:
-        raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
-    if not networks:
+    networks, default = network_options(connection), default_scope(connection)
+    scope = choose(networks, default, network, dataset)
+    if scope is None:
         return CaseOptions(None, None, (), (), (), {}, _choices(connection, None, (), {}))
-    default = default_network(connection)
-    network_id = cast(int, default) if network is None else int(network)  # there are some, so one is default
-    layers = _layers(connection, network_id)
-    class_names = _class_names(connection, network_id)
+    layers = _layers(connection, scope)
+    class_names = _class_names(connection, scope)
     return CaseOptions(
-        network_id,
+        scope,
         default,
         networks,
         layers,
-        (*(layer.name for layer in layers), *_scored(connection, network_id)),
+        (*(layer.name for layer in layers), *_scored(connection, scope)),
         class_names,
-        _choices(connection, network_id, layers, class_names),
+        _choices(connection, scope, layers, class_names),
     )
 
 
-def default_network(connection: Connection) -> int | None:
-    """The network of the newest case, else the newest network; None: there is none."""
-    of_case = select(schema.cases.c.network_id).order_by(schema.cases.c.id.desc()).limit(1)
-    newest = select(schema.networks.c.id).order_by(schema.networks.c.id.desc()).limit(1)
-    return connection.scalar(of_case) or connection.scalar(newest)
+def default_scope(connection: Connection) -> Scope | None:
+    """Network and data set of the newest case, else the newest that met; None: there are none."""
+    cases, pairs = schema.cases.c, schema.network_datasets.c
+    of_case = select(cases.network_id, cases.dataset_id).order_by(cases.id.desc())
+    newest = select(pairs.network_id, pairs.dataset_id)
+    newest = newest.order_by(pairs.network_id.desc(), pairs.dataset_id.desc())
+    found = connection.execute(of_case.limit(1)).first() or connection.execute(newest.limit(1)).first()
+    return None if found is None else Scope(*found)
 
 
-def _layers(connection: Connection, network_id: int) -> tuple[LayerOption, ...]:
+def _layers(connection: Connection, scope: Scope) -> tuple[LayerOption, ...]:
     layers = schema.layers.c
     query = select(layers.id, layers.name, layers.kind).where(
-        layers.network_id == network_id, layers.compared
+        layers.network_id == scope.network_id, shown_layers(scope.dataset_id)
     )
     return tuple(LayerOption(*row) for row in connection.execute(query.order_by(layers.position)))
 
 
-def _scored(connection: Connection, network_id: int) -> list[str]:
+def _scored(connection: Connection, scope: Scope) -> list[str]:
     decided = schema.detector_decisions.c
     return [
         name
         for name in DETECTORS
         if connection.scalar(
-            select(decided.case_id).where(decided.network_id == network_id, decided.detector == name).limit(1)
+            select(decided.case_id)
+            .where(scope.of(schema.detector_decisions), decided.detector == name)
+            .limit(1)
         )
         is not None
     ]
 
 
-def _class_names(connection: Connection, network_id: int) -> dict[int, str]:
-    names = schema.classes
-    query = (
-        select(names.c["class"], names.c.name)
-        .join(schema.networks, schema.networks.c.dataset_id == names.c.dataset_id)
-        .where(schema.networks.c.id == network_id)
-    )
-    return dict(map(tuple, connection.execute(query.order_by(names.c["class"]))))
+def _class_names(connection: Connection, scope: Scope) -> dict[int, str]:
+    names = schema.classes.c
+    query = select(names["class"], names.name).where(names.dataset_id == scope.dataset_id)
+    return dict(map(tuple, connection.execute(query.order_by(names["class"]))))
 
 
 def _choices(
     connection: Connection,
-    network_id: int | None,
+    scope: Scope | None,
     layers: tuple[LayerOption, ...],
     class_names: dict[int, str],
 ) -> dict[str, dict[str, str]]:
@@ -149,7 +132,7 @@ def _choices(
         elif facet.choices is not None:
             values = facet.choices
         else:
-            values = map(str, _stored(connection, network_id, facet))
+            values = map(str, _stored(connection, scope, facet) if scope else ())
         labels = _labels(connection, facet)
         choices[facet.name] = {value: labels.get(value) or facet.label(value) for value in values}
     return choices
@@ -169,20 +152,20 @@ def _written(connection: Connection, facet: Facet) -> Iterable[str]:
     )
 
 
-def _stored(connection: Connection, network_id: int | None, facet: Facet) -> list[Any]:
+def _stored(connection: Connection, scope: Scope, facet: Facet) -> list[Any]:
     """The values that cases have."""
     if facet.kind is not Kind.NUMBER and facet.value is not None:
-        return _step_through(connection, network_id, facet)
+        return _step_through(connection, scope, facet)
     if facet.counted:
         table = schema.facet_cells  # few rows
     else:
         table = schema.detector_decisions if facet.of_detector else schema.case_facets
     column = table.c[facet.column]
-    query = select(column).where(table.c.network_id == network_id, column.is_not(None))
+    query = select(column).where(scope.of(table), column.is_not(None))
     return list(connection.scalars(query.distinct().order_by(column)))
 
 
-def _step_through(connection: Connection, network_id: int | None, facet: Facet) -> list[str]:
+def _step_through(connection: Connection, scope: Scope, facet: Facet) -> list[str]:
     """The values of an indexed text column, by steps from one to the next: few values in very many rows."""
     facets, found = schema.case_facets.c, set[str]()
     column = facets[facet.column]
@@ -190,7 +173,7 @@ def _step_through(connection: Connection, network_id: int | None, facet: Facet) 
         value: str | None = ""
         while value is not None:
             smallest = select(column).where(
-                facets.network_id == network_id, facets.partition == partition, column > value
+                scope.of(schema.case_facets), facets.partition == partition, column > value
             )
             value = connection.scalar(smallest.order_by(column).limit(1))
             if value is not None:

@@ -13,9 +13,12 @@ from sqlalchemy import Engine
 
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
+from db.read import chosen_scope
 from db.read.case_list.options import CaseOptions, case_options
+from db.read.chosen_scope import scope_fields
 from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
+from db.scope import Scope
 
 PAGE_SIZE = 50
 PARTITIONS = ("validation", "tuning", "checked", "all")  # the first is the default
@@ -78,15 +81,13 @@ class CaseQuery:
     order: tuple[Order, ...] = DEFAULT_ORDER
     view: str = VIEWS[0]
     page: int = 1
-    network: int | None = None
+    scope: Scope | None = None
     default_detector: str = ""  # left out of addresses
-    default_network: int | None = None
+    default_scope: Scope | None = None
 
     def search(self) -> str:
         """The query string, '?...' in a fixed order and without defaults, or ''."""
-        fields: list[tuple[str, object]] = []
-        if self.network != self.default_network:
-            fields.append(("network", self.network))
+        fields = scope_fields(self.scope, self.default_scope)
         if self.partition != PARTITIONS[0]:
             fields.append(("partition", self.partition))
         if self.detector != self.default_detector:
@@ -144,7 +145,7 @@ class CaseQuery:
         return self.but(order=(*self.order[:2], Order(name, descending_first)))
 
     def unfiltered(self) -> "CaseQuery":
-        """A copy with the same network, detector, order and view, but without filters."""
+        """A copy with the same network, data set, detector, order and view, but without filters."""
         return self.but(partition=PARTITIONS[0], filters={}, ranges={}, find="")
 
     @property
@@ -153,8 +154,8 @@ class CaseQuery:
         return bool(self.partition != PARTITIONS[0] or self.filters or self.ranges or self.find)
 
 
-ONCE = ("network", "partition", "detector", *RANGES, "find", "sort", "view", "page")
-NAMES = ("network", "partition", "detector", *FILTERS, *ONCE[3:])
+ONCE = (*chosen_scope.NAMES, "partition", "detector", *RANGES, "find", "sort", "view", "page")
+NAMES = (*chosen_scope.NAMES, "partition", "detector", *FILTERS, *ONCE[4:])
 
 
 def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[CaseQuery, CaseOptions]:
@@ -179,7 +180,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         fields.setdefault(name, []).append(value)
     once = {name: values[0] for name, values in fields.items() if name in ONCE}
     with engine.connect() as connection:
-        options = case_options(connection, once.get("network"))
+        options = case_options(connection, *(once.get(name) for name in chosen_scope.NAMES))
     for name, facet in FILTERS.items():
         for value in fields.get(name, ()):
             if not _can_be(facet, value, options):
@@ -198,9 +199,9 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         order=_order(once.get("sort", "case")),
         view=once.get("view", VIEWS[0]),
         page=_page(once.get("page", "1")),
-        network=options.network_id,
+        scope=options.scope,
         default_detector=default,
-        default_network=options.default_network,
+        default_scope=options.default,
     ), options
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 
 from db.query_types import AnyRow
 from db.read.detector_page.query import ANY, HOW_CHOSEN, LABELS, EvidenceQuery
+from db.scope import Scope
 
 SORTED_BY = {"paired": "paired_auc"}  # sort name -> column, if they differ
 MEASURES = ("auc", "paired_auc", "accuracy", "recovered")
@@ -112,7 +113,8 @@ def summary_question(query: EvidenceQuery, how: str = HOW_CHOSEN) -> Question:
     return Question(
         f"SELECT {_lines([*_PLAIN, *intervals])}\n"
         "FROM detector_summary\n"
-        'WHERE network_id = :network AND case_set = :set AND "partition" = :partition\n'
+        "WHERE network_id = :network AND dataset_id = :dataset\n"
+        '    AND case_set = :set AND "partition" = :partition\n'
         f"    AND how_chosen = :how\n{filtered}"
         f"ORDER BY {SORTED_BY.get(query.sort, query.sort)} {way} NULLS LAST, detector",
         values | {"how": how} | labels,
@@ -132,7 +134,8 @@ def curves_question(query: EvidenceQuery, rows: Sequence[DetectorRow]) -> Questi
         values |= {f"{name}_{i}": getattr(row, name) for name in named}
         parts.append(
             "SELECT detector, threshold, fpr, tpr, fnr, accuracy FROM roc_curve\n"
-            'WHERE network_id = :network AND case_set = :set AND "partition" = :partition\n'
+            "WHERE network_id = :network AND dataset_id = :dataset\n"
+            '    AND case_set = :set AND "partition" = :partition\n'
             f"    AND {conditions}"
         )
     return Question("\nUNION ALL\n".join(parts) + "\nORDER BY detector, threshold", values)
@@ -143,9 +146,9 @@ def k_question(query: EvidenceQuery, detector: str) -> Question:
     return Question(
         'SELECT "partition", k, threshold, accuracy\n'
         "FROM k_accuracy\n"
-        "WHERE network_id = :network AND case_set = :set AND detector = :detector\n"
+        "WHERE network_id = :network AND dataset_id = :dataset AND case_set = :set AND detector = :detector\n"
         'ORDER BY "partition", k',
-        {"network": query.network, "set": query.set, "detector": detector},
+        scope_values(query.scope) | {"set": query.set, "detector": detector},
     )
 
 
@@ -161,11 +164,11 @@ def divergence_question(query: EvidenceQuery) -> Question:
     return Question(
         "SELECT true_class, layer, SUM(cases) AS cases\n"
         "FROM first_divergence\n"
-        'WHERE network_id = :network AND "partition" = :partition\n'
+        'WHERE network_id = :network AND dataset_id = :dataset AND "partition" = :partition\n'
         "    AND metric = :metric AND rule = :rule\n"
         "GROUP BY true_class, true_class_id, layer, layer_position\n"
         "ORDER BY true_class_id, layer_position NULLS LAST",
-        {"network": query.network, "partition": query.partition} | labels,
+        scope_values(query.scope) | {"partition": query.partition} | labels,
     )
 
 
@@ -215,7 +218,12 @@ def _answer(engine: Engine, question: Question) -> Sequence[AnyRow]:
 
 
 def _cases(query: EvidenceQuery) -> dict[str, float | str | None]:
-    return {"network": query.network, "set": query.set, "partition": query.partition}
+    return scope_values(query.scope) | {"set": query.set, "partition": query.partition}
+
+
+def scope_values(scope: Scope | None) -> dict[str, float | str | None]:
+    """The parameters `network` and `dataset` of a query."""
+    return dict(zip(("network", "dataset"), scope or (None, None), strict=True))
 
 
 def _literal(value: float | str | None) -> str:

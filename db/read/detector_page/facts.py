@@ -4,7 +4,8 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Engine
 
-from db.read.detector_page.evidence import Question
+from db.read.detector_page.evidence import Question, scope_values
+from db.scope import Scope
 
 
 class CaseCount(NamedTuple):
@@ -105,21 +106,21 @@ QUESTIONS: dict[type, str] = {
     CaseCount: """
 SELECT case_set, "partition", MAX(tp + fn) AS attacked, MAX(fp + tn) AS clean, MAX(pairs) AS pairs
 FROM detector_summary
-WHERE network_id = :network
+WHERE network_id = :network AND dataset_id = :dataset
 GROUP BY case_set, "partition"
 ORDER BY case_set, "partition"
 """,
     FirstLayer: """
 SELECT metric, rule, layer, SUM(cases) AS cases
 FROM first_divergence
-WHERE network_id = :network AND "partition" = 'validation'
+WHERE network_id = :network AND dataset_id = :dataset AND "partition" = 'validation'
 GROUP BY metric, rule, layer, layer_position
 ORDER BY layer_position NULLS LAST, metric, rule
 """,
     ClassPair: """
 SELECT true_class, predicted_class, layer, SUM(cases) AS cases
 FROM first_divergence
-WHERE network_id = :network AND metric = 'euclidean' AND rule = 'total'
+WHERE network_id = :network AND dataset_id = :dataset AND metric = 'euclidean' AND rule = 'total'
 GROUP BY true_class, predicted_class, layer, layer_position
 ORDER BY layer_position NULLS LAST
 """,
@@ -127,7 +128,8 @@ ORDER BY layer_position NULLS LAST
 SELECT split, other_split, COUNT(*) AS pairs, COUNT(CASE WHEN same_picture THEN 1 END) AS same_picture,
     COUNT(CASE WHEN NOT same_class THEN 1 END) AS other_label, COUNT(case_id) AS with_case
 FROM near_duplicates
-WHERE network_id = :network AND (activation_distance <= :activation OR pixel_distance <= :pixels)
+WHERE network_id = :network AND dataset_id = :dataset
+    AND (activation_distance <= :activation OR pixel_distance <= :pixels)
 GROUP BY split, other_split
 ORDER BY split, other_split
 """,
@@ -142,8 +144,11 @@ FROM (
     GROUP BY layer_id, metric, reference_sample_id
 ) AS counted
 JOIN layers ON layers.id = counted.layer_id
-CROSS JOIN (SELECT COUNT(*) AS cases FROM cases WHERE network_id = :network) AS whole
-WHERE layers.network_id = :network
+JOIN reference_samples ON reference_samples.id = counted.reference_sample_id
+CROSS JOIN (
+    SELECT COUNT(*) AS cases FROM cases WHERE network_id = :network AND dataset_id = :dataset
+) AS whole
+WHERE layers.network_id = :network AND reference_samples.dataset_id = :dataset
 GROUP BY layers.name, counted.metric, layers.position
 ORDER BY counted.metric, layers.position
 """,
@@ -153,7 +158,7 @@ SELECT variant, COUNT(*) AS attacks, COUNT(CASE WHEN succeeded THEN 1 END) AS su
     COUNT(CASE WHEN succeeded AND score > 0 AND located THEN 1 END) AS located,
     COUNT(CASE WHEN succeeded AND score > 0 AND recovered_right THEN 1 END) AS recovered_right
 FROM near_median_attacks
-WHERE network_id = :network
+WHERE network_id = :network AND dataset_id = :dataset
 GROUP BY variant
 ORDER BY MIN(attack_id)
 """,
@@ -163,7 +168,7 @@ SELECT "partition", kind, COUNT(*) AS cases, COUNT(CASE WHEN score > 0 THEN 1 EN
     COUNT(CASE WHEN recovered_right THEN 1 END) AS recovered_right,
     COUNT(CASE WHEN original_score > 0 THEN 1 END) AS originals_changed
 FROM case_repairs
-WHERE network_id = :network
+WHERE network_id = :network AND dataset_id = :dataset
 GROUP BY "partition", kind
 ORDER BY "partition", kind
 """,
@@ -174,13 +179,14 @@ FROM case_repairs
 JOIN cases ON cases.id = case_repairs.case_id
 JOIN images ON images.id = cases.image_id
 JOIN attack_pixels ON attack_pixels.attack_id = cases.attack_id AND attack_pixels.pixel = 0
-WHERE case_repairs.network_id = :network AND case_repairs."partition" = 'validation'
+WHERE case_repairs.network_id = :network AND case_repairs.dataset_id = :dataset
+    AND case_repairs."partition" = 'validation'
 ORDER BY case_repairs.case_id
 """,
     StageTime: """
 SELECT stage, status, COUNT(*) AS runs, SUM(seconds) AS seconds
 FROM runs
-WHERE network_id = :network OR network_id IS NULL
+WHERE (network_id = :network AND dataset_id = :dataset) OR network_id IS NULL
 GROUP BY stage, status
 ORDER BY MIN(id)
 """,
@@ -190,16 +196,16 @@ ORDER BY MIN(id)
 T = TypeVar("T")
 
 
-def facts(engine: Engine, kind: type[T], network: int | None, **values: float) -> list[T]:
-    """The rows of one of this module's types, for a network.
+def facts(engine: Engine, kind: type[T], scope: Scope | None, **values: float) -> list[T]:
+    """The rows of one of this module's types, for a network on a data set.
 
     `values`: other parameters of its query, such as `activation` and `pixels` of `Duplicates`.
     """
-    question = fact_question(kind, network, **values)
+    question = fact_question(kind, scope, **values)
     with engine.connect() as connection:
         return [kind(*row) for row in question.ask(connection)]
 
 
-def fact_question(kind: type, network: int | None, **values: float) -> Question:
+def fact_question(kind: type, scope: Scope | None, **values: float) -> Question:
     """The query for such rows."""
-    return Question(QUESTIONS[kind].strip(), {"network": network, **values})
+    return Question(QUESTIONS[kind].strip(), scope_values(scope) | values)

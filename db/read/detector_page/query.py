@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, select
 
 from db import schema, vocabulary
-from db.read.case_list.options import NetworkOption
+from db.read import chosen_scope
+from db.read.chosen_scope import NetworkOption, choose, network_options, scope_fields
 from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
+from db.scope import Scope
 from db.vocabulary import METRIC, RULE
 
 HOW_CHOSEN = "tuning"  # k and threshold come from tuning cases only, to keep validation unbiased
@@ -24,7 +26,7 @@ EVIDENCE_SORTS = (
     *("eer", "tpr", "fpr", "recovered", "located"),
 )
 DEFAULT_SORT = "-auc"
-NAMES = ("network", *FILTERS, "sort", "detector")
+NAMES = (*chosen_scope.NAMES, *FILTERS, "sort", "detector")
 
 
 class DetectorOption(NamedTuple):
@@ -39,10 +41,10 @@ class DetectorOption(NamedTuple):
 
 
 class EvidenceOptions(NamedTuple):
-    """The values of each filter in the database, for one network; no detectors: none was evaluated yet."""
+    """The values of each filter, for a network on a data set; no detectors: none was evaluated yet."""
 
-    network_id: int | None
-    default_network: int | None  # without a choice: the one evaluated last
+    scope: Scope | None
+    default: Scope | None  # without a choice: the one evaluated last
     networks: tuple[NetworkOption, ...]
     values: dict[str, tuple[str, ...]]  # filter -> its values, the default one first if it exists
     detectors: tuple[DetectorOption, ...]
@@ -52,7 +54,7 @@ class EvidenceOptions(NamedTuple):
 class EvidenceQuery:
     """Filters, sort and chosen detector of the page. Made by `evidence_query`, which checks it."""
 
-    network: int | None = None
+    scope: Scope | None = None
     set: str = "all"
     partition: str = "validation"
     metric: str = METRIC
@@ -62,12 +64,16 @@ class EvidenceQuery:
     descending: bool = True
     detector: str | None = None  # by its name; None: the page chooses
     defaults: dict[str, str] = field(default_factory=dict, compare=False)  # left out of addresses
+    default_scope: Scope | None = field(default=None, compare=False)
 
     def search(self) -> str:
         """The query string, '?...' in a fixed order and without defaults, or ''."""
-        values = {name: getattr(self, name) for name in NAMES} | {"sort": self.sort_value}
-        texts = {name: str(value) for name, value in values.items() if value is not None}
-        return write_search(item for item in texts.items() if item[1] != self.defaults.get(item[0]))
+        values = {name: getattr(self, name) for name in FILTERS}
+        values |= {"sort": self.sort_value, "detector": self.detector}
+        others = {
+            name: value for name, value in values.items() if value not in (None, self.defaults.get(name))
+        }
+        return write_search([*scope_fields(self.scope, self.default_scope), *others.items()])
 
     @property
     def sort_value(self) -> str:
@@ -108,7 +114,7 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
             raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
         fields[name] = value
     with engine.connect() as connection:
-        options = _options(connection, fields.get("network"))
+        options = _options(connection, *(fields.get(name) for name in chosen_scope.NAMES))
     if not options.detectors:
         return EvidenceQuery(), options
     sorts = (*EVIDENCE_SORTS, *(f"-{name}" for name in EVIDENCE_SORTS))
@@ -122,46 +128,39 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
     sort = fields.get("sort", DEFAULT_SORT)
     return EvidenceQuery(
         **{name: fields.get(name, defaults[name]) for name in FILTERS},
-        network=options.network_id,
+        scope=options.scope,
         sort=sort.removeprefix("-"),
         descending=sort.startswith("-"),
         detector=fields.get("detector"),
-        defaults=defaults | {"sort": DEFAULT_SORT, "network": str(options.default_network)},
+        defaults=defaults | {"sort": DEFAULT_SORT},
+        default_scope=options.default,
     ), options
 
 
-def _options(connection: Connection, network: str | None) -> EvidenceOptions:
-    """The options for the network whose id is the text `network` (None: the one evaluated last)."""
-    detectors, evaluations, names = schema.detectors, schema.evaluations, schema.networks
-    judged = (
-        select(names.c.id, names.c.name, schema.datasets.c.name)
-        .join(schema.datasets, schema.datasets.c.id == names.c.dataset_id)
-        .join(detectors, detectors.c.network_id == names.c.id)
-        .join(evaluations, evaluations.c.detector_id == detectors.c.id)
-    )
-    networks = tuple(
-        NetworkOption(*row) for row in connection.execute(judged.distinct().order_by(names.c.id))
-    )
-    if not networks:
+def _options(connection: Connection, network: str | None, dataset: str | None) -> EvidenceOptions:
+    """The options for the network and data set with these texts as ids (None: not chosen)."""
+    detectors, evaluations = schema.detectors, schema.evaluations
+    pair = detectors.c.network_id, detectors.c.dataset_id
+    judged = select(*pair).join(evaluations, evaluations.c.detector_id == detectors.c.id)
+    known = {Scope(*row) for row in connection.execute(judged.distinct())}
+    networks = tuple(option for option in network_options(connection) if option.scope in known)
+    newest = judged.order_by(evaluations.c.run_id.desc(), *(column.desc() for column in pair)).limit(1)
+    default = next((Scope(*row) for row in connection.execute(newest)), None)
+    scope = choose(networks, default, network, dataset) if networks else None
+    if scope is None:
         return EvidenceOptions(None, None, (), {}, ())
-    newest = judged.order_by(evaluations.c.run_id.desc(), names.c.id.desc()).limit(1)
-    default = connection.execute(newest).one().id
-    ids = tuple(str(option.id) for option in networks)
-    if network is not None and network not in ids:
-        raise QueryError(f"The address asks for network '{network}', which does not exist", ids)
-    network_id = default if network is None else int(network)
     found = connection.execute(
         select(
             *(detectors.c[name] for name in DetectorOption._fields),
             *(evaluations.c.case_set.label("set"), evaluations.c.partition),
         )
         .join(evaluations, evaluations.c.detector_id == detectors.c.id)
-        .where(detectors.c.network_id == network_id, evaluations.c.how_chosen == HOW_CHOSEN)
+        .where(scope.of(detectors), evaluations.c.how_chosen == HOW_CHOSEN)
         .group_by(detectors.c.id, evaluations.c.case_set, evaluations.c.partition)
         .order_by(detectors.c.id)
     ).all()
     return EvidenceOptions(
-        network_id,
+        scope,
         default,
         networks,
         {name: _present({getattr(row, name) for row in found}, known) for name, known in _KNOWN.items()},

@@ -15,13 +15,13 @@ from db.schema import (
     classes,
     layers,
     neighbors,
-    networks,
     predictions,
     reference_samples,
     runs,
     samples,
     vulnerability_maps,
 )
+from db.scope import Scope
 from db.vocabulary import PARTITIONS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class KnownAttack(NamedTuple):
 
 
 class AttackTotal(NamedTuple):
-    """All attacks of a network made in one way."""
+    """All attacks of a network on a data set made in one way."""
 
     method: str
     variant: str
@@ -76,19 +76,15 @@ def layer_rows(connection: Connection, network: int) -> list[LayerRow]:
     return [LayerRow(*row) for row in rows]
 
 
-def stage_done(connection: Connection, network: int, stage: str) -> bool:
-    """Whether a run of the stage is done for this network."""
-    query = select(runs.c.id).where(
-        runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
-    )
+def stage_done(connection: Connection, scope: Scope, stage: str) -> bool:
+    """Whether a run of the stage is done for this network and data set."""
+    query = select(runs.c.id).where(scope.of(runs), runs.c.stage == stage, runs.c.status == "done")
     return connection.execute(query.limit(1)).scalar() is not None
 
 
-def last_parameters(connection: Connection, network: int, stage: str) -> dict[str, Any] | None:
+def last_parameters(connection: Connection, scope: Scope, stage: str) -> dict[str, Any] | None:
     """The parameters of the latest run of a stage that is done."""
-    query = select(runs.c.parameters).where(
-        runs.c.network_id == network, runs.c.stage == stage, runs.c.status == "done"
-    )
+    query = select(runs.c.parameters).where(scope.of(runs), runs.c.stage == stage, runs.c.status == "done")
     return connection.execute(query.order_by(runs.c.id.desc()).limit(1)).scalar()
 
 
@@ -98,10 +94,10 @@ def batch_runs(connection: Connection, batch: int, stage: str = "cases") -> list
     return list(connection.scalars(query))
 
 
-def predicted_classes(connection: Connection, network: int, split: str) -> dict[int, int]:
-    """The stored predictions of a network for the images of a split, by their positions."""
+def predicted_classes(connection: Connection, scope: Scope, split: str) -> dict[int, int]:
+    """The stored predictions of a network for the images of a data set's split, by their positions."""
     query = select(predictions.c.position, predictions.c.predicted_class)
-    mine = query.where(predictions.c.network_id == network, predictions.c.split == split)
+    mine = query.where(scope.of(predictions), predictions.c.split == split)
     return dict(map(tuple, connection.execute(mine)))
 
 
@@ -111,7 +107,7 @@ def attacked_positions(connection: Connection, run_ids: Sequence[int]) -> set[in
     return set(connection.execute(query.where(attacks.c.run_id.in_(run_ids)).distinct()).scalars())
 
 
-def attack_totals(connection: Connection, network: int, dataset: int) -> list[AttackTotal]:
+def attack_totals(connection: Connection, scope: Scope) -> list[AttackTotal]:
     """Attacks on the samples of a data set by the way they were made, with successes and images."""
     how = [attacks.c.method, attacks.c.variant, attacks.c.screened, attacks.c.target_class.is_not(None)]
     fallen = case((attacks.c.succeeded, attacks.c.sample_id))
@@ -123,21 +119,22 @@ def attack_totals(connection: Connection, network: int, dataset: int) -> list[At
             *(func.count(distinct(x)) for x in (attacks.c.sample_id, fallen)),
         )
         .join(samples, samples.c.id == attacks.c.sample_id)
-        .where(attacks.c.network_id == network, samples.c.dataset_id == dataset)
+        .where(attacks.c.network_id == scope.network_id, samples.c.dataset_id == scope.dataset_id)
         .group_by(*how)
         .order_by(*how)
     )
     return [AttackTotal(*row) for row in connection.execute(query)]
 
 
-def mapped_positions(connection: Connection, network: int, variant: str) -> set[int]:
+def mapped_positions(connection: Connection, scope: Scope, variant: str) -> set[int]:
     """Test positions that have a vulnerability map for a set of colors."""
     query = (
         select(samples.c.position)
         .join(vulnerability_maps, vulnerability_maps.c.sample_id == samples.c.id)
-        .where(vulnerability_maps.c.network_id == network, vulnerability_maps.c.variant == variant)
+        .where(vulnerability_maps.c.network_id == scope.network_id, vulnerability_maps.c.variant == variant)
+        .where(samples.c.dataset_id == scope.dataset_id, samples.c.split == "test")
     )
-    return set(connection.execute(query.where(samples.c.split == "test")).scalars())
+    return set(connection.execute(query).scalars())
 
 
 def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[str, str], int]:
@@ -148,28 +145,27 @@ def batch_counts(connection: Connection, run_ids: Sequence[int]) -> dict[tuple[s
 
 
 def used_positions(
-    connection: Connection, network: int, *, except_runs: Sequence[int] = ()
+    connection: Connection, scope: Scope, *, except_runs: Sequence[int] = ()
 ) -> dict[int, str]:
     """Test positions that are the source of a case, with its kind; except for cases of `except_runs`."""
     query = (
         select(samples.c.position, cases.c.kind)
         .join(samples, samples.c.id == cases.c.sample_id)
-        .where(cases.c.network_id == network, cases.c.run_id.not_in(except_runs))
+        .where(scope.of(cases), cases.c.run_id.not_in(except_runs))
         .where(cases.c.partition.in_(PARTITIONS))  # kept cases come from another data set
     )
     return dict(map(tuple, connection.execute(query)))
 
 
 def known_attacks(
-    connection: Connection, network: int, settings: Mapping[str, str | int]
+    connection: Connection, scope: Scope, settings: Mapping[str, str | int]
 ) -> dict[tuple[int, int | None], KnownAttack]:
     """Earlier attacks with these settings, by test position and target class (None: untargeted).
 
     `settings` are columns of `attacks` with the value each must have.
     """
-    key = and_(
-        attacks.c.network_id == network, *(attacks.c[name] == value for name, value in settings.items())
-    )
+    alike = (attacks.c[name] == value for name, value in settings.items())
+    key = and_(attacks.c.network_id == scope.network_id, samples.c.dataset_id == scope.dataset_id, *alike)
     rows = connection.execute(
         select(
             samples.c.position,
@@ -195,8 +191,8 @@ def known_attacks(
     return known
 
 
-def cases_without_neighbors(connection: Connection, network: int, layer_id: int, metric: str) -> list[int]:
-    """Cases of a network that have no neighbors yet in a layer under a metric, in order of id."""
+def cases_without_neighbors(connection: Connection, scope: Scope, layer_id: int, metric: str) -> list[int]:
+    """Cases that have no neighbors yet in a layer under a metric, in order of id."""
     missing = ~(
         select(neighbors.c.case_id)
         .where(
@@ -204,12 +200,12 @@ def cases_without_neighbors(connection: Connection, network: int, layer_id: int,
         )
         .exists()
     )
-    query = select(cases.c.id).where(cases.c.network_id == network, missing).order_by(cases.c.id)
+    query = select(cases.c.id).where(scope.of(cases), missing).order_by(cases.c.id)
     return list(connection.execute(query).scalars())
 
 
-def case_votes(connection: Connection, network: int, layer_id: int, metric: str) -> CaseVotes:
-    """Every case of a network that has neighbors in a layer under a metric, with their labels."""
+def case_votes(connection: Connection, scope: Scope, layer_id: int, metric: str) -> CaseVotes:
+    """Every case that has neighbors in a layer under a metric, with their labels."""
     import numpy as np
 
     rows = connection.execute(
@@ -223,7 +219,7 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
         .join(neighbors, neighbors.c.case_id == cases.c.id)
         .join(reference_samples, reference_samples.c.id == neighbors.c.reference_sample_id)
         .join(samples, samples.c.id == reference_samples.c.sample_id)
-        .where(cases.c.network_id == network, neighbors.c.layer_id == layer_id, neighbors.c.metric == metric)
+        .where(scope.of(cases), neighbors.c.layer_id == layer_id, neighbors.c.metric == metric)
         .order_by(cases.c.id, neighbors.c.rank)
     ).all()
     labels: dict[int, list[int]] = {}
@@ -241,35 +237,24 @@ def case_votes(connection: Connection, network: int, layer_id: int, metric: str)
     )
 
 
-def tuning_counts(connection: Connection, network: int) -> dict[str, int]:
-    """How many tuning cases a network has, by kind."""
-    query = select(cases.c.kind, func.count()).where(
-        cases.c.network_id == network, cases.c.partition == "tuning"
-    )
+def tuning_counts(connection: Connection, scope: Scope) -> dict[str, int]:
+    """How many tuning cases a network has on a data set, by kind."""
+    query = select(cases.c.kind, func.count()).where(scope.of(cases), cases.c.partition == "tuning")
     return dict(map(tuple, connection.execute(query.group_by(cases.c.kind))))
 
 
-def class_count(connection: Connection, network: int) -> int:
-    """How many classes the data set of a network has."""
-    query = (
-        select(func.count())
-        .select_from(classes)
-        .join(networks, networks.c.dataset_id == classes.c.dataset_id)
-    )
-    return connection.execute(query.where(networks.c.id == network)).scalar_one()
+def class_count(connection: Connection, dataset: int) -> int:
+    """How many classes a data set has."""
+    query = select(func.count()).select_from(classes).where(classes.c.dataset_id == dataset)
+    return connection.execute(query).scalar_one()
 
 
-def network_ids(connection: Connection) -> list[int]:
-    """The ids of all networks, ascending."""
-    return list(connection.execute(select(networks.c.id).order_by(networks.c.id)).scalars())
-
-
-def neighbor_counts(connection: Connection, network: int) -> dict[str, int]:
+def neighbor_counts(connection: Connection, scope: Scope) -> dict[str, int]:
     """How many searches are stored, by metric: pairs of a case and a layer that have neighbors."""
     query = (
         select(neighbors.c.metric, func.count())
         .join(cases, cases.c.id == neighbors.c.case_id)
-        .where(cases.c.network_id == network, neighbors.c.rank == 1)
+        .where(scope.of(cases), neighbors.c.rank == 1)
         .group_by(neighbors.c.metric)
     )
     return dict(map(tuple, connection.execute(query)))

@@ -8,7 +8,17 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from db.query_types import AnySelect
 from db.read.network_titles import network_title
-from db.schema import classes, datasets, detectors, evaluations, layers, networks, operating_points
+from db.schema import (
+    classes,
+    datasets,
+    detectors,
+    evaluations,
+    layers,
+    network_datasets,
+    networks,
+    operating_points,
+)
+from db.scope import Scope
 
 
 class TunedOn(NamedTuple):
@@ -19,14 +29,20 @@ class TunedOn(NamedTuple):
 
 
 class KnownNetwork(NamedTuple):
-    """A network of a database."""
+    """A network of a database, on one of its data sets."""
 
     id: int
+    dataset_id: int
     name: str
     sha256: str  # of its weights, hexadecimal
     dataset: str
     class_names: tuple[str, ...]  # by class id
     tuned_on: TunedOn | None = None  # None: not tuned
+
+    @property
+    def scope(self) -> Scope:
+        """Its id with that of the data set."""
+        return Scope(self.id, self.dataset_id)
 
     @property
     def title(self) -> str:
@@ -73,42 +89,49 @@ class TunedScore(NamedTuple):
 
 
 def known_networks(connection: Connection) -> list[KnownNetwork]:
-    """Every network, the oldest first."""
+    """Every network on each of its data sets, the oldest first."""
     names: dict[int, list[str]] = {}
     query = select(classes.c.dataset_id, classes.c.name).order_by(classes.c.dataset_id, classes.c["class"])
     for dataset_id, name in connection.execute(query):
         names.setdefault(dataset_id, []).append(name)
-    query = select(
-        networks.c.id,
-        networks.c.name,
-        networks.c.sha256,
-        networks.c.dataset_id,
-        datasets.c.name.label("dataset"),
-    ).join(datasets, datasets.c.id == networks.c.dataset_id)
+    pairs = network_datasets.c
+    query = (
+        select(
+            pairs.network_id,
+            pairs.dataset_id,
+            networks.c.name,
+            networks.c.sha256,
+            datasets.c.name.label("dataset"),
+        )
+        .join(networks, networks.c.id == pairs.network_id)
+        .join(datasets, datasets.c.id == pairs.dataset_id)
+        .order_by(pairs.network_id, pairs.dataset_id)
+    )
     tuned_on = _tuned_on(connection)
     return [
         KnownNetwork(
-            row.id,
+            row.network_id,
+            row.dataset_id,
             row.name,
             row.sha256,
             row.dataset,
             tuple(names.get(row.dataset_id, ())),
-            tuned_on.get(row.id),
+            tuned_on.get(Scope(row.network_id, row.dataset_id)),
         )
-        for row in connection.execute(query.order_by(networks.c.id))
+        for row in connection.execute(query)
     ]
 
 
-def tuned_detectors(connection: Connection, network: int, metric: str, rule: str) -> list[TunedDetector]:
-    """Every tuned detector of a network: the layers from the input to the output, then the others."""
-    layered = tuned_layers(connection, network, metric, rule)
+def tuned_detectors(connection: Connection, scope: Scope, metric: str, rule: str) -> list[TunedDetector]:
+    """Every tuned detector: the layers from the input to the output, then the others."""
+    layered = tuned_layers(connection, scope, metric, rule)
     found = [
         TunedDetector(row.name, "neighbors", row.threshold, row.tuned_on, True, row.name, "all", row.k)
         for row in layered
     ]
     known = {row.name for row in layered}
     others = (
-        _evaluated(network, detectors.c.layer, detectors.c.reference, evaluations.c.k)
+        _evaluated(scope, detectors.c.layer, detectors.c.reference, evaluations.c.k)
         .where(detectors.c.kind == "neighbors", detectors.c.metric == metric, detectors.c.rule == rule)
         .order_by(detectors.c.id)
     )
@@ -123,11 +146,11 @@ def tuned_detectors(connection: Connection, network: int, metric: str, rule: str
             )
     return found + [
         TunedDetector(row.name, row.kind, row.threshold, row.tuned_on, True)
-        for row in tuned_scores(connection, network)
+        for row in tuned_scores(connection, scope)
     ]
 
 
-def tuned_layers(connection: Connection, network: int, metric: str, rule: str) -> list[TunedLayer]:
+def tuned_layers(connection: Connection, scope: Scope, metric: str, rule: str) -> list[TunedLayer]:
     """The operating points chosen on the tuning cases, from the input to the output; empty before tuning."""
     points = operating_points.c
     query = (
@@ -141,7 +164,8 @@ def tuned_layers(connection: Connection, network: int, metric: str, rule: str) -
         )
         .join(operating_points, points.layer_id == layers.c.id)
         .where(
-            layers.c.network_id == network,
+            layers.c.network_id == scope.network_id,
+            points.dataset_id == scope.dataset_id,
             points.metric == metric,
             points.rule == rule,
             points.how_chosen == "tuning",
@@ -152,17 +176,17 @@ def tuned_layers(connection: Connection, network: int, metric: str, rule: str) -
     return [TunedLayer(*row[:4], TunedOn(*row[4:])) for row in connection.execute(query)]
 
 
-def tuned_scores(connection: Connection, network: int) -> list[TunedScore]:
+def tuned_scores(connection: Connection, scope: Scope) -> list[TunedScore]:
     """Detectors without neighbors, by id, at the thresholds chosen on all tuning cases."""
-    query = _evaluated(network, detectors.c.kind).where(detectors.c.kind != "neighbors")
+    query = _evaluated(scope, detectors.c.kind).where(detectors.c.kind != "neighbors")
     return [
         TunedScore(row.name, row.kind, row.threshold, TunedOn(row.adversarial, row.clean))
         for row in connection.execute(query.order_by(detectors.c.id))
     ]
 
 
-def _evaluated(network: int, *columns: ColumnElement[Any]) -> AnySelect:
-    """SELECT of the detectors of a network that were evaluated at thresholds chosen on all tuning cases."""
+def _evaluated(scope: Scope, *columns: ColumnElement[Any]) -> AnySelect:
+    """SELECT of the detectors that were evaluated at thresholds chosen on all tuning cases."""
     rows = evaluations.c
     return (
         select(
@@ -174,7 +198,7 @@ def _evaluated(network: int, *columns: ColumnElement[Any]) -> AnySelect:
         )
         .join(evaluations, rows.detector_id == detectors.c.id)
         .where(
-            detectors.c.network_id == network,
+            scope.of(detectors),
             rows.case_set == "all",
             rows.how_chosen == "tuning",
             rows.partition == "tuning",
@@ -182,14 +206,15 @@ def _evaluated(network: int, *columns: ColumnElement[Any]) -> AnySelect:
     )
 
 
-def _tuned_on(connection: Connection) -> dict[int, TunedOn]:
-    """For each network, the fewest tuning cases of each kind that one of its detectors was tuned on."""
+def _tuned_on(connection: Connection) -> dict[Scope, TunedOn]:
+    """The fewest tuning cases of each kind that a detector was tuned on, by network and data set."""
     points = operating_points.c
     fewest = func.min(points.tp + points.fn), func.min(points.fp + points.tn)
+    pair = layers.c.network_id, points.dataset_id
     query = (
-        select(layers.c.network_id, *fewest)
+        select(*pair, *fewest)
         .join(operating_points, points.layer_id == layers.c.id)
         .where(points.how_chosen == "tuning", points.partition == "tuning")
-        .group_by(layers.c.network_id)
+        .group_by(*pair)
     )
-    return {network: TunedOn(*counts) for network, *counts in connection.execute(query)}
+    return {Scope(*row[:2]): TunedOn(*row[2:]) for row in connection.execute(query)}

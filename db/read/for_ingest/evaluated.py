@@ -21,11 +21,12 @@ from db.schema import (
     runs,
     samples,
 )
+from db.scope import Scope, same_scope
 from db.vocabulary import PARTITIONS
 
 
 class EvaluatedCases(NamedTuple):
-    """The cases of a network in the tuning and validation partitions, by id; N cases, K classes."""
+    """The cases in the tuning and validation partitions, by id; N cases, K classes."""
 
     ids: np.ndarray  # (N,) int
     partitions: np.ndarray  # (N,) str
@@ -55,8 +56,8 @@ class Repairs(NamedTuple):
     located: np.ndarray  # (N,) bool, at an attacked pixel
 
 
-def evaluated_cases(connection: Connection, network: int) -> EvaluatedCases:
-    """Every case of a network in the tuning and validation partitions."""
+def evaluated_cases(connection: Connection, scope: Scope) -> EvaluatedCases:
+    """Every case of a network on a data set in the tuning and validation partitions."""
     query = (
         select(
             cases.c.id,
@@ -69,14 +70,14 @@ def evaluated_cases(connection: Connection, network: int) -> EvaluatedCases:
         )
         .join(runs, runs.c.id == cases.c.run_id)
         .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
-        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .where(scope.of(cases), cases.c.partition.in_(PARTITIONS))
         .order_by(cases.c.id)
     )
     rows = connection.execute(query).all()
     scores = (
         select(class_scores.c.logit)
         .join(cases, cases.c.id == class_scores.c.case_id)
-        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .where(scope.of(cases), cases.c.partition.in_(PARTITIONS))
         .order_by(class_scores.c.case_id, class_scores.c["class"])
     )
     logits = np.array(connection.execute(scores).scalars().all(), float)
@@ -99,19 +100,19 @@ def _has_targets(parameters: Mapping[str, Any]) -> bool:
     return bool(parameters.get("targets", "none") != "none")
 
 
-def case_originals(connection: Connection, network: int) -> Originals:
+def case_originals(connection: Connection, scope: Scope) -> Originals:
     """The originals of a network's adversarial cases."""
     query = (
         select(originals.c.case_id, originals.c.predicted_class, originals.c.confidence, originals.c.margin)
         .join(cases, cases.c.id == originals.c.case_id)
-        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .where(scope.of(cases), cases.c.partition.in_(PARTITIONS))
         .order_by(originals.c.case_id)
     )
     columns = _columns(connection, query, float)
     return Originals(columns[0].astype(int), columns[1].astype(int), columns[2], columns[3])
 
 
-def case_repairs(connection: Connection, network: int) -> Repairs:
+def case_repairs(connection: Connection, scope: Scope) -> Repairs:
     """The repair sweeps of a network's cases, with the score of the image before the attack."""
     before = repairs.alias("before")
     at_pixel = (
@@ -125,10 +126,10 @@ def case_repairs(connection: Connection, network: int) -> Repairs:
     )
     query = (
         select(cases.c.id, repairs.c.score, before.c.score, repairs.c.recovered_class, at_pixel)
-        .join(repairs, (repairs.c.network_id == network) & (repairs.c.image_id == cases.c.image_id))
+        .join(repairs, same_scope(repairs, cases) & (repairs.c.image_id == cases.c.image_id))
         .join(samples, samples.c.id == cases.c.sample_id)
-        .outerjoin(before, (before.c.network_id == network) & (before.c.image_id == samples.c.image_id))
-        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .outerjoin(before, same_scope(before, cases) & (before.c.image_id == samples.c.image_id))
+        .where(scope.of(cases), cases.c.partition.in_(PARTITIONS))
         .order_by(cases.c.id)
     )
     columns = _columns(connection, query, float)  # NULL becomes NaN
@@ -137,19 +138,19 @@ def case_repairs(connection: Connection, network: int) -> Repairs:
     )
 
 
-def last_case(connection: Connection, network: int) -> int | None:
-    """The newest case of a network; ids are never reused, so another set of cases has another newest case."""
-    newest: int | None = connection.scalar(select(func.max(cases.c.id)).where(cases.c.network_id == network))
+def last_case(connection: Connection, scope: Scope) -> int | None:
+    """The newest case; ids are never reused, so another set of cases has another newest case."""
+    newest: int | None = connection.scalar(select(func.max(cases.c.id)).where(scope.of(cases)))
     return newest
 
 
-def attacked_case_positions(connection: Connection, network: int, partition: str) -> list[int]:
+def attacked_case_positions(connection: Connection, scope: Scope, partition: str) -> list[int]:
     """Test positions of the sources of adversarial cases in a partition, in the order of the cases."""
     query = (
         select(samples.c.position)
         .join(cases, cases.c.sample_id == samples.c.id)
         .where(
-            cases.c.network_id == network,
+            scope.of(cases),
             cases.c.partition == partition,
             cases.c.kind == "adversarial",
             samples.c.split == "test",
@@ -158,18 +159,18 @@ def attacked_case_positions(connection: Connection, network: int, partition: str
     return list(connection.execute(query.order_by(cases.c.id)).scalars())
 
 
-def reference_labels(connection: Connection, network: int) -> tuple[np.ndarray, np.ndarray]:
+def reference_labels(connection: Connection, scope: Scope) -> tuple[np.ndarray, np.ndarray]:
     """Ids (M,) of the reference samples, in the order of `reference_ids`, and their labels (M,)."""
     query = select(reference_samples.c.id, samples.c.label).join(
         samples, samples.c.id == reference_samples.c.sample_id
     )
-    query = query.where(reference_samples.c.network_id == network).order_by(samples.c.position)
+    query = query.where(scope.of(reference_samples)).order_by(samples.c.position)
     ids, labels = _columns(connection, query, int)
     return ids, labels
 
 
 def neighbor_ids(
-    connection: Connection, table: Table, network: int, layer_id: int, metric: str
+    connection: Connection, table: Table, scope: Scope, layer_id: int, metric: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids (N,) of the cases that have neighbors in the table, ascending, and their neighbors (N, k) by rank.
 
@@ -179,7 +180,7 @@ def neighbor_ids(
         select(table.c.case_id, table.c.reference_sample_id)
         .join(cases, cases.c.id == table.c.case_id)
         .where(table.c.layer_id == layer_id, table.c.metric == metric)
-        .where(cases.c.network_id == network, cases.c.partition.in_(PARTITIONS))
+        .where(scope.of(cases), cases.c.partition.in_(PARTITIONS))
         .order_by(table.c.case_id, table.c.rank)
     )
     case_ids, references = _columns(connection, query, int)
@@ -194,25 +195,25 @@ def _columns(connection: Connection, query: AnySelect, kind: type) -> list[np.nd
     return [np.array(column, kind) for column in columns]
 
 
-def evaluated_detectors(connection: Connection, network: int) -> dict[str, dict[str, Any]]:
+def evaluated_detectors(connection: Connection, scope: Scope) -> dict[str, dict[str, Any]]:
     """The parameters of the run that evaluated each detector, by the detector's name."""
     query = (
         select(detectors.c.name, runs.c.parameters)
         .join(evaluations, evaluations.c.detector_id == detectors.c.id)
         .join(runs, runs.c.id == evaluations.c.run_id)
-        .where(detectors.c.network_id == network)
+        .where(scope.of(detectors))
         .group_by(detectors.c.id, runs.c.id)  # not DISTINCT: PostgreSQL cannot compare JSON values
     )
     return dict(map(tuple, connection.execute(query)))
 
 
-def references(connection: Connection, network: int) -> list[str]:
-    """The kinds of reference set that detectors of a network were evaluated with."""
-    query = select(detectors.c.reference).where(detectors.c.network_id == network).distinct()
+def references(connection: Connection, scope: Scope) -> list[str]:
+    """The kinds of reference set that detectors were evaluated with."""
+    query = select(detectors.c.reference).where(scope.of(detectors)).distinct()
     return list(connection.execute(query.where(detectors.c.reference.is_not(None))).scalars())
 
 
-def deciding_detectors(connection: Connection, network: int) -> set[str]:
+def deciding_detectors(connection: Connection, scope: Scope) -> set[str]:
     """Names of the detectors whose decision about each case is stored."""
     table = detector_decisions
-    return set(connection.scalars(select(table.c.detector).where(table.c.network_id == network).distinct()))
+    return set(connection.scalars(select(table.c.detector).where(scope.of(table)).distinct()))

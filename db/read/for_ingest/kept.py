@@ -15,6 +15,7 @@ from db.schema import (
     repairs,
     samples,
 )
+from db.scope import Scope, same_scope
 
 
 class KeptCase(NamedTuple):
@@ -22,17 +23,29 @@ class KeptCase(NamedTuple):
 
     id: int
     network_id: int
+    dataset_id: int  # that it is judged by
     name: str | None  # of its file, if it came from one
     sha256: str  # of its pixels, hexadecimal
     height: int
     width: int
+
+    @property
+    def scope(self) -> Scope:
+        """The network and the data set that it is judged by."""
+        return Scope(self.network_id, self.dataset_id)
 
 
 def kept_cases(connection: Connection) -> list[KeptCase]:
     """Every kept case, by id."""
     query = (
         select(
-            cases.c.id, cases.c.network_id, samples.c.name, images.c.sha256, images.c.height, images.c.width
+            cases.c.id,
+            cases.c.network_id,
+            cases.c.dataset_id,
+            samples.c.name,
+            images.c.sha256,
+            images.c.height,
+            images.c.width,
         )
         .join(samples, samples.c.id == cases.c.sample_id)
         .join(images, images.c.id == cases.c.image_id)
@@ -53,7 +66,7 @@ def written_about_kept(connection: Connection, case_ids: set[int]) -> dict[str, 
 
 
 def kept_votes(
-    connection: Connection, network: int, layer_id: int, metric: str, k: int
+    connection: Connection, scope: Scope, layer_id: int, metric: str, k: int
 ) -> tuple[list[int], np.ndarray, np.ndarray]:
     """The ids of kept cases, predicted classes (N,), and labels (N, k) of their first k neighbors."""
     query = (
@@ -61,7 +74,7 @@ def kept_votes(
         .join(neighbors, neighbors.c.case_id == cases.c.id)
         .join(reference_samples, reference_samples.c.id == neighbors.c.reference_sample_id)
         .join(samples, samples.c.id == reference_samples.c.sample_id)
-        .where(cases.c.network_id == network, cases.c.partition == "checked")
+        .where(scope.of(cases), cases.c.partition == "checked")
         .where(neighbors.c.layer_id == layer_id, neighbors.c.metric == metric, neighbors.c.rank <= k)
         .order_by(cases.c.id, neighbors.c.rank)
     )
@@ -77,9 +90,9 @@ class KeptScores(NamedTuple):
     repaired: dict[int, tuple[float, int]]  # by case: score and recovered class of its repair sweep
 
 
-def kept_scores(connection: Connection, network: int) -> KeptScores:
+def kept_scores(connection: Connection, scope: Scope) -> KeptScores:
     """The logits of kept cases, and the repair sweeps of those that have one."""
-    kept = cases.c.network_id == network, cases.c.partition == "checked"
+    kept = scope.of(cases), cases.c.partition == "checked"
     scores = (
         select(cases.c.id, class_scores.c.logit)
         .join(class_scores, class_scores.c.case_id == cases.c.id)
@@ -90,7 +103,7 @@ def kept_scores(connection: Connection, network: int) -> KeptScores:
     for case_id, logit in connection.execute(scores):
         logits.setdefault(case_id, []).append(logit)
     swept = select(cases.c.id, repairs.c.score, repairs.c.recovered_class).join(
-        repairs, (repairs.c.network_id == cases.c.network_id) & (repairs.c.image_id == cases.c.image_id)
+        repairs, same_scope(repairs, cases) & (repairs.c.image_id == cases.c.image_id)
     )
     repaired = {
         case_id: (score, recovered) for case_id, score, recovered in connection.execute(swept.where(*kept))

@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, func, or_, select
 
 from db.schema import cases, near_duplicate_pairs, neighbors, reference_samples, samples
+from db.scope import Scope
 from db.vocabulary import PARTITIONS
 
 # Limits that match what people call near-duplicates, in CIFAR-10 under the bundled network: one object in one
@@ -13,19 +14,19 @@ NEAR_PIXELS = 18.0  # root of the mean squared difference, 0..255
 HUB_DEVIATIONS = 3.0  # a hub is more than so many standard deviations above the mean
 
 
-def reference_places(connection: Connection, network: int) -> list[tuple[int, int]]:
+def reference_places(connection: Connection, scope: Scope) -> list[tuple[int, int]]:
     """Sample id and position in the training split of every reference sample, by position."""
     query = (
         select(samples.c.id, samples.c.position)
         .join(reference_samples, reference_samples.c.sample_id == samples.c.id)
-        .where(reference_samples.c.network_id == network)
+        .where(scope.of(reference_samples))
         .order_by(samples.c.position)
     )
     return [tuple(row) for row in connection.execute(query)]
 
 
 def near_duplicate_references(
-    connection: Connection, network: int, activation: float = NEAR_ACTIVATION, pixels: float = NEAR_PIXELS
+    connection: Connection, scope: Scope, activation: float = NEAR_ACTIVATION, pixels: float = NEAR_PIXELS
 ) -> set[int]:
     """Reference samples that repeat a test sample or an earlier reference sample.
 
@@ -41,23 +42,24 @@ def near_duplicate_references(
     query = (
         select(reference_samples.c.id)
         .join(near_duplicate_pairs, near_duplicate_pairs.c.other_sample_id == reference_samples.c.sample_id)
-        .where(reference_samples.c.network_id == network, near_duplicate_pairs.c.network_id == network, close)
+        .where(scope.of(reference_samples), scope.of(near_duplicate_pairs), close)
     )
     return set(connection.execute(query).scalars())
 
 
-def hub_references(connection: Connection, network: int, layer_id: int, metric: str) -> set[int]:
+def hub_references(connection: Connection, scope: Scope, layer_id: int, metric: str) -> set[int]:
     """Reference samples that are neighbors of cases far too often in a layer under a metric.
 
     That is more often than the mean plus `HUB_DEVIATIONS` standard deviations over all reference samples of
-    the network, including those that are never neighbors (Radovanovic et al., "Hubs in space", 2010).
+    the network on the data set, including those that are never neighbors (Radovanovic et al., "Hubs in
+    space", 2010).
     """
-    members = select(func.count()).where(reference_samples.c.network_id == network)
+    members = select(func.count()).select_from(reference_samples).where(scope.of(reference_samples))
     query = (
         select(neighbors.c.reference_sample_id, func.count())
         .join(cases, cases.c.id == neighbors.c.case_id)
         .where(neighbors.c.layer_id == layer_id, neighbors.c.metric == metric)
-        .where(cases.c.partition.in_(PARTITIONS))
+        .where(scope.of(cases), cases.c.partition.in_(PARTITIONS))
         .group_by(neighbors.c.reference_sample_id)
     )
     occurrences = dict(map(tuple, connection.execute(query)))

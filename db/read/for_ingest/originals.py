@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from db.schema import cases, original_activations, original_neighbors, originals, samples
+from db.scope import Scope
 
 
 class Lacking(NamedTuple):
@@ -15,9 +16,9 @@ class Lacking(NamedTuple):
     image_id: int  # of its sample, as it was before the attack
 
 
-def cases_without_original(connection: Connection, network: int, layer_ids: Sequence[int]) -> list[Lacking]:
+def cases_without_original(connection: Connection, scope: Scope, layer_ids: Sequence[int]) -> list[Lacking]:
     """Adversarial cases that have no original, or one without activations in one of the layers, by id."""
-    adversarial = (cases.c.network_id == network, cases.c.kind == "adversarial")
+    adversarial = (scope.of(cases), cases.c.kind == "adversarial")
     wanted = (
         select(cases.c.id, samples.c.image_id)
         .join(samples, samples.c.id == cases.c.sample_id)
@@ -38,7 +39,7 @@ def cases_without_original(connection: Connection, network: int, layer_ids: Sequ
 
 
 def originals_without_neighbors(
-    connection: Connection, network: int, layer_id: int, metric: str
+    connection: Connection, scope: Scope, layer_id: int, metric: str
 ) -> list[int]:
     """Adversarial cases whose original has no neighbors yet in a layer under a metric, in order of id."""
     missing = ~(
@@ -51,5 +52,5 @@ def originals_without_neighbors(
         .exists()
     )
     query = select(originals.c.case_id).join(cases, cases.c.id == originals.c.case_id)
-    query = query.where(cases.c.network_id == network, missing).order_by(originals.c.case_id)
+    query = query.where(scope.of(cases), missing).order_by(originals.c.case_id)
     return list(connection.execute(query).scalars())

@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import Connection, Table, select
 
 from db.schema import reference_activations, reference_samples, samples
+from db.scope import Scope
 
 
 def blobs(connection: Connection, table: Table, case_ids: Sequence[int], layer_id: int) -> list[bytes]:
@@ -25,24 +26,24 @@ def blobs(connection: Connection, table: Table, case_ids: Sequence[int], layer_i
     return [found[case_id] for case_id in case_ids]
 
 
-def reference_ids(connection: Connection, network: int) -> np.ndarray:
-    """The reference samples (M,) of a network, in the order of the training split."""
+def reference_ids(connection: Connection, scope: Scope) -> np.ndarray:
+    """The reference samples (M,) of a network on a data set, in the order of the training split."""
     query = (
         select(reference_samples.c.id)
         .join(samples, samples.c.id == reference_samples.c.sample_id)
-        .where(reference_samples.c.network_id == network)
+        .where(scope.of(reference_samples))
         .order_by(samples.c.position)
     )
     return np.array(connection.execute(query).scalars().all(), np.int64)
 
 
-def reference_blobs(connection: Connection, network: int, layer_id: int) -> list[bytes]:
+def reference_blobs(connection: Connection, scope: Scope, layer_id: int) -> list[bytes]:
     """The activations of the reference set in a layer, in the order of `reference_ids`."""
     query = (
         select(reference_activations.c.data)
         .join(reference_samples, reference_samples.c.id == reference_activations.c.reference_sample_id)
         .join(samples, samples.c.id == reference_samples.c.sample_id)
-        .where(reference_samples.c.network_id == network, reference_activations.c.layer_id == layer_id)
+        .where(scope.of(reference_samples), reference_activations.c.layer_id == layer_id)
         .order_by(samples.c.position)
     )
     return list(connection.execute(query).scalars())

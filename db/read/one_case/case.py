@@ -18,6 +18,8 @@ from db.read.one_case.rows import (
     CasePixel,
     CaseScore,
 )
+from db.scope import Scope
+from db.shown_layers import shown_layers
 from db.vocabulary import METRIC, RULE
 
 
@@ -34,9 +36,10 @@ def case_detail(engine: Engine, case_id: int) -> CaseDetail:
         return CaseDetail(
             case_id=row.id,
             network_id=row.network_id,
+            dataset_id=row.dataset_id,
             network=row.network,
             dataset=row.dataset,
-            class_names=_class_names(connection, row.dataset_id),
+            class_names=_class_names(connection, row.classes_id),
             kind=row.kind,
             partition=row.partition,
             split=row.split,
@@ -50,7 +53,7 @@ def case_detail(engine: Engine, case_id: int) -> CaseDetail:
             attack=None if row.attack_id is None else _attack(connection, row),
             batch=None if row.batch_id is None else CaseBatch(row.batch_id, row.batch, row.seed),
             scores=_scores(connection, case_id),
-            layers=_layers(connection, row.network_id),
+            layers=_layers(connection, Scope(row.network_id, row.dataset_id)),
         )
 
 
@@ -147,7 +150,7 @@ def _case_statement(case_id: int) -> AnySelect:
         select(
             cases,
             schema.networks.c.name.label("network"),
-            schema.samples.c.dataset_id,
+            schema.samples.c.dataset_id.label("classes_id"),  # a kept case's sample has classes of its own
             schema.datasets.c.name.label("dataset"),
             schema.samples.c.split,
             schema.samples.c.position,
@@ -169,7 +172,7 @@ def _case_statement(case_id: int) -> AnySelect:
         )
         .join(schema.networks, schema.networks.c.id == cases.c.network_id)
         .join(schema.samples, schema.samples.c.id == cases.c.sample_id)
-        .join(schema.datasets, schema.datasets.c.id == schema.samples.c.dataset_id)
+        .join(schema.datasets, schema.datasets.c.id == cases.c.dataset_id)
         .join(schema.images, schema.images.c.id == cases.c.image_id)
         .join(originals, originals.c.id == schema.samples.c.image_id)
         .outerjoin(attacks, attacks.c.id == cases.c.attack_id)
@@ -218,19 +221,26 @@ def _scores(connection: Connection, case_id: int) -> tuple[CaseScore, ...]:
     return tuple(CaseScore(*row) for row in connection.execute(statement))
 
 
-def _layers(connection: Connection, network_id: int) -> tuple[CaseLayer, ...]:
+def _layers(connection: Connection, scope: Scope) -> tuple[CaseLayer, ...]:
     layers = schema.layers.c
     statement = (
         select(
             *(layers.id, layers.name, layers.kind, layers.position),
-            *(layers.shape, layers.compared, layers.title, layers.note),
+            *(layers.shape, shown_layers(scope.dataset_id).label("compared"), layers.title, layers.note),
         )
-        .where(layers.network_id == network_id)
+        .where(layers.network_id == scope.network_id)
         .order_by(layers.position)
     )
     return tuple(
         CaseLayer(
-            row.id, row.name, row.kind, row.position, tuple(row.shape), row.compared, row.title, row.note
+            row.id,
+            row.name,
+            row.kind,
+            row.position,
+            tuple(row.shape),
+            bool(row.compared),
+            row.title,
+            row.note,
         )
         for row in connection.execute(statement)
     )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, select
 from db.query_types import AnyRow
 from db.read.one_case.rows import CaseActivation
 from db.schema import cases, images, layers, original_activations, repairs, samples, vulnerability_maps
+from db.scope import Scope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,9 +93,10 @@ def repair_maps(engine: Engine, case_id: int) -> RepairMaps:
     with engine.connect() as connection:
         case = _case(connection, case_id)
         attacked = case.image_id != case.original_id
+        scope = Scope(case.network_id, case.dataset_id)
         return RepairMaps(
-            _repair(connection, case.network_id, case.image_id),
-            _repair(connection, case.network_id, case.original_id) if attacked else None,
+            _repair(connection, scope, case.image_id),
+            _repair(connection, scope, case.original_id) if attacked else None,
         )
 
 
@@ -115,7 +117,8 @@ def _case(connection: Connection, case_id: int) -> AnyRow:
     columns = cases.c
     query = (
         select(
-            columns.network_id, columns.sample_id, columns.image_id, samples.c.image_id.label("original_id")
+            *(columns.network_id, columns.dataset_id, columns.sample_id, columns.image_id),
+            samples.c.image_id.label("original_id"),
         )
         .join(samples, samples.c.id == columns.sample_id)
         .where(columns.id == case_id)
@@ -126,11 +129,11 @@ def _case(connection: Connection, case_id: int) -> AnyRow:
     return row
 
 
-def _repair(connection: Connection, network: int, image: int) -> PixelMap | None:
+def _repair(connection: Connection, scope: Scope, image: int) -> PixelMap | None:
     query = (
         select(repairs.c.margins, repairs.c.classes, images.c.height, images.c.width)
         .join(images, images.c.id == repairs.c.image_id)
-        .where(repairs.c.network_id == network, repairs.c.image_id == image)
+        .where(scope.of(repairs), repairs.c.image_id == image)
     )
     row = connection.execute(query).one_or_none()
     return None if row is None else PixelMap(*_margins(row, (row.height, row.width)), None, None)

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, and_, func, select
 
 from db import schema, vocabulary
 from db.read.one_case.rows import CaseActivation
+from db.scope import Scope
 
 READ_AT_ONCE = 512  # reference activations
 
@@ -37,14 +38,14 @@ class PairPlace(NamedTuple):
     distance: float | None
 
 
-def pair_sample(engine: Engine, network_id: int, reference_sample_id: int) -> PairSample | None:
-    """The reference sample of a network; None if it has none with this id."""
+def pair_sample(engine: Engine, scope: Scope, reference_sample_id: int) -> PairSample | None:
+    """The reference sample of a network on a data set; None if there is none with this id."""
     references, samples = schema.reference_samples.c, schema.samples.c
     statement = (
         select(references.id, samples.label, samples.position, schema.images.c.sha256)
         .join(schema.samples, samples.id == references.sample_id)
         .join(schema.images, schema.images.c.id == samples.image_id)
-        .where(references.id == reference_sample_id, references.network_id == network_id)
+        .where(references.id == reference_sample_id, scope.of(schema.reference_samples))
     )
     with engine.connect() as connection:
         row = connection.execute(statement).one_or_none()
@@ -115,20 +116,21 @@ def pair_places(
     )
 
 
-def reference_count(engine: Engine, network_id: int) -> int:
-    """How many reference samples a network has."""
+def reference_count(engine: Engine, scope: Scope) -> int:
+    """How many reference samples a network has on a data set."""
     references = schema.reference_samples
-    statement = select(func.count()).select_from(references).where(references.c.network_id == network_id)
+    statement = select(func.count()).select_from(references).where(scope.of(references))
     with engine.connect() as connection:
         return connection.scalar(statement) or 0
 
 
-def reference_blocks(engine: Engine, layer_id: int) -> Iterator[list[bytes]]:
+def reference_blocks(engine: Engine, scope: Scope, layer_id: int) -> Iterator[list[bytes]]:
     """The stored activations of the whole reference set in a single layer, a block at a time."""
     activations = schema.reference_activations.c
     statement = (
         select(activations.data)
-        .where(activations.layer_id == layer_id)
+        .join(schema.reference_samples, schema.reference_samples.c.id == activations.reference_sample_id)
+        .where(activations.layer_id == layer_id, scope.of(schema.reference_samples))
         .order_by(activations.reference_sample_id)
         .execution_options(yield_per=READ_AT_ONCE)
     )

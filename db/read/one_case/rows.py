@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+from db.scope import Scope
+
 Color = tuple[int, int, int]  # red, green, blue, each 0..255
 
 
@@ -67,8 +69,9 @@ class CaseDetail(NamedTuple):
 
     case_id: int
     network_id: int
+    dataset_id: int
     network: str
-    dataset: str
+    dataset: str  # of a kept case the one that it is judged by
     class_names: tuple[str, ...]  # by class id
     kind: Literal["clean", "adversarial", "unknown"]
     partition: Literal["tuning", "validation", "checked"]
@@ -84,6 +87,11 @@ class CaseDetail(NamedTuple):
     batch: CaseBatch | None  # None: of an unknown case
     scores: tuple[CaseScore, ...]  # in class order
     layers: tuple[CaseLayer, ...]  # in network order
+
+    @property
+    def scope(self) -> Scope:
+        """The network and the data set that it belongs to."""
+        return Scope(self.network_id, self.dataset_id)
 
     @property
     def true_name(self) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, select
 from db.query_types import AnyRow
 from db.read.for_ingest.detectors import TunedScore, tuned_scores
 from db.schema import attack_pixels, cases, class_scores, detector_decisions, repairs
+from db.scope import Scope
 
 REPAIR = "repair"
 
@@ -38,22 +39,24 @@ def score_decisions(engine: Engine, case_id: int) -> tuple[ScoreDecision, ...]:
         LookupError: there is no such case.
     """
     columns = cases.c
-    wanted = select(columns.id, columns.network_id, columns.image_id, columns.attack_id)
+    of_case = (columns.id, columns.image_id, columns.attack_id)
+    wanted = select(*of_case, columns.network_id, columns.dataset_id)
     with engine.connect() as connection:
         case = connection.execute(wanted.where(columns.id == case_id)).one_or_none()
         if case is None:
             raise LookupError(f"case {case_id} is not in this database")
-        return tuple(_decision(connection, case, one) for one in tuned_scores(connection, case.network_id))
+        scope = Scope(case.network_id, case.dataset_id)
+        return tuple(_decision(connection, case, scope, one) for one in tuned_scores(connection, scope))
 
 
-def _decision(connection: Connection, case: AnyRow, tuned: TunedScore) -> ScoreDecision:
+def _decision(connection: Connection, case: AnyRow, scope: Scope, tuned: TunedScore) -> ScoreDecision:
     decided = detector_decisions.c
     query = select(decided.score, decided.threshold, decided.alarm, decided.recovered_class, decided.outcome)
-    mine = decided.network_id == case.network_id, decided.detector == tuned.name, decided.case_id == case.id
+    mine = scope.of(detector_decisions), decided.detector == tuned.name, decided.case_id == case.id
     found = connection.execute(query.where(*mine)).one_or_none()
     if found is None:
         return ScoreDecision(tuned.name, tuned.kind, None, tuned.threshold, *[None] * 7)
-    other, row, column = _suspected(connection, case, tuned.kind)
+    other, row, column = _suspected(connection, case, scope, tuned.kind)
     located = None if row is None or column is None else _located(connection, case.attack_id, row, column)
     return ScoreDecision(
         tuned.name,
@@ -70,11 +73,13 @@ def _decision(connection: Connection, case: AnyRow, tuned: TunedScore) -> ScoreD
     )
 
 
-def _suspected(connection: Connection, case: AnyRow, kind: str) -> tuple[int | None, int | None, int | None]:
+def _suspected(
+    connection: Connection, case: AnyRow, scope: Scope, kind: str
+) -> tuple[int | None, int | None, int | None]:
     """A detector's guess of the true class, and the pixel that it suspects."""
     if kind == REPAIR:
         query = select(repairs.c.recovered_class, repairs.c.row, repairs.c.column).where(
-            repairs.c.network_id == case.network_id, repairs.c.image_id == case.image_id
+            scope.of(repairs), repairs.c.image_id == case.image_id
         )
         found = connection.execute(query).one_or_none()
         return (None, None, None) if found is None else tuple(found)

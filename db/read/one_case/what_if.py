@@ -6,6 +6,7 @@ from sqlalchemy import Engine, and_, case, func, or_, select
 
 from db import schema, vocabulary
 from db.query_types import AnySelect
+from db.scope import Scope
 
 FLIPS_SHOWN = 24
 
@@ -63,13 +64,14 @@ def case_metrics(engine: Engine, case_id: int) -> tuple[str, ...]:
     return tuple(metric for metric in vocabulary.METRICS if metric in found)
 
 
-def tuned_rules(engine: Engine, network_id: int, metric: str) -> tuple[str, ...]:
+def tuned_rules(engine: Engine, scope: Scope, metric: str) -> tuple[str, ...]:
     """The rules that some layer is tuned for under the metric, in the order of vocabulary.RULES."""
     points = schema.operating_points.c
     statement = (
         select(points.rule)
         .join(schema.layers, schema.layers.c.id == points.layer_id)
-        .where(schema.layers.c.network_id == network_id, points.metric == metric)
+        .where(schema.layers.c.network_id == scope.network_id, points.metric == metric)
+        .where(points.dataset_id == scope.dataset_id)
         .where(points.how_chosen == "tuning")
         .distinct()
     )
@@ -78,12 +80,13 @@ def tuned_rules(engine: Engine, network_id: int, metric: str) -> tuple[str, ...]
     return tuple(rule for rule in vocabulary.RULES if rule in found)
 
 
-def tuned_point(engine: Engine, layer_id: int, *, metric: str, rule: str) -> Tuned | None:
-    """The k and threshold of a layer's decisions; None before tuning."""
+def tuned_point(engine: Engine, scope: Scope, layer_id: int, *, metric: str, rule: str) -> Tuned | None:
+    """The k and threshold of a layer's decisions on a data set; None before tuning."""
     points = schema.operating_points.c
     statement = (
         select(points.k, points.threshold)
-        .where(points.layer_id == layer_id, points.metric == metric, points.rule == rule)
+        .where(points.layer_id == layer_id, points.dataset_id == scope.dataset_id)
+        .where(points.metric == metric, points.rule == rule)
         .where(points.how_chosen == "tuning")
         .limit(1)
     )
@@ -93,7 +96,7 @@ def tuned_point(engine: Engine, layer_id: int, *, metric: str, rule: str) -> Tun
 
 
 def what_if_outcomes(
-    engine: Engine, layer_id: int, tuned: Tuned, k: int, *, metric: str, rule: str
+    engine: Engine, scope: Scope, layer_id: int, tuned: Tuned, k: int, *, metric: str, rule: str
 ) -> WhatIf | None:
     """Outcomes of the validation cases at the tuned point and at every threshold of `k`.
 
@@ -103,7 +106,8 @@ def what_if_outcomes(
     at_tuned = and_(points.k == tuned.k, points.threshold == tuned.threshold)
     statement = (
         select(points.k, points.threshold, points.tp, points.fp, points.tn, points.fn)
-        .where(points.layer_id == layer_id, points.metric == metric, points.rule == rule)
+        .where(points.layer_id == layer_id, points.dataset_id == scope.dataset_id)
+        .where(points.metric == metric, points.rule == rule)
         .where(points.partition == "validation", or_(points.k == k, at_tuned))
         .order_by(points.k, points.threshold)
     )
@@ -116,13 +120,13 @@ def what_if_outcomes(
 
 
 def flips(
-    engine: Engine, network_id: int, layer_id: int, k: int, threshold: int, *, metric: str, rule: str
+    engine: Engine, scope: Scope, layer_id: int, k: int, threshold: int, *, metric: str, rule: str
 ) -> Flips:
     """The validation cases whose alarm at `k` and `threshold` differs from their decision.
 
     At most FLIPS_SHOWN of them, both directions in turn, in order of id.
     """
-    unexpected = _unexpected(network_id, layer_id, k, metric, rule).subquery()
+    unexpected = _unexpected(scope, layer_id, k, metric, rule).subquery()
     cases, decisions = schema.cases.c, schema.decisions.c
     alarms = unexpected.c.unexpected > threshold
     flipped = (
@@ -169,7 +173,7 @@ def flips(
     return Flips(shown, rows[0].now_alarm, rows[0].flipped - rows[0].now_alarm)
 
 
-def _unexpected(network_id: int, layer_id: int, k: int, metric: str, rule: str) -> AnySelect:
+def _unexpected(scope: Scope, layer_id: int, k: int, metric: str, rule: str) -> AnySelect:
     """SELECT of (case_id, unexpected) for every validation case: the count among its first k neighbors."""
     neighbors, samples, cases = schema.neighbors.c, schema.samples.c, schema.cases.c
     others = case((samples.label != cases.predicted_class, 1), else_=0)
@@ -178,7 +182,7 @@ def _unexpected(network_id: int, layer_id: int, k: int, metric: str, rule: str) 
         .join(schema.neighbors, neighbors.case_id == cases.id)
         .join(schema.reference_samples, schema.reference_samples.c.id == neighbors.reference_sample_id)
         .join(schema.samples, samples.id == schema.reference_samples.c.sample_id)
-        .where(cases.network_id == network_id, cases.partition == "validation")
+        .where(scope.of(schema.cases), cases.partition == "validation")
         .where(neighbors.layer_id == layer_id, neighbors.metric == metric, neighbors.rank <= k)
     )
     if rule == "total":
