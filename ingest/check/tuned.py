@@ -46,19 +46,34 @@ def choose_network(
     return right[0]
 
 
-def named_networks(networks: Sequence[KnownNetwork], wanted: str | None) -> list[KnownNetwork]:
-    """The networks with this id, name or NAME@DATASET; None: all. Raises LookupError if there is none."""
+def named_networks(
+    networks: Sequence[KnownNetwork], wanted: str | None, dataset: str | None = None
+) -> list[KnownNetwork]:
+    """The networks with this id, name or NAME@DATASET, on the data set of this name; None: all.
+
+    Raises LookupError if there is none.
+    """
     named = [one for one in networks if wanted is None or wanted in (str(one.id), one.name, full_name(one))]
     if not named and wanted is not None:
         raise LookupError(
             f"--network {hide_passwords(wanted)}: expected {_listed(networks) or 'one, but there is none'}"
         )
-    return named
+    fitting = [one for one in named if dataset in (None, one.dataset)]
+    if not fitting and dataset is not None:
+        raise LookupError(
+            f"--dataset {hide_passwords(dataset)}: expected {_listed(named) or 'one, but there is none'}"
+        )
+    return fitting
 
 
 def full_name(network: KnownNetwork) -> str:
     """NAME@DATASET."""
     return f"{network.name}@{network.dataset}"
+
+
+def _shown(network: KnownNetwork) -> str:
+    """The same, but for a function: MODULE:FUNCTION@DATASET would be taken for an address with a password."""
+    return f"{network.name} on {network.dataset}" if ":" in network.name else full_name(network)
 
 
 def tuned_words(on: TunedOn | None) -> str:
@@ -96,6 +111,6 @@ def needs_repairs(detector: TunedDetector) -> bool:
 
 def _listed(networks: Sequence[KnownNetwork]) -> str:
     return ", ".join(
-        f"{one.id} ({full_name(one)}, weights {one.sha256[:12]}, {tuned_words(one.tuned_on)})"
+        f"{one.id} ({_shown(one)}, weights {one.sha256[:12]}, {tuned_words(one.tuned_on)})"
         for one in networks
     )
