@@ -327,9 +327,10 @@ def _ingest(command: Parser) -> Run:
     return run_options
 
 
-def _tune(_command: Parser) -> Run:
-    from ingest.command import tune
+def _tune(command: Parser) -> Run:
+    from ingest.command import add_tune_options, tune
 
+    add_tune_options(command)
     return tune
 
 

@@ -12,11 +12,13 @@ from db import engine, migrate
 from db.opening import opened
 from db.read import batch_list
 from db.read.for_ingest import batches
-from db.read.network_titles import network_titles, scopes
+from db.read.for_ingest.detectors import known_networks
+from db.read.network_titles import network_titles
 from db.runs.batch_names import normal_name
 from db.scope import Scope
 from db.vocabulary import ATTACKS, METRICS, PARTITIONS, SCREENINGS
 from ingest.batch import ALL, ANY, RANDOM, Batch
+from ingest.check.tuned import named_networks
 from model.attacks.methods import EVOLUTION, METHODS, SWEEP, all_parameters
 from model.attacks.parameters import Parameter
 from model.data.registry import add_dataset_option
@@ -251,15 +253,22 @@ def say_batch(database: Engine, scope: Scope, batch: Batch, *, all_test: bool = 
             print(batch_list.batch_of(connection, batch_id))
 
 
+def add_tune_options(parser: argparse.ArgumentParser) -> None:
+    """The options of a retuning: which networks, by their names in the database."""
+    help = "only this network of the database: its name, id, or NAME@DATASET (default: all)"
+    parser.add_argument("--network", metavar="NAME", help=help)
+    parser.add_argument("--dataset", metavar="NAME", help="only networks on this data set (default: all)")
+
+
 def tune(options: argparse.Namespace) -> None:
-    """Retune every network of a database, on each of its data sets."""
-    retune(options.database)
+    """Retune the networks of a database that parsed options name."""
+    retune(options.database, options.network, options.dataset)
 
 
-def retune(url: str) -> None:
-    """Retune every network on each of its data sets, and print which.
+def retune(url: str, network: str | None = None, dataset: str | None = None) -> None:
+    """Retune networks on their data sets, and print which; network, dataset: as `named_networks` takes them.
 
-    Raises LookupError if nothing can be tuned.
+    Raises LookupError if nothing can be tuned, or nothing has this name.
     """
     from ingest.retune import retune_network
     from ingest.workers.lease import Turn
@@ -269,12 +278,12 @@ def retune(url: str) -> None:
         with Turn(database) as turn:
             turn.take()
             with database.connect() as connection:
-                known = scopes(connection)
+                networks = named_networks(known_networks(connection), network, dataset)
                 titles = network_titles(connection)
-            tuned = [titles[scope] for scope in known if retune_network(database, scope)]
+            tuned = [titles[one.scope] for one in networks if retune_network(database, one.scope)]
     if not tuned:
         raise LookupError(
             "nothing to tune: it takes adversarial and clean cases in the tuning partition; make them with "
             "`xpixels ingest`"
         )
-    print(f"tuned {len(tuned)} of {len(known)} networks on their data sets: {', '.join(tuned)}")
+    print(f"tuned {len(tuned)} of {len(networks)} networks on their data sets: {', '.join(tuned)}")

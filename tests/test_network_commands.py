@@ -18,6 +18,7 @@ from model.network import checkpoint, cnn, readers, store
 from model.network.architecture import Pixels
 from model.network.build import arrays_of
 from model.network.foreign import Foreign
+from tests.support import fresh_database
 from tests.support.networks import random_network
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
@@ -334,3 +335,22 @@ def test_a_check_finds_its_network_by_name_by_file_and_alone(run, checked, small
         1,
         True,
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["--network", "small-cnn"], 0, "tuned 1 of 1 networks"),
+        (
+            ["--network", "small-cnn@cifar10-sample", "--dataset", "cifar10-sample"],
+            0,
+            "tuned 1 of 1 networks",
+        ),
+        (["--network", "mine"], 1, "--network mine: expected 1 (small-cnn@cifar10-sample, weights "),
+        (["--dataset", "pets"], 1, "--dataset pets: expected 1 (small-cnn@cifar10-sample, weights "),
+    ],
+)
+def test_one_network_is_tuned_again(options, status, said, run, checked, tmp_path):
+    copy = fresh_database.copy_file(checked, tmp_path / "copy.db")
+    given, text = run("tune", "--database", copy, *options)
+    assert (given, said in text) == (status, True), text

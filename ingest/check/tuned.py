@@ -56,7 +56,7 @@ def choose_network(
 
 
 def named_networks(
-    networks: Sequence[KnownNetwork], wanted: str | None, dataset: str | None
+    networks: Sequence[KnownNetwork], wanted: str | None, dataset: str | None = None
 ) -> list[KnownNetwork]:
     """The networks with this id, name or NAME@DATASET, on the data set of this name; None: all.
 
@@ -78,6 +78,11 @@ def named_networks(
 def full_name(network: KnownNetwork) -> str:
     """NAME@DATASET."""
     return f"{network.name}@{network.dataset}"
+
+
+def _shown(network: KnownNetwork) -> str:
+    """The same, but for a function: MODULE:FUNCTION@DATASET would be taken for an address with a password."""
+    return f"{network.name} on {network.dataset}" if ":" in network.name else full_name(network)
 
 
 def tuned_words(on: TunedOn | None) -> str:
@@ -115,6 +120,6 @@ def needs_repairs(detector: TunedDetector) -> bool:
 
 def _listed(networks: Sequence[KnownNetwork]) -> str:
     return ", ".join(
-        f"{one.id} ({full_name(one)}, weights {one.sha256[:12]}, {tuned_words(one.tuned_on)})"
+        f"{one.id} ({_shown(one)}, weights {one.sha256[:12]}, {tuned_words(one.tuned_on)})"
         for one in networks
     )
