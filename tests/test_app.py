@@ -353,32 +353,28 @@ def test_a_page_that_fails_says_so_instead_of_staying_as_it_was(fresh, caplog):
     engine.dispose()
 
 
-# ---- Several networks --------------------------------------------------------------------------------
+# ---- Several data sets --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def twice(fresh):
-    """Two networks of one name: the second, on other images, has the newest case."""
+    """One network on two data sets: the second has the newest case."""
     made = fresh()
     database.fill(made, per_group=2, references=60)
     with made.begin() as connection:
         connection.exec_driver_sql("INSERT INTO datasets VALUES (2, 'other-images', 'a test', '2026')")
-        columns = ["name", "sha256", "description", "test_accuracy", "created_at"]
-        names = ", ".join(columns)
         of_case = "run_id, kind, partition, image_id, true_class, predicted_class, confidence"
         for statement in (
-            f"INSERT INTO networks (id, dataset_id, {names}) SELECT 2, 2, {names} FROM networks WHERE id = 1",
+            "INSERT INTO network_datasets VALUES (1, 2, NULL, '2026')",
             "INSERT INTO classes SELECT 2, class, name FROM classes WHERE dataset_id = 1",
             "INSERT INTO samples (id, dataset_id, split, position, label, image_id) "
             "SELECT 9000, 2, split, position, label, image_id FROM samples "
             "WHERE id = (SELECT min(sample_id) FROM cases WHERE kind = 'clean')",
-            "INSERT INTO layers (network_id, name, kind, position, shape, compared, title, note) "
-            "SELECT 2, name, kind, position, shape, compared, title, note FROM layers WHERE network_id = 1",
-            f"INSERT INTO cases (id, network_id, sample_id, {of_case}) SELECT 900, 2, 9000, {of_case} "
-            "FROM cases WHERE id = (SELECT min(id) FROM cases WHERE kind = 'clean')",
+            f"INSERT INTO cases (id, network_id, dataset_id, sample_id, {of_case}) "
+            f"SELECT 900, 1, 2, 9000, {of_case} FROM cases WHERE id = (SELECT min(id) FROM cases WHERE kind = 'clean')",
         ):
             connection.exec_driver_sql(statement)
-        facets.refresh(connection, Scope(2, 1))
+        facets.refresh(connection, Scope(1, 2))
     return create_app(made)
 
 
@@ -387,21 +383,22 @@ def twice(fresh):
     [
         ("/", "", "other-images", 1),  # of the newest case
         ("/", "?network=1", "cifar10", 8),
-        ("/", "?network=2", "other-images", 1),
+        ("/", "?network=1&dataset=2", "other-images", 1),
+        ("/", "?dataset=1", "cifar10", 8),
         ("/case/1", "", "cifar10", 8),
         ("/case/900", "", "other-images", 1),
-        ("/case/1", "?network=2", "cifar10", 8),  # as one comes from the other one's list
+        ("/case/1", "?network=1&dataset=2", "cifar10", 8),  # as one comes from the other one's list
         ("/detectors", "", "cifar10", 8),  # which alone was evaluated
     ],
 )
-def test_the_header_names_the_network_that_the_page_is_about(twice, pathname, search, dataset, cases):
+def test_the_header_names_the_network_and_the_data_set_that_the_page_is_about(twice, pathname, search, dataset, cases):
     said = text_of(routed(twice, pathname, search)[ids.FACTS]["children"])
     assert f"Dataset {dataset}" in said
     assert f"Cases {cases}" in said
 
 
-def test_where_there_are_several_networks_a_case_and_the_filters_say_which(twice):
+def test_where_there_are_several_data_sets_a_case_and_the_filters_say_which(twice):
     listed = text_of(routed(twice, "/")[ids.PAGE]["children"])
-    for title in ("cifar10-cnn on cifar10 #1", "cifar10-cnn on other-images #2"):
+    for title in ("cifar10-cnn on cifar10 #1", "cifar10-cnn on other-images #1"):
         assert title in listed
     assert "cifar10-cnn on cifar10 #1" in text_of(routed(twice, "/case/1")[ids.PAGE]["children"])

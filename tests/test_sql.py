@@ -260,9 +260,9 @@ def test_an_example_query_runs(database, title):
 
 
 @pytest.mark.parametrize("title", examples())
-def test_an_example_query_tells_the_networks_of_a_database_apart(database, title):
+def test_an_example_query_tells_networks_and_data_sets_apart(database, title):
     columns = set(sql.run(database, examples()[title], limit=1).columns)
-    assert "network_id" in columns or {"network", "dataset"} <= columns
+    assert {"network_id", "dataset_id"} <= columns
 
 
 def test_the_example_queries_show_every_view():
