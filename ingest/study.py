@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from model.data.dataset import Dataset
 
 NEAR_MEDIAN_IMAGES = 96
+PAPER_CASES = 248  # in a partition (paper, section 4.4)
+IMAGES_A_CASE = 16  # test images for each adversarial case of a partition of a set
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Plan:
     """The parameters of a study."""
 
     dataset: str = "cifar10"
-    cases: int = 248  # adversarial ones in each partition of each set, and as many clean ones (paper: 248)
+    # Adversarial ones in each partition of each set, and as many clean ones; None: by the data set's size.
+    cases: int | None = None
     seed: int = 0
     metrics: tuple[str, ...] = tuple(METRICS)
     layers: tuple[str, ...] = (SCALED,)  # compared besides flatten, the dense ones and composed
@@ -61,7 +64,7 @@ class Plan:
         return {
             name: Batch(
                 dataset=self.dataset,
-                cases=self.cases,
+                cases=self.cases or PAPER_CASES,
                 attack=SWEEP.name,
                 targets=targets,
                 seed=self.seed,
@@ -73,10 +76,25 @@ class Plan:
         }
 
     def fitted(self, test: Dataset) -> Plan:
-        """The same plan; where all targets of all images would be too many, with one drawn for each image."""
-        if count_attacks(test) <= MOST_ATTACKS:
-            return self
-        return replace(self, targets=RANDOM)
+        """The plan for a data set: as many cases as its test images allow, up to the paper's 248.
+
+        Two sets with two partitions take 4 adversarial and 4 clean images a case, and not every image falls:
+        a sixteenth of the images leaves enough to choose from. Where all targets of all images would be too
+        many attacks, one is drawn for each image.
+        """
+        cases = self.cases or max(1, min(PAPER_CASES, len(test) // IMAGES_A_CASE))
+        targets = self.targets if count_attacks(test) <= MOST_ATTACKS else RANDOM
+        return replace(self, cases=cases, targets=targets)
+
+    def describe(self, test: Dataset) -> str:
+        """One line about the sizes of a fitted plan."""
+        line = (
+            f"{test.name} has {len(test):,} test images: {self.cases} adversarial and as many clean cases in "
+            f"each partition of each set (the paper: {PAPER_CASES})"
+        )
+        if self.targets == RANDOM:
+            line += f"; one target drawn for each image, as all would be over {MOST_ATTACKS:,} attacks"
+        return line
 
 
 @dataclass(frozen=True)
@@ -86,7 +104,6 @@ class Outcome:
     scope: Scope
     lacking: dict[tuple[str, str, str], int]  # missing cases by set, partition and kind
     evaluated: bool
-    plan: Plan  # as it was fitted to the data set
 
 
 def study(
@@ -116,7 +133,7 @@ def study(
         explain_cases(task, plan.metrics, maps=False)
         attack_near_median(task, _fooled(task), plan.distances)
         done = evaluate_detectors(engine, task.scope, plan.metrics, RULES, REFERENCES)
-    return Outcome(task.scope, lacking, done, plan)
+    return Outcome(task.scope, lacking, done)
 
 
 def _fooled(task: Task) -> list[int]:
@@ -136,7 +153,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=usual.cases,
         metavar="N",
-        help="adversarial cases in each partition of each set, and as many clean ones (default: %(default)s)",
+        help="adversarial cases in each partition of each set, and as many clean ones (default: a sixteenth "
+        f"of the test images, at most the paper's {PAPER_CASES})",
     )
     parser.add_argument("--seed", type=int, default=usual.seed, metavar="N", help="(default: %(default)s)")
     help = "name of its batches, followed by `targeted` and `untargeted` (default: study)"
@@ -165,6 +183,7 @@ def run_options(options: argparse.Namespace) -> Outcome:
     """Run the study that parsed options describe, and print a short summary."""
     from ingest.workers.dask import crew_at
     from model import devices
+    from model.data import registry
 
     usual = Plan()
     plan = Plan(
@@ -178,17 +197,19 @@ def run_options(options: argparse.Namespace) -> Outcome:
     )
     plan.names()  # report an invalid name before any work
     devices.use_all_cores()
+    test = registry.load(plan.dataset, "test")
+    plan = plan.fitted(test)
+    print(plan.describe(test), flush=True)
     database = databases.create(options.database)
     with crew_at(options.scheduler, database) as crew:
         outcome = study(database, plan, weights=options.network, crew=crew)
-    if outcome.plan.targets == RANDOM:
-        print(f"targeted set: one target drawn for each image, as all would be over {MOST_ATTACKS:,} attacks")
-    for batch in outcome.plan.batches().values():
+    for batch in plan.batches().values():
         say_batch(database, outcome.scope, batch)
+    wanted = plan.cases or 0
     for (set_, partition, kind), count in sorted(outcome.lacking.items()):
         print(
-            f"{set_}, {partition}: {plan.cases - count} of {plan.cases} {kind} cases; every image was tried "
-            "(fewer --cases, or the full cifar10, would do)"
+            f"{set_}, {partition}: {wanted - count} of {wanted} {kind} cases; every image was tried "
+            "(fewer --cases, or a data set with more test images, would do)"
         )
     if not outcome.evaluated:
         print("nothing could be evaluated: that takes adversarial and clean cases in the tuning partition")

@@ -4,6 +4,7 @@ import argparse
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from sqlalchemy import select, text
 
@@ -11,6 +12,7 @@ from db import engine as engines
 from db import schema, vocabulary
 from ingest import pipeline, study
 from ingest.study import Plan
+from model.data.dataset import Dataset
 
 PLAN = Plan(
     dataset="cifar10-sample",
@@ -99,6 +101,7 @@ def test_a_study_that_lacks_cases_says_how_many_and_goes_on_with_what_it_has(
     assert outcome.evaluated
     lines = capsys.readouterr().out.splitlines()
     lines = [line for line in lines if not line.startswith("batch ")]
+    assert lines.pop(0).startswith("cifar10-sample has 1,000 test images: 4 adversarial and as many clean")
     assert lines[0].startswith("targeted, validation: 1 of 4 adversarial cases; every image was tried")
     assert lines[1].startswith("untargeted, validation: 1 of 4 adversarial cases")
 
@@ -108,6 +111,20 @@ _whole = study.study
 
 def _short(engine, load, weights):
     return _whole(engine, PLAN, load=load, weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "cases", "targets"),
+    [(10_000, 10, 248, "all"), (359, 10, 22, "all"), (9, 3, 1, "all")],
+)
+def test_the_sizes_of_a_study_follow_the_data_set(images, classes, cases, targets):
+    names = tuple(str(place) for place in range(classes))
+    pictures, labels = np.zeros((images, 2, 2, 1), np.uint8), np.zeros(images, np.int32)
+    test = Dataset("mine", "test", pictures, labels, np.arange(images), names, "made up")
+    plan = study.Plan(dataset="mine").fitted(test)
+    assert (plan.cases, plan.targets) == (cases, targets)
+    assert plan.fitted(test) == plan
+    assert f"{cases} adversarial" in plan.describe(test)
 
 
 def test_more_cases_than_images_are_refused_before_any_work(tmp_path, load):
