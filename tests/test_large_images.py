@@ -187,11 +187,46 @@ def test_medians_are_the_same_however_many_images_are_sorted_together(monkeypatc
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_alike_are_found_in_large_images_too(channels):
+def test_pictures_alike_are_found_in_large_images_too(channels, monkeypatch):
     random = np.random.default_rng(4)
     images = random.integers(0, 256, (6, 70, 90, channels), np.uint8)
     images[4] = images[1] ^ 1  # 1 off everywhere
     found = duplicates.close_pictures(images, None, 10.0)
     assert (found.first.tolist(), found.second.tolist()) == ([1], [4])
     np.testing.assert_allclose(found.distances, [1.0])
-    assert duplicates._thumbnails(images).shape[1] <= duplicates.CELLS**2 * channels
+    thumbnails = duplicates._thumbnails(images)
+    assert thumbnails.shape == (6, 5 * 7 * channels)  # squares of 12 pixels
+    square = images[2, 12:24, 36:48, channels - 1].mean() * 12
+    assert thumbnails.reshape(6, 5, 7, channels)[2, 1, 3, channels - 1] == pytest.approx(square)
+    monkeypatch.setattr(duplicates, "BLOCK_BYTES", 1)
+    np.testing.assert_array_equal(duplicates._thumbnails(images), thumbnails)
+
+
+def test_only_the_best_candidates_of_asked_targets_are_evaluated_in_full():
+    whole = corner_sweep(QUICK, IMAGES, LABELS)
+    others = (LABELS[:, None] + np.arange(1, 4)) % 4
+    targets = others[:, :2].copy()
+    targets[3] = -1
+    found = corner_sweep(QUICK, IMAGES, LABELS, targets=targets)
+    for name in ("margins", "reach", "places"):
+        np.testing.assert_allclose(getattr(found, name), getattr(whole, name), atol=1e-5)
+    known = np.isfinite(found.logits).all(2)
+    assert known.sum(1).tolist() == [3, 3, 3, 1, 3]
+    np.testing.assert_allclose(found.logits[known], whole.logits[known], atol=1e-5)
+    for chosen in (None, targets):
+        one, other = (sweep.as_attacks(IMAGES, LABELS, each, targets=chosen) for each in (found, whole))
+        np.testing.assert_array_equal(one.success, other.success)
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (LABELS, r"targets \(=int64 \(5,\)\) must be integers of shape \(5, T\)"),
+        (np.zeros((5, 1)), r"targets \(=float64 \(5, 1\)\)"),
+        (np.full((5, 1), 4), r"targets must lie in -1\.\.3, not 4\.\.4"),
+    ],
+)
+def test_bad_targets_are_named_in_one_line(targets, message):
+    with pytest.raises(ValueError, match=message):
+        sweep.sweep_stream(QUICK, IMAGES, LABELS, targets=targets)

@@ -43,8 +43,9 @@ def sweep_images(
     shared = {"run_id": run_id, "network_id": task.network_id, **settings, "screened": None}
     began, last = time.perf_counter(), 0.0
     how: dict[str, Any] = {"colors": colors, "stride": stride, "together": together, "edges": edges}
-    for places, found in sweep_stream(task.function, images, labels, **how):
-        others = _targets(labels[places], [items[place][1] for place in places], classes)
+    targets_of = _targets(labels, [aims for _, aims in items], classes)
+    for places, found in sweep_stream(task.function, images, labels, targets=targets_of, **how):
+        others = targets_of[places]
         untargeted, targeted = (
             as_attacks(images[places], labels[places], found, colors=colors, targets=targets, painted=False)
             for targets in (None, others)

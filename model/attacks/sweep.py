@@ -36,7 +36,7 @@ class Sweep(NamedTuple):
     """The results of a sweep of N images; a margin above 0 means that the network is fooled.
 
     Candidates are evaluated by the incremental pass where there is one. The best of all, and the best for
-    each class, are painted and evaluated once more by the plain pass.
+    each class or target, are painted and evaluated once more by the plain pass.
     """
 
     margins: np.ndarray  # (N, H', W') float32, largest over the colors: best other logit - label's logit
@@ -44,7 +44,17 @@ class Sweep(NamedTuple):
     colors: np.ndarray  # (N, H', W') int32, index of the color that reached it
     reach: np.ndarray  # (N, K) float32, largest over all candidates: the class's logit - best other logit
     places: np.ndarray  # (N, 1 + K) int32, place of the best of all, then of each class: see `paint`
-    logits: np.ndarray  # (N, 1 + K, K) float32, of these by the plain pass
+    logits: np.ndarray  # (N, 1 + K, K) float32, of these by the plain pass; NaN where it was not asked for
+
+
+class Inputs(NamedTuple):
+    """The checked arguments of a sweep, see `sweep_stream`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray
+    colors: np.ndarray
+    stride: int
 
 
 def color_grid(levels: int = 2, channels: int = 3) -> np.ndarray:
@@ -74,9 +84,11 @@ def corner_sweep(
     *,
     colors: np.ndarray | None = None,
     stride: int = 1,
+    targets: np.ndarray | None = None,
 ) -> Sweep:
     """Sweep all images; see `sweep_stream` for arguments and errors."""
-    blocks = [part for _, part in sweep_stream(function, images, labels, colors=colors, stride=stride)]
+    stream = sweep_stream(function, images, labels, colors=colors, stride=stride, targets=targets)
+    blocks = [part for _, part in stream]
     return Sweep(*(np.concatenate(field) for field in zip(*blocks, strict=True)))
 
 
@@ -87,6 +99,7 @@ def sweep_stream(
     *,
     colors: np.ndarray | None = None,
     stride: int = 1,
+    targets: np.ndarray | None = None,
     together: int | None = None,
     edges: bool | None = None,
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
@@ -97,6 +110,8 @@ def sweep_stream(
     images (N, H, W, C) uint8, C = 3, or 1 of gray ones; labels (N,) int in [0, K): the class to leave.
     colors (M, C) uint8, by default the eight corners, or black and white; `color_grid` gives finer sets.
     stride: every so manieth row and column is tried, from the first on.
+    targets (N, T) int in [0, K), -1 for none: the classes whose best candidates are evaluated by the plain
+        pass, beside the best of all; by default all classes, which are K plain passes an image.
     together: images per block; by default as `images_together`, and fewer for few images.
     edges: whether to compile separate programs for positions close to an edge, where a pixel reaches less; by
         default for `WORTH_EDGES` images and more, as compiling them takes long.
@@ -114,14 +129,22 @@ def sweep_stream(
     if colors.ndim != 2 or colors.shape[1] != channels or colors.dtype != np.uint8 or not len(colors):
         expected = f"uint8 of shape (M, {channels}), M >= 1"
         raise ValueError(f"colors (={colors.dtype} {colors.shape}) must be {expected}")
-    labels = check_labels(labels, len(images), step.class_count(function, images.shape[1:]))
+    classes = step.class_count(function, images.shape[1:])
+    labels = check_labels(labels, len(images), classes)
     if not len(images):
         raise ValueError("images: expected at least one")
     check_stride(stride)
+    targets = np.tile(np.arange(classes), (len(images), 1)) if targets is None else np.asarray(targets)
+    if targets.ndim != 2 or len(targets) != len(images) or not np.issubdtype(targets.dtype, np.integer):
+        expected = f"integers of shape ({len(images)}, T)"
+        raise ValueError(f"targets (={targets.dtype} {targets.shape}) must be {expected}")
+    if targets.size and not -1 <= targets.min() <= targets.max() < classes:
+        raise ValueError(f"targets must lie in -1..{classes - 1}, not {targets.min()}..{targets.max()}")
     least = together or 1
     together = together or images_together(function, images.shape[1:], len(colors))
     edges = len(images) >= WORTH_EDGES if edges is None else edges
-    return _blocks(function, images, labels, colors, stride, together, least, edges)
+    inputs = Inputs(images, labels, targets, colors, stride)
+    return _blocks(function, inputs, together, least, edges)
 
 
 def pixels_at(shape: tuple[int, ...], places: np.ndarray, colors: np.ndarray) -> np.ndarray:
@@ -153,7 +176,7 @@ def as_attacks(
     """The sweep as an attack: of each image, or of each of its targets (N, T), the best candidate.
 
     Success is decided by the plain pass. Queries are all candidates of the image, generations and
-    seconds are 0. A target of -1 counts as skipped. `colors` as in the sweep.
+    seconds are 0. A target of -1 counts as skipped. `colors` as in the sweep, and targets among its targets.
 
     painted: whether to make the images, which for many targets take much memory; else they are (N, T, 0).
     """
@@ -180,15 +203,9 @@ def as_attacks(
 
 
 def _blocks(
-    function: step.Function,
-    images: np.ndarray,
-    labels: np.ndarray,
-    colors: np.ndarray,
-    stride: int,
-    together: int,
-    least: int,
-    edges: bool,
+    function: step.Function, given: Inputs, together: int, least: int, edges: bool
 ) -> Iterator[tuple[np.ndarray, Sweep]]:
+    images, labels, targets, colors, stride = given
     parts = _parts(function, images.shape[1:3], edges and stride == 1)
 
     def work(copy: step.Function, device: jax.Device, indices: np.ndarray) -> Sweep:
@@ -196,23 +213,31 @@ def _blocks(
         memory = sweep_step.remember(copy, inputs[0])
         found = [sweep_step.positions(copy, memory, *inputs, *part, stride) for part in parts]
         whole = _joined(found, images.shape[1:3], len(colors), parts, stride)
-        return whole._replace(logits=_check(copy, images[indices], whole.places, colors))
+        return whole._replace(logits=_check(copy, images[indices], targets[indices], whole.places, colors))
 
     for indices, found in in_blocks(function, len(images), together, work, least=least):
         yield indices, Sweep(*(field[: len(indices)] for field in found))
 
 
-def _check(function: step.Function, images: np.ndarray, places: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """Logits (N, P, K) of the candidates at places (N, P), by plain passes of a bounded size."""
-    pixels = pixels_at(images.shape[1:], places, colors).reshape(places.size, 1, -1)
-    owners = np.repeat(np.arange(len(images)), places.shape[1])
-    size = min(places.size, most_together(CHECKED, images.shape[1:]))
-    parts = []
-    for first in range(0, places.size, size):
-        some = np.arange(first, first + size) % places.size  # one shape, compiled once
+def _check(
+    function: step.Function, images: np.ndarray, targets: np.ndarray, places: np.ndarray, colors: np.ndarray
+) -> np.ndarray:
+    """Logits (N, 1 + K, K) of the best candidates at places (N, 1 + K), by plain passes of a bounded size.
+
+    NaN where they are for a class that is not among the targets (N, T).
+    """
+    wanted = np.zeros(places.shape, bool)
+    np.put_along_axis(wanted, 1 + targets, True, axis=1)  # -1 is at the best of all, which is always wanted
+    wanted[:, 0] = True
+    owners, columns = np.nonzero(wanted)
+    pixels = pixels_at(images.shape[1:], places[owners, columns][:, None], colors)
+    size = min(len(images) * (1 + targets.shape[1]), most_together(CHECKED, images.shape[1:]))
+    logits = np.full((*places.shape, places.shape[1] - 1), np.nan, np.float32)
+    for first in range(0, len(owners), size):
+        some = np.arange(first, first + size) % len(owners)  # one shape, compiled once
         painted = paint(images[owners[some]], pixels[some])[:, 0]
-        parts.append(np.asarray(step.logits_of(function, painted)))
-    return np.concatenate(parts)[: places.size].reshape(*places.shape, -1)
+        logits[owners[some], columns[some]] = np.asarray(step.logits_of(function, painted))
+    return logits
 
 
 Part = tuple[tuple[int, int], tuple[int, int]]  # rows, then columns, each as (first, last + 1)

@@ -22,7 +22,7 @@ AXES = 64  # dimensions of the first pass
 SAMPLED = 4096  # rows from which the axes are computed
 ROUNDS = 3  # of computing them
 CELL = 4  # pixels, least side of the squares whose means make a thumbnail
-CELLS = 16  # of these squares along the longer side, at most
+CELLS = 8  # of these squares along the longer side, about
 BLOCK_BYTES = 2**25  # of the first pass's float32 table at a time, and of float64 rows measured in full
 USUAL = 4096  # numbers in a row or image; of longer ones fewer are measured at a time
 
@@ -155,10 +155,13 @@ def _thumbnails(images: np.ndarray) -> np.ndarray:
     count, height, width, channels = images.shape
     cell = min(max(CELL, -(-max(height, width) // CELLS)), height, width)
     down, across = height // cell, width // cell
-    whole = images[:, : down * cell, : across * cell]
-    sums = whole.reshape(count, down, cell, across, cell, channels).sum(axis=(2, 4), dtype=np.int64)
-    means: np.ndarray = sums.reshape(count, -1) / cell
-    return means
+    thumbnails = np.empty((count, down * across * channels))
+    step = max(1, BLOCK_BYTES // images[0].size)
+    for start in range(0, count, step):
+        whole = images[start : start + step, : down * cell, : across * cell]
+        squares = whole.reshape(-1, down, cell, across, cell, channels).sum(axis=(2, 4), dtype=np.int64)
+        thumbnails[start : start + step] = squares.reshape(len(whole), -1) / cell
+    return thumbnails
 
 
 def _projected(rows: np.ndarray, others: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
