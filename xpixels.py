@@ -210,7 +210,7 @@ def _run_demo(options: argparse.Namespace) -> None:
             require_password(listening, options.host, read_password(options.password_file))
     batch = replace(DEMO, dataset=options.dataset)
     print(explain(batch), flush=True)
-    run(options.database, batch, options.network, usual_name=NAME)
+    run(options.database, batch, weights=options.network, usual_name=NAME)
     if not options.no_serve:
         # The server replaces this process: it never loads JAX, and what the attacks used is freed.
         sys.stdout.flush()
