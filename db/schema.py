@@ -43,6 +43,7 @@ from db.tables.evidence import (
     original_activations,
     original_neighbors,
     originals,
+    transfers,
 )
 from db.tables.facets import case_facets, detector_decisions, facet_cells, saved_views
 from db.tables.repairs import repairs
@@ -68,6 +69,7 @@ from db.views.evidence import (
     roc_curve,
 )
 from db.views.likeness import hubs, near_duplicates
+from db.views.networks import network_results, transfer_matrix
 from db.views.sweeps import case_repairs, near_median_attacks, vulnerability
 from db.views.totals import attack_matrix, attack_positions, class_accuracy, confusion_matrix
 
@@ -112,6 +114,7 @@ __all__ = [
     "near_median_attacks",
     "neighbors",
     "network_datasets",
+    "network_results",
     "networks",
     "now",
     "operating_points",
@@ -128,6 +131,8 @@ __all__ = [
     "samples",
     "saved_views",
     "searches",
+    "transfer_matrix",
+    "transfers",
     "tuning_points",
     "views",
     "vulnerability",

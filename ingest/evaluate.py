@@ -51,6 +51,7 @@ def run_options(options: argparse.Namespace) -> None:
         return
     from ingest import record
     from ingest.stages.predictions import write_missing_predictions
+    from ingest.stages.transfer import write_missing_transfers
 
     with Turn(database) as turn:
         turn.take()
@@ -58,6 +59,9 @@ def run_options(options: argparse.Namespace) -> None:
             dataset_id = record.register_dataset(connection, test)
             scope = record.register_network(connection, loaded, dataset_id)
         write_missing_predictions(database, scope, test, logits)
+        transferred = write_missing_transfers(database, scope, loaded.network)
+    if transferred:
+        print(f"{transferred} adversarial cases of other networks evaluated, too", file=sys.stderr)
     both = f"network_id = {scope.network_id} and dataset_id = {scope.dataset_id}"
     print(f'by class: xpixels sql "select * from class_accuracy where {both}"')
 

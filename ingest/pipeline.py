@@ -33,6 +33,7 @@ from ingest.stages.predictions import predict_split
 from ingest.stages.reference import build_reference
 from ingest.stages.repair import repair_cases
 from ingest.stages.sweep import map_cases
+from ingest.stages.transfer import write_missing_transfers
 from ingest.task import Crew, Task
 from ingest.workers.lease import Turn
 from ingest.workers.local import Alone
@@ -166,6 +167,7 @@ def explain_cases(
     find_neighbors(engine, scope, metrics, task.checkpoint.network, share=share_searches(task))
     tuned = tuning.tune(engine, scope, metrics, RULES)
     evaluate_detectors(engine, scope, metrics, RULES)
+    write_missing_transfers(engine, scope, task.checkpoint.network)
     return tuned
 
 

@@ -74,6 +74,20 @@ attack_images = Table(
     reference("image_id", "images.id", index=True),
 )
 
+# What another network predicts for an adversarial case: whether the attack transfers to it.
+transfers = Table(
+    "transfers",
+    metadata,
+    reference("case_id", "cases.id", owned=True, primary_key=True),  # adversarial, made for another network
+    reference("network_id", "networks.id", owned=True, primary_key=True, index=True),  # that predicts it here
+    reference("run_id", "runs.id", index=True),
+    integer("predicted_class"),
+    number("confidence"),  # softmax probability of the predicted class, [0, 1]
+    check("predicted_class", "predicted_class >= 0"),
+    check("confidence", "confidence BETWEEN 0 AND 1"),
+    sqlite_with_rowid=False,
+)
+
 # Two samples that look alike to the network or pixel by pixel, by generous limits: a query can be stricter.
 near_duplicate_pairs = Table(
     "near_duplicate_pairs",

@@ -17,6 +17,7 @@ from ingest.record.networks import (
 from ingest.record.predictions import write_predictions
 from ingest.record.reference import write_near_duplicates, write_reference_samples
 from ingest.record.samples import make_image_rows, write_images, write_kept_samples, write_samples
+from ingest.record.transfers import write_transfers
 
 __all__ = [
     "NewCase",
@@ -44,4 +45,5 @@ __all__ = [
     "write_repairs",
     "write_samples",
     "write_scores",
+    "write_transfers",
 ]

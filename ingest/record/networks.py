@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from db.vocabulary import SINGLE_KINDS
 from model.data.dataset import Dataset
 from model.network.architecture import COMPOSED, SCALED, Architecture
 from model.network.checkpoint import Checkpoint
+from model.network.summary import parameter_count
 
 
 def register_dataset(connection: Connection, dataset: Dataset) -> int:
@@ -23,7 +25,16 @@ def register_dataset(connection: Connection, dataset: Dataset) -> int:
 
 
 def register_dataset_named(connection: Connection, name: str, source: str, class_names: Sequence[str]) -> int:
-    """The same, for a data set that is not loaded as a whole."""
+    """The same, for a data set that is not loaded as a whole.
+
+    Raises ValueError if the database has other content under this name, as after `xpixels data remove`.
+    """
+    known = connection.scalar(select(datasets.c.source).where(datasets.c.name == name))
+    if known is not None and _content(known) != _content(source) and _content(known) and _content(source):
+        raise ValueError(
+            f"data set {name}: the database has other content under this name ({known}): add yours under "
+            "another name with `xpixels data add`, or take another database"
+        )
     facts = {"source": source, "created_at": now()}
     dataset_id = write.ensure(connection, datasets, {"name": name}, facts)
     names = enumerate(class_names)
@@ -33,13 +44,20 @@ def register_dataset_named(connection: Connection, name: str, source: str, class
     return dataset_id
 
 
+def _content(source: str) -> str | None:
+    """The digest in the words about a data set of the user's own; None of a built-in one."""
+    match = re.search(r"SHA-256 ([0-9a-f]{12})", source)
+    return match[1] if match else None
+
+
 def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id: int) -> Scope:
     """The network together with the data set; each is written if it is new, the network with its layers.
 
     Until it is measured, the accuracy is what the file tells of this data set, if anything.
     """
     architecture = checkpoint.network.architecture
-    facts = {"name": architecture.name, "description": checkpoint.description, "created_at": now()}
+    described = {**checkpoint.description, **_size(architecture)}
+    facts = {"name": architecture.name, "description": described, "created_at": now()}
     network_id = write.ensure(connection, networks, {"sha256": checkpoint.sha256}, facts)
     write.insert_missing(connection, layers, _make_layer_rows(network_id, architecture))
     scope = Scope(network_id, dataset_id)
@@ -74,6 +92,14 @@ def compare_layers(
             changed += connection.execute(update(layers).where(named).values(compared=True)).rowcount
     for scope in _untuned(connection, network_id) if changed else ():
         facets.refresh(connection, scope)
+
+
+def _size(architecture: Architecture) -> dict[str, int]:
+    """Parameters, and multiply-adds of a pass; nothing of a function, whose layers are not known."""
+    try:
+        return {"parameters": parameter_count(architecture), "multiply_adds": architecture.multiply_adds()}
+    except ValueError:
+        return {}
 
 
 def _untuned(connection: Connection, network_id: int) -> list[Scope]:

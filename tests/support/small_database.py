@@ -322,6 +322,8 @@ ROWS = {
     "original_activations": [
         {"case_id": 1, "layer_id": LAYERS["dense"], "shape": [4], "encoding": "raw", "data": b"12345678"}
     ],
+    # Of the network itself, as there is no other.
+    "transfers": [{"case_id": 1, "network_id": 1, "run_id": 1, "predicted_class": DOG, "confidence": 0.75}],
     "original_neighbors": [neighbor(case, "dense", 1, 2, 1.5) for case in (1, 3)],
     "attack_images": [{"attack_id": 5, "image_id": 9}],
     "near_duplicate_pairs": [

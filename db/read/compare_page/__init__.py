@@ -1,0 +1,1 @@
+"""Read queries of the page with two networks side by side on the same images."""
