@@ -36,12 +36,9 @@ def write_images(connection: Connection, image_rows: Sequence[Row]) -> list[int]
     """Write missing images; returns the id of each. Equal pixels share one row.
 
     They are written in the order of their digests, so that two workers with the same images do not deadlock.
-    Raises LookupError where an image of another size has the same bytes: of blank ones that may be.
     """
     write.insert_missing(connection, images, sorted(image_rows, key=itemgetter("sha256")))
-    identity = ("sha256", "height", "width")
-    keys = [tuple(row[name] for name in identity) for row in image_rows]
-    return write.ids_by_key(connection, images, identity, keys)
+    return write.ids_by_key(connection, images, ("sha256",), [(row["sha256"],) for row in image_rows])
 
 
 def write_samples(
