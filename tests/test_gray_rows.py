@@ -43,18 +43,23 @@ def test_attacks_on_gray_images_come_out_of_the_database_as_they_went_in(fresh, 
     loaded = Checkpoint(random_network(TINY, np.random.default_rng(0)), "0" * 64, {"test_accuracy": 0.5})
     with writing(engine) as connection:
         dataset_id = record.register_dataset(connection, part)
-        network_id = record.register_network(connection, loaded, dataset_id)
-    with stage(engine, "attack", network_id, {}) as run_id, writing(engine) as connection:
-        shared = {"run_id": run_id, "network_id": network_id, **settings, "screened": None}
+        scope = record.register_network(connection, loaded, dataset_id)
+    with stage(engine, "attack", scope, {}) as run_id, writing(engine) as connection:
+        shared = {"run_id": run_id, "network_id": scope.network_id, **settings, "screened": None}
         pairs = [(index, None) for index in range(N)]
         written = record.write_attacks(connection, dataset_id, part, shared, pairs, result)
-        same = {"run_id": run_id, "network_id": network_id, "variant": settings["variant"], "queries": 60}
+        same = {
+            "run_id": run_id,
+            "network_id": scope.network_id,
+            "variant": settings["variant"],
+            "queries": 60,
+        }
         record.write_maps(connection, same | {"seconds": 0.0}, written.sample_ids, found, part.labels)
     with engine.connect() as connection:
         pixels = connection.execute(select(schema.attack_pixels).order_by("attack_id")).all()
         files = connection.scalars(select(schema.images.c.png).order_by(schema.images.c.id)).all()
         maps = connection.execute(select(schema.vulnerability_maps)).all()
-        known = known_attacks(connection, network_id, settings)
+        known = known_attacks(connection, scope, settings)
     np.testing.assert_array_equal(np.sort([decode_png(png) for png in files], 0), np.sort(IMAGES, 0))
     assert {row.variant for row in maps} == {"grays-2"}
     for row, image in zip(pixels, IMAGES, strict=True):

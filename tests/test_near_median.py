@@ -144,10 +144,8 @@ def task(fresh):
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
     with writing(engine) as connection:
         dataset_id = record.register_dataset(connection, test)
-        network_id = record.register_network(connection, loaded, dataset_id)
-    return Task(
-        engine, network_id, dataset_id, loaded, test, lambda: test, Alone(), BUNDLED, evaluation="incremental"
-    )
+        scope = record.register_network(connection, loaded, dataset_id)
+    return Task(engine, *scope, loaded, test, lambda: test, Alone(), BUNDLED, evaluation="incremental")
 
 
 def all_rows(task, table):
