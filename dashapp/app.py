@@ -19,12 +19,12 @@ from dashapp.http.password import add_doors
 from dashapp.http.routes import register_routes
 from dashapp.http.snapshot import Moments, Writer
 from dashapp.http.unavailable import DATABASE, add_database_check
-from dashapp.pages import case, cases, detectors
+from dashapp.pages import case, cases, compare, detectors, networks
 from dashapp.shell import APP_NAME, register_shell, shell
 
 # The pages in menu order, the home page first; dashapp/router.py lists what each must export. The router, the
 # menu, titles, callbacks and the status of a first response are derived from this tuple.
-PAGES = (cases, detectors, case)
+PAGES = (cases, detectors, networks, compare, case)
 
 # theme.js is loaded in <head>, before the first paint; Dash would load it after the body.
 INDEX = """<!DOCTYPE html>

@@ -131,3 +131,12 @@ DETECTORS_K = "detectors-k"  # dcc.Graph: its accuracy against k
 def detector_link(part: str, value: str) -> dict[str, str]:
     """A control of the detectors' page: a filter's value, a column to sort by, a detector to show."""
     return {"type": "detector-link", "part": part, "value": value}
+
+
+# The networks' page, and two networks side by side.
+NETWORKS_FIND = "networks-find"  # field: words of names
+
+
+def network_link(part: str, value: str) -> dict[str, str]:
+    """A control of these pages: a column to sort by, a network or images to compare."""
+    return {"type": "network-link", "part": part, "value": value}

@@ -17,6 +17,27 @@ from db.read.case_list.options import CaseOptions, LayerOption
 from db.read.case_list.query import PAGE_SIZE, SORTS, CaseQuery, Order, Range, case_query
 from db.read.case_list.rows import ListedCase, ListedDecision, ListedPixel
 from db.read.chosen_scope import NetworkOption
+from db.read.compare_page.answers import (
+    NEAR,
+    SameAttacks,
+    Table,
+    Transfer,
+    read_right_answers,
+    read_same_attacks,
+    read_transfers,
+)
+from db.read.compare_page.maps import (
+    Agreement,
+    ComparedImage,
+    SidePicture,
+    SweptPair,
+    chosen_pairs,
+    count_fallen,
+    read_agreement,
+    read_images,
+    read_swept_pairs,
+)
+from db.read.compare_page.query import DIFFER, PAGE_IMAGES, SHOWN, CompareQuery, compare_query
 from db.read.detector_page.evidence import (
     CurvePoint,
     DetectorRow,
@@ -43,6 +64,16 @@ from db.read.detector_page.query import (
     evidence_query,
 )
 from db.read.for_ingest.images import image_png
+from db.read.networks_page.query import NETWORK_SORTS, NetworksQuery, networks_query
+from db.read.networks_page.results import (
+    BestDetector,
+    NetworkDetector,
+    NetworkResult,
+    export_network_results,
+    exported_network_columns,
+    read_network_results,
+)
+from db.read.networks_page.share import measured_share
 from db.read.one_case.annotations import CaseAnnotations, TagCount, case_annotations, tag_counts
 from db.read.one_case.case import case_activations, case_decisions, case_detail, case_neighbors
 from db.read.one_case.maps import PixelMap, RepairMaps, original_activation, repair_maps, vulnerability_map
@@ -85,9 +116,16 @@ from db.read.refusal import QueryError
 
 __all__ = [
     "ANY",
+    "DIFFER",
     "EVIDENCE_SORTS",
+    "NEAR",
+    "NETWORK_SORTS",
+    "PAGE_IMAGES",
     "PAGE_SIZE",
+    "SHOWN",
     "SORTS",
+    "Agreement",
+    "BestDetector",
     "CaseActivation",
     "CaseAnnotations",
     "CaseAttack",
@@ -103,6 +141,8 @@ __all__ = [
     "CasePlace",
     "CaseQuery",
     "CaseScore",
+    "CompareQuery",
+    "ComparedImage",
     "CurvePoint",
     "DetectorOption",
     "DetectorRow",
@@ -117,7 +157,10 @@ __all__ = [
     "ListedDecision",
     "ListedPixel",
     "Measure",
+    "NetworkDetector",
     "NetworkOption",
+    "NetworkResult",
+    "NetworksQuery",
     "Order",
     "Outcomes",
     "Overview",
@@ -129,8 +172,13 @@ __all__ = [
     "Question",
     "Range",
     "RepairMaps",
+    "SameAttacks",
     "ScoreDecision",
+    "SidePicture",
+    "SweptPair",
+    "Table",
     "TagCount",
+    "Transfer",
     "Tuned",
     "WhatIf",
     "case_activations",
@@ -143,6 +191,9 @@ __all__ = [
     "case_neighbors",
     "case_original",
     "case_query",
+    "chosen_pairs",
+    "compare_query",
+    "count_fallen",
     "curves_question",
     "divergence_question",
     "evidence_by_k",
@@ -151,7 +202,9 @@ __all__ = [
     "evidence_query",
     "evidence_summary",
     "export_cases",
+    "export_network_results",
     "exported_columns",
+    "exported_network_columns",
     "fact_question",
     "facts",
     "flips",
@@ -159,13 +212,22 @@ __all__ = [
     "k_question",
     "list_cases",
     "list_sql",
+    "measured_share",
     "neighbor_cases",
+    "networks_query",
     "original_activation",
     "overview",
     "pair_parts",
     "pair_places",
     "pair_sample",
     "random_case",
+    "read_agreement",
+    "read_images",
+    "read_network_results",
+    "read_right_answers",
+    "read_same_attacks",
+    "read_swept_pairs",
+    "read_transfers",
     "reference_blocks",
     "reference_count",
     "repair_maps",

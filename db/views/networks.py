@@ -7,10 +7,27 @@ from sqlalchemy import BigInteger, Double, Integer, Text
 
 from db.tables.columns import view
 
-# Images swept for what they show, not those swept only for the map of an attack that was already known to
-# succeed: a sample of the images that the network gets right. An image falls if some position and color of
-# any set fools the network.
-_SWEPT = """
+# Which images count: a batch leaves out images that earlier ones made cases of, so after another kind of
+# attack it meets those that have withstood it. Batches of the same method as the first one together leave out
+# none that they tried: a sample of the images that the network gets right. The stage that attacks every image
+# leaves out none, either.
+_UNBIASED = "runs.stage = 'attack all' OR made.method = first.method"
+
+
+def _first_batch(of: str) -> str:
+    """Joins of the run of a row of the table, its batch, and the first batch of network and data set."""
+    return f"""JOIN runs ON runs.id = {of}.run_id
+        LEFT JOIN batches AS made ON made.id = runs.batch_id
+        LEFT JOIN batches AS first ON first.id = (
+            SELECT MIN(batches.id)
+            FROM batches
+            WHERE batches.network_id = {of}.network_id AND batches.dataset_id = samples.dataset_id
+        )"""
+
+
+# An image falls if some position and color of any set fools the network. Clean cases of the first batch were
+# chosen before any attack, so they count whatever they were swept for.
+_SWEPT = f"""
     SELECT
         one.network_id, one.dataset_id, COUNT(*) AS images, SUM(one.fallen) AS fallen,
         AVG(one.positions) AS positions, AVG(one.share) AS share
@@ -25,18 +42,19 @@ _SWEPT = """
             ) AS share
         FROM vulnerability_maps
         JOIN samples ON samples.id = vulnerability_maps.sample_id
-        JOIN runs ON runs.id = vulnerability_maps.run_id
+        {_first_batch("vulnerability_maps")}
         LEFT JOIN cases
             ON cases.network_id = vulnerability_maps.network_id AND cases.dataset_id = samples.dataset_id
-            AND cases.sample_id = samples.id
-        WHERE runs.stage <> 'sweep' OR cases.kind = 'clean'
+            AND cases.sample_id = samples.id AND cases.kind = 'clean'
+        LEFT JOIN runs AS chosen ON chosen.id = cases.run_id
+        WHERE {_UNBIASED} OR chosen.batch_id = first.id
         GROUP BY vulnerability_maps.network_id, samples.dataset_id, samples.id
     ) AS one
     GROUP BY one.network_id, one.dataset_id"""
 
 # Untargeted attacks of one pixel by differential evolution, without a sweep before them, of the largest
 # budget that was used.
-_EVOLVED = """
+_EVOLVED = f"""
     SELECT
         one.network_id, one.dataset_id, one.budget, COUNT(*) AS images, SUM(one.fallen) AS fallen
     FROM (
@@ -46,7 +64,8 @@ _EVOLVED = """
             MAX(attacks.budget) OVER (PARTITION BY attacks.network_id, samples.dataset_id) AS largest
         FROM attacks
         JOIN samples ON samples.id = attacks.sample_id
-        WHERE attacks.method = 'differential-evolution' AND attacks.target_class IS NULL
+        {_first_batch("attacks")}
+        WHERE ({_UNBIASED}) AND attacks.method = 'differential-evolution' AND attacks.target_class IS NULL
             AND attacks.pixel_count = 1 AND attacks.screened IS NULL
         GROUP BY attacks.network_id, samples.dataset_id, attacks.sample_id, attacks.budget
     ) AS one

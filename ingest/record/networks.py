@@ -59,6 +59,7 @@ def register_network(connection: Connection, checkpoint: Checkpoint, dataset_id:
     described = {**checkpoint.description, **_size(architecture)}
     facts = {"name": architecture.name, "description": described, "created_at": now()}
     network_id = write.ensure(connection, networks, {"sha256": checkpoint.sha256}, facts)
+    _add_size(connection, network_id, architecture)
     write.insert_missing(connection, layers, _make_layer_rows(network_id, architecture))
     scope = Scope(network_id, dataset_id)
     if connection.execute(select(network_datasets).where(scope.of(network_datasets))).first() is None:
@@ -100,6 +101,14 @@ def _size(architecture: Architecture) -> dict[str, int]:
         return {"parameters": parameter_count(architecture), "multiply_adds": architecture.multiply_adds()}
     except ValueError:
         return {}
+
+
+def _add_size(connection: Connection, network_id: int, architecture: Architecture) -> None:
+    """Add its size to a network from before version 0.7."""
+    known = connection.execute(select(networks.c.description).where(networks.c.id == network_id)).scalar_one()
+    if "parameters" not in known and (size := _size(architecture)):
+        change = update(networks).where(networks.c.id == network_id)
+        connection.execute(change.values(description={**known, **size}))
 
 
 def _untuned(connection: Connection, network_id: int) -> list[Scope]:

@@ -50,7 +50,8 @@ class CompareQuery:
 def compare_query(connection: Connection, search: str) -> CompareQuery | None:
     """Read a query string and check it against the database; without names, the first pair there is.
 
-    None: no data set has two networks. Raises `QueryError` for an invalid name, value or repetition.
+    None: there is no other network on the data set. Raises `QueryError` for an invalid name, value or
+    repetition.
     """
     fields: dict[str, str] = {}
     for name, value in read_fields(search):
@@ -59,11 +60,13 @@ def compare_query(connection: Connection, search: str) -> CompareQuery | None:
         if name in fields:
             raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
         fields[name] = value
-    options = comparable(network_options(connection))
-    if not options:
+    known = network_options(connection)
+    options = comparable(known)
+    of_dataset = _having(known, "dataset", "data set", fields.get("dataset"))
+    named = _having(of_dataset, "id", "network", fields.get("network"))
+    first = next((one for one in named if one in options), None)
+    if first is None:
         return None
-    firsts = _having(options, "dataset", "data set", fields.get("dataset"))
-    first = _having(firsts, "id", "network", fields.get("network"))[0]
     others = [one for one in options if one.dataset_id == first.dataset_id and one.id != first.id]
     second = _having(others, "id", "other network", fields.get("other"))[0]
     show, page = fields.get("show", DIFFER), fields.get("page", "1")
@@ -91,7 +94,7 @@ def _having(
         return str(one.dataset_id if name == "dataset" else one.id)
 
     fitting = [one for one in options if text is None or number(one) == text]
-    if not fitting:
+    if text is not None and not fitting:
         allowed = tuple(dict.fromkeys(number(one) for one in options))
         raise QueryError(f"The address asks for {title} '{text}', which is not there to compare", allowed)
     return fitting

@@ -75,7 +75,7 @@ class NetworkResult:
     def value(self, sort: str) -> Any:
         """The value to sort by; None comes last."""
         plain: dict[str, Any] = {"network": self.network.casefold(), "dataset": self.dataset.casefold()}
-        plain |= {"parameters": self.parameters, "positions": self.position_share, "rate": self.rate}
+        plain |= {"positions": self.position_share, "rate": self.rate}
         if sort in plain:
             return plain[sort]
         if sort == "run":
