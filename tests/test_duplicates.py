@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, insert, select, update
 from db import schema
 from db.engine import writing
 from db.read.for_ingest import batches, likeness, stored_activations
+from db.scope import Scope
 from ingest import record
 from ingest.stages import duplicates, reference
 from ingest.task import Task
@@ -176,11 +177,10 @@ def task(fresh, training):
     loaded = Checkpoint(NETWORK, "0" * 64, {"test_accuracy": 0.9})
     with writing(engine) as connection:
         dataset_id = record.register_dataset(connection, test)
-        network_id = record.register_network(connection, loaded, dataset_id)
+        scope = record.register_network(connection, loaded, dataset_id)
     return Task(
         engine,
-        network_id,
-        dataset_id,
+        *scope,
         loaded,
         test,
         lambda: training,
@@ -252,15 +252,15 @@ def test_other_training_images_than_the_reference_sets_are_refused(task, trainin
         duplicates.find_duplicates(task, fewer)
     assert "\n" not in str(error.value)
     with task.engine.connect() as connection:
-        assert not batches.stage_done(connection, task.network_id, duplicates.STAGE)
+        assert not batches.stage_done(connection, task.scope, duplicates.STAGE)
 
 
 def test_repeated_references_are_left_out_by_either_distance(task, training):
     reference.build_reference(task)
     with writing(task.engine) as connection:
         (test_id,) = task.write_samples(connection, [0])
-        samples = [sample_id for sample_id, _ in likeness.reference_places(connection, task.network_id)][:5]
-        references = stored_activations.reference_ids(connection, task.network_id)[:5].tolist()
+        samples = [sample_id for sample_id, _ in likeness.reference_places(connection, task.scope)][:5]
+        references = stored_activations.reference_ids(connection, task.scope)[:5].tolist()
         pairs = [
             (test_id, samples[0], 0.02, 90.0),
             (test_id, samples[1], 0.5, 15.0),
@@ -270,18 +270,19 @@ def test_repeated_references_are_left_out_by_either_distance(task, training):
         names = ("sample_id", "other_sample_id", "activation_distance", "pixel_distance")
         connection.execute(
             insert(schema.near_duplicate_pairs),
-            [{"network_id": task.network_id, **dict(zip(names, pair, strict=True))} for pair in pairs],
+            [{**task.scope._asdict(), **dict(zip(names, pair, strict=True))} for pair in pairs],
         )
 
         def left_out(*limits):
-            found = likeness.near_duplicate_references(connection, task.network_id, *limits)
+            found = likeness.near_duplicate_references(connection, task.scope, *limits)
             return [place for place, reference in enumerate(references) if reference in found]
 
         assert left_out(0.04, 0.0) == [0, 3]
         assert left_out(0.0, 15.0) == [1]
         assert left_out(0.05, 15.0) == [0, 1, 3, 4]
         assert left_out() == [0, 1, 3]
-        assert likeness.near_duplicate_references(connection, task.network_id + 1, 2.0, 255.0) == set()
+        other = Scope(task.network_id + 1, task.dataset_id)
+        assert likeness.near_duplicate_references(connection, other, 2.0, 255.0) == set()
 
 
 def test_hubs_are_far_above_all_references_those_that_are_never_near_included(fresh):
@@ -301,8 +302,8 @@ def test_hubs_are_far_above_all_references_those_that_are_never_near_included(fr
             for some in (counts, counts[counts > 0])
         )
         assert hubs != without_zeros  # so that the difference shows
-        assert likeness.hub_references(connection, 1, layer, metric) == hubs
-        assert likeness.hub_references(connection, 1, layer, "manhattan") == set()
+        assert likeness.hub_references(connection, Scope(1, 1), layer, metric) == hubs
+        assert likeness.hub_references(connection, Scope(1, 1), layer, "manhattan") == set()
 
 
 def test_what_is_all_different_makes_no_pair():

@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from db import schema, vocabulary
 from db.commands import upkeep
 from db.read.for_ingest import evaluated, stored_activations
+from db.scope import Scope
 from ingest import pipeline, rows
 from ingest.stages.evaluation import evaluate_detectors
 from ingest.stages.neighbors import find_neighbors
@@ -19,7 +20,7 @@ from tests.support import ingested_batch
 
 BATCH = ingested_batch.BATCH
 COMPARED = ("flatten", "dense", "logits")
-NETWORK = 1
+SCOPE = Scope(1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_the_original_of_an_attacked_case_is_its_image_before_the_attack(ingeste
     ids, images = original_images(ingested)
     logits = predict(network, images).astype(float)
     with ingested.connect() as connection:
-        originals = evaluated.case_originals(connection, NETWORK)
+        originals = evaluated.case_originals(connection, SCOPE)
         truth = dict(map(tuple, connection.execute(select(schema.cases.c.id, schema.cases.c.true_class))))
     assert originals.case_ids.tolist() == ids
     assert originals.predicted.tolist() == [truth[id_] for id_ in ids]  # only what was right was attacked
@@ -157,7 +158,7 @@ def test_every_detector_is_evaluated_and_none_twice(copy):
     assert counts["dense euclidean total"] == 6  # three ways of choosing k
     assert counts["dense euclidean max-class"] == 4
     before = _runs(copy)
-    assert evaluate_detectors(copy, NETWORK, BATCH.metrics, vocabulary.RULES)
+    assert evaluate_detectors(copy, SCOPE, BATCH.metrics, vocabulary.RULES)
     assert _runs(copy) == before
 
 
@@ -183,7 +184,7 @@ def test_more_cases_keep_every_metric_and_evaluation_up_to_date(copy, again):
     again(metrics=("cosine",))
     again(cases=3)
     with copy.connect() as connection:
-        cases = len(evaluated.evaluated_cases(connection, NETWORK).ids)
+        cases = len(evaluated.evaluated_cases(connection, SCOPE).ids)
         counted = connection.execute(
             text(
                 "SELECT DISTINCT metric, SUM(tp + fp + tn + fn) OVER (PARTITION BY detector, how_chosen) "
@@ -219,7 +220,7 @@ def test_a_scaled_composed_layer_gives_each_part_the_same_weight(copy, again, ne
     again(layers=("composed-scaled",))
     with copy.connect() as connection:
         references = {
-            name: rows.decode_activations(stored_activations.reference_blobs(connection, NETWORK, layer_id))
+            name: rows.decode_activations(stored_activations.reference_blobs(connection, SCOPE, layer_id))
             for layer_id, name in connection.execute(select(schema.layers.c.id, schema.layers.c.name))
             if name in COMPARED
         }
@@ -248,7 +249,7 @@ def test_a_conv_layer_is_compared_on_request(copy, again, network, capsys):
         np.testing.assert_allclose([d for _, d in found[id_]], np.sort(row)[:50], rtol=1e-2)
     assert len(stored(copy, schema.neighbors, "conv2")) == 8
     capsys.readouterr()
-    find_neighbors(copy, NETWORK, ("cosine",))  # no network at hand
+    find_neighbors(copy, SCOPE, ("cosine",))  # no network at hand
     assert "conv2 take the network" in capsys.readouterr().err
     assert stored(copy, schema.neighbors, "conv2", "cosine") == {}
     assert len(stored(copy, schema.neighbors, "dense", "cosine")) == 8
