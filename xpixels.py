@@ -348,10 +348,10 @@ def _run_study(options: argparse.Namespace) -> None:
 
     if options.report:
         require_folder(options.report)  # before an hour's work
-    run_options(options)
+    scope = run_options(options).scope
     if options.report:
         with opened(options.database, read_only=True) as database:
-            print("\n".join(map(str, write_report(database, options.report))))
+            print("\n".join(map(str, write_report(database, options.report, scope))))
 
 
 def _check(command: Parser) -> Run:

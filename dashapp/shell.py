@@ -7,15 +7,14 @@ from urllib.parse import quote
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from sqlalchemy import Engine
 
-import db.read
 from dashapp import ids
 from dashapp.http.snapshot import Moments
 from dashapp.http.unavailable import reason
 from dashapp.keys import keys_button
 from dashapp.pages import not_found
 from dashapp.router import NUMBER, Page, Visit, draw_page, find_place
-from dashapp.words.decisions import percent
-from db.scope import Scope
+from dashapp.scope_menu import scope_menu
+from db.read import header as read_header
 
 APP_NAME = "Explainable Pixels"
 
@@ -35,12 +34,19 @@ def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
                 className="app-header row",
                 children=[
                     dcc.Link(
-                        [html.Img(src=app.get_asset_url("mark.svg"), alt="", className="app-mark"), APP_NAME],
+                        [
+                            html.Img(src=app.get_asset_url("mark.svg"), alt="", className="app-mark"),
+                            html.Span(APP_NAME),
+                        ],
                         href=app.get_relative_path("/"),
                         className="app-name row",
                     ),
                     html.Nav(menu(app, pages), id=ids.NAV, className="app-nav", **{"aria-label": "Main"}),
-                    html.Dl(network_facts(engine), id=ids.FACTS, className="app-facts small"),
+                    html.Div(
+                        scope_menu(read_header(engine), app.get_relative_path("/")),
+                        id=ids.FACTS,
+                        className="app-facts small",
+                    ),
                     html.Label("Go to case number", htmlFor=ids.GO_TO_CASE, className="visually-hidden"),
                     dcc.Input(
                         id=ids.GO_TO_CASE,
@@ -62,29 +68,18 @@ def shell(app: Dash, engine: Engine, pages: Sequence[Page]) -> html.Div:
     )
 
 
-def network_facts(engine: Engine, scope: Scope | None = None) -> list[html.Div]:
-    """Which network a page is about, on which data set, and how many cases it has."""
-    facts = db.read.overview(engine, scope)
-    shown = [("Cases", f"{facts.case_count:,}")]
-    if facts.network is not None:
-        accuracy = "" if facts.test_accuracy is None else f" · {percent(facts.test_accuracy)} test accuracy"
-        shown = [("Network", facts.network + accuracy), ("Dataset", facts.dataset or ""), *shown]
-    return [
-        html.Div([html.Dt(name, className="muted"), html.Dd(value)], className="app-fact")
-        for name, value in shown
-    ]
+def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None, search: str = "") -> list[html.Span]:
+    """Links to the pages, marking the one at `pathname`; a path with a number marks the first page.
 
-
-def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None) -> list[html.Span]:
-    """Links to the pages, marking the one at `pathname`; a path with a number marks the first page."""
+    search: query string that all links have: the chosen network and data set.
+    """
     listed = [page for page in pages if not NUMBER.search(page.PATH)]
-    place = None if pathname is None else find_place(app, pages, pathname)
-    here = None if place is None else listed[0] if place.numbers else place.page
+    here = _page_in_menu(app, pages, pathname)
     return [
         html.Span(
             dcc.Link(
                 page.TITLE,
-                href=app.get_relative_path(page.PATH),
+                href=app.get_relative_path(page.PATH) + search,
                 id=ids.nav_link(page.PATH),
                 className="app-nav-link",
             ),
@@ -94,6 +89,12 @@ def menu(app: Dash, pages: Sequence[Page], pathname: str | None = None) -> list[
     ]
 
 
+def _page_in_menu(app: Dash, pages: Sequence[Page], pathname: str | None) -> Page | None:
+    """The page of the menu that a path belongs to; a path with a number belongs to the first one."""
+    place = None if pathname is None else find_place(app, pages, pathname)
+    return None if place is None else pages[0] if place.numbers else place.page
+
+
 def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writable: bool) -> None:
     """Connect the router, the page's title, the field for a case's number and the theme toggle."""
 
@@ -101,7 +102,7 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         if reason(error, engine):
             raise error
         app.server.logger.error("A page could not be drawn", exc_info=error)
-        return not_found.broken(app, error), f"Error · {APP_NAME}", None, no_update
+        return not_found.broken(app, error), f"Error · {APP_NAME}", None, no_update, no_update
 
     # The browser requests a page unless the current one follows its address itself: within a case, a click on
     # a layer is one request, to the case's own callback.
@@ -119,6 +120,7 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         Output(ids.PAGE_TITLE, "data"),
         Output(ids.FOLLOWED_PATH, "data"),
         Output(ids.FACTS, "children"),
+        Output(ids.NAV, "children"),
         Input(ids.ROUTE, "data"),
         on_error=answer_failure,
     )
@@ -126,13 +128,12 @@ def register_shell(app: Dash, engine: Moments, pages: Sequence[Page], *, writabl
         pathname = address["pathname"]
         visit = Visit(address["search"], theme=address["theme"], writable=writable)
         page = draw_page(app, engine, pages, pathname, visit)
-        facts = network_facts(engine, page.scope)
+        header = read_header(engine, page.scope, address["search"])
+        here = _page_in_menu(app, pages, pathname) or pages[0]
+        facts = scope_menu(header, app.get_relative_path(here.PATH))
         followed = pathname if page.follows_address else None
-        return page.body, f"{page.title} · {APP_NAME}", followed, facts
-
-    @app.callback(Output(ids.NAV, "children"), Input(ids.LOCATION, "pathname"))
-    def mark_page(pathname: str | None) -> list[Any]:
-        return menu(app, pages, pathname)
+        links = menu(app, pages, pathname, header.search)
+        return page.body, f"{page.title} · {APP_NAME}", followed, facts, links
 
     @app.callback(
         Output(ids.LOCATION, "pathname"),

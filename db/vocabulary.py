@@ -191,7 +191,6 @@ COMPOSITIONS = _by_name(
 
 SINGLE_KINDS = ("flatten", "pool", "dense")  # kinds of the single layers that are compared: vectors
 K_MAX = 50  # neighbors that are stored for a case (paper, section 4.4)
-PAPER_K = {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}  # by layer, of section 4.4
 
 SPLITS = ("train", "test")
 KINDS = ("clean", "adversarial")

@@ -18,6 +18,7 @@ import db.read
 from dashapp import ids
 from dashapp.app import create_app
 from dashapp.http.compression import KeptLibraries
+from dashapp.scope_menu import scope_menu
 from db import facets, schema
 from db.scope import Scope
 from tests.support import database
@@ -45,7 +46,7 @@ def client(app):
 def routed(app, pathname, search="", theme="light"):
     """What the router answers for an address: the response's values by component id."""
     outputs = [(ids.PAGE, "children"), (ids.PAGE_TITLE, "data"), (ids.FOLLOWED_PATH, "data")]
-    outputs.append((ids.FACTS, "children"))
+    outputs += [(ids.FACTS, "children"), (ids.NAV, "children")]
     prefix = app.config.routes_pathname_prefix
     asked = {"pathname": pathname, "search": search, "theme": theme}
     response = app.server.test_client().post(
@@ -371,7 +372,8 @@ def twice(fresh):
             "SELECT 9000, 2, split, position, label, image_id FROM samples "
             "WHERE id = (SELECT min(sample_id) FROM cases WHERE kind = 'clean')",
             f"INSERT INTO cases (id, network_id, dataset_id, sample_id, {of_case}) "
-            f"SELECT 900, 1, 2, 9000, {of_case} FROM cases WHERE id = (SELECT min(id) FROM cases WHERE kind = 'clean')",
+            f"SELECT 900, 1, 2, 9000, {of_case} FROM cases "
+            "WHERE id = (SELECT min(id) FROM cases WHERE kind = 'clean')",
         ):
             connection.exec_driver_sql(statement)
         facets.refresh(connection, Scope(1, 2))
@@ -391,14 +393,59 @@ def twice(fresh):
         ("/detectors", "", "cifar10", 8),  # which alone was evaluated
     ],
 )
-def test_the_header_names_the_network_and_the_data_set_that_the_page_is_about(twice, pathname, search, dataset, cases):
-    said = text_of(routed(twice, pathname, search)[ids.FACTS]["children"])
+def test_the_header_names_the_network_and_the_data_set_that_the_page_is_about(
+    twice, pathname, search, dataset, cases
+):
+    said = " ".join(text_of(routed(twice, pathname, search)[ids.FACTS]["children"]).split())
     assert f"Dataset {dataset}" in said
     assert f"Cases {cases}" in said
 
 
-def test_where_there_are_several_data_sets_a_case_and_the_filters_say_which(twice):
-    listed = text_of(routed(twice, "/")[ids.PAGE]["children"])
-    for title in ("cifar10-cnn on cifar10 #1", "cifar10-cnn on other-images #1"):
-        assert title in listed
+@pytest.mark.parametrize(
+    ("pathname", "leads_to"),
+    [("/", "/"), ("/detectors", "/detectors"), ("/case/1", "/"), ("/nowhere", "/")],
+)
+def test_the_header_leads_to_the_same_page_of_every_network_and_data_set(twice, pathname, leads_to):
+    menu = routed(twice, pathname)[ids.FACTS]["children"]["props"]["data-html"]
+    for dataset in (1, 2):
+        assert f'href="{leads_to}?network=1&amp;dataset={dataset}"' in menu
+    assert menu.count('aria-current="true"') == 1
+    assert "data-narrows" not in menu  # two are seen at a glance
+
+
+def test_links_to_other_pages_keep_the_network_and_the_data_set(twice):
+    for pathname, search, dataset in (("/", "", 2), ("/", "?dataset=1", 1), ("/case/1", "", 1)):
+        links = routed(twice, pathname, search)[ids.NAV]["children"]
+        hrefs = [one["props"]["children"]["props"]["href"] for one in links]
+        assert len(hrefs) > 1
+        assert all(href.endswith(f"?network=1&dataset={dataset}") for href in hrefs)
+
+
+def test_where_there_is_nothing_to_choose_the_header_has_no_menu(app):
+    answer = routed(app, "/")
+    facts = answer[ids.FACTS]["children"]["props"]["data-html"]
+    assert "<details" not in facts
+    assert "cifar10-cnn" in facts
+    assert not any("?" in one["props"]["children"]["props"]["href"] for one in answer[ids.NAV]["children"])
+
+
+def test_many_networks_are_searched_by_name(twice):
+    option = db.read.NetworkOption(1, 1, "net", "images", 0.5)
+    options = tuple(option._replace(id=i, name=f"net-{i}") for i in range(1, 51))
+    overview = db.read.Overview("net-3", 0.5, "images", 12)
+    drawn = scope_menu(db.read.Header(overview, options[2].scope, options), "/")
+    html = drawn.to_plotly_json()["props"]["data-html"]
+    assert "data-narrows" in html
+    assert "Find among 50" in html
+    assert html.count('class="scope row"') == 50
+    assert html.split('aria-current="true"')[1].split("</a>")[0].count("net-3")
+
+
+def test_what_was_not_evaluated_yet_is_named_on_the_detectors_page(twice):
+    words = text_of(routed(twice, "/detectors", "?network=1&dataset=2")[ids.PAGE]["children"])
+    assert "No evaluation yet" in words
+    assert "cifar10-cnn on other-images has no evaluated detector" in words
+
+
+def test_where_there_are_several_data_sets_a_case_says_which(twice):
     assert "cifar10-cnn on cifar10 #1" in text_of(routed(twice, "/case/1")[ids.PAGE]["children"])

@@ -5,6 +5,7 @@ import pytest
 from dashapp import theme
 from dashapp.decide import evidence_points
 from dashapp.draw import evidence_figures
+from db import paper
 from db.read import CurvePoint, DetectorRow, KPoint, Measure
 
 
@@ -65,10 +66,20 @@ def test_the_best_k_is_the_smallest_of_the_highest_accuracy_on_validation():
 
 
 def test_the_paper_has_a_k_for_its_own_metric_and_rule_only():
-    assert evidence_points.paper_k(row()) == 23
-    assert evidence_points.paper_k(row(metric="cosine")) is None
-    assert evidence_points.paper_k(row(rule="max-class")) is None
-    assert evidence_points.paper_k(row("repair", kind="repair")) is None
+    assert evidence_points.paper_k(row(), paper.K) == 23
+    assert evidence_points.paper_k(row(), paper.NONE) is None
+    assert evidence_points.paper_k(row(metric="cosine"), paper.K) is None
+    assert evidence_points.paper_k(row(rule="max-class"), paper.K) is None
+    assert evidence_points.paper_k(row("repair", kind="repair"), paper.K) is None
+
+
+def test_the_papers_numbers_are_of_its_network_on_its_data_alone():
+    mine = [("flatten", 2304), ("dense", 512), ("logits", 10)]
+    assert paper.paper_ks("cifar10", mine) == {"flatten": 13, "dense": 23, "logits": 12, "composed": 12}
+    assert paper.paper_ks("cifar10-sample", [*mine, ("conv4", 64)]) == paper.K
+    assert not paper.paper_ks("digits", mine)
+    assert not paper.paper_ks("cifar10", mine[1:])
+    assert not paper.paper_ks("cifar10", [("flatten", 400), *mine[1:]])  # another network with its names
 
 
 @pytest.mark.parametrize("shown", theme.COLORS)

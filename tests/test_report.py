@@ -11,8 +11,9 @@ import xpixels
 from dashapp.report import facts, tables
 from dashapp.report import figures as report_figures
 from dashapp.report.document import write_report
+from db import paper
 from db.read import Measure
-from tests.support import database
+from tests.support import any_database, database
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,44 @@ def test_a_folder_with_a_report_of_somebody_is_refused_before_the_study_begins(t
         assert said in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "report.md"]
     assert (tmp_path / "report.md").read_text("utf-8") == "# My thesis"
+
+
+def test_a_report_of_any_network_follows_its_layers(fresh, drawn, tmp_path):
+    other = fresh()
+    vectors = (("pooled", "pool", 8), ("fc1", "dense", 6), ("fc2", "dense", 6))
+    shape = any_database.Shape(classes=4, size=(4, 4), gray=True, viewed=(), vectors=vectors, cases=8)
+    any_database.fill(other, shape._replace(name="any & all"))
+    text = write_report(other, tmp_path)[0].read_text()
+    assert text.startswith("# What the detectors do: any & all on any & all\n")
+    layers = ["pooled", "fc1", "fc2", "logits"]
+    assert re.findall(r"!\[Figure (\d+)\]", text) == [str(number) for number in range(1, 12)]
+    for number, layer in enumerate(layers, start=1):
+        assert re.search(
+            rf"\*\*Figure {number}:\*\* .* for layer {number} \({layer}\) using k = \d+, on", text
+        )
+        assert f"| {layer} | tuning |" in text
+        assert f"{number + 5}:** Determination of the best value for k" in text
+    assert "for the composed layer using" in text
+    for word in ("the paper:", "paper's k =", "| paper |", "figures 4 to 12", "flatten"):
+        assert word not in text
+    page = report_figures.write_page([], tmp_path, "any & all")[0].read_text()
+    assert "<title>any &amp; all</title>" in page
+
+
+def test_a_report_is_of_the_network_and_the_data_set_that_are_asked_for(engine, drawn, tmp_path):
+    text = write_report(engine, tmp_path, database.SCOPE)[0].read_text()
+    assert text.startswith("# What the detectors do: cifar10-cnn on cifar10\n")
+    with pytest.raises(db.read.QueryError, match="does not exist"):
+        write_report(engine, tmp_path, database.SCOPE._replace(network_id=9))
+
+
+def test_layers_that_the_paper_lacks_come_after_its_figures():
+    layers = ["conv4", "flatten", "dense", "logits", "composed"]
+    found = report_figures.places(layers, paper.K)
+    numbers = {layer: (place.thresholds, place.by_k) for layer, place in found.items()}
+    assert numbers == {
+        "conv4": (13, 14), "flatten": (4, 8), "dense": (5, 9), "logits": (6, 10), "composed": (7, 11)
+    }  # fmt: skip
 
 
 def test_a_table_keeps_bars_in_its_cells():

@@ -1,16 +1,19 @@
 """Computed from a detector's points: the corners of a curve, the equal error rate, the best k. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from db.read import CurvePoint, DetectorRow, KPoint
-from db.vocabulary import METRIC, PAPER_K, RULE
+from db.vocabulary import METRIC, RULE
 
 
-def paper_k(row: DetectorRow) -> int | None:
-    """The k that the paper gives for a detector; None: it has none for this layer, metric or rule."""
+def paper_k(row: DetectorRow, paper_ks: Mapping[str, int]) -> int | None:
+    """The k that the paper gives for a detector; None: it has none for this layer, metric or rule.
+
+    paper_ks: of `db.read.paper_ks`.
+    """
     as_there = row.metric == METRIC and row.rule == RULE
-    return PAPER_K.get(row.layer or "") if as_there else None
+    return paper_ks.get(row.layer or "") if as_there else None
 
 
 def corners(points: Sequence[CurvePoint]) -> tuple[list[float], list[float], list[float | None]]:

@@ -123,7 +123,7 @@ def _likeness(engine: Engine, query: EvidenceQuery) -> str:
             for row in pairs
         ]
         parts.append(
-            f"Pairs of images at most {NEAR_ACTIVATION} apart in the hidden layer (cosine) or "
+            f"Pairs of images at most {NEAR_ACTIVATION} apart in the last hidden layer (cosine) or "
             f"{NEAR_PIXELS:.0f} in the pixels (root of the mean squared difference, 0 to 255):\n\n"
             + markdown(head, lines)
         )

@@ -1,8 +1,9 @@
-"""Draw the paper's figures 4 to 12 from the database, and write them to files."""
+"""Draw figures like the paper's 4 to 12 from the database, and write them to files."""
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,14 +15,14 @@ from sqlalchemy import Engine
 import db.read
 from dashapp.decide.evidence_points import best_k, equal_error
 from dashapp.draw import evidence_figures
+from dashapp.report.tables import layer_order
 from dashapp.words import decisions
+from db import paper
 from db.read import DetectorRow, EvidenceQuery
-from db.vocabulary import METRIC, PAPER_K, RULE
+from db.vocabulary import COMPOSITIONS, METRIC, RULE
 
 PAGE_NAME, SCRIPT_NAME = "figures.html", "plotly.min.js"
 SIZE, ROC_SIZE = (760, 400), (680, 640)  # pixels; a page on GitHub is some 830 wide
-NUMBERED = {layer: (4 + i, 8 + i, f"layer {i + 1} ({layer})") for i, layer in enumerate(PAPER_K)}
-NUMBERED["composed"] = (7, 11, "the composed layer")
 HOW_TO_GET = (
     "For pictures, install the extra `report` (the package kaleido) and Chromium; the variable BROWSER_PATH "
     "names one that is not found by itself."
@@ -42,29 +43,72 @@ class PaperFigure(NamedTuple):
         return f"figure-{self.number:02}"
 
 
+class Place(NamedTuple):
+    """What is said about a layer, and the numbers of its figures."""
+
+    thresholds: int
+    by_k: int
+    name: str
+    paper_k: int | None  # None: the paper has none
+
+
 def paper_figures(engine: Engine, query: EvidenceQuery) -> list[PaperFigure]:
-    """Figures 4 to 12, of the layers that were evaluated: euclidean distances, rule total, all cases."""
+    """Two figures for each layer that was evaluated, and the ROC curves: euclidean, rule total, all cases.
+
+    Those of the paper's network on its data set have the paper's numbers, 4 to 12; others count from 1.
+    """
     asked = query.but(metric=METRIC, rule=RULE, reference="all", detector=None)
-    tuned = {row.layer: row for row in db.read.evidence_summary(engine, asked.but(partition="tuning"))}
+    tuned = of_the_paper(db.read.evidence_summary(engine, asked.but(partition="tuning")))
     judged = db.read.evidence_summary(engine, asked.but(partition="validation"))
-    layers = [layer for layer in PAPER_K if layer in tuned]
-    figures = [_thresholds(engine, asked, tuned[layer]) for layer in layers]
-    figures += [figure for layer in layers if (figure := _by_k(engine, asked, tuned[layer]))]
-    figures.append(_roc(engine, asked.but(partition="validation"), judged))
+    ks = db.read.paper_ks(engine, query.scope)
+    layers = [row.layer or "" for row in tuned]
+    placed = places(layers, ks)
+    figures = [_thresholds(engine, asked, row, placed[row.layer or ""]) for row in tuned]
+    for row in tuned:
+        by_k = _by_k(engine, asked, row, placed[row.layer or ""])
+        figures += [by_k] if by_k else []
+    number = paper.ROC if ks else 2 * len(layers) + 1
+    figures.append(_roc(engine, asked.but(partition="validation"), judged, ks, number))
     return sorted(figures, key=lambda figure: figure.number)
 
 
-def write_figures(figures: Sequence[PaperFigure], folder: Path) -> tuple[list[Path], str]:
-    """Write the figures as SVG, or else as an interactive page; return the files and why it is a page."""
+def of_the_paper(rows: Sequence[DetectorRow]) -> list[DetectorRow]:
+    """The k-NN detectors of the paper's kinds, single layers and their concatenation, in network order."""
+    kinds = [
+        row for row in rows if row.layer and not (row.layer in COMPOSITIONS and COMPOSITIONS[row.layer].added)
+    ]
+    return sorted(kinds, key=layer_order)
+
+
+def places(layers: Sequence[str], paper_ks: Mapping[str, int]) -> dict[str, Place]:
+    """The numbers and names of layers in network order; `paper_ks`: the paper's k, if it is its network."""
+    known, result = list(paper_ks), {}
+    more = (paper.ROC + 1 + i for i in range(2 * len(layers)))
+    for i, layer in enumerate(layers):
+        if not paper_ks:
+            numbers = 1 + i, len(layers) + 1 + i
+        elif layer in known:
+            numbers = paper.FIRST_THRESHOLDS + known.index(layer), paper.FIRST_BY_K + known.index(layer)
+        else:
+            numbers = next(more), next(more)
+        name = f"the {layer} layer" if layer in COMPOSITIONS else f"layer {i + 1} ({layer})"
+        result[layer] = Place(*numbers, name, paper_ks.get(layer))
+    return result
+
+
+def write_figures(figures: Sequence[PaperFigure], folder: Path, title: str) -> tuple[list[Path], str]:
+    """Write the figures as SVG, or else as an interactive page; return the files and why it is a page.
+
+    title: of the page.
+    """
     if kaleido_installed():
         try:
             return write_pictures(figures, folder), ""
         except Exception as error:  # no Chrome, or it does not start; kaleido has an error type for each
             problem = " ".join(str(error).split(". ")[0].split())[:200]
-            return write_page(
-                figures, folder
-            ), f"No pictures: {problem or type(error).__name__}. {HOW_TO_GET}"
-    return write_page(figures, folder), HOW_TO_GET
+            hint = f"No pictures: {problem or type(error).__name__}. {HOW_TO_GET}"
+            return write_page(figures, folder, title), hint
+    return write_page(figures, folder, title), HOW_TO_GET
 
 
 def old_figures(folder: Path) -> list[Path]:
@@ -89,7 +133,7 @@ def write_pictures(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
     return paths
 
 
-def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
+def write_page(figures: Sequence[PaperFigure], folder: Path, title: str) -> list[Path]:
     """Write one interactive page, with plotly.js beside it."""
     page, script = folder / PAGE_NAME, folder / SCRIPT_NAME
     parts = []
@@ -105,7 +149,7 @@ def write_page(figures: Sequence[PaperFigure], folder: Path) -> list[Path]:
             div_id=f"plot-{figure.number}",
         )
         parts.append(f'<h2 id="{figure.name}">Figure {figure.number}</h2>\n<p>{figure.caption}</p>\n{plot}')
-    page.write_text(PAGE.format(body="\n".join(parts)), encoding="utf-8")
+    page.write_text(PAGE.format(title=escape(title), body="\n".join(parts)), encoding="utf-8")
     script.write_text(get_plotlyjs(), encoding="utf-8")
     return [page, script]
 
@@ -121,41 +165,39 @@ PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>The paper's figures 4 to 12</title>
+<title>{title}</title>
 <script src="plotly.min.js"></script>
 <style>
 body {{ max-width: 800px; margin: 32px auto; padding: 0 16px; font: 15px/1.5 system-ui, sans-serif; }}
 </style>
 </head>
 <body>
+<h1>{title}</h1>
 {body}
 </body>
 </html>
 """
 
 
-def _thresholds(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure:
-    layer = row.layer or ""
-    number, _, name = NUMBERED[layer]
+def _thresholds(engine: Engine, query: EvidenceQuery, row: DetectorRow, place: Place) -> PaperFigure:
     points = db.read.evidence_curves(engine, query.but(partition="tuning"), [row])[row.detector]
     at = decisions.threshold(equal_error(points)) if points else "none"
+    there = "" if place.paper_k is None else f" (the paper: {place.paper_k})"
     caption = (
-        f"Determination of the EER and the corresponding threshold for {name} using k = {row.k} (the paper: "
-        f"{PAPER_K[layer]}), on the tuning cases. The ACC, FPR and FNR are calculated for every possible "
+        f"Determination of the EER and the corresponding threshold for {place.name} using k = {row.k}{there}"
+        ", on the tuning cases. The ACC, FPR and FNR are calculated for every possible "
         f"threshold. The red vertical line represents the threshold that yields the EER: {at}, "
         f"with an EER of {decisions.percent(row.eer)}."
     )
     figure = evidence_figures.threshold_rates(points, row, theme="light")
-    return PaperFigure(number, caption, _on_paper(figure), SIZE)
+    return PaperFigure(place.thresholds, caption, _on_paper(figure), SIZE)
 
 
-def _by_k(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure | None:
+def _by_k(engine: Engine, query: EvidenceQuery, row: DetectorRow, place: Place) -> PaperFigure | None:
     points = db.read.evidence_by_k(engine, query, row.detector)
     if not points:
         return None
-    layer = row.layer or ""
-    _, number, name = NUMBERED[layer]
-    best, paper = best_k(points), PAPER_K[layer]
+    best, there = best_k(points), place.paper_k
     accuracy = {(point.partition, point.k): point.accuracy for point in points}
 
     def reached(k: int) -> str:
@@ -163,31 +205,37 @@ def _by_k(engine: Engine, query: EvidenceQuery, row: DetectorRow) -> PaperFigure
         return "unknown" if share is None else decisions.percent(share)
 
     caption = (
-        f"Determination of the best value for k and the corresponding best threshold for {name}. For every "
-        "k, the corresponding threshold meeting the EER on the tuning cases is calculated. The highest "
+        f"Determination of the best value for k and the corresponding best threshold for {place.name}. For "
+        "every k, the corresponding threshold meeting the EER on the tuning cases is calculated. The highest "
         f"accuracy on validation, {reached(best)}, is at k = {best} (red dashed line); k = {row.k}, chosen "
-        f"on the tuning cases, reaches {reached(row.k)}, the paper's k = {paper} {reached(paper)}."
+        f"on the tuning cases, reaches {reached(row.k)}"
     )
-    figure = evidence_figures.accuracy_by_k(points, chosen=row.k, paper=paper, theme="light")
-    return PaperFigure(number, caption, _on_paper(figure), SIZE)
+    caption += "." if there is None else f", the paper's k = {there} {reached(there)}."
+    figure = evidence_figures.accuracy_by_k(points, chosen=row.k, paper=there, theme="light")
+    return PaperFigure(place.by_k, caption, _on_paper(figure), SIZE)
 
 
-def _roc(engine: Engine, query: EvidenceQuery, rows: Sequence[DetectorRow]) -> PaperFigure:
-    by_layer = {row.layer: row for row in rows if row.layer in PAPER_K}
-    layers = [by_layer[layer] for layer in PAPER_K if layer in by_layer]
+def _roc(
+    engine: Engine,
+    query: EvidenceQuery,
+    rows: Sequence[DetectorRow],
+    paper_ks: Mapping[str, int],
+    number: int,
+) -> PaperFigure:
+    layers = of_the_paper(rows)
     compared = [*layers, *(row for row in rows if row.kind != "neighbors")]
     points = db.read.evidence_curves(engine, query, compared)
-    ks = ", ".join(str(row.k) for row in layers)
+    ks = ", ".join(f"{row.k} in {row.layer}" for row in layers)
+    there = f" (the paper: {', '.join(map(str, paper_ks.values()))})" if paper_ks else ""
     caption = (
-        f"Comparison of the ROC curves across layers 1, 2, 3 and the composed layer using k = ({ks}) "
-        f"respectively (the paper: {', '.join(map(str, PAPER_K.values()))}), on the validation cases; in "
+        f"Comparison of the ROC curves across layers using k = {ks}{there}, on the validation cases; in "
         "the legend the areas under them. Beside them, which the paper does not have: the repair sweep, and "
         "dashed the baselines that need the network's output alone. Dots: the thresholds chosen on the "
         "tuning cases."
     )
     curves = [evidence_figures.Curve(row, points[row.detector]) for row in compared]
     figure = _on_paper(evidence_figures.roc(curves, theme="light"))
-    return PaperFigure(12, caption, figure, ROC_SIZE)
+    return PaperFigure(number, caption, figure, ROC_SIZE)
 
 
 def _on_paper(figure: go.Figure) -> go.Figure:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dashapp.words import decisions
 from db.read import DetectorRow, Measure
-from db.vocabulary import COMPOSITIONS, DETECTORS, METRIC, PAPER_K, RULE
+from db.vocabulary import COMPOSITIONS, DETECTORS, METRIC, RULE
 
 NAMES = {detector.name: detector.title for detector in DETECTORS.values()}
 SUMMARY = ("detector", "k", "alarm above", "AUC", "paired AUC", "accuracy", "EER", "TPR", "FPR", "recovered")
@@ -46,9 +46,10 @@ def best_sentence(rows: Sequence[DetectorRow]) -> str:
 
 
 def ways(found: Mapping[str, Sequence[DetectorRow]]) -> str:
-    """The paper's detectors, one line for each way to choose k."""
+    """The detectors of a way to choose k, of single layers and their concatenation; one line for each way."""
     lines = []
-    for layer in PAPER_K:
+    every = [row for rows in found.values() for row in rows]
+    for layer in dict.fromkeys(row.layer for row in sorted(every, key=layer_order)):
         for how, rows in found.items():
             lines += [
                 (layer, how, row.k, decisions.threshold(row.threshold), *_measures(row), _percent(row.fpr))

@@ -55,6 +55,7 @@ from db.read.detector_page.evidence import (
     summary_question,
 )
 from db.read.detector_page.facts import fact_question, facts
+from db.read.detector_page.paper import paper_ks
 from db.read.detector_page.query import (
     ANY,
     EVIDENCE_SORTS,
@@ -112,6 +113,7 @@ from db.read.one_case.what_if import (
     tuned_rules,
     what_if_outcomes,
 )
+from db.read.page_header import Header, header
 from db.read.refusal import QueryError
 
 __all__ = [
@@ -151,6 +153,7 @@ __all__ = [
     "EvidenceQuery",
     "Flip",
     "Flips",
+    "Header",
     "KPoint",
     "LayerOption",
     "ListedCase",
@@ -208,6 +211,7 @@ __all__ = [
     "fact_question",
     "facts",
     "flips",
+    "header",
     "image_png",
     "k_question",
     "list_cases",
@@ -220,6 +224,7 @@ __all__ = [
     "pair_parts",
     "pair_places",
     "pair_sample",
+    "paper_ks",
     "random_case",
     "read_agreement",
     "read_images",

@@ -20,6 +20,7 @@ class NetworkOption(NamedTuple):
     dataset_id: int
     name: str
     dataset: str
+    test_accuracy: float | None = None  # share of the test split, [0, 1]; None: not measured
 
     @property
     def scope(self) -> Scope:
@@ -36,7 +37,7 @@ def network_options(connection: Connection) -> tuple[NetworkOption, ...]:
     """Every network on each of its data sets, in the order of the ids."""
     pairs = network_datasets.c
     query = (
-        select(pairs.network_id, pairs.dataset_id, networks.c.name, datasets.c.name)
+        select(pairs.network_id, pairs.dataset_id, networks.c.name, datasets.c.name, pairs.test_accuracy)
         .join(networks, networks.c.id == pairs.network_id)
         .join(datasets, datasets.c.id == pairs.dataset_id)
         .order_by(pairs.network_id, pairs.dataset_id)

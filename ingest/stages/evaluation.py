@@ -6,7 +6,7 @@ alone. A detector that was evaluated on the same cases before is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,11 +15,12 @@ from sqlalchemy import Engine
 
 from db import facets, vocabulary, write
 from db.engine import writing
+from db.read.detector_page.paper import paper_ks_of
 from db.read.for_ingest import batches, evaluated
 from db.read.for_ingest.likeness import hub_references, near_duplicate_references
 from db.schema import detectors, neighbors, original_neighbors
 from db.scope import Scope
-from db.vocabulary import METRIC, PAPER_K, RULE
+from db.vocabulary import METRIC, RULE
 from ingest.kept_cases import kept_rows
 from ingest.runs import stage
 from ingest.spaces import WHOLE, Space, input_vectors, reference_vectors, spaces
@@ -68,6 +69,7 @@ class _Known:
     spaces: list[Space]
     reference_ids: np.ndarray  # (M,)
     reference_labels: np.ndarray  # (M,)
+    paper_ks: Mapping[str, int]  # by layer; empty unless it is the paper's network
     lists: dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @property
@@ -159,6 +161,7 @@ def _read(engine: Engine, scope: Scope) -> _Known:
             evaluated.case_originals(connection, scope),
             spaces(batches.layer_rows(connection, scope.network_id)),
             *evaluated.reference_labels(connection, scope),
+            paper_ks_of(connection, scope),
         )
 
 
@@ -205,7 +208,7 @@ def _judge_neighbors(known: _Known, detector: Detector) -> Judged | None:
         *lists,
         known.originals.predicted,
         rule,
-        paper_k=PAPER_K.get(layer) if setting == PAPER_SETTING else None,
+        paper_k=known.paper_ks.get(layer) if setting == PAPER_SETTING else None,
         with_points=reference != WHOLE or layer == POOLED,
     )
 

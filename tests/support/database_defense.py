@@ -90,12 +90,13 @@ def store_defense(
     of_cases: dict[str, np.ndarray],
     of_references: dict[str, np.ndarray],
     reference_labels: np.ndarray,
+    layers: tuple = LAYERS,
 ) -> None:
     """Neighbors by distance, counts at every k, operating points chosen on tuning, decisions."""
     predicted = np.array([case["predicted_class"] for case in cases])
     attacked = np.array([case["kind"] == "adversarial" for case in cases])
     partitions = np.array([case["partition"] for case in cases])
-    for layer_id, (name, _, _, compared) in enumerate(LAYERS, start=1):
+    for layer_id, (name, _, _, compared) in enumerate(layers, start=1):
         if not compared:
             continue
         a, b = of_cases[name].astype(np.float64), of_references[name].astype(np.float64)

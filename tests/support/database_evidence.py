@@ -8,8 +8,8 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from db import facets, schema, vocabulary
+from db.paper import K as PAPER_K
 from db.scope import Scope
-from db.vocabulary import PAPER_K
 from tests.support.database_defense import LAYERS, RULE, store
 
 METRICS = ("euclidean", "cosine")
@@ -41,10 +41,10 @@ def store_evidence(connection: Connection, random: np.random.Generator, cases: l
     store(connection, "detectors", detectors)
     for detector in detectors:
         if detector["layer"] is not None:
-            _evaluate(connection, detector, points[detector["layer"]])
+            evaluate(connection, detector, points[detector["layer"]])
         else:
             scores = _scores(random, detector["name"], cases)
-            _evaluate(connection, detector, _score_points(scores, cases))
+            evaluate(connection, detector, _score_points(scores, cases))
             _decide(connection, detector["name"], scores, cases)
 
 
@@ -172,7 +172,7 @@ def _score_points(scores: np.ndarray, cases: list[dict]) -> list[dict]:
     return points
 
 
-def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> None:
+def evaluate(connection: Connection, detector: dict, points: list[dict]) -> None:
     """Curves, accuracy against k and evaluations from the points of every k, threshold and partition."""
     curves: dict[tuple[str, int], list[dict]] = {}
     for point in points:
@@ -185,7 +185,7 @@ def _evaluate(connection: Connection, detector: dict, points: list[dict]) -> Non
     }
     ways = {"tuning": best["tuning"], "validation": best["validation"]}
     if detector["layer"] and detector["metric"] == "euclidean" and detector["reference"] == "all":
-        ways["paper"] = PAPER_K[detector["layer"]]
+        ways |= {"paper": PAPER_K[detector["layer"]]} if detector["layer"] in PAPER_K else {}
     of_each_k = [_k_point(p, k, curves[p, k], chosen[k]) for p in vocabulary.PARTITIONS for k in ks]
     for case_set in CASE_SETS:
         key = {"detector_id": detector["id"], "case_set": case_set}

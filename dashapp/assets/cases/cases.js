@@ -84,17 +84,4 @@
       if (choice !== undefined && !facet.querySelector(".facet-on")) facet.open = choice;
     }
   });
-
-  /* A menu closes on a press outside it and on Escape. */
-  const menus = () => document.querySelectorAll("details.menu-of[open]");
-  document.addEventListener("pointerdown", (event) => {
-    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    for (const menu of menus()) {
-      menu.open = false;
-      menu.querySelector("summary").focus();
-    }
-  });
 })();

@@ -6,8 +6,6 @@ from dashapp.draw.html_parts import Element, element, link
 from dashapp.theme import class_color
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
-from db.read.chosen_scope import scope_fields
-from db.read.query_string import write_search
 
 AT_MOST = 12  # values shown of a filter that may have many, such as combinations or tags
 SECTIONS = [facet for facet in on_page(FACETS) if facet.on_page and facet.kind is not Kind.PLACE]
@@ -23,8 +21,6 @@ def facets(
             shown.append(_range(facet, query, listed.extents.get(facet.name)))
         elif _is_useful(facet, listed.facets[facet.name], query):
             shown.append(_facet(facet, listed.facets[facet.name], query, options, home))
-        if facet is PARTITION and len(options.networks) > 1:
-            shown.append(_networks(options, home))
     return shown
 
 
@@ -103,24 +99,6 @@ def _hint(label: str, *, selected: bool, alone: bool, several: bool) -> str:
     if selected:
         return "Remove this filter"
     return f"Show {label} too" if several else ""
-
-
-def _networks(options: db.read.CaseOptions, home: str) -> Element:
-    """Networks with their data sets; each has cases of its own, so choosing one removes all filters."""
-    rows = [
-        element(
-            "li",
-            link(
-                element("span", network.title, className="facet-name"),
-                id=ids.list_link("network", "-".join(map(str, network.scope))),
-                href=home + write_search(scope_fields(network.scope, None)),
-                className="facet-option" + " facet-on" * (network.scope == options.scope),
-            ),
-            **({"aria-current": "true"} if network.scope == options.scope else {}),
-        )
-        for network in options.networks
-    ]
-    return _section("network", "Network and data set", "", element("ul", rows), is_open=True)
 
 
 def _section(name: str, title: str, hint: str, body: Element, *, is_open: bool) -> Element:

@@ -37,7 +37,7 @@ def layout(app: Dash, engine: Engine, visit: Visit) -> Component:
     except db.read.QueryError as error:
         return not_found.refused(error.problem, error.allowed, "Show the detectors", home)
     if not options.detectors:
-        return parts.empty_database()
+        return html.Div(parts.not_evaluated(options), **scope_attributes(query.scope))
     rows = db.read.evidence_summary(engine, query)
     chosen = chosen_row(rows, query)
     return html.Div(
@@ -92,6 +92,7 @@ def drawn(engine: Engine, search: str, theme: str) -> tuple[Any, ...]:
     compared = compared_rows(rows, chosen)
     points = db.read.evidence_curves(engine, query, compared)
     by_k = db.read.evidence_by_k(engine, query, chosen.detector) if chosen.layer else []
+    paper = paper_k(chosen, db.read.paper_ks(engine, query.scope))
     return (
         evidence_figures.roc(
             [Curve(row, points[row.detector], row is chosen) for row in compared],
@@ -99,7 +100,7 @@ def drawn(engine: Engine, search: str, theme: str) -> tuple[Any, ...]:
             by_layer=db.read.ANY not in (query.metric, query.rule, query.reference),
         ),
         evidence_figures.threshold_rates(points[chosen.detector], chosen, theme=theme),
-        evidence_figures.accuracy_by_k(by_k, chosen=chosen.k, paper=paper_k(chosen), theme=theme),
+        evidence_figures.accuracy_by_k(by_k, chosen=chosen.k, paper=paper, theme=theme),
     )
 
 

@@ -10,12 +10,8 @@ from dashapp import ids
 from dashapp.words.decisions import percent
 from dashapp.words.glossary import GLOSSARY, about
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
-from db.read.chosen_scope import scope_fields
-from db.read.query_string import write_search
-from db.scope import Scope
 
 FILTERS = {  # name in the address -> title
-    "network": "Network and data set",
     "set": "Attacks",
     "partition": "Cases",
     "metric": "Metric",
@@ -53,14 +49,6 @@ def head(query: EvidenceQuery, rows: Sequence[DetectorRow], chosen: DetectorRow 
 def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Component:
     """A row of values per filter with more than one value."""
     groups = []
-    if len(options.networks) > 1:
-        links = [
-            _segment(
-                "network", n.title, home + write_search(scope_fields(n.scope, None)), n.scope == query.scope
-            )
-            for n in options.networks
-        ]
-        groups.append(_group("network", links))
     for name, values in options.values.items():
         if len(values) < 2:
             continue
@@ -76,11 +64,6 @@ def filters(query: EvidenceQuery, options: EvidenceOptions, home: str) -> Compon
         ]
         groups.append(_group(name, links))
     return html.Div(groups, className="card detector-filters", **{"aria-label": "Filters"})
-
-
-def _only(scope: Scope) -> str:
-    """The query string for a network on a data set, without filters: each has detectors of its own."""
-    return write_search(scope_fields(scope, None))
 
 
 def table_foot(query: EvidenceQuery) -> Component:
@@ -236,15 +219,17 @@ def no_match(home: str) -> Component:
     )
 
 
-def empty_database() -> Component:
+def not_evaluated(options: EvidenceOptions) -> Component:
     """The notice that nothing was evaluated yet, with the commands that do it."""
+    chosen = next((one for one in options.networks if one.scope == options.scope), None)
+    where = "This database" if chosen is None else f"{chosen.name} on {chosen.dataset}"
     return html.Div(
         className="notice card",
         children=[
             html.H1("No evaluation yet"),
             html.P(
                 [
-                    "This database holds no evaluated detector. Run ",
+                    f"{where} has no evaluated detector. Run ",
                     html.Code("xpixels ingest"),
                     " for a batch of cases, or ",
                     html.Code("xpixels study"),

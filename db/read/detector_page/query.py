@@ -116,7 +116,7 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
     with engine.connect() as connection:
         options = _options(connection, *(fields.get(name) for name in chosen_scope.NAMES))
     if not options.detectors:
-        return EvidenceQuery(), options
+        return EvidenceQuery(scope=options.scope, default_scope=options.default), options
     sorts = (*EVIDENCE_SORTS, *(f"-{name}" for name in EVIDENCE_SORTS))
     allowed = {name: (*options.values[name], *(ANY,) * (name in LABELS)) for name in FILTERS}
     allowed |= {"sort": sorts, "detector": tuple(detector.name for detector in options.detectors)}
@@ -143,12 +143,13 @@ def _options(connection: Connection, network: str | None, dataset: str | None) -
     pair = detectors.c.network_id, detectors.c.dataset_id
     judged = select(*pair).join(evaluations, evaluations.c.detector_id == detectors.c.id)
     known = {Scope(*row) for row in connection.execute(judged.distinct())}
-    networks = tuple(option for option in network_options(connection) if option.scope in known)
+    # Of several that an address may mean, one that was evaluated comes first.
+    networks = tuple(sorted(network_options(connection), key=lambda option: option.scope not in known))
     newest = judged.order_by(evaluations.c.run_id.desc(), *(column.desc() for column in pair)).limit(1)
     default = next((Scope(*row) for row in connection.execute(newest)), None)
-    scope = choose(networks, default, network, dataset) if networks else None
-    if scope is None:
-        return EvidenceOptions(None, None, (), {}, ())
+    scope = choose(networks, default, network, dataset)
+    if scope not in known or scope is None:
+        return EvidenceOptions(scope, default, networks, {}, ())
     found = connection.execute(
         select(
             *(detectors.c[name] for name in DetectorOption._fields),
