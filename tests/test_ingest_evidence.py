@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select, text
 
-from db import schema, vocabulary
+from db import paper, schema, vocabulary
 from db.commands import upkeep
 from db.read.for_ingest import evaluated, stored_activations
 from db.scope import Scope
@@ -155,11 +155,22 @@ def test_every_detector_is_evaluated_and_none_twice(copy):
     }
     assert set(counts) == knn | {"repair", "confidence", "logit-margin"}
     assert counts["repair"] == 2  # partitions
-    assert counts["dense euclidean total"] == 6  # three ways of choosing k
+    assert counts["dense euclidean total"] == 4  # two ways of choosing k: it is not the paper's network
     assert counts["dense euclidean max-class"] == 4
     before = _runs(copy)
     assert evaluate_detectors(copy, SCOPE, BATCH.metrics, vocabulary.RULES)
     assert _runs(copy) == before
+
+
+def test_the_papers_network_is_evaluated_at_the_papers_k_too(copy, monkeypatch):
+    monkeypatch.setattr(paper, "WIDTHS", {})  # this network counts as the paper's
+    with copy.begin() as connection:
+        connection.execute(text("DELETE FROM evaluations"))
+    assert evaluate_detectors(copy, SCOPE, BATCH.metrics, vocabulary.RULES)
+    query = "SELECT detector, k FROM detector_summary WHERE how_chosen = 'paper' AND \"partition\" = 'tuning'"
+    with copy.connect() as connection:
+        chosen = dict(map(tuple, connection.execute(text(query))))
+    assert chosen == {f"{layer} euclidean total": k for layer, k in paper.K.items()}
 
 
 def _runs(engine) -> list[tuple]:
