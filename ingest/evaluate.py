@@ -42,7 +42,7 @@ def run_options(options: argparse.Namespace) -> None:
     rate = len(test) / (time.perf_counter() - began)
     right = float((logits.argmax(-1) == test.labels).mean())
     name = loaded.network.architecture.name
-    print(f"{name} on {test.name}: test accuracy {right:.4f} on {len(test)} images")
+    print(f"test accuracy {right:.4f} on {len(test)} images of {test.name}, network {name}")
     print(f"{rate:.0f} images/s, compilation included; weights {loaded.sha256[:12]}", file=sys.stderr)
     if database is None:
         print(

@@ -241,9 +241,10 @@ def test_a_bad_file_is_told_and_the_others_go_on(copy, png, tmp_path, capsys, ru
             "logit-margin, repair\n",
         ),
         (["--network", "7"], "--network 7: expected 1 (small-cnn@cifar10-sample, weights "),
+        (["--dataset", "x"], "--dataset x: expected 1 (small-cnn@cifar10-sample, weights "),
         (
             ["--metric", "cosine", "--detector", "dense"],
-            "no detector of small-cnn is tuned (cosine, total)",
+            "no detector of small-cnn on cifar10-sample #1 is tuned (cosine, total)",
         ),
         (["--weights", "none.npz"], "weights: none.npz does not exist"),
     ],
@@ -262,55 +263,59 @@ def test_a_missing_database_is_named(tmp_path, png, capsys, run):
 
 WEIGHTS = Path("w.npz")
 NETWORKS = [
-    KnownNetwork(1, "a", "0" * 64, "small", (), TunedOn(66, 67)),
-    KnownNetwork(2, "a", "1" * 64, "small", ()),
-    KnownNetwork(3, "a", "0" * 64, "large", (), TunedOn(1, 2)),
-    KnownNetwork(4, "b", "2" * 64, "large", (), TunedOn(20, 20)),
+    KnownNetwork(1, 1, "a", "0" * 64, "small", (), TunedOn(66, 67)),
+    KnownNetwork(1, 2, "a", "0" * 64, "large", (), TunedOn(1, 2)),
+    KnownNetwork(2, 1, "a", "1" * 64, "small", ()),
+    KnownNetwork(4, 1, "b", "2" * 64, "small", ()),
+    KnownNetwork(4, 2, "b", "2" * 64, "large", (), TunedOn(20, 20)),
 ]
 
 
 @pytest.mark.parametrize(
-    ("sha", "wanted", "expected"),
+    ("sha", "wanted", "dataset", "expected"),
     [
-        ("1", None, 2),
-        ("2", None, 4),
-        ("2", "b", 4),
-        ("0", "1", 1),
-        ("0", "3", 3),
-        ("0", "a@small", 1),
-        ("0", "a@large", 3),
-        ("1", "a", 2),  # of these weights there is one
-        ("1", "a@small", 2),
+        ("1", None, None, (2, 1)),
+        ("2", None, None, (4, 2)),  # where it is tuned
+        ("2", "b", None, (4, 2)),
+        ("2", None, "small", (4, 1)),
+        ("0", "1", "small", (1, 1)),
+        ("0", None, "large", (1, 2)),
+        ("0", "a@small", None, (1, 1)),
+        ("0", "a@large", None, (1, 2)),
+        ("0", "a@large", "large", (1, 2)),
+        ("1", "a", None, (2, 1)),  # of these weights there is one
+        ("1", "a@small", None, (2, 1)),
     ],
 )
-def test_a_network_is_chosen_by_its_weights_and_whatever_else_tells_it(sha, wanted, expected):
-    assert tuned.choose_network(NETWORKS, sha * 64, wanted, WEIGHTS).id == expected
+def test_a_network_is_chosen_by_its_weights_and_whatever_else_tells_it(sha, wanted, dataset, expected):
+    assert tuned.choose_network(NETWORKS, sha * 64, wanted, dataset, WEIGHTS).scope == expected
 
 
 CHOICES = (
-    "1 (a@small, weights 000000000000, tuned on 66 adversarial and 67 clean cases), 3 (a@large, weights "
-    "000000000000, tuned on 1 adversarial and 2 clean cases, which is very few); name one by --network, "
-    "with its id or NAME@DATASET"
+    "1 (a@small, weights 000000000000, tuned on 66 adversarial and 67 clean cases), 1 (a@large, weights "
+    "000000000000, tuned on 1 adversarial and 2 clean cases, which is very few); name one by --dataset"
 )
 
 
 @pytest.mark.parametrize(
-    ("sha", "wanted", "said"),
+    ("sha", "wanted", "dataset", "said"),
     [
-        ("0", None, f"several networks have these weights: {CHOICES}"),
-        ("0", "a", f"--network a fits several: {CHOICES}"),
-        ("3", None, "w.npz has sha256 333333333333, and the database knows 1 (a@small"),
-        ("1", "b", "w.npz has sha256 111111111111, and the database knows 1 (a@small"),
-        ("0", "c", "--network c: expected 1 (a@small, weights"),
-        ("0", "a@", "--network a@: expected"),
+        ("0", None, None, f"these weights met several data sets: {CHOICES}"),
+        ("0", "a", None, f"--network a fits several: {CHOICES}"),
+        ("3", None, None, "w.npz has sha256 333333333333, and the database knows 1 (a@small"),
+        ("1", "b", None, "w.npz has sha256 111111111111, and the database knows 1 (a@small"),
+        ("0", "c", None, "--network c: expected 1 (a@small, weights"),
+        ("0", "a@", None, "--network a@: expected"),
+        ("0", None, "middle", "--dataset middle: expected 1 (a@small, weights"),
+        ("0", "a@small", "large", "--dataset large: expected 1 (a@small, weights"),
     ],
 )
-def test_a_network_that_is_not_told_is_refused_with_the_choices(sha, wanted, said):
+def test_a_network_that_is_not_told_is_refused_with_the_choices(sha, wanted, dataset, said):
     with pytest.raises(LookupError) as caught:
-        tuned.choose_network(NETWORKS, sha * 64, wanted, WEIGHTS)
+        tuned.choose_network(NETWORKS, sha * 64, wanted, dataset, WEIGHTS)
     assert said in str(caught.value)
     with pytest.raises(LookupError, match="xpixels ingest"):
-        tuned.choose_network([], sha * 64, wanted, WEIGHTS)
+        tuned.choose_network([], sha * 64, wanted, dataset, WEIGHTS)
 
 
 def test_parts_are_as_equal_as_can_be():

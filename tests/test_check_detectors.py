@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 import xpixels
 from db import engine as engines
 from db import schema, vocabulary
+from db.scope import Scope
 from ingest.stages import evaluation
 from model.detectors import votes
 from tests.support import checked_database, fresh_database
@@ -73,7 +74,7 @@ def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, ru
     names = [name for name in checked_database.COMPARED if name.startswith(("composed", "flatten", "dense"))]
     wanted = [part for name in names for part in ("--detector", name)]
     found, *_ = entries(checked, *images.values(), "--rule", rule, *wanted)
-    known = evaluation._read(engines.create(checked, read_only=True), 1)
+    known = evaluation._read(engines.create(checked, read_only=True), Scope(1, 1))
     for name in names:
         layer, reference = name.removesuffix("-distinct"), "distinct" if "distinct" in name else "all"
         labels, _ = evaluation._labels(known, layer, "euclidean", reference)
@@ -87,7 +88,8 @@ def test_what_is_only_evaluated_is_asked_as_it_was_evaluated(checked, images, ru
 
 def test_an_operating_point_is_told_whole(checked, images, entries):
     ((entry, *_), _, err) = entries(checked, images[1])
-    assert (entry["network"], entry["network_id"], entry["dataset"]) == ("small-cnn", 1, "cifar10-sample")
+    assert (entry["network"], entry["network_id"]) == ("small-cnn", 1)
+    assert (entry["dataset"], entry["dataset_id"]) == ("cifar10-sample", 1)
     with engines.create(checked, read_only=True).connect() as connection:
         layers, points = schema.layers.c, schema.operating_points.c
         rows = connection.execute(
@@ -120,7 +122,7 @@ def test_a_conv_layer_alone_can_be_asked_and_left_out(checked, images, entries):
     assert list(found[0]["said"]) == ["dense", "dense-distinct"]
 
 
-# ---- Several networks ------------------------------------------------------------------------------
+# ---- Several data sets ------------------------------------------------------------------------------
 
 NAME, DATASET = "small-cnn", "cifar10-sample"
 QUICK = ["--detector", "logits"]
@@ -128,29 +130,33 @@ QUICK = ["--detector", "logits"]
 
 @pytest.fixture
 def twice(checked, tmp_path):
-    """The same weights explained against another data set as well, and not tuned there."""
+    """The same weights met another data set as well, and are not tuned there."""
     path = fresh_database.copy_file(checked, tmp_path / "twice.db")
     with engines.writing(engines.create(path)) as connection:
-        datasets, networks = schema.datasets, schema.networks
         new = {"id": 9, "name": "cifar10", "source": "a test", "created_at": "now"}
-        connection.execute(datasets.insert(), new)
-        row = dict(connection.execute(select(networks)).mappings().one())
-        connection.execute(networks.insert(), row | {"id": 5, "dataset_id": 9})
+        connection.execute(schema.datasets.insert(), new)
+        pair = {"network_id": 1, "dataset_id": 9, "created_at": "now"}
+        connection.execute(schema.network_datasets.insert(), pair)
     return path
 
 
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
-        ([], 1, f"several networks have these weights: 1 ({NAME}@{DATASET}, weights "),
-        (["--network", NAME], 1, f"--network {NAME} fits several: 1 ({NAME}@{DATASET}, weights "),
-        (["--network", f"{NAME}@cifar10"], 1, f"no detector of {NAME} is tuned (euclidean, total)"),
-        (["--network", "5"], 1, f"no detector of {NAME} is tuned"),
+        (
+            ["--network", f"{NAME}@cifar10"],
+            1,
+            f"no detector of {NAME} on cifar10 #1 is tuned (euclidean, total)",
+        ),
+        (["--dataset", "cifar10"], 1, f"no detector of {NAME} on cifar10 #1 is tuned"),
+        (["--dataset", "pets"], 1, f"--dataset pets: expected 1 ({NAME}@{DATASET}, weights "),
+        (["--dataset", DATASET, *QUICK], None, f"{NAME} on {DATASET} #1: euclidean, rule total"),
+        (QUICK, None, f"{NAME} on {DATASET} #1: euclidean, rule total"),  # where they are tuned
         (["--network", f"{NAME}@{DATASET}", *QUICK], None, f"{NAME} on {DATASET} #1: euclidean, rule total"),
         (["--network", "1", *QUICK], None, f"{NAME} on {DATASET} #1: euclidean, rule total"),
     ],
 )
-def test_one_of_two_networks_of_the_same_weights_has_to_be_named(
+def test_a_data_set_is_chosen_by_its_name_or_by_where_the_network_is_tuned(
     twice, images, small_weights, asked, status, said, capsys
 ):
     place = ["--weights", str(small_weights), "--database", str(twice)]
@@ -158,8 +164,8 @@ def test_one_of_two_networks_of_the_same_weights_has_to_be_named(
     out, err = capsys.readouterr()
     assert said in out + err
     assert found == status if status else found in (0, 3)
-    if "several" in said:
-        assert "5 (small-cnn@cifar10, weights" in err
+    if "pets" in said:
+        assert "1 (small-cnn@cifar10, weights" in err
         assert err.count("\n") == 1
 
 

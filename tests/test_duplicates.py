@@ -281,8 +281,11 @@ def test_repeated_references_are_left_out_by_either_distance(task, training):
         assert left_out(0.0, 15.0) == [1]
         assert left_out(0.05, 15.0) == [0, 1, 3, 4]
         assert left_out() == [0, 1, 3]
-        other = Scope(task.network_id + 1, task.dataset_id)
-        assert likeness.near_duplicate_references(connection, other, 2.0, 255.0) == set()
+        for other in (
+            Scope(task.network_id + 1, task.dataset_id),
+            Scope(task.network_id, task.dataset_id + 1),
+        ):
+            assert likeness.near_duplicate_references(connection, other, 2.0, 255.0) == set()
 
 
 def test_hubs_are_far_above_all_references_those_that_are_never_near_included(fresh):

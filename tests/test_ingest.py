@@ -15,6 +15,7 @@ from db import engine as engines
 from db import schema
 from db.commands import upkeep
 from db.read.for_ingest import batches, stored_activations
+from db.read.network_titles import scopes
 from ingest import pipeline, rows
 from ingest.batch import check_possible
 from ingest.command import retune
@@ -132,7 +133,7 @@ def test_tuning_after_a_stop_finds_the_neighbors_that_are_missing(copy, options,
         with pytest.raises(KeyboardInterrupt):
             ingest(copy, replace(BATCH, seed=1), **options)
     retune(copy.url.render_as_string())
-    assert capsys.readouterr().out == "tuned 1 of 1 networks: small-cnn on cifar10-sample #1\n"
+    assert capsys.readouterr().out == "tuned 1 of 1 networks on their data sets: small-cnn on cifar10-sample #1\n"
     everyone = {case.id for case in all_rows(copy, schema.cases)}
     assert len(everyone) == 16
     assert {decision.case_id for decision in all_rows(copy, schema.decisions)} == everyone
@@ -281,16 +282,14 @@ def test_an_attacked_picture_differs_from_its_original_in_the_stored_pixel_alone
 
 def test_stored_distances_follow_from_the_stored_activations(database):
     with database.connect() as connection:
-        (network_id,) = batches.network_ids(connection)
-        names = [row for row in batches.layer_rows(connection, network_id) if row.compared]
+        (scope,) = scopes(connection)
+        names = [row for row in batches.layer_rows(connection, scope.network_id) if row.compared]
         for layer in names:
             own = [row for row in names[:-1] if layer.name in (row.name, "composed")]
-            reference_ids = stored_activations.reference_ids(connection, network_id).tolist()
+            reference_ids = stored_activations.reference_ids(connection, scope).tolist()
             reference = np.concatenate(
                 [
-                    rows.decode_activations(
-                        stored_activations.reference_blobs(connection, network_id, part.id)
-                    )
+                    rows.decode_activations(stored_activations.reference_blobs(connection, scope, part.id))
                     for part in own
                 ],
                 axis=1,
@@ -321,7 +320,7 @@ def test_stored_distances_follow_from_the_stored_activations(database):
 
 def test_decisions_follow_from_the_neighbors_labels(database):
     with database.connect() as connection:
-        (network_id,) = batches.network_ids(connection)
+        (scope,) = scopes(connection)
         points = {
             row.layer_id: row
             for row in connection.execute(
@@ -335,7 +334,7 @@ def test_decisions_follow_from_the_neighbors_labels(database):
         for decision in connection.execute(
             select(schema.decisions).where(schema.decisions.c.rule == "total")
         ):
-            votes = batches.case_votes(connection, network_id, decision.layer_id, "euclidean")
+            votes = batches.case_votes(connection, scope, decision.layer_id, "euclidean")
             place = votes.case_ids.index(decision.case_id)
             point = points[decision.layer_id]
             labels = votes.labels[place, : point.k].tolist()
@@ -560,7 +559,7 @@ def test_all_test_images_are_swept_once_and_a_stopped_sweep_goes_on(
     assert len(all_rows(engine, schema.attacks)) == 10 * correct
     assert all_rows(engine, schema.cases) == []
     with engine.connect() as connection:
-        targeted, untargeted = batches.attack_totals(connection, task.network_id, task.dataset_id)[::-1]
+        targeted, untargeted = batches.attack_totals(connection, task.scope)[::-1]
     assert (untargeted.attacks, targeted.attacks) == (correct, 9 * correct)
     assert untargeted.images_fallen == untargeted.successes == targeted.images_fallen
     pipeline.attack_all(engine, batch, load=few, weights=small_weights)

@@ -10,7 +10,7 @@ from db import migrate, schema
 from db.read.for_ingest.detectors import KnownNetwork
 from ingest.check import keep
 
-NETWORK = KnownNetwork(1, "network", "0" * 64, "cifar10", ("cat", "dog"))
+NETWORK = KnownNetwork(1, 1, "network", "0" * 64, "cifar10", ("cat", "dog"))
 
 
 def place(connection, shade):

@@ -10,6 +10,7 @@ import xpixels
 from db import engine as engines
 from db import schema
 from db.commands import upkeep
+from db.scope import Scope
 from ingest.stages import predictions
 from model.data import registry
 from model.network import checkpoint, cnn
@@ -47,7 +48,7 @@ def test_what_is_known_is_read_and_not_asked_again(copy, load, monkeypatch):
     expected = [row.predicted_class for row in rows(copy)]
     asked = []
     monkeypatch.setattr(predictions, "predict", lambda *_: asked.append(True))
-    assert predictions.predict_split(copy, 1, network, test).tolist() == expected
+    assert predictions.predict_split(copy, Scope(1, 1), network, test).tolist() == expected
     assert asked == []
 
 
@@ -56,7 +57,7 @@ def test_what_is_lacking_is_written_and_the_rest_stays(copy, load):
     before = rows(copy)
     with engines.writing(copy) as connection:
         connection.execute(delete(schema.predictions).where(PREDICTED.position % 3 == 0))
-    predictions.predict_split(copy, 1, network, test)
+    predictions.predict_split(copy, Scope(1, 1), network, test)
     after = rows(copy)
     assert [row[:-1] for row in after] == [row[:-1] for row in before]
     assert {row.run_id for row in after if row.position % 3} == {before[0].run_id}
@@ -89,5 +90,7 @@ def test_an_evaluation_keeps_its_predictions_where_there_is_a_database(load, tmp
     share = float(capsys.readouterr().out.splitlines()[0].split()[2])
     with engine.connect() as connection:
         right = connection.scalar(select(func.sum(schema.class_accuracy.c.correct)))
+        told = connection.scalar(select(schema.network_datasets.c.test_accuracy))
     assert right / count == pytest.approx(share, abs=1e-4)
+    assert told == pytest.approx(right / count)  # what it reached here, not what its file says of cifar10
     engine.dispose()
