@@ -75,6 +75,7 @@ def _filled_in_memory(per_group: int, references: int, seed: int, evidence: bool
         if evidence:
             store_evidence(connection, random, cases)
             store_twins(connection, cases)
+            store(connection, "transfers", _transfers(cases))
             store_maps(connection, cases)
         facets.refresh(connection, SCOPE)
     return in_memory
@@ -278,6 +279,21 @@ def _predictions(labels: list[int]) -> list[dict]:
         row |= {"predicted_class": predicted, "confidence": 0.8, "logits": logits[position].tobytes()}
         rows.append(row)
     return rows
+
+
+def _transfers(cases: list[dict]) -> list[dict]:
+    """What the network makes of its own adversarial cases, as there is no other: every second is right."""
+    return [
+        {
+            "case_id": case["id"],
+            "network_id": 1,
+            "run_id": 1,
+            "predicted_class": case["true_class"] if case["id"] % 2 else case["predicted_class"],
+            "confidence": 0.8,
+        }
+        for case in cases
+        if case["kind"] == "adversarial"
+    ]
 
 
 def _attack(attack_id: int, sample_id: int, predicted: int, *, succeeded: bool, sweep: bool = False) -> dict:

@@ -122,15 +122,18 @@ def _square(query: CompareQuery, table: Table, yes: str, no: str, home: str | No
         return element("td", parts, className="heat-cell", style={"--share": f"{share:.3f}"})
 
     cells = [cell(kind, getattr(table, kind)) for kind in KINDS]
+
+    def heading(which: str, word: str, **attributes: Any) -> Element:
+        network = getattr(query, which)
+        mark = element("span", className=f"side side-{which}")
+        return element("th", [mark, word], title=f"{network.name} #{network.id}: {word}", **attributes)
+
     head = [
         element("th", ""),
-        *(
-            element("th", [*name(query, "second"), f" {word}"], scope="col", className="heat-cell")
-            for word in (yes, no)
-        ),
+        *(heading("second", word, scope="col", className="heat-cell") for word in (yes, no)),
     ]
     rows = [
-        element("tr", [element("th", [*name(query, "first"), f" {word}"], scope="row"), *pair])
+        element("tr", [heading("first", word, scope="row"), *pair])
         for word, pair in ((yes, cells[:2]), (no, cells[2:]))
     ]
     return element(
