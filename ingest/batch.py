@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from db.vocabulary import METRIC, METRICS, PARTITIONS, SCREENINGS
+from db.vocabulary import K_MAX, METRIC, METRICS, PARTITIONS, SCREENINGS
 from model.attacks.methods import EVOLUTION, METHODS, SWEEP, Method, all_parameters, stride_of
 
 if TYPE_CHECKING:
@@ -212,4 +212,13 @@ def check_possible(batch: Batch, images: int) -> None:
             f"--cases {batch.cases}: {batch.dataset} has {images} test images that could become cases, "
             f"enough for {most} adversarial and {most} clean ones a partition; ask for fewer, or take a data "
             "set with more"
+        )
+
+
+def check_reference(batch: Batch, images: int) -> None:
+    """Raise ValueError if a case could not get its neighbors from so many training images."""
+    if images < K_MAX:
+        raise ValueError(
+            f"{batch.dataset} has {images} training images that could be neighbors, and a case has {K_MAX}: "
+            "take a data set with more, or a network that knows more of them"
         )

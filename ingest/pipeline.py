@@ -19,10 +19,11 @@ from sqlalchemy import Engine
 from db import migrate
 from db.engine import locks_rows, writing
 from db.read.for_ingest import batches
+from db.read.for_ingest.stored_activations import reference_ids
 from db.scope import Scope
 from db.vocabulary import RULES
 from ingest import record
-from ingest.batch import Batch, check_possible, sweep_settings
+from ingest.batch import Batch, check_possible, check_reference, sweep_settings
 from ingest.stages import candidates, cases, tuning
 from ingest.stages.attack import search
 from ingest.stages.duplicates import find_duplicates
@@ -125,6 +126,7 @@ def add_cases(
     """
     test, training = load(batch.dataset, "test"), load(batch.dataset, "train")
     check_possible(batch, len(test))  # fails if it is impossible even for a network without errors
+    check_reference(batch, len(training))
     data_ = (test, lambda: training)
     task, batch_id = _task(engine, batch, weights, *data_, evaluation, turn, crew, naming.name)
     before = _counts(task, batch_id)
@@ -132,6 +134,8 @@ def add_cases(
         correct = _correct(task)
         check_possible(batch, int(correct.sum()))
         build_reference(task)
+        with engine.connect() as connection:
+            check_reference(batch, len(reference_ids(connection, task.scope)))
         find_duplicates(task, training)
         with _registered(task, batch, naming) as batch_id:
             _make_cases(task, batch, batch_id, correct)

@@ -1,5 +1,6 @@
 """From a file of pictures to a tuned database and its pages: digits, and a hundred classes of odd size."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -166,6 +167,21 @@ def test_other_content_under_the_same_name_is_refused(own, monkeypatch, tmp_path
     checkpoint.save(tmp_path / "net.safetensors", network)
     with pytest.raises(ValueError, match="data set mine: the database has other content under this name"):
         pipeline.ingest(own.engine, own.batch, weights=str(tmp_path / "net.safetensors"))
+
+
+def test_too_few_training_images_are_refused_before_any_work(own, tmp_path, monkeypatch):
+    monkeypatch.setenv("XPIXELS_CACHE", str(engines.file(own.engine).parent / "cache"))
+
+    def few(name, split):
+        data = registry.load(name, split)
+        return replace(data, images=data.images[:49], labels=data.labels[:49], positions=data.positions[:49])
+
+    engine = engines.create(tmp_path / "none.db")
+    with pytest.raises(
+        ValueError, match="mine has 49 training images that could be neighbors"
+    ):
+        pipeline.ingest(engine, own.batch, weights="my-net", load=few)
+    assert not engines.file(engine).exists()
 
 
 def test_a_network_of_another_shape_is_refused_before_any_work(own, monkeypatch):
