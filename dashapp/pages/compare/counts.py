@@ -10,6 +10,7 @@ from db.read import NEAR, Agreement, CompareQuery, Measure, SameAttacks, Table, 
 from db.scope import Scope
 from db.vocabulary import ATTACKS
 
+IMAGES = "#images"  # of addresses: the part of the page that `compare.js` shows
 KINDS = ("both", "first", "second", "neither")
 
 
@@ -114,7 +115,7 @@ def _square(query: CompareQuery, table: Table, yes: str, no: str, home: str | No
             text = link(
                 text,
                 id=ids.network_link("show", kind),
-                href=home + query.but(show=kind).search() + "#images",
+                href=home + query.but(show=kind).search() + IMAGES,
                 className="n-value",
                 title="Show these images",
             )

@@ -7,7 +7,7 @@ from dash import Dash
 from dashapp import ids
 from dashapp.draw.html_parts import Element, element, link
 from dashapp.draw.map_pictures import Scale, margin_picture
-from dashapp.pages.compare.counts import name
+from dashapp.pages.compare.counts import IMAGES, name
 from db.read import PAGE_IMAGES, SHOWN, ComparedImage, CompareQuery, SidePicture
 from db.read.chosen_scope import scope_fields
 from db.read.query_string import write_search
@@ -36,7 +36,7 @@ def gallery(
             link(
                 words[show],
                 id=ids.network_link("images", show),
-                href=home + query.but(show=show).search(),
+                href=home + query.but(show=show).search() + IMAGES,
                 className="segment" + " segment-on" * (show == query.show),
             ),
             **({"aria-current": "true"} if show == query.show else {}),
@@ -52,7 +52,7 @@ def gallery(
             _pager(query, total, home),
         ],
         className="list-head compare-gallery-head",
-        id="images",
+        id=IMAGES.removeprefix("#"),
     )
     if not images:
         return [head, element("p", "No image.", className="nothing card muted")]
@@ -80,7 +80,7 @@ def _pager(query: CompareQuery, total: int, home: str) -> Element:
         return link(
             text,
             id=ids.network_link("page", text),
-            href=home + query.but(page=page).search(),
+            href=home + query.but(page=page).search() + IMAGES,
             className="page",
         )
 
