@@ -35,6 +35,7 @@ STAGES = {
     "reference_samples": REFERENCE,
     "repairs": {"repair"},
     "searches": NEIGHBORS,
+    "transfers": {"transfer"},
     "tuning_points": TUNING,
     "vulnerability_maps": {"sweep"},
 }
@@ -93,7 +94,7 @@ def test_after_an_ingest_every_row_leads_to_a_run_of_the_stage_that_writes_such_
     assert set(found) == set(STAGES)
     for name, stages in found.items():
         assert set(stages) <= STAGES[name], name
-        assert stages or name in ("attack_images", "near_duplicate_pairs"), f"no {name}"
+        assert stages or name in ("attack_images", "near_duplicate_pairs", "transfers"), f"no {name}"
 
 
 def test_what_a_new_tuning_chose_and_decided_is_of_that_run(copy):
