@@ -44,6 +44,7 @@ CASE_VERDICT = "case-verdict"  # how many layers alarm, and the outcome in the c
 CASE_LAYER_TITLE = "case-layer-title"  # heading of the neighbors: names the chosen layer
 CASE_SOFTMAX = "case-softmax"  # dcc.Graph
 CASE_SOFTMAX_TEXT = "case-softmax-text"  # the true class's rank and probability
+CASE_CLASSES = "case-classes"  # the classes that the reader has added to the charts
 CASE_COUNTS = "case-counts"  # dcc.Graph: the neighbors distribution
 CASE_COUNTS_TEXT = "case-counts-text"  # what was counted, by which metric and rule
 CASE_NEIGHBORS = "case-neighbors"  # graph and list; hidden when a layer has no neighbors

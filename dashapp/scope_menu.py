@@ -19,7 +19,8 @@ def scope_menu(header: Header, path: str) -> html.Div:
         header: of the page.
         path: where the choices lead, with the base path; each adds its ids.
     """
-    facts, cases = header.overview, _fact("Cases", f"{header.overview.case_count:,}")
+    facts = header.overview
+    cases = element("span", _fact("Cases", f"{facts.case_count:,}"), className="app-cases")
     if facts.network is None:
         return drawn([cases], className="row")
     accuracy = None
@@ -46,7 +47,12 @@ def scope_menu(header: Header, path: str) -> html.Div:
                 "div",
                 [
                     _search(len(header.options)) if several else None,
-                    element("ul", [_option(one, header, path) for one in header.options], className="scopes"),
+                    element(
+                        "ul",
+                        [_option(one, header, path) for one in header.options],
+                        className="scopes",
+                        **{"data-narrowed": ""},
+                    ),
                     element("p", "None has this name.", className="muted small", hidden=True, role="status"),
                 ],
                 className="menu card floating scope-options",

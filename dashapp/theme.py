@@ -4,6 +4,8 @@ The style sheet (`assets/base.css`) holds the same values as CSS variables; figu
 graph are drawn on canvas or SVG, where CSS variables do not reach, and take them from here.
 """
 
+import math
+from functools import cache
 from typing import Literal
 
 import plotly.graph_objects as go
@@ -26,6 +28,16 @@ CLASS_COLORS = (
     "#969679",
     "#518cac",
     "#ff35c5",
+)
+
+# Of classes beyond the tenth, in OKLab: hues far from those just before, and lightness that stands out from
+# the surface of both themes.
+GOLDEN_ANGLE = 137.508  # degrees
+LIGHTNESS, CHROMA = (0.55, 0.59, 0.63), 0.12
+FROM_CONES = (  # to linear red, green and blue
+    (4.0767416621, -3.3077115913, 0.2309699292),
+    (-1.2684380046, 2.6097574011, -0.3413193965),
+    (-0.0041960863, -0.7034186147, 1.7076147010),
 )
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -84,6 +96,25 @@ def template(theme: Theme) -> go.layout.Template:
     )
 
 
+@cache
 def class_color(class_id: int) -> str:
-    """Color of a class, as '#rrggbb'; classes beyond the tenth repeat the sequence."""
-    return CLASS_COLORS[class_id % len(CLASS_COLORS)]
+    """Color of a class, as '#rrggbb'; beyond the tenth a hue of its own, of which many look alike."""
+    if class_id < len(CLASS_COLORS):
+        return CLASS_COLORS[class_id]
+    angle = math.radians(class_id * GOLDEN_ANGLE)
+    return _hexadecimal(
+        LIGHTNESS[class_id % len(LIGHTNESS)], CHROMA * math.cos(angle), CHROMA * math.sin(angle)
+    )
+
+
+def _hexadecimal(lightness: float, a: float, b: float) -> str:
+    """A color of OKLab as '#rrggbb', each channel cut to what a screen has (Ottosson, 2020)."""
+    cones = (
+        (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3,
+        (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3,
+        (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3,
+    )
+    linear = [sum(weight * cone for weight, cone in zip(row, cones, strict=True)) for row in FROM_CONES]
+    cut = [min(max(value, 0.0), 1.0) for value in linear]
+    srgb = [12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055 for value in cut]
+    return "#" + "".join(f"{round(255 * value):02x}" for value in srgb)

@@ -421,6 +421,14 @@ def test_links_to_other_pages_keep_the_network_and_the_data_set(twice):
         assert all(href.endswith(f"?network=1&dataset={dataset}") for href in hrefs)
 
 
+def test_a_case_of_another_network_or_data_set_leads_back_to_its_own_list(twice):
+    page = json.dumps(routed(twice, "/case/1")[ids.PAGE]["children"])
+    assert '"href": "/?network=1&dataset=1"' in page
+    assert "not in this list" not in page
+    own = json.dumps(routed(twice, "/case/900")[ids.PAGE]["children"])  # the default one's
+    assert '"href": "/"' in own
+
+
 def test_where_there_is_nothing_to_choose_the_header_has_no_menu(app):
     answer = routed(app, "/")
     facts = answer[ids.FACTS]["children"]["props"]["data-html"]

@@ -12,9 +12,11 @@ from sqlalchemy import delete, insert, update
 
 import db.read
 from dashapp.draw import map_pictures
+from dashapp.draw.map_cells import map_cells
 from dashapp.pages.case import maps as case_maps
 from dashapp.pages.case.address import list_search
 from dashapp.pages.case.maps_address import maps_view
+from dashapp.theme import CLASS_COLORS
 from dashapp.words import maps
 from db import schema
 from tests.support import small_database
@@ -74,8 +76,30 @@ def test_a_map_of_grays_or_with_a_stride_says_so_and_the_one_of_most_positions_i
         connection.execute(delete(schema.vulnerability_maps).where(schema.vulnerability_maps.c.id >= 20))
     assert (found.levels, found.channels, found.stride) == (5, 1, 2)
     assert found.colors.tolist() == [[[255] * 3, [64] * 3]]
-    values = json.loads(case_maps._values(SimpleNamespace(class_names=["a", "b"]), found))
-    assert (values["stride"], values["margins"]) == (2, [-100, 200])
+    values = values_of(found, ["a", "b"], 3)
+    assert (values["side"], values["margins"]) == (2, [-100, 200])
+    assert (values["imageHeight"], values["imageWidth"], values["gray"]) == (2, 3, True)
+
+
+def values_of(over, names, width=2):
+    """What the browser gets of a map over a gray image of 2 rows."""
+    case = SimpleNamespace(class_names=names, image=db.read.CaseImage("", 2, width, True))
+    return json.loads(case_maps._values(case, map_cells(over)))
+
+
+def test_a_large_map_has_a_square_for_several_positions_and_knows_the_place_of_the_highest():
+    margins = np.full((5, 130), -np.inf, np.float32)
+    margins[4, 129], margins[0, 1], margins[1, 0] = 2.0, -3.0, -4.0
+    classes = np.zeros((5, 130), int)
+    classes[4, 129] = 7
+    cells = map_cells(db.read.PixelMap(margins, classes, None, None, stride=2))
+    assert cells.margins.shape == (2, 44)
+    assert (cells.joined, cells.side) == (3, 6)
+    assert (cells.rows[1, 43], cells.columns[1, 43], cells.classes[1, 43]) == (8, 258, 7)
+    assert (cells.margins[0, 0], cells.rows[0, 0], cells.columns[0, 0]) == (-3.0, 0, 2)
+    assert np.isinf(cells.margins).sum() == 86
+    small = map_cells(db.read.PixelMap(margins[:, :64], classes[:, :64], None, None))
+    assert (small.margins.shape, small.joined) == ((5, 64), 1)
 
 
 def test_what_was_not_tried_is_transparent_and_has_no_number():
@@ -86,7 +110,11 @@ def test_what_was_not_tried_is_transparent_and_has_no_number():
     assert (drawn[0, 0, 3], drawn[1, 1, 3]) == (0, 0)
     assert drawn[1, 0, 3] > 200
     over = db.read.PixelMap(margins, np.zeros((2, 2), int), None, None)
-    values = json.loads(case_maps._values(SimpleNamespace(class_names=["a"]), over))
+    values = values_of(over, ["a", "b"])
+    assert (values["names"], values["marks"]) == (
+        {"0": "a"},
+        {"0": CLASS_COLORS[0]},
+    )  # the others do not occur
     assert values["margins"] == [None, -400, 50, None]
 
 

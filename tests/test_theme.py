@@ -82,8 +82,17 @@ def test_the_style_sheet_has_the_colors_of_the_theme(pytestconfig):
             assert f"--{name}: {color};" in text, (theme, name)
 
 
-def test_a_class_beyond_the_tenth_has_a_color_and_a_figure_has_the_theme():
-    assert class_color(13) == CLASS_COLORS[3]
+def test_classes_beyond_the_tenth_have_colors_that_stand_out_and_differ_from_those_beside_them():
+    colors = [class_color(number) for number in range(10, 1000)]
+    assert len(set(colors)) > 900
+    for theme in COLORS:
+        assert min(contrast(color, COLORS[theme]["surface"]) for color in colors) >= 3
+    seen = [oklab(linear(color)) for color in colors]
+    assert min(np.linalg.norm(a - b) for a, b in zip(seen, seen[1:], strict=False)) > 0.1
+    assert re.fullmatch("#[0-9a-f]{6}", class_color(65_535))
+
+
+def test_a_figure_has_the_theme():
     assert template("dark").layout.font.color == COLORS["dark"]["text"]
 
 

@@ -40,17 +40,22 @@
     true,
   );
 
-  /* Hide what lacks one of the typed words; a line says so if nothing is left. */
+  const narrowed = (field) => field.parentElement.querySelector("[data-narrowed]");
+
+  /* Hide what lacks one of the typed words; a line says so if nothing is left. While the field is empty, only
+     the top ones of a long list are shown. */
   function narrow(field) {
-    const list = field.nextElementSibling;
-    const words = field.value.toLowerCase().split(/\s+/);
+    const list = narrowed(field);
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const topOnly = !words.length && list.querySelector("[data-top]");
     let left = 0;
     for (const item of list.children) {
       const text = item.textContent.toLowerCase();
-      item.hidden = !words.every((word) => text.includes(word));
+      item.hidden = topOnly ? !item.matches("[data-top]") : !words.every((word) => text.includes(word));
       left += !item.hidden;
     }
-    list.nextElementSibling.hidden = left > 0;
+    const none = list.nextElementSibling;
+    if (none) none.hidden = left > 0;
   }
 
   document.addEventListener("input", (event) => {
@@ -59,7 +64,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.matches || !event.target.matches("[data-narrows]")) return;
     event.preventDefault();
-    const first = event.target.nextElementSibling.querySelector("li:not([hidden]) a");
+    const first = narrowed(event.target).querySelector("li:not([hidden]) a");
     if (first) first.click();
   });
 })();

@@ -10,7 +10,8 @@ from PIL import Image
 
 INK = (63, 125, 230)  # readable on light and on dark; its opacity is the activation
 MAPS = 3  # channels drawn of a conv layer
-STRIP_COLUMNS = {2304: 24, 512: 8}  # a vector is drawn in rows of this many
+STRIP = 8  # a strip is this many times as tall as wide
+SMALL = 40  # pixels of the longest side of a map in the drawing of the network
 
 
 def decode(data: bytes, encoding: str, shape: Sequence[int]) -> np.ndarray:
@@ -32,9 +33,20 @@ def strongest_maps(activations: np.ndarray, count: int = MAPS) -> list[tuple[int
     return [(int(c), _to_unit(activations[:, :, c])) for c in channels]
 
 
+def small(values: np.ndarray) -> np.ndarray:
+    """Values (H, W) of at most SMALL a side: larger ones as the means of squares."""
+    side = -(-max(values.shape) // SMALL)
+    if side == 1:
+        return values
+    height, width = (-(-length // side) * side for length in values.shape)
+    padded = np.pad(values, ((0, height - values.shape[0]), (0, width - values.shape[1])), mode="edge")
+    squares = padded.reshape(height // side, side, width // side, side)
+    return np.asarray(squares.mean(axis=(1, 3)))
+
+
 def strip(vector: np.ndarray) -> np.ndarray:
     """A vector (D,) of either sign as a picture (rows, columns) in [0, 1], top to bottom."""
-    columns = STRIP_COLUMNS.get(len(vector), 1)
+    columns = max(1, round((len(vector) / STRIP) ** 0.5))
     rows = -(-len(vector) // columns)
     padded = np.zeros(rows * columns, np.float32)
     padded[: len(vector)] = _to_unit(vector)

@@ -13,7 +13,8 @@ from dashapp.words import decisions
 from db.read import CurvePoint, DetectorRow, KPoint
 from db.vocabulary import COMPOSITIONS, DETECTORS
 
-# A layer keeps its color whatever else is shown. None is a class's color, or the red or green of alarms.
+# A layer keeps its color whatever else is shown; of more layers the colors return with dashes. None is a
+# class's color, or the red or green of alarms.
 LAYER_COLORS: dict[themes.Theme, tuple[str, ...]] = {  # by place
     "light": ("#b35c00", "#1769c4", "#8a3fb8"),
     "dark": ("#ffab57", "#6fb2ff", "#cf9dff"),
@@ -253,8 +254,10 @@ def curve_color(row: DetectorRow, theme: themes.Theme) -> str:
 
 def _line(curve: Curve, theme: themes.Theme) -> dict[str, Any]:
     width = 3.2 if curve.chosen else 2.4 if curve.row.kind == "repair" else 1.8
-    baseline = curve.row.kind == "baseline"
-    dash = DETECTORS[curve.row.detector].dash if baseline else "solid"
+    baseline, place = curve.row.kind == "baseline", curve.row.layer_place or 0
+    dash = "solid" if place < len(LAYER_COLORS[theme]) else "10px,3px"
+    if baseline:
+        dash = DETECTORS[curve.row.detector].dash
     return {"color": curve_color(curve.row, theme), "width": width, "dash": dash}
 
 

@@ -1,4 +1,4 @@
-"""Convert rows to figures; pure. Horizontal bars, one row per class, in class order, on fixed axes.
+"""Convert rows to figures; pure. Horizontal bars, one row for each class that is shown, on fixed axes.
 
 Both charts of a case (paper, section 4.3: "softmax output" and "neighbors distribution") share their
 rows, so that a class is at the same height in both. They are plain dicts, as plotly.js takes them: they
@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, cast
 
 from dashapp import theme as themes
+from dashapp.draw.class_labels import LONGEST, class_labels, short
 from dashapp.words import decisions
 
 ROW_HEIGHT = 21  # pixels
@@ -38,6 +39,7 @@ def softmax_bars(
     true: int | None,
     theme: themes.Theme,
     original: Sequence[float] | None = None,
+    classes: Sequence[int] | None = None,
 ) -> Figure:
     """The network's softmax output.
 
@@ -47,46 +49,53 @@ def softmax_bars(
         predicted, true: class ids, marked in the labels; true None: not known.
         theme: 'light' or 'dark'.
         original: (C,) of the image before the attack, drawn as an outline around each bar.
+        classes: the classes of the rows; None: all.
     """
     color = themes.COLORS[theme]
-    classes = list(range(len(class_names)))
+    classes = range(len(class_names)) if classes is None else classes
+    others, left = len(class_names) - len(classes), 1 - sum(probabilities[c] for c in classes)
+    probabilities = [probabilities[c] for c in classes]
+    names, places = [class_names[c] for c in classes], list(range(len(classes)))
     bars = _bars(
-        list(probabilities),
         classes,
+        probabilities,
+        places,
         name="attacked" if original is not None else "",
         width=0.72 if original is None else 0.5,
         text=[f"{p:.3f}" if p >= 0.0005 else "" for p in probabilities],
-        customdata=list(class_names),
+        customdata=names,
         hovertemplate="%{customdata}: %{x:.6f}<extra></extra>",
     )
     data = [bars]
     if original is not None:
+        original = [original[c] for c in classes]
         # A number that would cross the end of the outline is placed after it.
         after = [now < was < now + 0.16 for now, was in zip(probabilities, original, strict=True)]
         bars["textposition"] = ["none" if over else "outside" for over in after]
         outline = _bars(
-            [was if was >= 0.0005 else None for was in original],
             classes,
+            [was if was >= 0.0005 else None for was in original],
+            places,
             name="original",
             width=0.82,
             text=[text if over else "" for text, over in zip(bars["text"], after, strict=True)],
-            customdata=list(class_names),
+            customdata=names,
             hovertemplate="%{customdata}, before the attack: %{x:.6f}<extra></extra>",
         )
         outline["marker"] = {"color": "rgba(0,0,0,0)", "line": {"width": 1.3, "color": color["text"]}}
         data = [outline, bars]
-    figure = _figure(data, rows=float(len(class_names)), theme=theme)
+    figure = _figure(data, rows=float(len(classes)), theme=theme)
     figure["layout"]["barmode"] = "overlay"
     if original is not None:
         _add_key(figure, "bar: attacked   ▭ outline: the original", theme)
     figure["layout"]["xaxis"] |= {
         "range": [0, 1.14],
         "tickvals": [0, 0.25, 0.5, 0.75, 1],
-        "title": _title("softmax probability", theme),
+        "title": _title(decisions.softmax_axis(others, max(left, 0.0)), theme),
     }
     figure["layout"]["yaxis"] |= {
-        "tickvals": classes,
-        "ticktext": _labels(class_names, predicted, true, theme),
+        "tickvals": places,
+        "ticktext": class_labels(classes, class_names, predicted, true, theme),
     }
     return figure
 
@@ -101,6 +110,7 @@ def neighbor_bars(
     threshold: int | None,
     rule: str,
     theme: themes.Theme,
+    classes: Sequence[int] | None = None,
 ) -> Figure:
     """How the first k neighbors of a layer are distributed over the classes, with the threshold.
 
@@ -116,30 +126,35 @@ def neighbor_bars(
         threshold: -1..k, or None when nothing is tuned yet: no line.
         rule: 'total' or 'max-class'.
         theme: 'light' or 'dark'.
+        classes: the classes of the rows; None: all.
     """
-    classes = list(range(len(class_names)))
+    classes = range(len(class_names)) if classes is None else classes
+    shown = [counts[c] for c in classes]
     data = [
         _bars(
-            list(counts),
             classes,
-            text=[str(n) if n else "" for n in counts],
-            customdata=list(class_names),
+            shown,
+            list(range(len(classes))),
+            text=[str(n) if n else "" for n in shown],
+            customdata=[class_names[c] for c in classes],
             hovertemplate="%{customdata}: %{x} of " + f"{k}<extra></extra>",
         )
     ]
-    ticks: list[float] = list(classes)
-    labels = _labels(class_names, predicted, true, theme)
+    ticks: list[float] = list(range(len(classes)))
+    labels = class_labels(classes, class_names, predicted, true, theme)
     rows = float(len(classes))
     shapes, notes, summed = [], [], rule == "total"
     if summed:
         level = len(classes) - 1 + SUM_ROWS - 0.3
         rows += SUM_ROWS
-        bars, note, line = _sum(counts, class_names, predicted, k, threshold, level, themes.COLORS[theme])
+        color = themes.COLORS[theme]
+        bars, note = _sum(counts, class_names, predicted, k, threshold, level, color)
+        line = _rule(len(classes) - 0.4, color["border"])
         data.append(bars)
         notes.append(note)
         shapes.append(line)
         ticks.append(level)
-        labels.append(f"<b>not {class_names[predicted]}</b>")
+        labels.append(f"<b>not {short(class_names[predicted], LONGEST - 4)}</b>")
     if threshold is not None:
         rows += 0 if summed else WORDS_ROWS
         line, note = _threshold(threshold, k, summed, len(classes), themes.COLORS[theme])
@@ -151,7 +166,7 @@ def neighbor_bars(
         "range": [-0.8 if threshold == -1 else 0, k * 1.08 + 0.3],
         "dtick": _count_step(k),
         "tick0": 0,
-        "title": _title(f"neighbors among the first {k}", theme),
+        "title": _title(decisions.counts_axis(k, sum(counts) - sum(shown)), theme),
     }
     figure["layout"]["yaxis"] |= {"tickvals": ticks, "ticktext": labels}
     return figure
@@ -165,19 +180,20 @@ def _sum(
     threshold: int | None,
     level: float,
     color: dict[str, str],
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """All classes but the predicted one end to end at height `level`, their sum, and the line above."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All classes but the predicted one end to end at height `level`, and their sum."""
     others = [c for c in range(len(counts)) if c != predicted and counts[c]]
     starts = [sum(counts[d] for d in others[:i]) for i in range(len(others))]
     total = sum(counts[c] for c in others)
     bars = _bars(
+        others,
         [counts[c] for c in others],
         [level] * len(others),
         base=starts,
         customdata=[class_names[c] for c in others],
         hovertemplate="not " + class_names[predicted] + ": %{customdata}<extra></extra>",
     )
-    bars["marker"] = {"color": [themes.class_color(c) for c in others], "line": {"width": 0}}
+    bars["marker"] |= {"line": {"width": 0}}
     alarm = threshold is not None and total > threshold
     hidden = threshold is not None and total <= threshold + 0.5 < total + 0.08 * k  # by the line
     note = {
@@ -189,16 +205,13 @@ def _sum(
         "xshift": 4,
         "font": {"color": color["alarm"] if alarm else color["text"], "size": 13},
     }
-    line = {
-        "type": "line",
-        "x0": 0,
-        "x1": 1,
-        "xref": "paper",
-        "y0": len(counts) - 0.4,
-        "y1": len(counts) - 0.4,
-        "line": {"color": color["border"], "width": 1},
-    }
-    return bars, note, line
+    return bars, note
+
+
+def _rule(height: float, color: str) -> dict[str, Any]:
+    """A line from side to side."""
+    ends = {"x0": 0, "x1": 1, "xref": "paper", "y0": height, "y1": height}
+    return {"type": "line", **ends, "line": {"color": color, "width": 1}}
 
 
 def _threshold(
@@ -230,14 +243,15 @@ def _threshold(
     return line, note
 
 
-def _bars(x: list[Any], y: list[Any], **options: Any) -> dict[str, Any]:
+def _bars(classes: Sequence[int], x: list[Any], y: list[Any], **options: Any) -> dict[str, Any]:
+    """Bars in the colors of their classes."""
     return {
         "type": "bar",
         "x": x,
         "y": y,
         "orientation": "h",
         "width": 0.72,
-        "marker": {"color": [themes.class_color(c) for c in range(len(x))]},
+        "marker": {"color": [themes.class_color(c) for c in classes]},
         "textposition": "outside",
         "textfont": {"size": 12},
         "constraintext": "none",
@@ -257,7 +271,7 @@ def _figure(data: list[dict[str, Any]], *, rows: float, theme: themes.Theme) -> 
             "dragmode": False,
             "xaxis": axis
             | {"zeroline": True, "tickfont": {"size": 11, "color": themes.COLORS[theme]["text-muted"]}},
-            # Class 0 on top; the last half row keeps the lowest bar off the axis.
+            # The first class on top; the last half row keeps the lowest bar off the axis.
             "yaxis": axis | {"range": [rows - 0.5, -0.5], "showgrid": False, "zeroline": False},
         },
     }
@@ -276,18 +290,6 @@ def _add_key(figure: Figure, text: str, theme: themes.Theme) -> None:
 def _title(text: str, theme: themes.Theme) -> dict[str, Any]:
     font = {"size": 11, "color": themes.COLORS[theme]["text-muted"]}
     return {"text": text, "standoff": 6, "font": font}
-
-
-def _labels(class_names: Sequence[str], predicted: int, true: int | None, theme: themes.Theme) -> list[str]:
-    muted = themes.COLORS[theme]["text-muted"]
-
-    def label(class_id: int, name: str) -> str:
-        roles = [role for role, c in (("predicted", predicted), ("true", true)) if c == class_id]
-        if not roles:
-            return name
-        return f"<span style='color:{muted};font-size:11px'>{', '.join(roles)}</span> <b>{name}</b>"
-
-    return [label(c, name) for c, name in enumerate(class_names)]
 
 
 def _count_step(k: int) -> int:

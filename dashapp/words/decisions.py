@@ -167,6 +167,11 @@ def pixel_place(row: int, column: int) -> str:
     return f"row {row}, column {column}"
 
 
+def color_text(color: Sequence[int], *, gray: bool) -> str:
+    """A color (red, green, blue) in a few characters: 'RGB 255 0 7', or of a gray image 'gray 128'."""
+    return f"gray {color[0]}" if gray else f"RGB {' '.join(map(str, color))}"
+
+
 NO_NEIGHBORS = "No neighbors are stored for this layer yet. Run “xpixels ingest” and reload this page."
 
 
@@ -177,6 +182,18 @@ def softmax_text(*, predicted: str, true: str | None, true_probability: float, r
     if predicted == true:
         return "the network's prediction is the true class"
     return f"true class {true}: {ordinal(rank)}, {percent(true_probability)}"
+
+
+def softmax_axis(others: int, left: float) -> str:
+    """Title of the softmax chart's axis; `others` classes that have no row share `left`, [0, 1]."""
+    if not others:
+        return "softmax probability"
+    return f"softmax probability · {left:.3f} in {others:,} other classes"
+
+
+def counts_axis(k: int, others: int) -> str:
+    """Title of the axis of the neighbors distribution; `others`: neighbors of classes that have no row."""
+    return f"neighbors among the first {k}" + (f" · {others} of other classes" if others else "")
 
 
 def ordinal(number: int) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dashapp.words.detectors import margin
 
+NAMED = 8  # classes of a sentence
 POINT = "Point at a position for its numbers."
 BRIGHTEST = "all on one scale, brightest first; the number is the channel, then its mean"
 CHANGED = "attacked minus original, the largest change first; the number is the channel, then its mean change"
@@ -102,10 +103,17 @@ def repair_sentences(
     return [meaning, f"{said}."]
 
 
+def joined_sentence(joined: int) -> str:
+    """How a large map is drawn: each square is the highest of several positions."""
+    return f"Each square is the highest of {joined} × {joined} positions."
+
+
 def channels_title(layer: str, count: int) -> str:
     """Heading of a conv layer's maps."""
     return f"The {count} maps of {layer}"
 
 
 def _listed(names: Sequence[str]) -> str:
+    if len(names) > NAMED + 1:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED:,} more classes"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -70,6 +70,24 @@
     if (button.classList.contains("pair-close")) backToList();
   });
 
+  /* A class that was found by its name joins those in the address; of too many the first are left out. */
+  function addFound(field) {
+    const options = [...field.list.options].filter((one) => one.value === field.value.trim());
+    if (!options.length) return;
+    const name = field.dataset.adds;
+    const there = (address.fields().get(name) || "").split(",").filter(Boolean);
+    const added = [...there.filter((one) => one !== options[0].dataset.class), options[0].dataset.class];
+    field.value = "";
+    choose(name, added.slice(-Number(field.dataset.most)).join(","));
+  }
+
+  for (const kind of ["change", "input"]) {
+    document.addEventListener(kind, (event) => {
+      const picked = kind === "change" || event.inputType === undefined || event.inputType === "insertReplacementText";
+      if (picked && event.target.matches("[data-adds]")) addFound(event.target);
+    });
+  }
+
   function backToList() {
     document.querySelector(".neighbor-list")?.focus({ preventScroll: true });
   }

@@ -31,17 +31,19 @@
     const map = values(frame);
     const place = row * map.width + column;
     const cell = frame.querySelector(".map-cell");
+    const share = (place, length) => `${(100 * place * map.side) / length}%`;
     Object.assign(cell.style, {
-      left: `${(100 * column) / map.width}%`,
-      top: `${(100 * row) / map.height}%`,
-      width: `${100 / map.width}%`,
-      height: `${100 / map.height}%`,
+      left: share(column, map.imageWidth),
+      top: share(row, map.imageHeight),
+      width: share(1, map.imageWidth),
+      height: share(1, map.imageHeight),
     });
     cell.hidden = false;
     const readout = document.querySelector(".map-readout");
     if (!readout) return;
     const label = map.classes[place];
-    const where = `row ${row * map.stride}, column ${column * map.stride}: `;
+    const [imageRow, imageColumn] = map.rows ? [map.rows[place], map.columns[place]] : [row * map.side, column * map.side];
+    const where = `row ${imageRow}, column ${imageColumn}: `;
     if (map.margins[place] === null) {
       readout.replaceChildren(`${where}not tried`);
       return;
@@ -52,7 +54,7 @@
     ];
     if (map.palette) {
       const color = map.palette[map.colors[place]];
-      parts.push(" by ", colored("swatch", `rgb(${color.join(" ")})`, ""), ` ${color.join(" ")}`);
+      parts.push(" by ", colored("swatch", `rgb(${color.join(" ")})`, ""), map.gray ? ` gray ${color[0]}` : ` ${color.join(" ")}`);
     }
     readout.replaceChildren(...parts);
   }
@@ -70,8 +72,8 @@
     if (!frame) return;
     const box = frame.getBoundingClientRect();
     const map = values(frame);
-    const column = Math.floor(((event.clientX - box.left) / box.width) * map.width);
-    const row = Math.floor(((event.clientY - box.top) / box.height) * map.height);
+    const column = Math.floor((((event.clientX - box.left) / box.width) * map.imageWidth) / map.side);
+    const row = Math.floor((((event.clientY - box.top) / box.height) * map.imageHeight) / map.side);
     if (row < 0 || column < 0 || row >= map.height || column >= map.width) return;
     tell(frame, row, column);
   });

@@ -13,8 +13,22 @@ from db.vocabulary import K_MAX, METRIC
 
 PANELS = ("both", "graph", "list")  # how the neighbors are shown, the default first
 ORDERS = ("difference", "stored")  # of a pair's units, the default first
+MOST_FOUND = 8  # classes that are added to the charts
 # Fields of a case's page only; the list has none of them.
-OWN = ("layer", "neighbors", "metric", "rule", "k", "threshold", "panel", "pair", "order", "twin", *MAPS)
+OWN = (
+    "layer",
+    "neighbors",
+    "metric",
+    "rule",
+    "k",
+    "threshold",
+    "panel",
+    "pair",
+    "order",
+    "twin",
+    "classes",
+    *MAPS,
+)
 
 
 class CaseView(NamedTuple):
@@ -30,6 +44,7 @@ class CaseView(NamedTuple):
     pair: int | None  # reference sample whose activations are compared with the case's
     order: str  # one of ORDERS
     twin: bool  # the neighbors of the image before the attack, beside these
+    classes: tuple[int, ...]  # that the reader wants in the charts, if they do not show all
     complaints: tuple[str, ...]  # one line for each value that is not understood
 
 
@@ -38,6 +53,7 @@ def case_view(
     layers: Sequence[str],
     metrics: Sequence[str] = (METRIC,),
     rules: Sequence[str] = ("total",),
+    classes: int = 0,
 ) -> CaseView:
     """Read a query string ('?...' or ''); the default layer is the list's detector if a layer, else the last.
 
@@ -46,6 +62,7 @@ def case_view(
         layers: names of the compared layers in network order, at least one.
         metrics: those that neighbors of this case are stored under; the first is the default.
         rules: those that are tuned; the first is the default.
+        classes: how many there are.
     """
     fields = dict(read_fields(search))
     own_layer, list_detector = fields.get("layer"), fields.get("detector")
@@ -80,6 +97,17 @@ def case_view(
             return None
         return parsed
 
+    def read_classes() -> tuple[int, ...]:
+        value = fields.get("classes")
+        parts = [] if value is None else value.split(",")
+        if len(parts) > MOST_FOUND or any(not _is_below(part, classes) for part in parts):
+            expected = (
+                f"it can be up to {MOST_FOUND} numbers of classes from 0 to {classes - 1:,}, with commas"
+            )
+            complaints.append(_complaint("classes", value or "", expected))
+            return ()
+        return tuple(dict.fromkeys(map(int, parts)))
+
     view = CaseView(
         layer=layer,
         show_all=neighbors == "all",
@@ -91,9 +119,14 @@ def case_view(
         pair=read_number("pair", 1, None),
         order=read_choice("order", ORDERS),
         twin=read_choice("twin", ("0", "1")) == "1",
+        classes=read_classes(),
         complaints=(),
     )
     return view._replace(complaints=tuple(complaints))
+
+
+def _is_below(text: str, end: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9 and int(text) < end
 
 
 def _complaint(name: str, value: str, expected: str) -> str:

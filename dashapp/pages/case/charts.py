@@ -1,4 +1,7 @@
-"""Part C of the case view, first half: the softmax output and the distribution of the neighbors' labels."""
+"""Part C of the case view, first half: the softmax output and the distribution of the neighbors' labels.
+
+Of many classes the charts show some; a field finds any other by its name and adds it to both.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,13 +11,19 @@ from dash import Output, dcc, html
 
 import db.read
 from dashapp import ids
+from dashapp.decide.shown_classes import ALL_SHOWN
 from dashapp.draw import figures
+from dashapp.draw.html_parts import drawn, element
+from dashapp.pages.case.address import MOST_FOUND, chooses
+from dashapp.pages.case.overview import class_name
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.pages.case.state import UNTUNED_SHOWN
 from dashapp.pages.case.twin import original_softmax
 from dashapp.words import decisions
 from dashapp.words.glossary import about
+
+LIST = "class-names"  # id of the datalist
 
 
 def charts_part(case: db.read.CaseDetail | None) -> html.Div:
@@ -36,10 +45,53 @@ def charts_part(case: db.read.CaseDetail | None) -> html.Div:
     return html.Div(
         className="charts halves",
         children=[
+            _finder(case.class_names if case is not None else ()),
             chart("Softmax output", "softmax", ids.CASE_SOFTMAX, ids.CASE_SOFTMAX_TEXT, softmax),
             chart("Neighbors distribution", "unexpected", ids.CASE_COUNTS, ids.CASE_COUNTS_TEXT),
         ],
     )
+
+
+def _finder(names: Sequence[str]) -> html.Div:
+    """The field that finds a class, and those that were found; hidden where every class is shown."""
+    options = [element("option", value=name, **{"data-class": c}) for c, name in enumerate(names)]
+    few = len(names) <= ALL_SHOWN
+    field = element(
+        "input",
+        **{
+            "type": "search",
+            "className": "field",
+            "autocomplete": "off",
+            "list": LIST,
+            "placeholder": f"Add one of {len(names):,} classes to the charts …",
+            "aria-label": "Add a class to the charts, by its name",
+            "data-adds": "classes",
+            "data-most": MOST_FOUND,
+        },
+    )
+    inside = [] if few else [drawn([field, element("datalist", options, id=LIST)], className="class-field")]
+    return html.Div(
+        [*inside, html.Div(id=ids.CASE_CLASSES, className="row wrap")],
+        className="class-finder row wrap",
+        hidden=few,
+    )
+
+
+def _draw_found(scene: Scene) -> dict[str, Any]:
+    """A button for each class that was added, which removes it."""
+    names, found = scene.case.class_names, scene.view.classes
+    return {
+        "found": [
+            html.Button(
+                [class_name(names[c], c), html.Span("×", className="muted", **{"aria-hidden": "true"})],
+                className="button",
+                type="button",
+                title=f"Remove {names[c]} from the charts",
+                **chooses("classes", ",".join(str(other) for other in found if other != c)),
+            )
+            for c in found
+        ]
+    }
 
 
 def class_counts(neighbors: Sequence[db.read.CaseNeighbor], classes: int) -> list[int]:
@@ -67,6 +119,7 @@ def _draw_softmax(scene: Scene) -> dict[str, Any]:
         predicted=case.predicted_class,
         true=case.true_class,
         theme=scene.theme,
+        classes=scene.chart_classes,
     )
     return {"softmax": figure}
 
@@ -85,6 +138,7 @@ def _draw_counts(scene: Scene) -> dict[str, Any]:
             k=len(counted),
             threshold=None if decision is None else decision.threshold,
             rule=view.rule,
+            classes=scene.chart_classes,
         ),
         "counts_text": decisions.counts_text(
             layer=view.layer, metric=view.metric, rule=view.rule, tuned=decision is not None
@@ -94,7 +148,16 @@ def _draw_counts(scene: Scene) -> dict[str, Any]:
 
 PARTS = (
     Part(
-        "softmax", {"softmax": Output(ids.CASE_SOFTMAX, "figure")}, lambda scene: scene.theme, _draw_softmax
+        "softmax",
+        {"softmax": Output(ids.CASE_SOFTMAX, "figure")},
+        lambda scene: [scene.theme, scene.chart_classes],
+        _draw_softmax,
+    ),
+    Part(
+        "found",
+        {"found": Output(ids.CASE_CLASSES, "children")},
+        lambda scene: list(scene.view.classes),
+        _draw_found,
     ),
     Part(
         "counts",
@@ -102,7 +165,10 @@ PARTS = (
             "counts": Output(ids.CASE_COUNTS, "figure"),
             "counts_text": Output(ids.CASE_COUNTS_TEXT, "children"),
         },
-        lambda scene: [scene.view.layer, scene.point.k, scene.point.threshold, scene.theme],
+        lambda scene: [
+            *(scene.view.layer, scene.point.k, scene.point.threshold, scene.theme),
+            scene.chart_classes,
+        ],
         _draw_counts,
     ),
 )

@@ -7,7 +7,7 @@ from dash import ALL, Dash, Output, dcc, html
 
 import db.read
 from dashapp import ids
-from dashapp.pages.case.address import list_search, other_case_search
+from dashapp.pages.case.address import other_case_search
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions as words
@@ -34,7 +34,7 @@ def head_part(scene: Scene) -> html.Header:
                     dcc.Link(
                         "← Cases",
                         id=ids.case_link("list"),
-                        href=app.get_relative_path("/") + list_search(search),
+                        href=app.get_relative_path("/") + scene.list_search,
                         className="button",
                     ),
                     html.H1(f"Case {case.case_id}"),
@@ -97,7 +97,7 @@ def notice(lines: Sequence[str]) -> list[html.P]:
 
 def _draw_links(scene: Scene) -> dict[str, Any]:
     """Update the page's links: to the list with its filters, to other cases with everything but the pair."""
-    here, other = {"list": list_search(scene.search)}, other_case_search(scene.search)
+    here, other = {"list": scene.list_search}, other_case_search(scene.search)
     return {
         "links": [
             href.split("?")[0] + here.get(one["to"], other)
@@ -117,7 +117,7 @@ PARTS = (
     Part(
         "notice",
         {"notice": Output(ids.CASE_NOTICE, "children")},
-        lambda scene: [*scene.view.complaints, list_search(scene.search)],
+        lambda scene: [*scene.view.complaints, scene.list_search],
         lambda scene: {"notice": notice([*scene.view.complaints, *scene.place[1]])},
     ),
     Part(

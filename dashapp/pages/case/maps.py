@@ -12,6 +12,8 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import ids, theme
 from dashapp.draw import map_pictures
+from dashapp.draw.image_size import whole_factor
+from dashapp.draw.map_cells import Cells, map_cells
 from dashapp.pages.case.address import chooses
 from dashapp.pages.case.map_register import MAPS, PLAIN
 from dashapp.pages.case.maps_address import MapsView
@@ -22,6 +24,10 @@ from dashapp.words import decisions as words
 from dashapp.words import maps
 from dashapp.words.detectors import margin
 from dashapp.words.glossary import Entry, explained
+
+ABOUT = {"--scale": 144, "--scale-wide": 176}  # pixels of a side, in narrow and in wide windows
+LARGE = 48  # pixels of a side; an attacked pixel of a larger image is shown enlarged, too
+LENSES = 3  # pixels of an attack that are shown enlarged
 
 
 def switch(view: MapsView) -> html.Div:
@@ -70,7 +76,13 @@ def pictures(app: Dash, engine: Engine, case: db.read.CaseDetail, view: MapsView
     if "map" in view.complaints:
         legend = [html.P(view.complaints["map"], className="notice-line", role="status")]
     said = [html.Div(legend, className="map-said")] if legend else []
-    return [html.Div(shown, className="case-images"), *said]
+    return [html.Div(shown, className="case-images", style=_size(case.image)), *said]
+
+
+def _size(image: db.read.CaseImage) -> dict[str, Any]:
+    """Small images by whole factors, one for narrow and one for wide windows; large ones as they are."""
+    factors = {name: whole_factor(image.height, image.width, about) for name, about in ABOUT.items()}
+    return {"--columns": image.width, "--rows": image.height, **factors}
 
 
 def _maps(
@@ -86,6 +98,9 @@ def _maps(
     over, original, sentences = content
     stored = [one for one in (over, original) if one is not None]
     scale = map_pictures.margin_scale(np.concatenate([one.margins.ravel() for one in stored]))
+    joined = map_cells(stored[0]).joined
+    if joined > 1:
+        sentences = [*sentences, maps.joined_sentence(joined)]
     return over, original, scale, _legend(scale, sentences)
 
 
@@ -135,6 +150,7 @@ def _picture(
     held: address of the image that replaces it while a key, or the mouse on it, is held.
     """
     image = case.image
+    lenses = [_lens(address, image, place) for place in rings[:LENSES]] if max(image[1:3]) > LARGE else []
     marks = [
         html.Span(
             className="pixel-ring",
@@ -152,12 +168,19 @@ def _picture(
         layers.append(html.Img(src=held, alt="", className="pixels held-original"))
     extras = {}
     if over is not None:
-        picture = map_pictures.margin_picture(over.margins, scale)
-        layers.append(html.Img(src=picture, alt="", className="pixels map-over"))
+        cells = map_cells(over)
+        picture = map_pictures.margin_picture(cells.margins, scale)
+        rows, columns = (length * cells.side for length in cells.margins.shape)
+        size = {
+            "width": f"{100 * columns / image.width:.4f}%",
+            "height": f"{100 * rows / image.height:.4f}%",
+        }
+        drawn = html.Img(src=picture, alt="", className="pixels", style=size)
+        layers.append(html.Div(drawn, className="map-over"))
         marks.append(html.Span(className="map-cell", hidden=True))
         extras = {
             "tabIndex": 0,
-            "data-map": _values(case, over),
+            "data-map": _values(case, cells),
             "aria-label": f"{alt}: arrow keys tell the numbers of a position",
             "role": "application",
         }
@@ -168,29 +191,49 @@ def _picture(
     return html.Figure(
         [
             html.Div([*layers, *marks], className=name, **extras),
+            html.Div(lenses, className="lenses row wrap") if lenses else None,
             html.Figcaption(words, className="muted small"),
         ],
         className="case-image",
     )
 
 
-def _values(case: db.read.CaseDetail, over: db.read.PixelMap) -> str:
-    """What the browser shows for each position: margins in hundredths, classes, colors, row by row.
+def _lens(address: str, image: db.read.CaseImage, place: tuple[int, int]) -> html.Div:
+    """The attacked pixel of a large image with those around it, enlarged."""
+    row, column = place
+    style = {
+        "backgroundImage": f"url({address})",
+        "--columns": image.width,
+        "--row": row,
+        "--column": column,
+    }
+    said = f"Around row {row}, column {column}, enlarged"
+    return html.Div(className="lens", style=style, title=said, role="img", **{"aria-label": said})
+
+
+def _values(case: db.read.CaseDetail, over: Cells) -> str:
+    """What the browser shows for each square: margins in hundredths, classes, colors, row by row.
 
     A margin is null where nothing was tried.
     """
     height, width = over.margins.shape
     tried = np.isfinite(over.margins).ravel().tolist()
     hundredths = np.round(100 * np.nan_to_num(over.margins, neginf=0)).astype(int).ravel().tolist()
+    there = np.unique(over.classes).tolist()
     values = {
         "height": height,
         "width": width,
-        "stride": over.stride,
+        "side": over.side,
+        "imageHeight": case.image.height,
+        "imageWidth": case.image.width,
+        "gray": case.image.gray,
         "margins": [one if known else None for one, known in zip(hundredths, tried, strict=True)],
         "classes": over.classes.ravel().tolist(),
-        "names": case.class_names,
-        "marks": [theme.class_color(index) for index in range(len(case.class_names))],
+        "names": {index: case.class_names[index] for index in there},
+        "marks": {index: theme.class_color(index) for index in there},
     }
+    if over.joined > 1:
+        values |= {"rows": over.rows.ravel().tolist(), "columns": over.columns.ravel().tolist()}
     if over.colors is not None:
         palette, indices = np.unique(over.colors.reshape(-1, 3), axis=0, return_inverse=True)
         values |= {"palette": palette.tolist(), "colors": indices.ravel().tolist()}

@@ -9,9 +9,10 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, dcc, html
 
 import db.read
 from dashapp import ids
+from dashapp.decide.shown_classes import ALL_SHOWN, ROWS
 from dashapp.draw import graph_elements
 from dashapp.pages.case.address import chooses
-from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.overview import class_name, image_address, small_image
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions
@@ -166,9 +167,7 @@ def ranked_list(
             title=f"training image {neighbor.position:,}",
             children=[
                 html.Span(str(neighbor.rank), className="neighbor-rank muted small"),
-                html.Img(
-                    src=image_address(app, neighbor.image), alt="", className="pixels", width=32, height=32
-                ),
+                small_image(app, neighbor.image, case.original, 32),
                 class_name(case.class_names[neighbor.label], neighbor.label),
                 html.Span(decisions.distance(neighbor.distance), className="neighbor-distance small"),
                 html.Button(
@@ -191,13 +190,19 @@ def ranked_list(
 
 
 def legend(case: db.read.CaseDetail, neighbors: Sequence[db.read.CaseNeighbor]) -> list[html.Li]:
-    """How many neighbors are shown, then the classes among them, most frequent first."""
+    """How many neighbors are shown, then their classes, most frequent first; of many the top ones."""
     counts = Counter(neighbor.label for neighbor in neighbors)
     shown = html.Li(decisions.shown_text(len(neighbors)), className="muted")
-    return [shown] + [
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    most = len(ordered) if len(ordered) <= ALL_SHOWN else ROWS
+    rest = [case.class_names[label] for label, _ in ordered[most:]]
+    items = [
         html.Li([class_name(case.class_names[label], label), html.Span(str(count), className="muted")])
-        for label, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        for label, count in ordered[:most]
     ]
+    if rest:
+        items.append(html.Li(f"and {len(rest)} more classes", className="muted", title=", ".join(rest)))
+    return [shown, *items]
 
 
 def _draw_range(scene: Scene) -> dict[str, Any]:

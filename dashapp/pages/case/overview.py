@@ -1,28 +1,33 @@
-"""Part A of the case view (paper, 4.3: upper row): the input, the network layer by layer, the output."""
+"""In part A of the case view (paper, 4.3: upper row): the input and the output, and how images are shown."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from dash import Dash, html
 from dash.development.base_component import Component
 
 import db.read
-from dashapp import ids, theme
-from dashapp.draw import activation_maps
-from dashapp.pages.case.address import chooses
+from dashapp import theme
+from dashapp.draw.image_size import fitted
 from dashapp.words import decisions
 from dashapp.words.glossary import about
-from db.vocabulary import SINGLE_KINDS
 
 
 def class_name(name: str, class_id: int) -> html.Span:
     """A class as everywhere in the dashboard: a dot of its color and its name."""
-    return html.Span(name, className="class-name", style={"--class-color": theme.class_color(class_id)})
+    color = {"--class-color": theme.class_color(class_id)}
+    return html.Span(name, className="class-name", style=color, title=name)
 
 
 def image_address(app: Dash, sha256: str) -> str:
     """The address of the image with this content hash."""
     return str(app.get_relative_path(f"/images/{sha256}.png"))
+
+
+def small_image(app: Dash, sha256: str, size: db.read.CaseImage, box: int) -> html.Img:
+    """An image beside a text, in a square of `box` pixels; `size`: an image of the same size."""
+    shown = fitted(size.height, size.width, box)
+    address = image_address(app, sha256)
+    return html.Img(src=address, alt="", className=shown.class_name, width=shown.width, height=shown.height)
 
 
 def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[Component]) -> html.Section:
@@ -33,7 +38,7 @@ def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[C
     attack, facts = case.attack, []
     if attack is not None:
         target = None if attack.target_class is None else case.class_names[attack.target_class]
-        facts = [_pixel(pixel) for pixel in attack.pixels]
+        facts = [_pixel(pixel, gray=case.image.gray) for pixel in attack.pixels]
         facts.append(
             html.P(
                 decisions.attack_text(attack.method, target, attack.queries),
@@ -47,18 +52,19 @@ def input_part(case: db.read.CaseDetail, switch: Component, pictures: Sequence[C
     )
 
 
-def _pixel(pixel: db.read.CasePixel) -> html.Div:
+def _pixel(pixel: db.read.CasePixel, *, gray: bool) -> html.Div:
     """Where a pixel was changed, and its color before and after, as swatches and numbers."""
 
     def color(rgb: tuple[int, int, int], when: str) -> html.Span:
-        numbers = " ".join(str(value) for value in rgb)
+        text = decisions.color_text(rgb, gray=gray)
+        names = "gray" if gray else "red, green, blue"
         return html.Span(
             className="sign-and-text",
-            title=f"{when}: red {rgb[0]}, green {rgb[1]}, blue {rgb[2]}",
+            title=f"{when}: {text}",
             children=[
                 html.Span(className="swatch", style={"background": f"rgb({rgb[0]}, {rgb[1]}, {rgb[2]})"}),
-                html.Span(f"{when} (red, green, blue): ", className="visually-hidden"),
-                html.Span(f"RGB {numbers}" if when == "before" else numbers, className="small"),
+                html.Span(f"{when} ({names}): ", className="visually-hidden"),
+                html.Span(text if when == "before" else text.split(" ", 1)[1], className="small"),
             ],
         )
 
@@ -78,116 +84,11 @@ def _pixel(pixel: db.read.CasePixel) -> html.Div:
     )
 
 
-def network_part(
-    case: db.read.CaseDetail,
-    alarms: Mapping[str, bool],
-    activations: Sequence[db.read.CaseActivation],
-    shown: str,
-    opened: str | None = None,
-) -> html.Section:
-    """The network drawn layer by layer; compared layers can be chosen and have the color of their alarm.
-
-    Args:
-        case: the case.
-        alarms: layer -> alarm; empty before tuning.
-        activations: the stored ones of this case; a layer without any is drawn plainly.
-        shown: name of the layer that is chosen.
-        opened: name of the conv layer whose maps are open.
-    """
-    stored = {a.layer: activation_maps.decode(a.data, a.encoding, a.shape) for a in activations}
-    parts = [layer for layer in case.compared_layers if layer.kind in SINGLE_KINDS]
-    strips = {layer.name: _strip(stored.get(layer.name), layer.kind, layer is parts[-1]) for layer in parts}
-    drawn = []
-    for layer in case.layers:
-        drawing: Component
-        if layer.kind == "conv":
-            drawing = _maps(layer, stored.get(layer.name))
-        elif layer.kind == "composed":
-            drawing = html.Span(list(strips.values()), className="layer-joined")
-        else:
-            drawing = strips[layer.name]
-        chosen = layer.name == (shown if layer.compared else opened)
-        drawn.append(_layer(layer, drawing, alarms.get(layer.name), chosen))
-    return html.Section(
-        className="case-network",
-        children=[
-            html.Div(
-                className="part-head",
-                children=[
-                    html.H2("Network"),
-                    html.Span(
-                        [
-                            html.Span("alarm", className="key is-alarm"),
-                            html.Span("no alarm", className="key is-clear"),
-                        ],
-                        className="network-key muted small at-end",
-                    )
-                    if alarms
-                    else None,
-                ],
-            ),
-            html.Div(drawn, className="layers"),
-        ],
-        **{"aria-label": "Network"},
-    )
-
-
-def _layer(layer: db.read.CaseLayer, drawing: html.Span, alarm: bool | None, chosen: bool) -> html.Button:
-    inside = [
-        html.Span(drawing, className="layer-drawing"),
-        html.Span(layer.name, className="layer-name"),
-        html.Span("×".join(str(size) for size in layer.shape), className="layer-shape muted"),
-    ]
-    kind = f"layer layer-{layer.kind}"
-    if not layer.compared:
-        return html.Button(
-            [*inside, html.Span(f"all {layer.shape[-1]} maps", className="layer-more")],
-            id=ids.case_channels(layer.name),
-            className=kind,
-            type="button",
-            title=f"{layer.name}: its strongest maps; a click shows all. The defense does not compare them.",
-            **chooses("activations", layer.name),
-            **{"aria-expanded": decisions.aria(chosen)},
-        )
-    state, text = alarm_state(alarm)
-    return html.Button(
-        [*inside, html.Span(text, className="layer-state state")],
-        id=ids.case_layer("network", layer.name),
-        className=f"{kind} layer-compared {state}",
-        type="button",
-        **chooses("layer", layer.name),
-        **{"data-layer": layer.name, "aria-pressed": decisions.aria(chosen)},
-    )
-
-
 def alarm_state(alarm: bool | None) -> tuple[str, str]:
     """CSS class and text of a decision; None: the layer has none yet."""
     if alarm is None:
         return "is-undecided", "undecided"
     return ("is-alarm", "alarm") if alarm else ("is-clear", "no alarm")
-
-
-def _maps(layer: db.read.CaseLayer, activations: Any) -> html.Span:
-    """A conv layer as a stack of its strongest maps, drawn in proportion to the layer's sides."""
-    side = {"--side": layer.shape[0]}
-    if activations is None:
-        planes: list[Component] = [html.Span(className="map") for _ in range(activation_maps.MAPS)]
-    else:
-        maps = activation_maps.strongest_maps(activations)
-        planes = [
-            html.Img(src=activation_maps.picture(values), alt="", className="map pixels")
-            for _, values in reversed(maps)
-        ]
-    return html.Span(planes, className="maps", style=side)
-
-
-def _strip(activations: Any, kind: str, last: bool) -> html.Span | html.Img:
-    """A vector as a strip of its values; those of the last layer are the scores."""
-    look = f"strip strip-{'scores' if last else kind}"
-    if activations is None:
-        return html.Span(className=look)
-    picture = activation_maps.picture(activation_maps.strip(activations))
-    return html.Img(src=picture, alt="", className=f"{look} pixels")
 
 
 def output_part(case: db.read.CaseDetail) -> html.Section:

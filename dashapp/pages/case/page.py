@@ -17,7 +17,8 @@ from dashapp.pages.case.decisions import decisions_part
 from dashapp.pages.case.detectors import detectors_part
 from dashapp.pages.case.event import PARTS, register_event
 from dashapp.pages.case.head import head_part
-from dashapp.pages.case.overview import input_part, network_part, output_part
+from dashapp.pages.case.network import network_part
+from dashapp.pages.case.overview import input_part, output_part
 from dashapp.pages.case.parts import fill, keys_of
 from dashapp.pages.case.scene import Scene
 from dashapp.router import Visit

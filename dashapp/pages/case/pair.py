@@ -14,7 +14,7 @@ from dashapp.decide import pairs
 from dashapp.draw import activation_maps, figures, pair_figures
 from dashapp.pages.case.address import ORDERS, chooses
 from dashapp.pages.case.controls import segmented
-from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.overview import class_name, small_image
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.pages.case.state import CaseState
@@ -256,7 +256,7 @@ def _head(children: list[Any]) -> html.Div:
 def _picture(app: Dash, sha256: str, text: str, case: db.read.CaseDetail, label: int) -> html.Figure:
     return html.Figure(
         [
-            html.Img(src=image_address(app, sha256), alt="", className="pixels", width=64, height=64),
+            small_image(app, sha256, case.original, 64),
             html.Figcaption(
                 [html.Strong(text), class_name(case.class_names[label], label)], className="small"
             ),

@@ -9,11 +9,13 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp.decide import votes
+from dashapp.decide.shown_classes import shown_classes
 from dashapp.pages.case.address import CaseView, list_search
 from dashapp.pages.case.maps_address import MapsView, maps_view
 from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState, case_state, decide_case
 from dashapp.theme import Theme
 from dashapp.words import decisions as words
+from db.read import chosen_scope
 from db.read.query_string import read_fields, write_search
 
 
@@ -80,6 +82,22 @@ class Scene:
             self.engine, self.case.case_id, self.view.layer, metric=self.view.metric
         )
 
+    @cached_property
+    def chart_classes(self) -> list[int]:
+        """The classes that have a row in the charts."""
+        case = self.case
+        return shown_classes(
+            [score.probability for score in case.scores],
+            [neighbor.label for neighbor in self.neighbors],
+            roles=[
+                case.predicted_class,
+                case.true_class,
+                case.attack and case.attack.target_class,
+                *(decision.recovered_class for decision in self.decisions),
+            ],
+            found=self.view.classes,
+        )
+
     @property
     def counted_neighbors(self) -> tuple[db.read.CaseNeighbor, ...]:
         """The first k neighbors, with the k of the address."""
@@ -111,16 +129,28 @@ class Scene:
         )
 
     @cached_property
+    def list_search(self) -> str:
+        """The list's part of the query string; it names the case's network and data set if it has to."""
+        filters = list_search(self.search)
+        fields = read_fields(filters)
+        if any(name in dict(fields) for name in chosen_scope.NAMES):
+            return filters
+        default = db.read.case_query(self.engine, "")[1].default
+        own = chosen_scope.scope_fields(self.case.scope, default)
+        return write_search([*own, *fields]) if own else filters
+
+    @cached_property
     def place(self) -> tuple[db.read.CasePlace, list[str]]:
         """The case's place in the list, and a complaint if the address's filters are not understood.
 
         An address without a partition means the case's own, since a typed number can be of any partition.
         """
-        filters, complaints = list_search(self.search), []
+        filters, complaints = self.list_search, []
         try:
             place = db.read.neighbor_cases(self.engine, filters, self.case.case_id)
         except db.read.QueryError as error:
-            filters, complaints = "", [words.unknown_filter_sentence(str(error))]
+            filters = write_search(chosen_scope.scope_fields(self.case.scope, None))
+            complaints = [words.unknown_filter_sentence(str(error))]
             place = db.read.neighbor_cases(self.engine, filters, self.case.case_id)
         fields = read_fields(filters)
         if place.position is None and "partition" not in dict(fields):

@@ -40,7 +40,7 @@ def case_state(engine: Engine, case: db.read.CaseDetail, search: str) -> CaseSta
     metrics = db.read.case_metrics(engine, case.case_id)
     metric = case_view(search, names, metrics).metric
     rules = db.read.tuned_rules(engine, case.scope, metric)
-    view = case_view(search, names, metrics, rules)
+    view = case_view(search, names, metrics, rules, len(case.class_names))
     layer_id = next(layer.layer_id for layer in case.compared_layers if layer.name == view.layer)
     tuned = db.read.tuned_point(engine, case.scope, layer_id, metric=view.metric, rule=view.rule)
     if tuned is None:

@@ -10,9 +10,10 @@ from sqlalchemy import Engine
 import db.read
 from dashapp import ids
 from dashapp.decide import twins
+from dashapp.decide.shown_classes import ALL_SHOWN, ROWS
 from dashapp.draw import activation_maps
 from dashapp.pages.case.address import chooses
-from dashapp.pages.case.overview import class_name, image_address
+from dashapp.pages.case.overview import class_name, small_image
 from dashapp.pages.case.parts import Part
 from dashapp.pages.case.scene import Scene
 from dashapp.pages.case.state import UNTUNED_SHOWN, CaseState
@@ -88,9 +89,9 @@ def body(app: Dash, engine: Engine, case: db.read.CaseDetail, state: CaseState, 
                 _top(app, case.original, "original", original.predicted_class, original.confidence, names),
                 html.Span(),
                 _top(app, case.image, "attacked", case.predicted_class, case.confidence, names),
-                _column(app, names, before[:k], marks_before, "of the original"),
+                _column(app, case, before[:k], marks_before, "of the original"),
                 html.Img(src=twins.lines(changes, k, theme), alt="", width=twins.WIDTH, height=k * twins.ROW),
-                _column(app, names, after[:k], marks_after, "of the attacked image"),
+                _column(app, case, after[:k], marks_after, "of the attacked image"),
             ],
             className="twin-grid",
         ),
@@ -107,7 +108,7 @@ def _top(
 ) -> html.Div:
     return html.Div(
         [
-            html.Img(src=image_address(app, image.sha256), alt="", className="pixels", width=48, height=48),
+            small_image(app, image.sha256, image, 64),
             html.Div(
                 [
                     html.Strong(what),
@@ -121,26 +122,20 @@ def _top(
 
 def _column(
     app: Dash,
-    names: Sequence[str],
+    case: db.read.CaseDetail,
     neighbors: Sequence[db.read.CaseNeighbor],
     marks: dict[int, tuple[str, str, str]],
     whose: str,
 ) -> html.Ol:
     """A ranking; `marks`: by rank an icon, words and a kind."""
-    rows = []
+    rows, names, size = [], case.class_names, case.original
     for neighbor in neighbors:
         icon, text, kind = marks[neighbor.rank]
         rows.append(
             html.Li(
                 [
                     html.Span(str(neighbor.rank), className="neighbor-rank muted small"),
-                    html.Img(
-                        src=image_address(app, neighbor.image),
-                        alt="",
-                        className="pixels",
-                        width=32,
-                        height=32,
-                    ),
+                    small_image(app, neighbor.image, size, 32),
                     html.Span(
                         [
                             class_name(names[neighbor.label], neighbor.label),
@@ -173,16 +168,27 @@ def _spread(
             html.Div([filled, html.Span(str(count))], className="row"), className=f"twin-count is-{side}"
         )
 
+    ordered = sorted(was | now, key=lambda label: (-(was[label] + now[label]), label))
+    most = len(ordered) if len(ordered) <= ALL_SHOWN else ROWS
     rows = [
         html.Tr(
             [
                 bar(was[label], label, "before"),
-                html.Th(names[label], scope="row"),
+                html.Th(names[label], scope="row", className="ellipsis", title=names[label]),
                 bar(now[label], label, "after"),
             ]
         )
-        for label in sorted(was | now, key=lambda label: (-(was[label] + now[label]), label))
+        for label in ordered[:most]
     ]
+    if ordered[most:]:
+        text = html.Th(f"{len(ordered) - most} more classes", scope="row", className="muted")
+        left, right = (
+            html.Td(
+                html.Div(html.Span(str(sum(side[c] for c in ordered[most:]))), className="row"), className=of
+            )
+            for side, of in ((was, "twin-count is-before muted"), (now, "twin-count is-after muted"))
+        )
+        rows.append(html.Tr([left, text, right]))
     columns = html.Tr(
         [
             html.Th("original", scope="col"),

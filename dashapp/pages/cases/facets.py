@@ -1,5 +1,7 @@
 """The filters of the case list: every value with the number of cases that choosing it would leave."""
 
+import json
+
 import db.read
 from dashapp import ids
 from dashapp.draw.html_parts import Element, element, link
@@ -8,6 +10,7 @@ from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
 
 AT_MOST = 12  # values shown of a filter that may have many, such as combinations or tags
+MANY = 15  # of more values than this the most frequent are shown, and a field finds the others
 SECTIONS = [facet for facet in on_page(FACETS) if facet.on_page and facet.kind is not Kind.PLACE]
 
 
@@ -38,7 +41,7 @@ def _shown_counts(facet: Facet, counts: dict[str, int], query: db.read.CaseQuery
     counts = {value: n for value, n in counts.items() if n or value not in facet.seldom}
     if facet is PARTITION:
         return counts | {"all": sum(counts.values())}
-    return _most(facet, counts, query) if facet.frequent_first else counts
+    return _most(facet, counts, query) if facet.frequent_first or len(counts) > MANY else counts
 
 
 def _most(facet: Facet, counts: dict[str, int], query: db.read.CaseQuery) -> dict[str, int]:
@@ -55,7 +58,7 @@ def _facet(
     home: str,
 ) -> Element:
     """One filter: its values with their counts, in a fixed order; a click on a chosen one removes it."""
-    counts = _shown_counts(facet, counts, query)
+    stored, counts = counts, _shown_counts(facet, counts, query)
     chosen = chosen_values(facet, query)
     most = max(counts.values(), default=0)
     is_class, is_alone = facet.kind is Kind.CLASS, facet is PARTITION
@@ -90,7 +93,38 @@ def _facet(
             )
         )
     is_open = facet.is_open or bool(query.filters.get(facet.name))
-    return _section(facet.name, facet.title, facet.hint, element("ul", rows), is_open=is_open)
+    body = [element("ul", rows), _finder(facet, stored, counts, query, options, home)]
+    return _section(facet.name, facet.title, facet.hint, body, is_open=is_open)
+
+
+def _finder(
+    facet: Facet,
+    stored: dict[str, int],
+    shown: dict[str, int],
+    query: db.read.CaseQuery,
+    options: db.read.CaseOptions,
+    home: str,
+) -> Element | None:
+    """A field that finds the values without a row, and the list that assets/cases/find.js fills."""
+    rest = [
+        [value, options.label(facet, value), number]
+        for value, number in sorted(stored.items(), key=lambda item: (-item[1], item[0]))
+        if number and value not in shown
+    ]
+    if not rest or facet is PARTITION:
+        return None
+    fields = {
+        "type": "search",
+        "className": "field small",
+        "autocomplete": "off",
+        "placeholder": f"Find among {len(rest)} more …",
+        "aria-label": f"Find a value of {facet.title} by its name",
+        "data-finds": facet.name,
+        "data-rest": json.dumps(rest, ensure_ascii=False, separators=(",", ":")),
+        "data-href": home + query.but(page=1).search(),
+    }
+    found = element("ul", [], **{"aria-live": "polite"})
+    return element("div", [element("input", **fields), found], className="facet-find")
 
 
 def _hint(label: str, *, selected: bool, alone: bool, several: bool) -> str:
@@ -101,10 +135,10 @@ def _hint(label: str, *, selected: bool, alone: bool, several: bool) -> str:
     return f"Show {label} too" if several else ""
 
 
-def _section(name: str, title: str, hint: str, body: Element, *, is_open: bool) -> Element:
+def _section(name: str, title: str, hint: str, body: list[Element | None], *, is_open: bool) -> Element:
     return element(
         "details",
-        [element("summary", element("h2", title, className="muted small"), title=hint), body],
+        [element("summary", element("h2", title, className="muted small"), title=hint), *body],
         className=f"facet facet-{name}",
         open=is_open,
         **{"data-facet": name},
@@ -134,7 +168,7 @@ def _range(facet: Facet, query: db.read.CaseQuery, extent: tuple[float, float] |
         ends.append(element("label", [label, field], className="range-label"))
     fields = [ends[0], element("span", "to", className="muted"), ends[1]]
     body = element("div", fields, className="range-ends row small")
-    return _section(name, title, facet.hint, body, is_open=bounds is not None)
+    return _section(name, title, facet.hint, [body], is_open=bounds is not None)
 
 
 def _format(value: float) -> str:

@@ -10,6 +10,8 @@ from dashapp.pages.case.overview import class_name
 from dashapp.pages.cases import table
 from dashapp.words.decisions import percent
 
+LARGE = 96  # pixels of an image's side
+
 
 def gallery(
     rows: tuple[db.read.ListedCase, ...], query: db.read.CaseQuery, options: db.read.CaseOptions, app: Dash
@@ -26,9 +28,9 @@ def _tile(
     if row.true_class is not None and row.true_class != row.predicted_class:
         true = class_name(names[row.true_class], row.true_class)
         classes = [true, element("span", "→", className="muted"), *classes]
-    images = [table.marked_image(row, app)]
+    images = [table.marked_image(row, app, LARGE)]
     if row.kind == "adversarial":
-        images.insert(0, table.image(row.original, row, app, "before the attack"))
+        images.insert(0, table.image(row.original, row, app, "before the attack", LARGE))
     return element(
         "li",
         [

@@ -5,8 +5,9 @@ from dash import Dash
 import db.read
 from dashapp import ids
 from dashapp.draw.html_parts import Element, element, link
+from dashapp.draw.image_size import fitted
 from dashapp.theme import class_color
-from dashapp.words.decisions import OUTCOME_NAMES, percent
+from dashapp.words.decisions import OUTCOME_NAMES, color_text, percent
 
 COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column, its width in pixels
     ("case", "Case", "c-id", 62),
@@ -20,8 +21,10 @@ COLUMNS = (  # sort name (None: cannot be sorted by), title, class of the column
     ("outcome", "Outcome", "c-outcome", 120),
     ("unexpected", "Score", "c-score", 68),
     ("queries", "Queries", "c-queries", 84),
-    ("pixel", "Attacked pixel", "c-pixel", 116),
+    ("pixel", "Attacked pixel", "c-pixel", 118),
 )
+THUMBNAIL = 64  # pixels of a side
+PER_MARK, MARKS_ROOM = 17, 10  # pixels of a mark with its gap, and beside all of them
 SORTING = "Click: sort by this first. Shift-click: add as next sort key"
 DESCENDING_FIRST = ("confidence", "alarms", "unexpected", "queries")
 
@@ -39,7 +42,9 @@ def table(
         "queries": "Candidates that the attack asked the network about",
         "pixel": "Row and column from the top left (0, 0), color before and after",
     }
-    head = [_header(column, hints.get(column[0] or ""), query, home) for column in COLUMNS]
+    alarms = max(78, PER_MARK * len(options.layers) + MARKS_ROOM)
+    columns = [(*column[:3], alarms) if column[0] == "alarms" else column for column in COLUMNS]
+    head = [_header(column, hints.get(column[0] or ""), query, home) for column in columns]
     return element(
         "div",
         element(
@@ -196,24 +201,26 @@ def marks(row: db.read.ListedCase, query: db.read.CaseQuery, options: db.read.Ca
     return [_mark(layer.name, row, chosen=layer.name == query.detector) for layer in options.layers]
 
 
-def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str) -> Element:
-    """An image of a case, without smoothing."""
+def image(sha256: str, row: db.read.ListedCase, app: Dash, what: str, box: int = THUMBNAIL) -> Element:
+    """An image of a case in a square of `box` pixels."""
+    shown = fitted(row.height, row.width, box)
     return element(
         "img",
         src=app.get_relative_path(f"/images/{sha256}.png"),
         alt=f"Case {row.id} {what}",
-        className="pixels thumbnail",
-        width=row.width,
-        height=row.height,
+        className=f"{shown.class_name} thumbnail",
+        width=shown.width,
+        height=shown.height,
     )
 
 
-def marked_image(row: db.read.ListedCase, app: Dash) -> Element:
+def marked_image(row: db.read.ListedCase, app: Dash, box: int = THUMBNAIL) -> Element:
     """The image that the network saw, with a ring around the first attacked pixel."""
-    seen = image(row.image, row, app, "as the network saw it")
+    seen = image(row.image, row, app, "as the network saw it", box)
     if row.pixel is None:
         return seen
     place = {
+        "--pixel": f"{fitted(row.height, row.width, box).width / row.width:.1f}px",
         "left": f"{100 * (row.pixel.column + 0.5) / row.width:.2f}%",
         "top": f"{100 * (row.pixel.row + 0.5) / row.height:.2f}%",
     }
@@ -275,18 +282,18 @@ def _pixel(row: db.read.ListedCase) -> list[Element] | None:
     more = element("span", f"and {row.pixel_count - 1} more", className="muted sub")
     return [
         element("span", f"{row.pixel.row}, {row.pixel.column}", className="place"),
-        _swatch(row.pixel.original, "before"),
-        _swatch(row.pixel.color, "after"),
+        _swatch(row.pixel.original, "before", gray=row.gray),
+        _swatch(row.pixel.color, "after", gray=row.gray),
         *([more] if row.pixel_count > 1 else []),
     ]
 
 
-def _swatch(color: tuple[int, int, int], when: str) -> Element:
-    text = f"rgb({', '.join(map(str, color))})"
+def _swatch(color: tuple[int, int, int], when: str, *, gray: bool) -> Element:
+    text = color_text(color, gray=gray)
     return element(
         "span",
         className=f"swatch swatch-{when}",
-        style={"background": text},
+        style={"background": f"rgb({', '.join(map(str, color))})"},
         title=f"{when}: {text}",
         role="img",
         **{"aria-label": f"{when} {text}"},

@@ -7,6 +7,7 @@ from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
+from dashapp.draw.html_parts import Element, drawn, element
 from dashapp.words.decisions import percent
 from dashapp.words.glossary import GLOSSARY, about
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
@@ -26,6 +27,7 @@ HINTS = {
     "distinct": "Without training images that are near-duplicates of others or neighbors of far too many",
 }
 READING = ("auc", "paired", "baseline", "fpr", "eer", "recovered", "located", "interval")  # of the glossary
+MANY_CLASSES = 12  # of more classes, those attacked most have a row
 EXPLAINED = ("metric", "rule", "reference")  # filters that the glossary explains
 
 
@@ -167,29 +169,57 @@ def divergence_shares(
 
 
 def _heat(found: Sequence[Divergence]) -> Component:
+    """The shares as a table; of many classes those attacked most, and a field that finds the others."""
     layers, shares, totals = divergence_shares(found)
-    head = html.Tr(
+    names, many = list(shares), len(shares) > MANY_CLASSES + 1
+    if many:
+        names.sort(key=lambda name: (name != "all", -totals[name]))
+    head = element(
+        "tr",
         [
-            html.Th("True class", scope="col"),
-            html.Th("Attacked", scope="col", className="heat-count"),
-            *(html.Th(layer, scope="col", className="heat-cell") for layer in layers),
-        ]
+            element("th", "True class", scope="col"),
+            element("th", "Attacked", scope="col", className="heat-count"),
+            *(element("th", layer, scope="col", className="heat-cell") for layer in layers),
+        ],
     )
-    body = [
-        html.Tr(
-            [
-                html.Th(name, scope="row"),
-                html.Td(f"{totals[name]:,}", className="heat-count muted"),
-                *(
-                    html.Td(percent(share), className="heat-cell", style={"--share": f"{share:.3f}"})
-                    for share in of_class
-                ),
-            ],
-            className="heat-all" if name == "all" else "",
+    rows = []
+    for place, name in enumerate(names):
+        cells = [
+            element("td", percent(share), className="heat-cell", style={"--share": f"{share:.3f}"})
+            for share in shares[name]
+        ]
+        top = place <= MANY_CLASSES
+        rows.append(
+            element(
+                "tr",
+                [
+                    element("th", name, scope="row", className="ellipsis", title=name),
+                    element("td", f"{totals[name]:,}", className="heat-count muted"),
+                    *cells,
+                ],
+                className="heat-all" if name == "all" else "",
+                hidden=not top,
+                **({"data-top": ""} if top else {}),
+            )
         )
-        for name, of_class in shares.items()
-    ]
-    return html.Table([html.Thead(head), html.Tbody(body)], className="heat")
+    table = element(
+        "table", [element("thead", head), element("tbody", rows, **{"data-narrowed": ""})], className="heat"
+    )
+    return drawn([_class_search(len(names) - 1) if many else None, table])
+
+
+def _class_search(number: int) -> Element:
+    return element(
+        "input",
+        **{
+            "type": "search",
+            "className": "field heat-find",
+            "autocomplete": "off",
+            "placeholder": f"Find one of {number:,} classes …",
+            "aria-label": "Find a class by its name",
+            "data-narrows": "",
+        },
+    )
 
 
 def reading() -> Component:

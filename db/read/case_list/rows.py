@@ -5,6 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, select
 
 from db import schema
+from db.read.gray_images import color_type, is_gray
 from db.vocabulary import METRIC, RULE
 
 
@@ -42,6 +43,7 @@ class ListedCase(NamedTuple):
     sample_name: str | None  # of the file that it came from, if it came from one
     height: int
     width: int
+    gray: bool
     method: str | None
     pixel_count: int  # attacked pixels; 0 for a clean case
     pixel: ListedPixel | None
@@ -67,6 +69,7 @@ def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple
             schema.samples.c.name.label("sample_name"),
             shown.c.height,
             shown.c.width,
+            color_type(shown).label("color_type"),
             attacks.c.method,
             attacks.c.pixel_count,
             attacks.c.target_class,
@@ -98,6 +101,7 @@ def listed_cases(connection: Connection, ids: list[int], detector: str) -> tuple
             row.sample_name,
             row.height,
             row.width,
+            is_gray(row.color_type),
             row.method,
             row.pixel_count or 0,
             None

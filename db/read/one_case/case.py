@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Engine, Table, select
 
 from db import schema
 from db.query_types import AnyRow, AnySelect
+from db.read.gray_images import color_type, is_gray
 from db.read.one_case.rows import (
     CaseActivation,
     CaseAttack,
@@ -48,8 +49,10 @@ def case_detail(engine: Engine, case_id: int) -> CaseDetail:
             true_class=row.true_class,
             predicted_class=row.predicted_class,
             confidence=row.confidence,
-            image=CaseImage(row.sha256, row.height, row.width),
-            original=CaseImage(row.original_sha256, row.original_height, row.original_width),
+            image=CaseImage(row.sha256, row.height, row.width, is_gray(row.color_type)),
+            original=CaseImage(
+                row.original_sha256, row.original_height, row.original_width, is_gray(row.color_type)
+            ),
             attack=None if row.attack_id is None else _attack(connection, row),
             batch=None if row.batch_id is None else CaseBatch(row.batch_id, row.batch, row.seed),
             scores=_scores(connection, case_id),
@@ -158,6 +161,7 @@ def _case_statement(case_id: int) -> AnySelect:
             schema.images.c.sha256,
             schema.images.c.height,
             schema.images.c.width,
+            color_type(schema.images).label("color_type"),
             originals.c.sha256.label("original_sha256"),
             originals.c.height.label("original_height"),
             originals.c.width.label("original_width"),

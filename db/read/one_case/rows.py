@@ -13,6 +13,7 @@ class CaseImage(NamedTuple):
     sha256: str
     height: int
     width: int
+    gray: bool = False
 
 
 class CasePixel(NamedTuple):
