@@ -20,6 +20,7 @@ from benchmarks.attack import correct_images
 from db import engine, migrate
 from db.read.for_ingest.detectors import known_networks
 from db.schema import cases, images, repairs
+from db.scope import Scope
 from ingest.check.command import CHUNK, evenly, ready
 from model import devices
 from model.data.png import decode_png
@@ -34,12 +35,12 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def agreement(database, function, network_id: int) -> None:
+def agreement(database, function, scope: Scope) -> None:
     query = (
         select(repairs, images.c.png, cases.c.kind)
         .join(images, images.c.id == repairs.c.image_id)
-        .outerjoin(cases, (cases.c.image_id == images.c.id) & (cases.c.network_id == network_id))
-        .where(repairs.c.network_id == network_id)
+        .outerjoin(cases, (cases.c.image_id == images.c.id) & scope.of(cases))
+        .where(scope.of(repairs))
     )
     with database.connect() as connection:
         whole = connection.execute(query).all()
@@ -96,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
         f"steady: {len(pictures)} images, {len(pictures) / seconds:.1f}/s; by processor time on two cores "
         f"{2 * len(pictures) / used:.1f}/s"
     )
-    agreement(database, checker.function, network.id)
+    agreement(database, checker.function, network.scope)
 
 
 if __name__ == "__main__":

@@ -53,12 +53,14 @@ OWN = {
         SELECT COUNT(*) FROM operating_points AS point
         WHERE how_chosen = 'tuning' AND tp + fp + tn + fn <>
             (SELECT COUNT(*) FROM decisions JOIN cases ON cases.id = decisions.case_id
-            WHERE decisions.layer_id = point.layer_id AND decisions.metric = point.metric
-                AND decisions.rule = point.rule AND cases."partition" = point."partition")""",
-    "detectors whose counts do not come to the cases of their network": """
-        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM facet_cells GROUP BY network_id, detector
+            WHERE cases.dataset_id = point.dataset_id AND decisions.layer_id = point.layer_id
+                AND decisions.metric = point.metric AND decisions.rule = point.rule
+                AND cases."partition" = point."partition")""",
+    "detectors whose counts do not come to the cases of their network and data set": """
+        SELECT COUNT(*) FROM (SELECT 1 AS broken FROM facet_cells GROUP BY network_id, dataset_id, detector
             HAVING SUM(cases) <> (SELECT COUNT(*) FROM case_facets
-                WHERE case_facets.network_id = facet_cells.network_id)) AS counted""",
+                WHERE case_facets.network_id = facet_cells.network_id
+                    AND case_facets.dataset_id = facet_cells.dataset_id)) AS counted""",
 }
 ALWAYS = {what: text(count) for what, count in OWN.items()} | {
     what: count

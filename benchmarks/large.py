@@ -27,6 +27,8 @@ from benchmarks.many_cases import STEP, multiply
 from db import schema, write
 from db.commands import upkeep
 from db.read.for_ingest import batches, stored_activations
+from db.read.network_titles import scopes
+from db.scope import Scope
 from ingest.spaces import reference_vectors, spaces
 from ingest.stages.neighbors import CHUNK
 
@@ -94,16 +96,16 @@ def _copy(
     connection.execute(insert(table).from_select([column.name for column in table.c], chosen))
 
 
-def write_neighbors(engine: Engine, network_id: int, wanted: int) -> Iterator[tuple[int, float, float]]:
+def write_neighbors(engine: Engine, scope: Scope, wanted: int) -> Iterator[tuple[int, float, float]]:
     """Write neighbors of the cases that have none, in every compared layer.
 
     Yields the rows, seconds and CPU seconds of each chunk of cases.
     """
     random = np.random.default_rng(0)
     with engine.connect() as connection:
-        layers = [row.id for row in batches.layer_rows(connection, network_id) if row.compared]
-        lacking = batches.cases_without_neighbors(connection, network_id, layers[0], METRIC)
-        references = stored_activations.reference_ids(connection, network_id)
+        layers = [row.id for row in batches.layer_rows(connection, scope.network_id) if row.compared]
+        lacking = batches.cases_without_neighbors(connection, scope, layers[0], METRIC)
+        references = stored_activations.reference_ids(connection, scope)
         there = connection.scalar(select(func.count()).select_from(schema.neighbors))
     for first in range(0, len(lacking), CHUNK):
         rows = seconds = busy = 0
@@ -145,8 +147,8 @@ def measure(path: Path, source: Path, wanted: int, references: int) -> None:
     """Make the large database at `path` from the one at `source`, and print all measurements."""
     small = db.engine.create(source, read_only=True)
     with small.connect() as connection:
-        network_id = batches.network_ids(connection)[-1]
-        every = spaces(batches.layer_rows(connection, network_id))
+        scope = scopes(connection)[-1]
+        every = spaces(batches.layer_rows(connection, scope.network_id))
     print_sizes(small)
     small.dispose()
     engine = multiply(source, path, -(-wanted // (50 * len(every))))
@@ -156,7 +158,7 @@ def measure(path: Path, source: Path, wanted: int, references: int) -> None:
             return multiply_references(connection, references)
 
     there = timed("the reference set multiplied", multiplied)
-    parts = list(write_neighbors(engine, network_id, wanted))
+    parts = list(write_neighbors(engine, scope, wanted))
     written, seconds, busy = map(sum, zip(*parts, strict=True))
     print(f"{written:,} neighbors in {seconds:.1f} s, {busy:.1f} s of the processor; rows a second of each:")
     for name, (rows, took, used) in (("first", parts[0]), ("last", parts[-1])):
@@ -168,7 +170,7 @@ def measure(path: Path, source: Path, wanted: int, references: int) -> None:
     timed("xpixels db check", lambda: upkeep.check(engine))
     with engine.connect() as connection:
         for space in every:
-            timed(f"loading {space.layer.name}", partial(reference_vectors, connection, network_id, space))
+            timed(f"loading {space.layer.name}", partial(reference_vectors, connection, scope, space))
     engine.dispose()
     for repeat in (source, path):
         print(f"pages of {repeat.name}:", flush=True)

@@ -23,6 +23,7 @@ from benchmarks.pages import Visit, callbacks_of
 from dashapp.app import create_app
 from db import facets, schema
 from db.commands import upkeep
+from db.read.network_titles import scopes
 
 MOVED = {  # table -> columns that identify a sample, an attack or a case, or are part of such a key
     schema.samples: ("id", "position"),
@@ -48,8 +49,8 @@ def multiply(source: Path, target: Path, cases: int) -> Engine:
         copies = -(-cases // there) - 1
         for table, moved in MOVED.items():
             _copy(connection, table, moved, copies)
-        for network_id in connection.scalars(select(schema.networks.c.id)).all():
-            facets.refresh(connection, network_id)
+        for scope in scopes(connection):
+            facets.refresh(connection, scope)
         connection.exec_driver_sql("ANALYZE")
     return engine
 

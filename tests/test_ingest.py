@@ -133,7 +133,10 @@ def test_tuning_after_a_stop_finds_the_neighbors_that_are_missing(copy, options,
         with pytest.raises(KeyboardInterrupt):
             ingest(copy, replace(BATCH, seed=1), **options)
     retune(copy.url.render_as_string())
-    assert capsys.readouterr().out == "tuned 1 of 1 networks on their data sets: small-cnn on cifar10-sample #1\n"
+    assert (
+        capsys.readouterr().out
+        == "tuned 1 of 1 networks on their data sets: small-cnn on cifar10-sample #1\n"
+    )
     everyone = {case.id for case in all_rows(copy, schema.cases)}
     assert len(everyone) == 16
     assert {decision.case_id for decision in all_rows(copy, schema.decisions)} == everyone

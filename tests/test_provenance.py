@@ -150,8 +150,7 @@ def migrated(tmp_path_factory):
     points = [small_database.operating_point(layer, "tuning") for layer in ("flatten", "dense")]
     with engine.writing(database) as connection:
         small_database.fill(connection)
-        connection.execute(insert(schema.runs), HISTORY)
-        connection.execute(insert(schema.operating_points), points)
+        small_database.fill(connection, {"runs": HISTORY, "operating_points": points})
         connection.execute(update(schema.cases).where(schema.cases.c.id == 4).values(run_id=10))
     migrate.upgrade(database)
     yield database
