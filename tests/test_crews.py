@@ -48,7 +48,7 @@ def small_chunks():
     with pytest.MonkeyPatch.context() as patched:
         for module in (attack, sweep, repair):
             patched.setattr(module, "CHUNK", 4)
-        patched.setattr(sweep, "CANDIDATES", 4 * 8)  # eight colors an image
+        patched.setattr(sweep, "images_together", lambda *_: 4)
         patched.setattr(repair, "TOGETHER", 4)
         patched.setattr(neighbors, "SHARED", 4)
         yield
