@@ -14,8 +14,8 @@ def test_every_page_is_light_and_the_benchmark_finds_its_callbacks(tmp_path):
     engine.dispose()
     costs = dict(measured(str(path), repeats=0))
     assert max(cost.text + cost.images for cost in costs.values()) < 300_000
-    # Document, layout, callbacks' list, router, header; the detectors' charts need the theme.
-    assert (costs["case view"].requests, costs["detectors"].requests) == (5, 6)
+    # Document, layout, callbacks' list, router; the detectors' charts need the theme.
+    assert (costs["case view"].requests, costs["detectors"].requests) == (4, 5)
     assert costs["case view, all neighbors"].image_count > costs["case view"].image_count > 2
     assert costs["case view, another layer"].requests == 1
     assert costs["case view, another layer"].text < costs["case view"].text
