@@ -177,9 +177,7 @@ def test_too_few_training_images_are_refused_before_any_work(own, tmp_path, monk
         return replace(data, images=data.images[:49], labels=data.labels[:49], positions=data.positions[:49])
 
     engine = engines.create(tmp_path / "none.db")
-    with pytest.raises(
-        ValueError, match="mine has 49 training images that could be neighbors"
-    ):
+    with pytest.raises(ValueError, match="mine has 49 training images that could be neighbors"):
         pipeline.ingest(engine, own.batch, weights="my-net", load=few)
     assert not engines.file(engine).exists()
 

@@ -1,7 +1,7 @@
 """Colors of classes, apart for every kind of color vision and visible on both themes; the style sheets."""
 
 import re
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -88,7 +88,7 @@ def test_classes_beyond_the_tenth_have_colors_that_stand_out_and_differ_from_tho
     for theme in COLORS:
         assert min(contrast(color, COLORS[theme]["surface"]) for color in colors) >= 3
     seen = [oklab(linear(color)) for color in colors]
-    assert min(np.linalg.norm(a - b) for a, b in zip(seen, seen[1:], strict=False)) > 0.1
+    assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 0.1
     assert re.fullmatch("#[0-9a-f]{6}", class_color(65_535))
 
 

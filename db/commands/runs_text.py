@@ -66,7 +66,7 @@ def table(found: Sequence[Run], rows: Mapping[int, int], width: int | None) -> s
         )
         for one in found
     ]
-    headings = (*HEADINGS, *(("network",) if several else ()), *LAST_HEADINGS)
+    headings = (*HEADINGS, *(["network"] * several), *LAST_HEADINGS)
     return _aligned([headings, *lines], right=(0, 4, 5, 7), width=width)
 
 

@@ -15,9 +15,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from model.network.architecture import Architecture
-from model.network.change import Old, Place, Windows, mask, picked, product, start_of
+from model.network.around import Place, Windows, mask, picked, start_of
+from model.network.change import Old
 from model.network.layers import Margins, Shape
 from model.network.memory import Memory, layout
+from model.network.spread import product
 
 
 class Form(Old, Protocol):

@@ -250,15 +250,6 @@ class Dense(Layer):
         return shapes[0][0] * self.features
 
 
-KINDS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Conv, Dense, MaxPool, AvgPool, GlobalPool, BatchNorm, Affine),
-        *(Activation, Add, Concat, Pad, Dropout, Flatten),
-    )
-}
-
-
 def margins(padding: Padding, shape: Shape, reach: Sides, stride: Sides) -> Margins:
     """The cells that a padding adds before and after rows and columns of a map (H, W, C).
 

@@ -126,6 +126,6 @@ def _number(condition: ColumnElement[bool]) -> ColumnElement[Any]:
 
 
 def _counts(one: ColumnElement[bool], two: ColumnElement[bool]) -> list[ColumnElement[Any]]:
-    """How many rows fulfil both conditions, the first alone, the second alone, neither."""
+    """How many rows fulfill both conditions, the first alone, the second alone, neither."""
     pairs = ((one, two), (one, ~two), (~one, two), (~one, ~two))
     return [_number(and_(*pair)) for pair in pairs]
