@@ -196,7 +196,7 @@ def graph_stylesheet(theme: themes.Theme) -> list[dict[str, Any]]:
                 "height": "data(size)",
                 "shape": "round-rectangle",
                 "background-color": color["surface-2"],
-                "background-fit": "cover",
+                "background-fit": "contain",
                 "background-image-smoothing": "no",
                 "overlay-opacity": 0,
             },

@@ -109,7 +109,7 @@ def _legend(scale: map_pictures.Scale, sentences: Sequence[str]) -> list[Any]:
     meaning, *said = sentences
     zero = 100 * (min(max(0.0, scale.low), scale.high) - scale.low) / max(scale.high - scale.low, 1e-6)
     marks = [(0.0, margin(scale.low)), (100.0, margin(scale.high))]
-    if 12 < zero < 88:
+    if 12 < zero < 82:
         marks.insert(1, (zero, "0"))
     return [
         html.Div(

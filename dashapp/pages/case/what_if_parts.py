@@ -8,7 +8,7 @@ import db.read
 from dashapp.decide import votes
 from dashapp.pages.case.address import other_case_search
 from dashapp.pages.case.decisions import explain_decision
-from dashapp.pages.case.overview import image_address
+from dashapp.pages.case.overview import small_image
 from dashapp.pages.case.scene import Scene
 from dashapp.words import decisions
 from dashapp.words import what_if as said
@@ -143,7 +143,7 @@ def _flip(app: Dash, case: db.read.CaseDetail, one: db.read.Flip, search: str) -
     here = " is-here" if one.case_id == case.case_id else ""
     return dcc.Link(
         [
-            html.Img(src=image_address(app, one.image), alt="", className="pixels", width=36, height=36),
+            small_image(app, one.image, case.original, 36),
             html.Span(
                 [
                     html.Strong(f"{'▲' if one.alarms else '▽'} {one.case_id}"),
