@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine
 
 from db import engine as databases
+from db import migrate
 from db.read.for_ingest import evaluated
 from db.runs.batch_names import normal_name
 from db.scope import Scope
@@ -199,8 +200,10 @@ def run_options(options: argparse.Namespace) -> Outcome:
     devices.use_all_cores()
     test = registry.load(plan.dataset, "test")
     plan = plan.fitted(test)
-    print(plan.describe(test), flush=True)
     database = databases.create(options.database)
+    if migrate.current(database) is not None:
+        migrate.require_current(database)
+    print(plan.describe(test), flush=True)
     with crew_at(options.scheduler, database) as crew:
         outcome = study(database, plan, weights=options.network, crew=crew)
     for batch in plan.batches().values():

@@ -12,6 +12,7 @@ from db.vocabulary import ATTACKS
 
 IMAGES = "#images"  # of addresses: the part of the page that `compare.js` shows
 KINDS = ("both", "first", "second", "neither")
+MARKS = {"first": "side", "second": "side side-second"}  # of the two networks
 
 
 def name(query: CompareQuery, which: str) -> list[Any]:
@@ -19,7 +20,7 @@ def name(query: CompareQuery, which: str) -> list[Any]:
     network = getattr(query, which)
     other = query.second if which == "first" else query.first
     number = f" #{network.id}" if network.name == other.name else ""
-    return [element("span", className=f"side side-{which}"), f"{network.name}{number}"]
+    return [element("span", className=MARKS[which]), f"{network.name}{number}"]
 
 
 def answers(query: CompareQuery, table: Table) -> Element:
@@ -126,7 +127,7 @@ def _square(query: CompareQuery, table: Table, yes: str, no: str, home: str | No
 
     def heading(which: str, word: str, **attributes: Any) -> Element:
         network = getattr(query, which)
-        mark = element("span", className=f"side side-{which}")
+        mark = element("span", className=MARKS[which])
         return element("th", [mark, word], title=f"{network.name} #{network.id}: {word}", **attributes)
 
     head = [
