@@ -181,10 +181,10 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-OF_DATA = tuple(
-    command for command in (*commands.ARGUMENTS, *commands.VARIANTS) if command.startswith("data ")
+WITHOUT_DATABASE = (  # or not before long
+    *commands.WITHOUT_DATABASE,
+    *("demo", "evaluate", "ingest", "study"),
 )
-WITHOUT_DATABASE = (*OF_DATA, "demo", "train", "evaluate", "ingest", "study")  # or not before long
 SPOILT = (garbage, text, folder, nothing, empty, cut, torn, first_page, other_program, without_tables, loop)
 
 
@@ -259,7 +259,7 @@ def test_an_address_that_leads_nowhere_is_one_line_in_words_of_ours(address, run
     with_database = [
         command
         for command in (*commands.ARGUMENTS, *commands.VARIANTS)
-        if command not in (*OF_DATA, "demo", "train", "evaluate")
+        if command not in (*commands.WITHOUT_DATABASE, "demo", "evaluate")
     ]
     for command in with_database[ADDRESSES.index(address) % 3 :: 3]:  # each address with several commands
         given = commands.arguments(command, **places | {"database": address})

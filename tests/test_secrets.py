@@ -111,7 +111,7 @@ def test_no_command_prints_the_password_of_an_address(
     number = commands.commands().index(command)
     for text in ADDRESSES[number % 7 :: 7]:  # each address with two commands or three
         arguments = commands.arguments(command, database=text, folder=tmp_path, png="x.png")
-        if command in ("data fetch", "train", "evaluate"):  # without a database: as a word too many
+        if command in (*commands.WITHOUT_DATABASE, "evaluate"):  # without a database: as a word too many
             arguments.append(text)
         if command in ("check", "data fetch"):  # in the place of a file
             there = ["check", text, "--database", str(tmp_path)]

@@ -55,6 +55,12 @@ VARIANTS = {
 }
 
 
+# Commands that take no database: networks and data sets of one's own are files.
+WITHOUT_DATABASE = tuple(
+    command for command, given in {**ARGUMENTS, **VARIANTS}.items() if "{database}" not in given
+)
+
+
 def commands() -> list[str]:
     """The commands that the parser knows, `db info` and not `db` alone."""
     return list(_commands(xpixels.parser(), ""))
