@@ -195,7 +195,7 @@ def test_what_a_proxy_or_anybody_says_of_the_name_is_not_believed(client):
     ],
 )
 def test_only_our_own_pages_write(app, client, method, headers, status):
-    body = next(one for one in bodies_of(app) if one["output"].startswith("nav.children"))
+    body = next(one for one in bodies_of(app) if "page.children" in one["output"])
     address = "/_dash-update-component" if method == "POST" else "/"
     answer = client.open(address, method=method, json=body if method == "POST" else None, headers=headers)
     assert answer.status_code == status, answer.text

@@ -258,7 +258,8 @@ def test_a_database_that_is_another_one_is_said_everywhere_and_never_touched(
     if restarts:
         with served(place.url, log) as address:
             assert ask(f"{address}/case/{CASE}")[0] == 200
-            status, _, answer = ask(f"{address}/_dash-layout")
+            page = next(body for body in bodies if "page.children" in body["output"])
+            status, _, answer = ask(f"{address}/_dash-update-component", page)
             assert (status, f'"{4 if way != "restored" else 8}"' in answer) == (200, True)  # its cases
 
 
