@@ -283,6 +283,7 @@ def test_the_cases_of_a_run_are_counted_and_its_parts_with_them(asked):
         "evaluations": 4,
         "predictions": 5,
         "repairs": 4,
+        "transfers": 1,
         "vulnerability_maps": 2,
     }
     assert {way["variant"] for way in run["attacks"]} == {"rand/1", "within 32"}
