@@ -179,6 +179,7 @@ OTHERWISE = {
     "model/data/cifar10_sample.py": "the bundled sample, by maintainers",
     "model/data/fetch.py": "it makes that folder the cache",
     "model/data/sources.py": "into a folder for scratch",
+    "model/network/keras/file.py": "into a temporary folder of the process that reads for it",
     "model/network/train_command.py": "a log, to which every epoch adds a line",
 }
 WRITES = re.compile(
