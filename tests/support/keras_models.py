@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ |= {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+if __name__ == "__main__":  # not where a test imports this: its child processes would inherit it
+    os.environ |= {"KERAS_BACKEND": "jax", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 IMAGES = 5
 
 
