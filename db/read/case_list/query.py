@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 
 from db.facet_register import FACETS, PARTITION
 from db.facet_type import Facet, Kind, on_page
-from db.read import chosen_scope
 from db.read.case_list.options import CaseOptions, case_options
+from db.read.chosen_scope import NAMES as SCOPE_NAMES
 from db.read.chosen_scope import scope_fields
 from db.read.query_string import read_fields, write_search
 from db.read.refusal import QueryError
@@ -154,8 +154,8 @@ class CaseQuery:
         return bool(self.partition != PARTITIONS[0] or self.filters or self.ranges or self.find)
 
 
-ONCE = (*chosen_scope.NAMES, "partition", "detector", *RANGES, "find", "sort", "view", "page")
-NAMES = (*chosen_scope.NAMES, "partition", "detector", *FILTERS, *ONCE[4:])
+ONCE = (*SCOPE_NAMES, "partition", "detector", *RANGES, "find", "sort", "view", "page")
+NAMES = (*SCOPE_NAMES, "partition", "detector", *FILTERS, *ONCE[4:])
 
 
 def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[CaseQuery, CaseOptions]:
@@ -180,7 +180,7 @@ def case_query(engine: Engine, search: str, *, others: bool = False) -> tuple[Ca
         fields.setdefault(name, []).append(value)
     once = {name: values[0] for name, values in fields.items() if name in ONCE}
     with engine.connect() as connection:
-        options = case_options(connection, *(once.get(name) for name in chosen_scope.NAMES))
+        options = case_options(connection, *(once.get(name) for name in SCOPE_NAMES))
     for name, facet in FILTERS.items():
         for value in fields.get(name, ()):
             if not _can_be(facet, value, options):

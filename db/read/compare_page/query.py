@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from db.read.chosen_scope import NetworkOption, network_options
-from db.read.query_string import read_fields, write_search
+from db.read.query_string import read_once, write_search
 from db.read.refusal import QueryError
 from db.scope import Scope
 
@@ -53,13 +53,7 @@ def compare_query(connection: Connection, search: str) -> CompareQuery | None:
     None: there is no other network on the data set. Raises `QueryError` for an invalid name, value or
     repetition.
     """
-    fields: dict[str, str] = {}
-    for name, value in read_fields(search):
-        if name not in NAMES:
-            raise QueryError(f"There is no filter '{name}'", NAMES)
-        if name in fields:
-            raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
-        fields[name] = value
+    fields = read_once(search, NAMES)
     known = network_options(connection)
     options = comparable(known)
     of_dataset = _having(known, "dataset", "data set", fields.get("dataset"))

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, select
 
 from db import schema, vocabulary
-from db.read import chosen_scope
+from db.read.chosen_scope import NAMES as SCOPE_NAMES
 from db.read.chosen_scope import NetworkOption, choose, network_options, scope_fields
-from db.read.query_string import read_fields, write_search
+from db.read.query_string import read_once, write_search
 from db.read.refusal import QueryError
 from db.scope import Scope
 from db.vocabulary import METRIC, RULE
@@ -26,7 +26,7 @@ EVIDENCE_SORTS = (
     *("eer", "tpr", "fpr", "recovered", "located"),
 )
 DEFAULT_SORT = "-auc"
-NAMES = (*chosen_scope.NAMES, *FILTERS, "sort", "detector")
+NAMES = (*SCOPE_NAMES, *FILTERS, "sort", "detector")
 
 
 class DetectorOption(NamedTuple):
@@ -106,15 +106,9 @@ def evidence_query(engine: Engine, search: str) -> tuple[EvidenceQuery, Evidence
     Raises `QueryError` for an invalid name, value or repetition. Values are not checked before the first
     evaluation, as then there is nothing to choose from.
     """
-    fields: dict[str, str] = {}
-    for name, value in read_fields(search):
-        if name not in NAMES:
-            raise QueryError(f"There is no filter '{name}'", NAMES)
-        if name in fields:
-            raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
-        fields[name] = value
+    fields = read_once(search, NAMES)
     with engine.connect() as connection:
-        options = _options(connection, *(fields.get(name) for name in chosen_scope.NAMES))
+        options = _options(connection, *(fields.get(name) for name in SCOPE_NAMES))
     if not options.detectors:
         return EvidenceQuery(scope=options.scope, default_scope=options.default), options
     sorts = (*EVIDENCE_SORTS, *(f"-{name}" for name in EVIDENCE_SORTS))

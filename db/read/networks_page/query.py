@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from db.read import chosen_scope
+from db.read.chosen_scope import NAMES as SCOPE_NAMES
 from db.read.chosen_scope import choose, network_options, scope_fields
-from db.read.query_string import read_fields, write_search
+from db.read.query_string import read_once, write_search
 from db.read.refusal import QueryError
 from db.scope import Scope
 
@@ -16,7 +16,7 @@ NETWORK_SORTS = (
     *("neighbors", "repair", "baseline", "recovered", "rate", "run"),
 )
 DEFAULT_SORT = "sweep"
-NAMES = (*chosen_scope.NAMES, "find", "sort")
+NAMES = (*SCOPE_NAMES, "find", "sort")
 LONGEST = 200
 
 
@@ -42,18 +42,12 @@ class NetworksQuery:
 
 def networks_query(connection: Connection, search: str) -> NetworksQuery:
     """Read a query string ('?sort=-accuracy' or ''). Raises `QueryError` for what it cannot mean."""
-    fields: dict[str, str] = {}
-    for name, value in read_fields(search):
-        if name not in NAMES:
-            raise QueryError(f"There is no filter '{name}'", NAMES)
-        if name in fields:
-            raise QueryError(f"The address has two values of {name}, '{fields[name]}' and '{value}'", "one")
-        fields[name] = value
+    fields = read_once(search, NAMES)
     find, sort = fields.get("find", "").strip(), fields.get("sort", DEFAULT_SORT)
     if len(find) > LONGEST:
         raise QueryError(f"The address looks for a text of {len(find)} characters", f"{LONGEST} at most")
     if sort.removeprefix("-") not in NETWORK_SORTS:
         hint = (*NETWORK_SORTS, "each also with '-' before it, descending")
         raise QueryError(f"The address asks for sort '{sort}', which does not exist", hint)
-    scope = choose(network_options(connection), None, *(fields.get(name) for name in chosen_scope.NAMES))
+    scope = choose(network_options(connection), None, *(fields.get(name) for name in SCOPE_NAMES))
     return NetworksQuery(find, sort.removeprefix("-"), sort.startswith("-"), scope)
