@@ -24,6 +24,11 @@ def scope_attributes(scope: Scope | None) -> dict[str, int]:
     return {} if scope is None else {"data-network": scope.network_id, "data-dataset": scope.dataset_id}
 
 
+def notice(title: str, *parts: Component) -> html.Div:
+    """A card in place of a page: why there is nothing to see, and what to do."""
+    return html.Div(className="notice card", children=[html.H1(title), *parts])
+
+
 class Element(NamedTuple):
     """An element for drawn parts only: a component of dash.html takes thirty times as long to create."""
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
-from dashapp.draw.html_parts import Element, drawn, scope_attributes
+from dashapp.draw.html_parts import Element, drawn, notice, scope_attributes
 from dashapp.pages import not_found
 from dashapp.pages.cases import facets, gallery, head, saved, table
 from dashapp.router import Visit
@@ -130,18 +130,15 @@ def _named(allowed: str) -> str:
 
 
 def _empty_database() -> Component:
-    return html.Div(
-        className="notice card",
-        children=[
-            html.H1("No cases yet"),
-            html.P(
-                [
-                    "This database holds no case. Run ",
-                    html.Code("xpixels demo"),
-                    " for a first batch from the bundled sample, or ",
-                    html.Code("xpixels ingest"),
-                    " for one of your own; then reload this page.",
-                ]
-            ),
-        ],
+    return notice(
+        "No cases yet",
+        html.P(
+            [
+                "This database holds no case. Run ",
+                html.Code("xpixels demo"),
+                " for a first batch from the bundled sample, or ",
+                html.Code("xpixels ingest"),
+                " for one of your own; then reload this page.",
+            ]
+        ),
     )

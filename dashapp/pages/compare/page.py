@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 from sqlalchemy import Engine
 
 import db.read
-from dashapp.draw.html_parts import Element, drawn, element, link, scope_attributes
+from dashapp.draw.html_parts import Element, drawn, element, link, notice, scope_attributes
 from dashapp.pages import not_found
 from dashapp.pages.compare import counts, gallery
 from dashapp.router import Visit
@@ -130,17 +130,14 @@ def _menu(title: str, options: list[tuple[str, str, bool]]) -> Element:
 
 
 def _no_pair(app: Dash) -> Component:
-    return html.Div(
-        className="notice card",
-        children=[
-            html.H1("Nothing to compare yet"),
-            html.P(
-                [
-                    "Two networks stand side by side where both have met the same data set. Run ",
-                    html.Code("xpixels study --network N --dataset D"),
-                    " for a second network on a data set that is here, then reload this page.",
-                ]
-            ),
-            html.A("Show all networks", href=app.get_relative_path("/networks"), className="button"),
-        ],
+    return notice(
+        "Nothing to compare yet",
+        html.P(
+            [
+                "Two networks stand side by side where both have met the same data set. Run ",
+                html.Code("xpixels study --network N --dataset D"),
+                " for a second network on a data set that is here, then reload this page.",
+            ]
+        ),
+        html.A("Show all networks", href=app.get_relative_path("/networks"), className="button"),
     )

@@ -7,7 +7,7 @@ from dash.development.base_component import Component
 
 import db.read
 from dashapp import ids
-from dashapp.draw.html_parts import Element, drawn, element
+from dashapp.draw.html_parts import Element, drawn, element, notice
 from dashapp.words.decisions import percent
 from dashapp.words.glossary import GLOSSARY, about
 from db.read import DetectorRow, Divergence, EvidenceOptions, EvidenceQuery, Question
@@ -253,20 +253,17 @@ def not_evaluated(options: EvidenceOptions) -> Component:
     """The notice that nothing was evaluated yet, with the commands that do it."""
     chosen = next((one for one in options.networks if one.scope == options.scope), None)
     where = "This database" if chosen is None else f"{chosen.name} on {chosen.dataset}"
-    return html.Div(
-        className="notice card",
-        children=[
-            html.H1("No evaluation yet"),
-            html.P(
-                [
-                    f"{where} has no evaluated detector. Run ",
-                    html.Code("xpixels ingest"),
-                    " for a batch of cases, or ",
-                    html.Code("xpixels study"),
-                    " for the whole study; then reload this page.",
-                ]
-            ),
-        ],
+    return notice(
+        "No evaluation yet",
+        html.P(
+            [
+                f"{where} has no evaluated detector. Run ",
+                html.Code("xpixels ingest"),
+                " for a batch of cases, or ",
+                html.Code("xpixels study"),
+                " for the whole study; then reload this page.",
+            ]
+        ),
     )
 
 

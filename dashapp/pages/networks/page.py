@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 import db.read
 from dashapp import ids
-from dashapp.draw.html_parts import Element, drawn, element, link, scope_attributes
+from dashapp.draw.html_parts import Element, drawn, element, link, notice, scope_attributes
 from dashapp.pages import not_found
 from dashapp.pages.cases.head import sql
 from dashapp.pages.networks import table, transfers
@@ -152,22 +152,19 @@ def _no_match(query: NetworksQuery, home: str, count: int) -> Element:
 
 
 def _empty_database() -> Component:
-    return html.Div(
-        className="notice card",
-        children=[
-            html.H1("No networks yet"),
-            html.P(
-                [
-                    "This database holds no result of a network. Run ",
-                    html.Code("xpixels study --network N --dataset D"),
-                    " for all of them (",
-                    html.Code("xpixels network list"),
-                    " and ",
-                    html.Code("xpixels data list"),
-                    " tell the names), or ",
-                    html.Code("xpixels demo"),
-                    " for a first batch; then reload this page.",
-                ]
-            ),
-        ],
+    return notice(
+        "No networks yet",
+        html.P(
+            [
+                "This database holds no result of a network. Run ",
+                html.Code("xpixels study --network N --dataset D"),
+                " for all of them (",
+                html.Code("xpixels network list"),
+                " and ",
+                html.Code("xpixels data list"),
+                " tell the names), or ",
+                html.Code("xpixels demo"),
+                " for a first batch; then reload this page.",
+            ]
+        ),
     )
