@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 TYPE_CHECKING = False  # as in `typing`; slow imports come later, where a Ctrl-C is reported in one line
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # `run` first checks that these are our own packages
     from types import SimpleNamespace
     from typing import NoReturn
 
-    from db.commands.parser import Commands, Parser, Run
+    from db.commands.parser import Commands, Describe, Parser, Run
 
 __version__ = "0.6.0"
 
@@ -28,6 +29,7 @@ PACKAGES = (
     "model",
     "ingest",
     "dashapp",
+    "text_table",
     "whole_file",
 )  # these have to lie beside this file; other packages may have the same names
 
@@ -115,18 +117,7 @@ def parser() -> Parser:
     commands = Commands(root)
     help = "ingest a small batch, of the bundled sample or of your own data, then serve it"
     commands.add("demo", _demo, help, stopped=GOES_ON)
-    help = "fetch and verify a data set into your cache folder"
-    stopped = "nothing was kept: the same command begins anew"
-    group = commands.add_group("data", "fetch data sets, and add your own")
-    group.add("fetch", _fetch, help, stopped=stopped, database=False)
-    help = "add a data set of your own: a folder of pictures, npz, IDX, CIFAR-100, Parquet"
-    group.add("add", _data_add, help, stopped=stopped, database=False)
-    help = "list the data sets, built-in ones and your own"
-    group.add("list", _data_list, help, stopped=ONLY_READS, database=False)
-    help = "show a data set: size, classes, digests, how it was made"
-    group.add("show", _data_show, help, stopped=ONLY_READS, database=False)
-    help = "remove a data set that was added from your cache folder"
-    group.add("remove", _data_remove, help, stopped="it is there, or gone", database=False)
+    _add_data(commands.add_group("data", "fetch data sets, and add your own"))
     _add_network(commands.add_group("network", "add, list, show, remove and export networks"))
     help = "train the network on full CIFAR-10; resumes"
     stopped = "whole epochs are kept, and the same command goes on from there"
@@ -165,20 +156,51 @@ def _add_db(group: Commands) -> None:
     group.add("copy", _copy, help, stopped=stopped, database=False)
 
 
+def _add_data(group: Commands) -> None:
+    described = partial(_describe, "model.data.data_command")
+    help = "fetch and verify a data set into your cache folder"
+    stopped = "nothing was kept: the same command begins anew"
+    group.add("fetch", _fetch, help, stopped=stopped, database=False)
+    help = "add a data set of your own: a folder of pictures, npz, IDX, CIFAR-100, Parquet"
+    group.add("add", described("run_add", "add_options"), help, stopped=stopped, database=False)
+    help = "list the data sets, built-in ones and your own"
+    group.add("list", described("run_list"), help, stopped=ONLY_READS, database=False)
+    help = "show a data set: size, classes, digests, how it was made"
+    group.add("show", described("run_show", "add_name_option"), help, stopped=ONLY_READS, database=False)
+    help, stopped = "remove a data set that was added from your cache folder", "it is there, or gone"
+    group.add("remove", described("run_remove", "add_name_option"), help, stopped=stopped, database=False)
+
+
 def _add_network(group: Commands) -> None:
-    help = "add a network of your own from a file: Keras, ONNX, or ours"
-    group.add("add", _network_add, help, stopped="it is there, or not", database=False)
+    described = partial(_describe, "model.network.commands")
+    help, stopped = "add a network of your own from a file: Keras, ONNX, or ours", "it is there, or not"
+    group.add("add", described("run_add", "add_options"), help, stopped=stopped, database=False)
     help = "list the networks, the bundled one and your own"
-    group.add("list", _network_list, help, stopped=ONLY_READS, database=False)
+    group.add("list", described("run_list"), help, stopped=ONLY_READS, database=False)
     help = "show a network: layers, what is compared, how it is attacked, where it came from"
-    group.add("show", _network_show, help, stopped=ONLY_READS, database=False)
-    help = "remove a network that was added from your cache folder"
-    group.add("remove", _network_remove, help, stopped="it is there, or gone", database=False)
-    help = "write a network to a safetensors file that describes itself"
-    group.add("export", _network_export, help, stopped=NOTHING_WRITTEN, database=False)
+    group.add("show", described("run_show", "add_show_argument"), help, stopped=ONLY_READS, database=False)
+    help, stopped = "remove a network that was added from your cache folder", "it is there, or gone"
+    group.add("remove", described("run_remove", "add_name_argument"), help, stopped=stopped, database=False)
+    help, stopped = "write a network to a safetensors file that describes itself", NOTHING_WRITTEN
+    group.add("export", described("run_export", "add_export_options"), help, stopped=stopped, database=False)
 
 
 # Each of these is called only when its command is given: the others' imports would take long.
+
+
+def _describe(module: str, run: str, add_options: str | None = None) -> Describe:
+    """A command that is a function of a module, with options that another of its functions adds."""
+
+    def describe(command: Parser) -> Run:
+        from importlib import import_module
+
+        functions = import_module(module)
+        if add_options is not None:
+            getattr(functions, add_options)(command)
+        does: Run = getattr(functions, run)
+        return does
+
+    return describe
 
 
 def _demo(command: Parser) -> Run:
@@ -242,67 +264,6 @@ def _run_fetch(options: argparse.Namespace) -> None:
     source = DATASETS[options.name]
     assert source.fetch is not None  # the choices are only data sets that can be fetched
     print(f"{source.name} is in {source.fetch(from_path=options.source)}")
-
-
-def _data_add(command: Parser) -> Run:
-    from model.data.data_command import add_options, run_add
-
-    add_options(command)
-    return run_add
-
-
-def _data_list(_command: Parser) -> Run:
-    from model.data.data_command import run_list
-
-    return run_list
-
-
-def _data_show(command: Parser) -> Run:
-    from model.data.data_command import add_name_option, run_show
-
-    add_name_option(command)
-    return run_show
-
-
-def _data_remove(command: Parser) -> Run:
-    from model.data.data_command import add_name_option, run_remove
-
-    add_name_option(command)
-    return run_remove
-
-
-def _network_add(command: Parser) -> Run:
-    from model.network.commands import add_options, run_add
-
-    add_options(command)
-    return run_add
-
-
-def _network_list(_command: Parser) -> Run:
-    from model.network.commands import run_list
-
-    return run_list
-
-
-def _network_show(command: Parser) -> Run:
-    from model.network.commands import add_show_argument, run_show
-
-    add_show_argument(command)
-    return run_show
-
-
-def _network_remove(command: Parser) -> Run:
-    from model.network.commands import add_name_argument, run_remove
-
-    add_name_argument(command)
-    return run_remove
-
-
-def _network_export(command: Parser) -> Run:
-    from model.network.commands import add_export_options, run_export
-
-    add_export_options(command)
-    return run_export
 
 
 def _train(command: Parser) -> Run:

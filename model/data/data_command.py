@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from model.data.pictures.sizes import RESIZES, STRETCH
-from model.text_table import aligned
+from text_table import aligned
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

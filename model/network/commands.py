@@ -7,7 +7,7 @@ from pathlib import Path
 
 from model.network import store
 from model.network.architecture import Pixels
-from model.text_table import aligned
+from text_table import aligned
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
