@@ -10,8 +10,9 @@ from model.network.architecture import Architecture
 from model.network.build import arrays_of, build
 from model.network.cifar10_cnn import CIFAR10_CNN
 from model.network.cnn import Network
-from model.network.layers import Conv, Dense, Dropout, Flatten, Layer, MaxPool, Shape
+from model.network.layers import Conv, Dense, Dropout, Flatten, Layer, MaxPool
 from model.network.refusal import CheckpointError
+from model.network.sliding import Shape
 
 LARGE = 16  # cells of a side before the dense layers from which on a further block is added
 

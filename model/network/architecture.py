@@ -7,17 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from model.network.layers import (
-    Activation,
-    Affine,
-    BatchNorm,
-    Conv,
-    Dense,
-    Flatten,
-    GlobalPool,
-    Layer,
-    Shape,
-)
+from model.network.layers import Activation, Affine, BatchNorm, Conv, Dense, Flatten, GlobalPool, Layer
+from model.network.sliding import Shape
 
 INPUT = "input"  # what the first layer reads: the image, prepared by `Pixels`
 COMPOSED = "composed"  # the concatenation of the compared layers, in order (paper, section 4.2)

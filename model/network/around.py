@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from model.network import layers
-from model.network.windows import Window
+from model.network.sliding import Shape
+from model.network.windows import Window, Windows
 
 Place = tuple[Array, Array]  # rows and columns of the pixels: one each, () int, for all candidates, or (n, M)
-Windows = tuple[Window, Window]
 FEW_OFFSETS = 3  # up to which windows at different places are moved by choosing among shifts
 
 
@@ -33,12 +32,12 @@ def cells_of(window: Window, at: Array, axis: int) -> Array:
     return cells[:, None] if axis == 0 else cells[None]
 
 
-def goes_beyond(around: Windows, shape: layers.Shape) -> bool:
+def goes_beyond(around: Windows, shape: Shape) -> bool:
     """Whether windows have cells outside of a map (H, W, C)."""
     return any(window.beyond(side) for window, side in zip(around, shape, strict=False))
 
 
-def mask(change: Array, around: Windows, shape: layers.Shape, at: Place, value: float = 0.0) -> Array:
+def mask(change: Array, around: Windows, shape: Shape, at: Place, value: float = 0.0) -> Array:
     """The change with a value in all cells outside of the map (H, W, C)."""
     for axis in (0, 1):
         if around[axis].beyond(shape[axis]):

@@ -11,8 +11,9 @@ from flax import nnx
 
 from model.network.architecture import Architecture
 from model.network.cnn import Network
-from model.network.layers import BatchNorm, Shape
+from model.network.layers import BatchNorm
 from model.network.refusal import CheckpointError
+from model.network.sliding import Shape
 
 MOST_CELLS = 1 << 28  # numbers that a layer may give for one image: a gigabyte
 MOST_LISTED = 4  # arrays of a kind that a message names

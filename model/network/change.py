@@ -19,13 +19,13 @@ from jax import Array
 
 from model.network import layers
 from model.network.activations import settles
-from model.network.around import Place, Windows, align, cells_of, collect, goes_beyond, in_first_window, mask
+from model.network.around import Place, align, cells_of, collect, goes_beyond, in_first_window, mask
 from model.network.evaluate import as_affine, by_channel, counts, windows
-from model.network.layers import Margins, margins
 from model.network.plan import Step
 from model.network.pointwise import activate
+from model.network.sliding import Margins, margins
 from model.network.spread import convolve_change
-from model.network.windows import Window
+from model.network.windows import Window, Windows
 
 
 class Old(Protocol):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from model.network import store
 from model.network.cifar10_cnn import WEIGHTS
-from model.network.layers import Shape
 from model.network.refusal import CheckpointError
+from model.network.sliding import Shape
 
 if TYPE_CHECKING:
     from model.data.dataset import Dataset

@@ -9,30 +9,8 @@ from typing import Any
 
 from model.network.activations import parse_activation
 from model.network.architecture import NAME, Architecture, Pixels
-from model.network.layers import (
-    Activation,
-    Add,
-    Affine,
-    AvgPool,
-    BatchNorm,
-    Concat,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Layer,
-    MaxPool,
-    Pad,
-)
+from model.network.layers import KINDS, Layer
 
-KINDS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        *(Conv, Dense, MaxPool, AvgPool, GlobalPool, BatchNorm, Affine),
-        *(Activation, Add, Concat, Pad, Dropout, Flatten),
-    )
-}
 MOST = 1 << 20  # pixels of a side, channels or units
 MOST_LAYERS = 4096
 PAIRS = ("kernel", "stride", "dilation", "window")

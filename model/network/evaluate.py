@@ -15,6 +15,7 @@ from jax import Array, lax
 
 from model.network import layers
 from model.network.pointwise import activate
+from model.network.sliding import Margins, Shape, Sides, margins
 
 # Full float32 products on every device: a case's prediction must not depend on a batch's rounding.
 EXACT = lax.Precision.HIGHEST
@@ -74,7 +75,7 @@ def by_channel(values: Array, rank: int) -> Array:
 
 def convolve(layer: layers.Conv, kernel: Array, x: Array) -> Array:
     """The convolution of maps (B, H, W, C) with a kernel (rows, columns, C / groups, features)."""
-    added = layers.margins(layer.padding, x.shape[1:], layer.reach, layer.stride)
+    added = margins(layer.padding, x.shape[1:], layer.reach, layer.stride)
     if jax.default_backend() == "cpu":
         simple = layer.groups == 1 and layer.dilation == (1, 1) and layer.stride == (1, 1)
         if layer.groups == x.shape[3] == layer.features:
@@ -88,6 +89,11 @@ def convolve(layer: layers.Conv, kernel: Array, x: Array) -> Array:
                 x, kernel, (1, 1), "SAME", dimension_numbers=NHWC, precision=EXACT
             )
             return same[:, edges[0] : x.shape[1] - edges[0], edges[1] : x.shape[2] - edges[1]]
+    return slide(layer, kernel, x, added)
+
+
+def slide(layer: layers.Conv, kernel: Array, x: Array, added: Sequence[Sides]) -> Array:
+    """The plain convolution with the strides, dilation and groups of a layer, and any padding."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -100,7 +106,7 @@ def convolve(layer: layers.Conv, kernel: Array, x: Array) -> Array:
     )
 
 
-def _by_patches(layer: layers.Conv, kernel: Array, x: Array, added: layers.Margins) -> Array:
+def _by_patches(layer: layers.Conv, kernel: Array, x: Array, added: Margins) -> Array:
     """A convolution of few inputs as one matrix product over its patches."""
     x = jnp.pad(x, ((0, 0), *added, (0, 0)))
     patches = windows(x, layer.kernel, layer.stride)
@@ -109,7 +115,7 @@ def _by_patches(layer: layers.Conv, kernel: Array, x: Array, added: layers.Margi
     )
 
 
-def _depthwise(layer: layers.Conv, kernel: Array, x: Array, added: layers.Margins) -> Array:
+def _depthwise(layer: layers.Conv, kernel: Array, x: Array, added: Margins) -> Array:
     """A convolution of each channel by itself: a sum of products, which XLA fuses into one loop."""
     x = jnp.pad(x, ((0, 0), *added, (0, 0)))
     cells = windows(x, layer.kernel, layer.stride, layer.dilation)
@@ -117,9 +123,7 @@ def _depthwise(layer: layers.Conv, kernel: Array, x: Array, added: layers.Margin
     return reduce(jnp.add, (cell * by_channel(tap, 4) for cell, tap in zip(cells, taps, strict=True)))
 
 
-def windows(
-    x: Array, window: layers.Sides, stride: layers.Sides, dilation: layers.Sides = (1, 1), first: int = 1
-) -> list[Array]:
+def windows(x: Array, window: Sides, stride: Sides, dilation: Sides = (1, 1), first: int = 1) -> list[Array]:
     """For each cell of a window, row by row, that cell of every window: maps (..., H', W', ...).
 
     first: the axis of the rows in x; the columns follow.
@@ -154,12 +158,12 @@ def mean_pool(layer: layers.AvgPool, x: Array) -> Array:
     return sums / cells[None, :, :, None]
 
 
-def counts(layer: layers.AvgPool, shape: layers.Shape, axis: int, places: Sequence[int]) -> list[int]:
+def counts(layer: layers.AvgPool, shape: Shape, axis: int, places: Sequence[int]) -> list[int]:
     """By how many cells along an axis of a map (H, W, C) the sums of these windows are divided."""
     window, step, side = layer.window[axis], layer.step[axis], shape[axis]
     if layer.count_padding:
         return [window] * len(places)
-    before = layers.margins(layer.padding, shape, layer.window, layer.step)[axis][0]
+    before = margins(layer.padding, shape, layer.window, layer.step)[axis][0]
     return [
         max(1, min(place * step - before + window, side) - max(place * step - before, 0)) for place in places
     ]
@@ -172,7 +176,7 @@ def _pool(
     combine: Callable[[Array, Array], Array],
     operation: Callable[[Array, Array], Array],
 ) -> Array:
-    added = layers.margins(layer.padding, x.shape[1:], layer.window, layer.step)
+    added = margins(layer.padding, x.shape[1:], layer.window, layer.step)
     if math.prod(layer.window) > MOST_SLICES:
         result: Array = lax.reduce_window(
             x,

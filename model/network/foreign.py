@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from model.network.architecture import INPUT, OURS, Architecture
+from model.network.description import MOST_LAYERS
+from model.network.layers import Layer, Parameters
+from model.network.sliding import Shape
+
+MOST_CELLS = 1 << 26  # numbers in one layer's output
+SOFTMAX_OFF = "softmax taken off: the logits before it are what is compared"
 
 SUPPORTED = (
     "convolution (stride, padding, dilation, groups), dense, max-, average and global pool, batch "
@@ -39,6 +46,26 @@ def refuse_layer(path: object, name: str, kind: str, why: str = "") -> ForeignEr
         f"network {path}: layer {name[:80]!r} is a {kind[:60]}{reason}, which cannot be described; "
         f"supported: {SUPPORTED}; {WAY_OUT}"
     )
+
+
+def measure_layer(
+    path: object, layer: Layer, shapes: Sequence[Shape], before: int
+) -> tuple[Shape, Parameters]:
+    """The shapes of a layer's output and parameters, for inputs of these shapes.
+
+    before: how many layers there are already. Raises ForeignError where they do not fit, and for a layer or a
+    number of layers that is too large.
+    """
+    try:
+        shape, parameters = layer.output_shape(*shapes), layer.parameters(*shapes)
+    except ValueError as error:
+        raise ForeignError(f"network {path}: {error}") from None
+    if before >= MOST_LAYERS or math.prod(shape) > MOST_CELLS:
+        raise ForeignError(
+            f"network {path}: layer {layer.name!r} of shape {shape}: expected at most {MOST_CELLS:,} numbers "
+            f"a layer, and {MOST_LAYERS:,} layers"
+        )
+    return shape, parameters
 
 
 def name_layer(text: str, taken: Collection[str]) -> str:

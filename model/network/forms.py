@@ -15,11 +15,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from model.network.architecture import Architecture
-from model.network.around import Place, Windows, mask, picked, start_of
+from model.network.around import Place, mask, picked, start_of
 from model.network.change import Old
-from model.network.layers import Margins, Shape
 from model.network.memory import Memory, layout
+from model.network.sliding import Margins, Shape
 from model.network.spread import product
+from model.network.windows import Windows, margins_beyond
 
 
 class Form(Old, Protocol):
@@ -47,26 +48,43 @@ def summed(change: Array, around: Windows, shape: Shape, at: Place) -> Array:
     return mask(change, around, shape, at).sum((0, 1, 2))
 
 
-class AtPosition:
+class Stored:
+    """Windows of stored maps around the pixels, for both forms."""
+
+    def __init__(self, architecture: Architecture, memory: Memory, at: Place) -> None:
+        """at: the rows and the columns of the pixels."""
+        self.layout, self.memory, self.at = layout(architecture), memory, at
+
+    def take(self, kind: str, name: str, around: Windows) -> Array:
+        """Windows (h, w, n, M, C) of a stored map."""
+        start = self._start(around, getattr(self.layout, kind)[name])
+        return self._window(getattr(self.memory, kind)[name], start, tuple(window.size for window in around))
+
+    def _start(self, around: Windows, added: Margins) -> tuple[Array, Array]:
+        """The first rows and columns of windows in maps with margins."""
+        rows, columns = (
+            start_of(window, place) + before
+            for window, place, (before, _) in zip(around, self.at, added, strict=True)
+        )
+        return rows, columns
+
+    def _window(self, maps: Array, start: tuple[Array, Array], size: tuple[int, ...]) -> Array:
+        """Windows (h, w, n, M, C) of maps (H, W, N, C)."""
+        raise NotImplementedError
+
+
+class AtPosition(Stored):
     """Candidates that share a position, in N images: N x M, image by image."""
 
     def __init__(self, architecture: Architecture, memory: Memory, at: Place, count: int) -> None:
         """at: row and column, () int; count: candidates of each image."""
-        self.layout, self.memory, self.at, self.count = layout(architecture), memory, at, count
+        super().__init__(architecture, memory, at)
+        self.count = count
         self.images = memory.images.shape[2]
 
     def pixels(self) -> Array:
         """The old colors (1, 1, 1, N x M, C)."""
         return self._window(self.memory.images, self.at, (1, 1))
-
-    def take(self, kind: str, name: str, around: Windows) -> Array:
-        """Windows (h, w, 1, N x M, C) of a stored map."""
-        added = getattr(self.layout, kind)[name]
-        places = zip(around, self.at, added, strict=True)
-        start = tuple(start_of(window, place) + before for window, place, (before, _) in places)
-        return self._window(
-            getattr(self.memory, kind)[name], (start[0], start[1]), tuple(window.size for window in around)
-        )
 
     def _window(self, maps: Array, start: tuple[Array, Array], size: tuple[int, ...]) -> Array:
         window = jax.lax.dynamic_slice(maps, (*start, 0, 0), (*size, *maps.shape[2:]))
@@ -78,17 +96,11 @@ class AtPosition:
         old = _without(self.memory.after[name], self.layout.after[name])  # (H, W, N, C)
         height, width, images, channels = old.shape
         change = mask(change, around, (height, width), self.at)[:, :, 0]
-        added = [
-            (max(0, -min(window.start)), max(0, max(window.start) + window.size - side))
-            for window, side in zip(around, old.shape, strict=False)
-        ]
+        added = margins_beyond(around, old.shape)
         wide = jnp.zeros((height + sum(added[0]), width + sum(added[1]), *change.shape[2:]), change.dtype)
-        start = [
-            start_of(window, place) + before
-            for window, place, (before, _) in zip(around, self.at, added, strict=True)
-        ]
+        start = self._start(around, added)
         wide = jax.lax.dynamic_update_slice(wide, change, (*start, 0, 0))
-        wide = _without(wide, (added[0], added[1])).reshape(height, width, images, self.count, channels)
+        wide = _without(wide, added).reshape(height, width, images, self.count, channels)
         new = (old[:, :, :, None] + wide).transpose(2, 3, 0, 1, 4)
         return new.reshape(-1, height, width, channels)
 
@@ -99,40 +111,21 @@ class AtPosition:
     def through(self, change: Array, around: Windows, shape: Shape, kernel: Array) -> Array:
         """The window's part of the product with the kernel; cells beyond the map meet rows of zeros."""
         kernel = kernel.reshape(*shape, -1)
-        added = [
-            (max(0, -min(window.start)), max(0, max(window.start) + window.size - side))
-            for window, side in zip(around, shape, strict=False)
-        ]
+        added = margins_beyond(around, shape)
         kernel = jnp.pad(kernel, (*added, (0, 0), (0, 0)))
-        start = [
-            start_of(window, place) + before
-            for window, place, (before, _) in zip(around, self.at, added, strict=True)
-        ]
+        start = self._start(around, added)
         size = (*change.shape[:2], *kernel.shape[2:])
         kernel = jax.lax.dynamic_slice(kernel, (*start, 0, 0), size).reshape(-1, kernel.shape[3])
         flat = change[:, :, 0].transpose(2, 0, 1, 3).reshape(change.shape[3], -1)
         return product(flat, kernel)
 
 
-class Anywhere:
+class Anywhere(Stored):
     """Candidates of one image with n pixels each, wherever they are."""
-
-    def __init__(self, architecture: Architecture, memory: Memory, at: Place) -> None:
-        """at: rows and columns (n, M) int."""
-        self.layout, self.memory, self.at = layout(architecture), memory, at
 
     def pixels(self) -> Array:
         """The old colors (1, 1, n, M, C)."""
         return self._window(self.memory.images, (self.at[0], self.at[1]), (1, 1))
-
-    def take(self, kind: str, name: str, around: Windows) -> Array:
-        """Windows (h, w, n, M, C) of a stored map."""
-        added = getattr(self.layout, kind)[name]
-        places = zip(around, self.at, added, strict=True)
-        start = tuple(start_of(window, place) + before for window, place, (before, _) in places)
-        return self._window(
-            getattr(self.memory, kind)[name], (start[0], start[1]), tuple(window.size for window in around)
-        )
 
     def _window(self, maps: Array, start: tuple[Array, Array], size: tuple[int, ...]) -> Array:
         row, column = (

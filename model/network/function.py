@@ -32,9 +32,9 @@ from model.network.architecture import COMPOSED, INPUT, NAME, OURS
 from model.network.build import MOST_CELLS
 from model.network.checkpoint import Checkpoint
 from model.network.cnn import Network
-from model.network.layers import Shape
 from model.network.opaque import LOGITS, Opaque
 from model.network.refusal import CheckpointError
+from model.network.sliding import Shape
 
 FORM = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 EXPECTED = "expected a function of images (B, H, W, C) float32 in [0, 1] to logits (B, classes)"

@@ -14,11 +14,8 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from model.network.activations import require_activation
+from model.network.sliding import Margins, Padding, Shape, Sides, count_places, margins
 
-Shape = tuple[int, ...]
-Sides = tuple[int, int]  # rows and columns
-Margins = tuple[Sides, Sides]  # cells added (above, below) and (left, right)
-Padding = Literal["SAME", "VALID"] | Margins
 Parameters = dict[str, Shape]
 
 
@@ -75,7 +72,10 @@ class Conv(Layer):
                 f"layer {self.name!r}: {shape[2]} channels to {self.features} do not divide into "
                 f"{self.groups} groups"
             )
-        return (*_slide(self, shape, self.reach, self.stride, self.padding, "kernel"), self.features)
+        return (
+            *count_places(self.name, shape, self.reach, self.stride, self.padding, "kernel"),
+            self.features,
+        )
 
     def parameters(self, *shapes: Shape) -> Parameters:
         """Kernel (rows, columns, C / groups, features), and bias."""
@@ -108,7 +108,7 @@ class Pool(Layer):
     def output_shape(self, *shapes: Shape) -> Shape:
         """(H, W, C) in, (H', W', C) out."""
         shape = _map(self, shapes)
-        sides = _slide(self, shape, self.window, self.step, self.padding, "window")
+        sides = count_places(self.name, shape, self.window, self.step, self.padding, "window")
         for side, (before, after), window in zip(
             shape, margins(self.padding, shape, self.window, self.step), self.window, strict=False
         ):
@@ -250,33 +250,13 @@ class Dense(Layer):
         return shapes[0][0] * self.features
 
 
-def margins(padding: Padding, shape: Shape, reach: Sides, stride: Sides) -> Margins:
-    """The cells that a padding adds before and after rows and columns of a map (H, W, C).
-
-    "SAME" is TensorFlow's rule: as little as gives ceil(side / stride) cells, the larger part at the end.
-    """
-    if padding == "VALID":
-        return ((0, 0), (0, 0))
-    if padding != "SAME":
-        return padding
-    missing = [
-        max(0, (-(-side // step) - 1) * step + size - side)
-        for side, size, step in zip(shape, reach, stride, strict=False)
-    ]
-    rows, columns = ((each // 2, each - each // 2) for each in missing)
-    return rows, columns
-
-
-def _slide(
-    layer: Layer, shape: Shape, reach: Sides, stride: Sides, padding: Padding, what: str
-) -> tuple[int, int]:
-    """How many places a window has on rows and columns."""
-    added = margins(padding, shape, reach, stride)
-    free = [side + sum(more) - size for side, more, size in zip(shape[:2], added, reach, strict=True)]
-    if min(free) < 0:
-        raise ValueError(f"layer {layer.name!r}: a {shape[0]} x {shape[1]} input is smaller than its {what}")
-    rows, columns = (left // step + 1 for left, step in zip(free, stride, strict=True))
-    return rows, columns
+KINDS: dict[str, type[Layer]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Conv, Dense, MaxPool, AvgPool, GlobalPool, BatchNorm, Affine),
+        *(Activation, Add, Concat, Pad, Dropout, Flatten),
+    )
+}
 
 
 def _make_pairs(layer: Layer, *fields: str) -> None:

@@ -18,10 +18,11 @@ from model.network.activations import LINEAR, settles
 from model.network.architecture import INPUT, Architecture
 from model.network.cnn import prepare
 from model.network.evaluate import evaluate
-from model.network.layers import Conv, Dense, GlobalPool, Layer, Margins, MaxPool, Shape
+from model.network.layers import Conv, Dense, GlobalPool, Layer, MaxPool
 from model.network.plan import Step, plan_anyway
 from model.network.pointwise import activate
-from model.network.windows import Window
+from model.network.sliding import Margins, Shape
+from model.network.windows import Windows, margins_beyond
 
 NONE: Margins = ((0, 0), (0, 0))
 
@@ -84,10 +85,10 @@ def _add_windowed(stored: Layout, name: str, step: Step) -> None:
         _widen(stored.before, name, step.windows, step.shape)
 
 
-def _widen(kept: dict[str, Margins], name: str, around: tuple[Window, Window], shape: Shape) -> None:
+def _widen(kept: dict[str, Margins], name: str, around: Windows, shape: Shape) -> None:
     rows, columns = (
-        (max(0, -min(window.start), old[0]), max(0, max(window.start) + window.size - side, old[1]))
-        for window, side, old in zip(around, shape, kept.get(name, NONE), strict=False)
+        (max(new[0], old[0]), max(new[1], old[1]))
+        for new, old in zip(margins_beyond(around, shape), kept.get(name, NONE), strict=True)
     )
     kept[name] = rows, columns
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from model.network.architecture import COMPOSED, MOST_VIEWED, SCALED, Architecture
-from model.network.layers import Shape
+from model.network.sliding import Shape
 
 LOGITS = "logits"
 UNKNOWN = "the layers of a Python function are not known"

@@ -13,22 +13,12 @@ from itertools import combinations
 
 from model.network.activations import is_linear
 from model.network.architecture import INPUT, Architecture
-from model.network.layers import (
-    Activation,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Layer,
-    MaxPool,
-    Pool,
-    Shape,
-)
+from model.network.layers import Activation, Conv, Dense, Dropout, Flatten, GlobalPool, Layer, MaxPool, Pool
+from model.network.sliding import Shape
 from model.network.windows import (
     Axis,
     Range,
-    Window,
+    Windows,
     axis_of,
     clipped,
     pixel_range,
@@ -65,7 +55,7 @@ class Step:
         )
 
     @property
-    def windows(self) -> tuple[Window, Window]:
+    def windows(self) -> Windows:
         """The windows of the output, or what is read of it where it feeds a pool."""
         assert self.axes is not None
         return self.axes[0].output, self.axes[1].output
@@ -76,7 +66,7 @@ class Plan:
     """How every layer is evaluated for changed pixels anywhere, or in a part of the image."""
 
     steps: dict[str, Step]
-    pixels: tuple[Window, Window]  # the changed pixel itself
+    pixels: Windows  # the changed pixel itself
     input_shape: Shape
 
     def multiply_adds(self, pixels: int = 1, *, scattered: bool = False) -> int:
@@ -107,7 +97,7 @@ class Plan:
             source = self.steps.get(below)
         return None
 
-    def windows(self, name: str) -> tuple[Window, Window]:
+    def windows(self, name: str) -> Windows:
         """The windows of a layer, or of the input."""
         return self.pixels if name == INPUT else self.steps[name].windows
 
@@ -182,9 +172,7 @@ def plan_anyway(architecture: Architecture, rows: Part | None, columns: Part | N
     return Plan(steps, windows[INPUT], architecture.input_shape)
 
 
-def _windows(
-    ranges: list[Range], shape: Shape, parts: tuple[Part | None, Part | None]
-) -> tuple[Window, Window]:
+def _windows(ranges: list[Range], shape: Shape, parts: tuple[Part | None, Part | None]) -> Windows:
     rows, columns = (
         window_of(one, side, inside=part is not None or int((one.high - one.low).max()) + 1 >= side)
         for one, side, part in zip(ranges, shape, parts, strict=False)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from model.network import layers
-from model.network.evaluate import EXACT, NHWC, by_channel
+from model.network.evaluate import EXACT, by_channel, slide
 
 MOST_SHARES = 1 << 20  # numbers that a convolution may spread over its outputs before they are added up
 
@@ -71,16 +71,7 @@ def _slid(change: Array, kernel: Array, layer: layers.Conv) -> Array:
         places, before = -(-side // stride) + taps - 1, (taps - 1) * stride
         added.append((before, (places - 1) * stride + size - before - side))
     maps = change.transpose(2, 3, 0, 1, 4).reshape(-1, *change.shape[:2], change.shape[4])
-    result = jax.lax.conv_general_dilated(
-        maps,
-        kernel,
-        layer.stride,
-        added,
-        rhs_dilation=layer.dilation,
-        dimension_numbers=NHWC,
-        feature_group_count=layer.groups,
-        precision=EXACT,
-    )
+    result = slide(layer, kernel, maps, added)
     return result.reshape(*change.shape[2:4], *result.shape[1:]).transpose(2, 3, 0, 1, 4)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from model.network.activations import is_linear
 from model.network.architecture import COMPOSED, INPUT, Architecture, Pixels
-from model.network.layers import Layer, Shape
+from model.network.layers import Layer
+from model.network.sliding import Shape
 
 if TYPE_CHECKING:
     from model.network.checkpoint import Checkpoint

@@ -11,12 +11,13 @@ approximate inference for faster occlusion-based deep CNN explanations" (SIGMOD 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from model.network.layers import Conv, Layer, Pad, Pool, Shape, margins
+from model.network.layers import Conv, Layer, Pad, Pool
+from model.network.sliding import Margins, Shape, margins
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,18 @@ class Window:
     def beyond(self, extent: int) -> bool:
         """Whether a window has cells outside of a map of so many cells."""
         return min(self.start) < 0 or max(self.start) + self.size > extent
+
+
+Windows = tuple[Window, Window]  # of rows and of columns
+
+
+def margins_beyond(around: Windows, shape: Sequence[int]) -> Margins:
+    """The cells that windows reach before and after the rows and columns of a map (H, W, ...)."""
+    rows, columns = (
+        (max(0, -min(window.start)), max(0, max(window.start) + window.size - side))
+        for window, side in zip(around, shape, strict=False)
+    )
+    return rows, columns
 
 
 @dataclass(frozen=True)

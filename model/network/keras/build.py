@@ -11,17 +11,23 @@ from pathlib import Path
 import numpy as np
 
 from model.network.architecture import INPUT, Architecture, Pixels
-from model.network.description import MOST, MOST_LAYERS
-from model.network.foreign import ForeignError, name_layer
+from model.network.description import MOST
+from model.network.foreign import (
+    MOST_CELLS,
+    SOFTMAX_OFF,
+    ForeignError,
+    measure_layer,
+    name_layer,
+)
 from model.network.keras.graph import Graph, Node
 from model.network.keras.layers import CONVERTERS, INACTIVE, resolve_target
 from model.network.keras.settings import Settings, modernize
 from model.network.keras.use import Order, Part, Softmax, Style, Use
 from model.network.keras.weights import Weights
-from model.network.layers import Dense, Dropout, Flatten, Layer, Shape
+from model.network.layers import Dense, Dropout, Flatten, Layer
 from model.network.pixel_range import Prepared
+from model.network.sliding import Shape
 
-MOST_CELLS = 1 << 26  # numbers in one layer's output
 AFTER_SOFTMAX = (Flatten, Dropout)  # what may follow a softmax that is taken off
 BEFORE_SHAPE = ("Rescaling", "Dropout", "Flatten", "Reshape", *INACTIVE)  # need no axis of channels
 NEVER_RUN = ("Lambda", "tf.py_function", "tf.numpy_function")
@@ -173,15 +179,7 @@ class Build:
         previous = self.layers[-1].name if self.layers else INPUT
         layer = replace(part.layer, name=name, inputs=() if sources == (previous,) else sources)
         shapes = [self.shapes[source] for source in sources]
-        try:
-            shape, expected = layer.output_shape(*shapes), layer.parameters(*shapes)
-        except ValueError as error:
-            raise self.fail(str(error)) from None
-        if len(self.layers) >= MOST_LAYERS or math.prod(shape) > MOST_CELLS:
-            raise self.fail(
-                f"layer {name!r} of shape {shape}: expected at most {MOST_CELLS:,} numbers a layer, and "
-                f"{MOST_LAYERS:,} layers"
-            )
+        shape, expected = measure_layer(self.path, layer, shapes, len(self.layers))
         for parameter, needed in expected.items():
             array = part.arrays[parameter]
             if array.shape != needed:
@@ -203,7 +201,7 @@ class Build:
                 "Dense(2) instead, with weights (0, w) and biases (0, b)"
             )
         if output.softmax:
-            self.notes["softmax taken off: the logits before it are what is compared"] = None
+            self.notes[SOFTMAX_OFF] = None
         if function == "sigmoid":
             self.notes["it ends in a sigmoid for each class: these values count as logits"] = None
 

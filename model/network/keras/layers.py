@@ -39,8 +39,8 @@ from model.network.layers import (
     GlobalPool,
     MaxPool,
     Pad,
-    Shape,
 )
+from model.network.sliding import Shape
 
 Converter = Callable[[Use], list[Part]]
 INACTIVE = (  # they do nothing once a network is trained

@@ -12,7 +12,7 @@ import numpy as np
 
 from model.network.description import MOST
 from model.network.foreign import ForeignError, refuse_layer
-from model.network.layers import Margins, Sides
+from model.network.sliding import Margins, Sides
 
 KERAS_1_KINDS = {
     "Convolution2D": "Conv2D",

@@ -11,7 +11,8 @@ import numpy as np
 from model.network.activations import LINEAR
 from model.network.keras.activations import SOFTMAX, function_by_name
 from model.network.keras.settings import Settings
-from model.network.layers import Conv, Dense, Layer, Padding, Shape, Sides
+from model.network.layers import Conv, Dense, Layer
+from model.network.sliding import Padding, Shape, Sides
 
 Order = np.ndarray | None  # for each number of a vector its place in the file's; None: the same
 VERSION_1 = 1

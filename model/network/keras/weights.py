@@ -13,7 +13,7 @@ import numpy as np
 from model.network.foreign import ForeignError
 from model.network.keras.hdf5 import Hdf5
 from model.network.keras.json import Place, snake_case
-from model.network.layers import Shape
+from model.network.sliding import Shape
 
 ALIASES = {  # what a role is called by some layer or version
     "kernel": ("W", "depthwise_kernel"),

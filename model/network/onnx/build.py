@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from model.network.foreign import ForeignError, name_layer
-from model.network.layers import Flatten, Layer, Shape
+from model.network.foreign import ForeignError, measure_layer, name_layer
+from model.network.layers import Flatten, Layer
 from model.network.onnx.values import Value, order_of_map
-
-MOST_CELLS = 1 << 26  # of one layer's output
-MOST_LAYERS = 4096
+from model.network.sliding import Shape
 
 
 @dataclass
@@ -43,14 +40,9 @@ class Build:
         sources = [self.shapes[source] for source in inputs]
         try:
             layer = kind(name, inputs=tuple(inputs), **fields)
-            shape, expected = layer.output_shape(*sources), layer.parameters(*sources)
         except ValueError as error:
             raise ForeignError(f"network {self.path}: {error}") from None
-        if len(self.layers) >= MOST_LAYERS or math.prod(shape) > MOST_CELLS:
-            raise ForeignError(
-                f"network {self.path}: layer {name!r} of shape {shape}: expected at most {MOST_CELLS:,} "
-                f"numbers a layer, and {MOST_LAYERS:,} layers"
-            )
+        shape, expected = measure_layer(self.path, layer, sources, len(self.layers))
         for parameter, array in arrays.items():
             if array.shape != expected[parameter]:
                 raise ForeignError(

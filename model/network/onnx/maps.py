@@ -9,6 +9,7 @@ from typing import Any
 from model.network import layers
 from model.network.onnx.node import Node, Tensor
 from model.network.onnx.values import MAPS, Value, new_map, new_vector, to_ours
+from model.network.sliding import Margins, Padding, Shape, Sides, margins
 
 MOST = 1 << 16  # cells of a kernel, a step or a margin
 
@@ -142,7 +143,7 @@ def _add_global(node: Node, value: Value, mean: bool) -> str:
     return node.build.add(layers.GlobalPool, node.label, (value.source,), of="mean" if mean else "max")
 
 
-def _sides(node: Node, name: str, usual: list[int] | None) -> layers.Sides:
+def _sides(node: Node, name: str, usual: list[int] | None) -> Sides:
     given = node.integers(name)
     given = usual if given is None else given
     if given is None or len(given) != 2 or not all(1 <= side <= MOST for side in given):
@@ -150,13 +151,13 @@ def _sides(node: Node, name: str, usual: list[int] | None) -> layers.Sides:
     return given[0], given[1]
 
 
-def _margins(node: Node, shape: layers.Shape, reach: layers.Sides, stride: layers.Sides) -> layers.Margins:
+def _margins(node: Node, shape: Shape, reach: Sides, stride: Sides) -> Margins:
     """The cells that the operator adds around a map (H, W, C)."""
     rule = node.text("auto_pad", "NOTSET")
     if rule == "VALID":
         return ((0, 0), (0, 0))
     if rule in ("SAME_UPPER", "SAME_LOWER"):
-        rows, columns = layers.margins("SAME", shape, reach, stride)
+        rows, columns = margins("SAME", shape, reach, stride)
         return (rows, columns) if rule == "SAME_UPPER" else (rows[::-1], columns[::-1])
     pads = node.integers("pads") or [0, 0, 0, 0]
     if rule != "NOTSET" or len(pads) != 4 or not all(0 <= cells <= MOST for cells in pads):
@@ -165,19 +166,17 @@ def _margins(node: Node, shape: layers.Shape, reach: layers.Sides, stride: layer
 
 
 def _padding(
-    added: layers.Margins,
-    shape: layers.Shape,
-    reach: layers.Sides,
-    stride: layers.Sides,
-    words: tuple[layers.Padding, ...],
-) -> layers.Padding:
+    added: Margins,
+    shape: Shape,
+    reach: Sides,
+    stride: Sides,
+    words: tuple[Padding, ...],
+) -> Padding:
     """These margins, by the first word that means the same."""
-    return next((word for word in words if layers.margins(word, shape, reach, stride) == added), added)
+    return next((word for word in words if margins(word, shape, reach, stride) == added), added)
 
 
-def _cover(
-    shape: layers.Shape, added: layers.Margins, window: layers.Sides, stride: layers.Sides
-) -> layers.Margins:
+def _cover(shape: Shape, added: Margins, window: Sides, stride: Sides) -> Margins:
     """The margins with cells at the ends, so that the last windows are whole; none begins beyond the map."""
     covered = []
     for side, (before, after), size, step in zip(shape, added, window, stride, strict=False):

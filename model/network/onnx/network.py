@@ -15,9 +15,9 @@ import onnx
 from onnx import TensorProto
 
 from model.network.architecture import INPUT, Architecture, Pixels
-from model.network.foreign import WAY_OUT, Foreign, ForeignError, name_layer
+from model.network.foreign import MOST_CELLS, SOFTMAX_OFF, WAY_OUT, Foreign, ForeignError, name_layer
 from model.network.layers import Affine, Flatten, Layer
-from model.network.onnx.build import MOST_CELLS, Build
+from model.network.onnx.build import Build
 from model.network.onnx.graph import walk
 from model.network.onnx.merge import tidy
 from model.network.onnx.pointwise import Pointwise
@@ -134,5 +134,5 @@ def _find_logits(build: Build, tensor: np.ndarray | Value | Pointwise, output: s
     if ends.get(value.source) == "sigmoid":
         build.notes["it ends in a sigmoid for each class: these values count as logits"] = None
     if value.softmax:
-        build.notes["softmax taken off: the logits before it are what is compared"] = None
+        build.notes[SOFTMAX_OFF] = None
     return value

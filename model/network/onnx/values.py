@@ -1,4 +1,5 @@
-"""What an ONNX value holds of one of our layers, and in which order.
+"""What an ONNX value holds of one of our layers, and in which order.from model.network.sliding import Shape
+
 
 ONNX files arrange maps as N, C, H, W, ours are H, W, C. No number is moved: each axis of a value says over
 which of our axes it runs, so a transpose or a reshape is a new list of axes, and whoever reads the value puts
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model.network.layers import Shape
+from model.network.sliding import Shape
 
 Axis = str  # letters of our axes that it runs over, the slowest first
 MAPS = ("NCHW", "NHWC")
