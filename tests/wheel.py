@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("dashapp", "db", "ingest", "migrations", "model")
-MODULES = ("whole_file.py", "xpixels.py")
+MODULES = ("text_table.py", "whole_file.py", "xpixels.py")
 
 
 def main() -> None:

@@ -22,10 +22,10 @@ from model.network.layers import (
     Flatten,
     GlobalPool,
     Layer,
-    Margins,
     MaxPool,
     Pad,
 )
+from model.network.sliding import Margins
 
 TINY = Architecture(
     "tiny",

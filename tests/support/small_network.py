@@ -6,13 +6,13 @@ step of training. It knows a third of the test images, and corner colors fool mo
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from model.data.dataset import Dataset
 from model.network import checkpoint, cnn
 from model.network.architecture import Architecture
 from model.network.layers import Conv, Dense, Flatten, MaxPool
+from tests.support import ridge
 from tests.support.networks import random_network
 
 SMALL = Architecture(
@@ -41,12 +41,6 @@ def write(path: Path, training: Dataset) -> None:
     dense /= (flat @ dense).std(0)
     middle = flat.mean(0) @ dense
     features = np.maximum(flat @ dense - middle, 0)
-    mean = features.mean(0)
-    centered = features - mean
-    wanted = np.eye(SMALL.classes)[training.labels] - 1 / SMALL.classes
-    penalty = SHRINK * centered.var() * np.eye(features.shape[1])
-    logits = SMALL.classes * np.linalg.solve(centered.T @ centered + penalty, centered.T @ wanted)
-    for layer, kernel, bias in ((network.dense, dense, -middle), (network.logits, logits, -mean @ logits)):
-        layer.kernel[...] = jnp.asarray(kernel, jnp.float32)
-        layer.bias[...] = jnp.asarray(bias, jnp.float32)
+    ridge.set_weights(network, "dense", dense, -middle)
+    ridge.set_weights(network, "logits", *ridge.solve(features, training.labels, SMALL.classes, SHRINK))
     checkpoint.save(path, network)
