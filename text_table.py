@@ -1,4 +1,4 @@
-"""Tables of plain text in columns."""
+"""Tables of plain text in columns: `db` and `model` print them, and neither imports the other."""
 
 from collections.abc import Sequence
 

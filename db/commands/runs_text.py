@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from db import processes
 from db.read.batch_list import ListedBatch
 from db.read.runs import Agreement, AttackTally, AttackWay, Run, TunedLayer, TunedPoint
+from text_table import aligned
 
 HEADINGS = ("id", "stage", "status", "started (UTC)", "took", "seed", "version", "rows")
 LAST_HEADINGS = ("batch", "asked for")
@@ -291,13 +292,6 @@ def _aligned(
     lines: Sequence[Sequence[str]], right: Sequence[int] = (), *, indent: int = 0, width: int | None = None
 ) -> str:
     """Lines of cells below their headings, if any; columns in `right` are aligned to the right."""
-    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [
-        "  ".join(
-            cell.rjust(size) if place in right else cell.ljust(size)
-            for place, (cell, size) in enumerate(zip(line, wide, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
+    texts = aligned(lines, right)
     cut = [text if width is None or len(text) <= width else text[: width - 1] + "…" for text in texts]
     return "".join(f"{' ' * indent}{text}\n" for text in cut if text.strip())
