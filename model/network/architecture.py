@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -151,19 +151,21 @@ class Architecture:
         A compared map is flattened, and then counts as compared only.
         """
         shapes, compared = self.output_shapes(), self.compared
-        flat = {name: (_size(shapes[name]),) for name in compared}
+        flat = {name: (math.prod(shapes[name]),) for name in compared}
+        wanted = {*self.viewed, *compared}
         named = {
             layer.name: flat.get(layer.name, shapes[layer.name])
             for layer in self.layers
-            if layer.name in (*self.viewed, *compared)
+            if layer.name in wanted
         }
         return {**named, COMPOSED: (sum(size for (size,) in flat.values()),)}
 
     def kinds(self) -> dict[str, str]:
         """The kind of each named activation: conv for viewed maps; flatten, pool or dense if compared."""
         begins: dict[str, Layer] = {}
+        ends = self._ends()
         for layer in self.layers:
-            begins.setdefault(self._ends()[layer.name], layer)
+            begins.setdefault(ends[layer.name], layer)
         words: dict[type[Layer], str] = {Flatten: "flatten", GlobalPool: "pool", Dense: "dense"}
         compared = self.compared
         kinds = {
@@ -197,10 +199,3 @@ class Architecture:
             passes = len(following) == 1 and isinstance(layers[following[0]], Activation | BatchNorm | Affine)
             ends[layer.name] = ends[following[0]] if passes else layer.name
         return ends
-
-
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for side in shape:
-        size *= side
-    return size
